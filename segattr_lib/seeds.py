@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,3 +17,28 @@ def generator(seed: int | str, sample_id: str, purpose: str) -> np.random.Genera
     """
     digest = hashlib.blake2b(f"{seed}/{sample_id}/{purpose}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random streams of a batch of samples: one generator a sample and purpose.
+
+    `occasion` sets a whole explanation apart from another of the same sample, so that explaining a
+    perturbed copy draws anew.
+    """
+
+    seed: int
+    sample_ids: Sequence[str]
+    occasion: str = ""
+
+    def on(self, occasion: str) -> Draws:
+        """The same samples on another occasion: streams independent of these."""
+        return replace(self, occasion=f"{self.occasion}/{occasion}")
+
+    def generators(self, purpose: str) -> list[np.random.Generator]:
+        """One generator a sample, seeded from the seed, the sample, the purpose and the occasion."""
+        return [generator(self.seed, sample_id, purpose + self.occasion) for sample_id in self.sample_ids]
+
+    def standard_normal(self, purpose: str, shape: tuple[int, ...]) -> np.ndarray:
+        """(B, *shape) float32 standard normal."""
+        return np.stack([rng.standard_normal(shape, np.float32) for rng in self.generators(purpose)])

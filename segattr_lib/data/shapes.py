@@ -9,11 +9,15 @@ image, so that one transform serves both; and a scene never fails, whatever map 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from segattr_lib.data.sample import Dataset
+from segattr_lib.registry import UserError, unknown
 from segattr_lib.seeds import generator
 
 CLASS_NAMES = ("background", "circle", "circle outline", "square", "square outline", "triangle", "triangle outline")
@@ -24,6 +28,25 @@ THIN_LINE = (3, 6)  # px, half open; elsewhere an outline is size // 5 wide (8 t
 MOST_OBJECTS = 6
 ROWS, COLUMNS = np.mgrid[:CANVAS, :CANVAS].astype(np.float32) + np.float32(0.5)  # pixel centres
 LEAST_VISIBLE = 0.5  # an object may hide at most half of an earlier one
+
+
+def shapes(root: str | None, split: str | None) -> Dataset:
+    """The shapes scenes as a data set, generated when read; splits are the keys of SPLITS, "test" by default."""
+    split = split or "test"
+    if split not in SPLITS:
+        raise unknown("shapes split", split, SPLITS)
+    if root is not None:
+        raise UserError(f"root is {root!r}, but the data set 'shapes' is generated and has none; leave it out.")
+
+    def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
+        drawn = scene(sample_id)
+        return Image.fromarray(drawn.image), drawn.labels
+
+    def fingerprint(sample_ids: list[str]) -> str:
+        return hashlib.blake2b(Path(__file__).read_bytes(), digest_size=8).hexdigest()  # the generator is the data
+
+    names = [f"{split}-{number:05d}" for number in range(SPLITS[split])]
+    return Dataset("shapes", split, names, CLASS_NAMES, read, fingerprint)
 
 
 @dataclass(frozen=True)

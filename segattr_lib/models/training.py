@@ -21,9 +21,9 @@ from segattr_lib.seeds import generator
 BATCH = 8
 POOL = 12_000  # scenes drawn once; each is seen turned, mirrored and with its colours exchanged
 RECIPE = {  # images seen, highest learning rate
-    "shapes_deeplabv3": (36_000, 3e-3),
-    "shapes_fcn": (72_000, 6e-3),
-    "shapes_lraspp": (72_000, 4e-3),
+    "shapes_deeplabv3": (40_000, 3e-3),
+    "shapes_fcn": (96_000, 6e-3),
+    "shapes_lraspp": (64_000, 4e-3),
 }
 
 

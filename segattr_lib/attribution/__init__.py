@@ -1,0 +1,52 @@
+"""Attribution methods: plain functions `f(score, images (B,3,H,W), target, *, options) -> maps (B,H,W)`.
+
+A new method is one such function and one line of METHODS; its keyword-only parameters are its options,
+and take the run's settings of the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from segattr_lib.attribution import cam, fusion, intervention, trivial
+from segattr_lib.registry import lookup
+
+Family = Literal["gradient", "intervention", "fusion", "control", "own"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """function: the method. parts and fuse: a method made of others' maps names them, so that a run
+    which has computed them already need not do so again; `fuse(*maps, **options) -> maps`."""
+
+    function: Callable[..., Tensor]
+    label: str
+    family: Family
+    parts: tuple[str, ...] = ()
+    fuse: Callable[..., Tensor] | None = None
+
+
+METHODS: dict[str, Method] = {
+    "gpa": Method(cam.gpa, "GPA", "gradient"),
+    "ega": Method(cam.ega, "EGA", "gradient"),
+    "ria": Method(intervention.ria, "RIA", "intervention"),
+    "dea": Method(fusion.dea, "DEA", "fusion", parts=("ega", "ria"), fuse=fusion.dual_evidence),
+    "random": Method(trivial.random, "random pixels", "control"),
+    "random_cells": Method(trivial.random_cells, "random cells", "control"),
+    "random_smooth": Method(trivial.random_smooth, "random smooth", "control"),
+    "half": Method(trivial.half, "half", "control"),
+    "all_ones": Method(trivial.all_ones, "all ones", "control"),
+    "centre": Method(trivial.centre, "centre", "control"),
+    "edges": Method(trivial.edges, "edges", "control"),
+    "ground_truth": Method(trivial.ground_truth, "ground truth", "control"),
+}
+
+
+def load_method(name: str) -> Method:
+    """The method of this name, or a user's own function by "file.py:function". Raises UserError."""
+    found: Any = lookup("method", name, METHODS)
+    return found if isinstance(found, Method) else Method(found, name.rpartition(":")[2], "own")

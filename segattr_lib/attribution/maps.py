@@ -1,0 +1,20 @@
+"""From raw values to a map: N and U of the papers."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+
+def normalise(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
+    """N: min-max normalisation of each map to [0,1]; a constant map becomes zeros."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    spread = high - low
+    return torch.where(spread > 0, (maps - low) / spread.where(spread > 0, 1), 0)
+
+
+def upsample(maps: Float[Tensor, "b h w"], size: tuple[int, int]) -> Float[Tensor, "b h2 w2"]:
+    """U: bilinear upsampling, align_corners=False."""
+    return functional.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]

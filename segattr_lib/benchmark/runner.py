@@ -1,0 +1,361 @@
+"""Runs a benchmark: data set x model x seed, in groups of samples that may be killed and gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from segattr_lib.attribution import Method, load_method
+from segattr_lib.benchmark.settings import Settings, options_of_metric
+from segattr_lib.benchmark.store import Store
+from segattr_lib.data import IGNORE, Dataset, Sample, SampleError, draw, load_dataset
+from segattr_lib.evaluate import Runtime, counted_passes, prepare, synchronised_clock
+from segattr_lib.metrics import MEASURED, load_metric
+from segattr_lib.metrics.deletion import model_score
+from segattr_lib.models import Segmenter, load_segmenter
+from segattr_lib.perturbation import Fill, bind_fill
+from segattr_lib.registry import UserError, accepted, options_of, variant
+from segattr_lib.seeds import Draws
+from segattr_lib.targets import Score, Target, bind
+
+GROUP = 8  # samples that are kept together, and share batches
+OFFERED = ("layer", "scalar", "grid", "window", "alpha", "beta")
+
+
+def run_benchmark(settings: Settings, folder: str | Path) -> Path:
+    """Do what is not yet done of these runs, and leave their results in the folder; return it.
+
+    Everything the settings name is loaded and tried first. Raises UserError, before the long work, for
+    whatever cannot be had; killed at any moment, the same call goes on where it stopped.
+    """
+    dataset = load_dataset(settings.dataset, settings.root, settings.split)
+    shape = (settings.image_size, settings.image_size)
+    segmenters = {name: load_segmenter(name, settings.layer, shape) for name in settings.model}
+    ids = {seed: draw(dataset, settings.samples, settings.order, seed) for seed in settings.seed}
+    check_classes(dataset, segmenters, sorted(set().union(*ids.values())), settings.image_size)
+    variants = variants_of(settings)
+    fingerprints = {
+        "data": {str(seed): dataset.fingerprint(names) for seed, names in ids.items()},
+        "weights": {name: segmenter.fingerprint for name, segmenter in segmenters.items()},
+    }
+    device = settings.device or str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
+    store = Store(folder, settings, fingerprints, device)
+    if store.finished:
+        return store.folder
+    parts: list[str] = []
+    total = sum(len(ids[run.seed[0]]) for run in settings.runs())
+    with tqdm(total=total, desc=store.folder.name, unit="sample", smoothing=0.1) as progress:
+        for run in settings.runs():
+            segmenter = segmenters[run.model[0]]
+            runtime: Runtime | None = None
+            names = ids[run.seed[0]]
+            for start in range(0, len(names), GROUP):
+                group = names[start : start + GROUP]
+                part = f"{run.run_id()}-{start:06d}"
+                parts.append(part)
+                if not store.has(part):
+                    runtime = runtime or prepare(
+                        segmenter.module, shape, settings.device, settings.precision, settings.batch_size
+                    )
+                    rows, timings = run_group(run, dataset, segmenter, runtime, variants, group, names)
+                    store.write(part, rows, timings)
+                progress.update(len(group))
+    store.finish(parts)
+    return store.folder
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with the options pinned for it; `text` names them, "" where there are none."""
+
+    name: str
+    text: str
+    method: Method
+    pinned: dict[str, Any] = field(hash=False)
+
+
+def variants_of(settings: Settings) -> list[Variant]:
+    """The methods of a run; one that intervenes stands once for each of several fills."""
+    found: list[Variant] = []
+    for written in settings.methods:
+        name, pinned = variant(written)
+        method = load_method(name)
+        takes = options_of(method.function)
+        fills = settings.fill if len(settings.fill) > 1 and "fill" in takes and "fill" not in pinned else [None]
+        for fill in fills:
+            options = {**pinned, "fill": fill} if fill else pinned
+            text = ", ".join(f"{key}={value}" for key, value in options.items())
+            found.append(Variant(name, text, method, options))
+    return found
+
+
+def check_classes(dataset: Dataset, segmenters: dict[str, Segmenter], ids: list[str], size: int) -> None:
+    """Raises UserError where a model has fewer classes than the masks name.
+
+    A data set that does not say how many it has is read once to see.
+    """
+    most = len(dataset.class_names) - 1
+    if most < 0:
+        most = max((sample.class_id for sample in _readable(dataset, ids, size)), default=0)
+    for name, segmenter in segmenters.items():
+        if most >= segmenter.classes:
+            raise UserError(
+                f"The masks of {dataset.name!r} name class {most}, but the model {name!r} has {segmenter.classes} "
+                f"classes (0 to {segmenter.classes - 1}); choose data and a model that agree."
+            )
+
+
+def run_group(
+    run: Settings,
+    dataset: Dataset,
+    segmenter: Segmenter,
+    runtime: Runtime,
+    variants: list[Variant],
+    ids: list[str],
+    everyone: list[str],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows and timings of some samples of one run; `everyone` is the run's whole list of ids."""
+    about = {"run_id": run.run_id(), "dataset": run.dataset, "model": run.model[0], "seed": run.seed[0]}
+    rows: list[dict[str, Any]] = []
+    samples: list[Sample] = []
+    for sample_id in ids:
+        try:
+            samples.append(dataset.load(sample_id, run.image_size))
+        except SampleError as error:
+            rows.append({**about, "sample_id": sample_id, "status": error.status, "reason": error.reason})
+    if samples:
+        view, left_out = _view(run, dataset, segmenter, runtime, samples, everyone)
+        rows += [{**about, **row} for row in left_out]
+        if view.samples:
+            rows += [{**about, **row} for row in view.model_rows()]
+            timings = []
+            for one in variants:
+                more, timed = view.rows_of(one, run.metrics)
+                rows += [{**about, **row} for row in more]
+                timings += [{**about, **row} for row in timed]
+            return rows, timings
+    return rows, []
+
+
+def _view(
+    run: Settings, dataset: Dataset, segmenter: Segmenter, runtime: Runtime, samples: list[Sample], everyone: list[str]
+) -> tuple[View, list[dict[str, Any]]]:
+    """The samples on the device, without those the model scores below the floor; these as rows."""
+    view = View(run, dataset, segmenter, runtime, samples, everyone)
+    if run.floor is None:
+        return view, []
+    low = view.base < run.floor
+    rows = [
+        {
+            "sample_id": sample.sample_id,
+            "class_id": sample.class_id,
+            "status": "skipped",
+            "reason": f"the model scores {score:.3f}, below the floor {run.floor}",
+        }
+        for sample, score in zip(samples, view.base.tolist(), strict=True)
+        if score < run.floor
+    ]
+    kept = [sample for sample, left in zip(samples, low.tolist(), strict=True) if not left]
+    return (View(run, dataset, segmenter, runtime, kept, everyone) if rows and kept else view), rows
+
+
+class View:
+    """A group of samples as a run sees them: images, target, scores, and each map and value once computed."""
+
+    def __init__(
+        self,
+        run: Settings,
+        dataset: Dataset,
+        segmenter: Segmenter,
+        runtime: Runtime,
+        samples: list[Sample],
+        everyone: list[str],
+    ):
+        self.run, self.samples, self.runtime = run, samples, runtime
+        self.images = runtime.place(torch.stack([sample.image for sample in samples]))
+        classes = torch.tensor([sample.class_id for sample in samples])
+        masks = torch.stack([sample.mask for sample in samples])
+        self.target = Target(classes, masks).to(runtime.device)
+        self.score: Score = bind(segmenter.module, self.target)
+        self.ring = torch.stack([sample.labels == IGNORE for sample in samples]).to(runtime.device)
+        self.draws = Draws(run.seed[0], [sample.sample_id for sample in samples])
+        self.base = model_score(self.score, self.images)
+        self.others: Tensor | None = None
+        used = {*run.fill, *(run.evaluation_fill or []), *(variant(text)[1].get("fill") for text in run.methods)}
+        if "other_image" in used:
+            pictures = [_next_image(dataset, sample.sample_id, everyone, run.image_size) for sample in samples]
+            self.others = runtime.place(torch.stack(pictures))
+        self.offered = {name: getattr(run, name) for name in OFFERED} | {"fill": run.fill[0], "layer": segmenter.layer}
+        self._fills: dict[str, Fill] = {}
+        self._maps: dict[tuple[Any, ...], tuple[Tensor, list[float], list[int]]] = {}
+
+    def model_rows(self) -> list[dict[str, Any]]:
+        """s(x) of every sample."""
+        return [
+            {**_of(sample), "metric": "score", "value": value, "status": "ok"}
+            for sample, value in zip(self.samples, self.base.tolist(), strict=True)
+        ]
+
+    def rows_of(self, one: Variant, metrics: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The values of all metrics for one method's maps, and what the maps took."""
+        maps, seconds, passes = self.maps_of(one)
+        about = [{**_of(sample), "method": one.name, "variant": one.text} for sample in self.samples]
+        timings = [
+            {key: value for key, value in row.items() if key != "class_id"} | {"seconds": took}
+            for row, took in zip(about, seconds, strict=True)
+        ]
+        broken = [_fault(one_map) for one_map in maps]
+        flat = (maps.amax((1, 2)) == maps.amin((1, 2))).tolist()
+        rows: list[dict[str, Any]] = []
+        known: dict[tuple[Any, ...], Tensor] = {}
+        safe = torch.nan_to_num(maps).clamp(0, 1)
+        for written in metrics:
+            name, pinned = variant(written)
+            if name == "seconds":
+                continue  # lies in the timings, apart from what a setting decides
+            for k, fill in self._settings_of(name, one, pinned):
+                if name == "passes":
+                    values = torch.tensor(passes, dtype=torch.float32)
+                else:
+                    values = self._value(name, one, safe, k, fill, pinned, known)
+                for index, value in enumerate(values.tolist()):
+                    status, reason = "ok", None
+                    if broken[index]:
+                        status, reason, value = "failed", broken[index], None
+                    elif value != value:
+                        status, reason, value = "undefined", load_metric(name).undefined, None
+                    elif flat[index]:
+                        status, reason = "degenerate", "the map is constant"
+                    row = {**about[index], "metric": name, "k": k, "fill": fill}
+                    rows.append({**row, "value": value, "status": status, "reason": reason})
+        return rows, timings
+
+    def maps_of(self, one: Variant) -> tuple[Tensor, list[float], list[int]]:
+        """A method's maps on the images as they are, one call an image: maps, seconds and passes of each."""
+        calls = [
+            self._explain(one, self.images[[index]], self.target[[index]], self.score_of([index]), index)
+            for index in range(len(self.samples))
+        ]
+        return torch.cat([maps for maps, _, _ in calls]), [s for _, s, _ in calls], [p for _, _, p in calls]
+
+    def score_of(self, index: list[int]) -> Score:
+        return bind(self.score.model, self.target[index])
+
+    def again(self, one: Variant, images: Tensor, target: Target, occasion: str) -> Tensor:
+        """A method's maps of changed images, all in one call."""
+        score = bind(self.score.model, target)
+        return self._explain(one, self.runtime.place(images), target, score, occasion)[0]
+
+    def _explain(
+        self, one: Variant, images: Tensor, target: Target, score: Score, occasion: int | str
+    ) -> tuple[Tensor, float, int]:
+        """Maps, seconds and passes of one call. A part that several methods share is computed once, and its
+        cost is counted for each of them."""
+        function = one.method.fuse or one.method.function
+        own = isinstance(occasion, int)
+        draws = Draws(self.draws.seed, [self.draws.sample_ids[occasion]]) if own else self.draws.on(f"/{occasion}")
+        others = self.others if self.others is None or not own else self.others[[occasion]]
+        offered = {**self.offered, "draws": draws, "others": others, **one.pinned}
+        options = accepted(one.method.function, offered)
+        key = (occasion, one.name, *((name, str(options[name])) for name in options if name not in ("draws", "others")))
+        if key in self._maps:
+            return self._maps[key]  # type: ignore[return-value]
+        parts = []
+        for name in one.method.parts:
+            part = load_method(name)
+            pinned = accepted(part.function, one.pinned)
+            parts.append(self._explain(Variant(name, "", part, pinned), images, target, score, occasion))
+        with counted_passes(score.model) as passes:
+            began = synchronised_clock(self.runtime.device)
+            if one.method.parts:
+                maps = function(*(part[0] for part in parts), **accepted(function, offered))
+            else:
+                maps = function(score, images, target, **options)
+            seconds = synchronised_clock(self.runtime.device) - began
+        if not isinstance(maps, Tensor) or maps.shape != target.mask.shape:  # type: ignore[union-attr]
+            got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+            raise UserError(f"The method {one.name!r} gives {got}; expected maps {tuple(target.mask.shape)}.")  # type: ignore[union-attr]
+        seconds += sum(part[1] for part in parts)
+        result = (maps.detach().float(), seconds, passes[0] + sum(part[2] for part in parts))
+        self._maps[key] = result  # type: ignore[assignment]
+        return result
+
+    def _settings_of(
+        self, name: str, one: Variant, pinned: dict[str, Any]
+    ) -> Iterator[tuple[float | None, str | None]]:
+        takes = set() if name in MEASURED else options_of_metric(load_metric(name))
+        fills = self.run.evaluation_fills(one.pinned.get("fill") if len(self.run.fill) > 1 else None)
+        for k in [pinned["k"]] if "k" in pinned else self.run.k if "k" in takes else [None]:
+            for fill in [pinned["fill"]] if "fill" in pinned else fills if "fill" in takes else [None]:
+                yield k, fill
+
+    def _value(
+        self,
+        name: str,
+        one: Variant,
+        maps: Tensor,
+        k: float | None,
+        fill: str | None,
+        pinned: dict[str, Any],
+        known: dict[tuple[Any, ...], Tensor],
+    ) -> Tensor:
+        key = (name, k, fill, *sorted(pinned.items()))
+        if key not in known:
+            metric = load_metric(name)
+            if metric.combine:
+                parts = [self._value(part, one, maps, k, fill, pinned, known) for part in metric.parts]
+                known[key] = metric.combine(*parts)
+            else:
+                assert metric.function is not None
+                offered = {
+                    "k": k,
+                    "base": self.base,
+                    "surrogates": self.run.surrogates,
+                    "strength": self.run.strength,
+                    "draws": self.draws,
+                    "ring": self.ring,
+                    "void": self.ring if self.run.ignore == "exclude" else None,
+                    "explain": lambda images, target, occasion: self.again(one, images, target, occasion),
+                    **pinned,
+                }
+                if fill is not None:
+                    offered["fill"] = self._fill(fill)
+                options = accepted(metric.function, offered)
+                known[key] = metric.function(self.score, self.images, maps, self.target, **options)
+        return known[key]
+
+    def _fill(self, name: str) -> Fill:
+        if name not in self._fills:
+            self._fills[name] = bind_fill(name, self.images, self.draws.on("evaluation"), self.others)
+        return self._fills[name]
+
+
+def _of(sample: Sample) -> dict[str, Any]:
+    return {"sample_id": sample.sample_id, "class_id": sample.class_id}
+
+
+def _fault(one_map: Tensor) -> str | None:
+    if not bool(torch.isfinite(one_map).all()):
+        return "the map holds a value that is not finite"
+    low, high = float(one_map.amin()), float(one_map.amax())
+    return None if low >= 0 and high <= 1 else f"the map holds values from {low:.3g} to {high:.3g}, expected 0 to 1"
+
+
+def _readable(dataset: Dataset, ids: list[str], size: int) -> Iterator[Sample]:
+    for sample_id in ids:
+        try:
+            yield dataset.load(sample_id, size)
+        except SampleError:
+            continue  # becomes a row with its reason when the run comes to it
+
+
+def _next_image(dataset: Dataset, sample_id: str, everyone: list[str], size: int) -> Tensor:
+    """The image of the next sample that can be read, past the end from the first; itself where it is alone."""
+    place = everyone.index(sample_id)
+    return next(iter(_readable(dataset, everyone[place + 1 :] + everyone[: place + 1], size))).image

@@ -1,0 +1,187 @@
+"""What a run can be told, checked before any work begins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from segattr_lib.attribution import METHODS, Method, load_method
+from segattr_lib.metrics import METRICS, Metric, load_metric
+from segattr_lib.perturbation import FILLS
+from segattr_lib.registry import UserError, options_of, unknown, variant
+from segattr_lib.targets import Scalar
+
+FREE = ("device", "batch_size")  # change how fast a value comes, not which it is
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Listed = BeforeValidator(_listed)
+
+
+class Settings(BaseModel):
+    """The settings of a benchmark; the defaults are the DEA paper's.
+
+    model, seed, k, fill and evaluation_fill take one value or a list; a run is one model and seed. A
+    method or metric may pin options of its own: "ria(grid=7)", "excess_tdd(k=0.2)". Either, the data set
+    and the model may be a user's own, as "path/to/file.py:name" or "package.module:name".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str = "shapes"
+    root: str | None = Field(None, description="where the data set lies; none for shapes")
+    split: str | None = Field(None, description="the data set's own default when left out")
+    samples: Annotated[int, Field(ge=1)] | None = Field(None, description="how many; all when left out")
+    order: Literal["listed", "shuffled"] = "listed"
+    image_size: int = Field(224, ge=8, description="px a side")
+    model: Annotated[list[str], Listed] = ["shapes_fcn"]
+    layer: str | None = Field(None, description="the model's own default when left out")
+    scalar: Scalar = "probability"
+    methods: Annotated[list[str], Listed] = list(METHODS)
+    metrics: Annotated[list[str], Listed] = [*METRICS, "passes"]
+    k: Annotated[list[float], Listed] = [0.2]
+    grid: int = Field(14, ge=1, description="RIA's cells a side")
+    window: int = Field(1, ge=1, description="EGA's pooling window, feature cells")
+    alpha: float = 0.65
+    beta: float = 0.35
+    fill: Annotated[list[str], Listed] = ["mean"]
+    evaluation_fill: Annotated[list[str], Listed] | None = Field(None, description="fill's own when left out")
+    strength: float = Field(0.03, gt=0, le=1)
+    surrogates: int = Field(8, ge=1)
+    floor: float | None = Field(None, ge=0, le=1, description="skip samples the model scores lower than this")
+    ignore: Literal["include", "exclude"] = Field("include", description="is the 255 ring outside the target?")
+    seed: Annotated[list[int], Listed] = [0]
+    device: str | None = None
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="measured when left out")
+
+    @field_validator("k")
+    @classmethod
+    def _fractions(cls, values: list[float]) -> list[float]:
+        for value in values:
+            if not 0 < value <= 1:
+                raise ValueError(f"k is {value}; expected a fraction in (0, 1], such as 0.2.")
+        return values
+
+    @field_validator("alpha")
+    @classmethod
+    def _alpha(cls, value: float) -> float:
+        if not 0 <= value <= 1:
+            raise ValueError(f"alpha is {value}; expected 0 (interventions alone) to 1 (gradients alone).")
+        return value
+
+    @field_validator("beta")
+    @classmethod
+    def _beta(cls, value: float) -> float:
+        if value < 0:
+            raise ValueError(f"beta is {value}; expected 0 (agreement adds nothing) or more.")
+        return value
+
+    @field_validator("fill", "evaluation_fill")
+    @classmethod
+    def _fills(cls, values: list[str] | None) -> list[str] | None:
+        for value in values or []:
+            if value not in FILLS:
+                raise ValueError(str(unknown("fill", value, FILLS)))
+        return values
+
+    @field_validator("model", "methods", "metrics", "k", "fill", "evaluation_fill", "seed")
+    @classmethod
+    def _distinct(cls, values: list[Any] | None) -> list[Any] | None:
+        if values is not None and (not values or len(set(values)) < len(values)):
+            raise ValueError(f"{values} is empty or names something twice.")
+        return values
+
+    @field_validator("methods")
+    @classmethod
+    def _methods(cls, values: list[str]) -> list[str]:
+        for value in values:
+            name, pinned = variant(value)
+            method = load_method(name)
+            _check_options("method", name, pinned, options_of_method(method))
+        return values
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics(cls, values: list[str]) -> list[str]:
+        for value in values:
+            name, pinned = variant(value)
+            _check_options("metric", name, pinned, options_of_metric(load_metric(name)))
+        return values
+
+    @model_validator(mode="after")
+    def _grid_fits(self) -> Settings:
+        grids = [self.grid, *(variant(method)[1].get("grid", 1) for method in self.methods)]
+        if max(grids) > self.image_size:
+            raise ValueError(
+                f"grid is {max(grids)}, finer than an image of {self.image_size} px; expected at most {self.image_size}."
+            )
+        return self
+
+    def evaluation_fills(self, pinned: str | None) -> list[str]:
+        """The fills that score a map: the evaluation fills, else the fill that made it, else all fills."""
+        return self.evaluation_fill or ([pinned] if pinned else self.fill)
+
+    def runs(self) -> list[Settings]:
+        """One Settings a model and seed, in order."""
+        return [self.model_copy(update={"model": [m], "seed": [s]}) for m in self.model for s in self.seed]
+
+    def run_id(self) -> str:
+        """A hash of every setting that can change a value."""
+        told = self.model_dump(exclude=set(FREE))
+        return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+
+def read_settings(told: dict[str, Any]) -> Settings:
+    """Check a mapping of settings. Raises UserError with one clear sentence on the first fault."""
+    for name in told:
+        if name not in Settings.model_fields:
+            raise unknown("parameter", name, Settings.model_fields)
+    try:
+        return Settings(**told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = first["loc"][0] if first["loc"] else "settings"
+        raised = first.get("ctx", {}).get("error")
+        text = str(raised) if raised else f"{place} is {first['input']!r}: {first['msg'].lower()}."
+        raise UserError(text) from error
+
+
+def load_settings(path: str | Path | None, changes: dict[str, Any]) -> Settings:
+    """Settings from a YAML file, flat or under the key `benchmark`, with single settings replaced."""
+    told: Any = {}
+    if path is not None:
+        try:
+            told = yaml.safe_load(Path(path).read_text()) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"The settings {str(path)!r} cannot be read: {error}") from error
+        if not isinstance(told, dict):
+            raise UserError(f"The settings {str(path)!r} are a {type(told).__name__}; expected name: value lines.")
+        told = told.get("benchmark", told)
+    known = {name: value for name, value in told.items() if name != "results"}
+    return read_settings({**known, **changes})
+
+
+def options_of_method(method: Method) -> set[str]:
+    """The options a method takes, those it hands to its parts included."""
+    return set(options_of(method.function))
+
+
+def options_of_metric(metric: Metric) -> set[str]:
+    """The options a metric takes, those it hands to its parts included."""
+    own = set(options_of(metric.function)) if metric.function else set()
+    return own.union(*(options_of_metric(load_metric(part)) for part in metric.parts))
+
+
+def _check_options(kind: str, name: str, pinned: dict[str, Any], known: set[str]) -> None:
+    for option in pinned:
+        if option not in known:
+            raise unknown(f"option of the {kind} {name!r}", option, known)

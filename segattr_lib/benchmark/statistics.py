@@ -1,0 +1,105 @@
+"""From samples to runs, from runs to the paper's table, and the wins the paper counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from segattr_lib.metrics import load_metric
+
+ROBUST_FLOOR = 0.3  # below this model score a relative drop explodes (spec, section 4.1)
+RUN = ["run_id", "dataset", "model", "seed"]
+SCORED = ["method", "variant", "metric", "k", "fill"]
+
+
+def run_level(samples: pd.DataFrame) -> pd.DataFrame:
+    """One row a run, method, variant, metric, k and fill, in the order of the rows.
+
+    mean, median: over all samples that have a value. mean_robust: over those whose model score is at
+    least ROBUST_FLOOR. mean_nondegenerate: without constant maps. The counts of each stand beside them;
+    samples_failed and samples_skipped count the run's samples that have no values at all.
+    """
+    keys = RUN + SCORED
+    whole = samples[samples["metric"].isna()]
+    lost = whole.groupby(["run_id", "status"], observed=True).size().unstack(fill_value=0)
+    scores = samples[samples["metric"] == "score"].set_index(["run_id", "sample_id"])["value"]
+    values = samples[samples["metric"].notna() & (samples["metric"] != "score")]
+    model_score = scores.reindex(pd.MultiIndex.from_frame(values[["run_id", "sample_id"]])).to_numpy()
+    values = values.assign(
+        robust=values["value"].where(model_score >= ROBUST_FLOOR),
+        sound=values["value"].where(values["status"] != "degenerate"),
+        undefined=values["status"] == "undefined",
+        failed=values["status"] == "failed",
+        degenerate=values["status"] == "degenerate",
+    )
+    grouped = values.groupby(keys, observed=True, sort=False, dropna=False)
+    table = grouped.agg(
+        mean=("value", "mean"),
+        median=("value", "median"),
+        mean_robust=("robust", "mean"),
+        mean_nondegenerate=("sound", "mean"),
+        count=("value", "count"),
+        count_robust=("robust", "count"),
+        degenerate=("degenerate", "sum"),
+        undefined=("undefined", "sum"),
+        failed=("failed", "sum"),
+    ).reset_index()
+    for status in ("failed", "skipped"):
+        counts = lost[status] if status in lost else pd.Series(dtype=int)
+        table[f"samples_{status}"] = table["run_id"].astype(str).map(counts.rename(index=str)).fillna(0).astype(int)
+    return table
+
+
+def with_seconds(runs: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
+    """The run-level table with the mean wall seconds of an explanation as one more metric."""
+    keys = [*RUN, "method", "variant"]
+    timed = timings.groupby(keys, observed=True, sort=False, dropna=False)["seconds"]
+    rows = timed.agg(mean="mean", median="median", count="count").reset_index().assign(metric="seconds")
+    return pd.concat([plain(runs), plain(rows)], ignore_index=True)
+
+
+def across_runs(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
+    """Mean and standard deviation (n - 1) of one run-level column over the runs, every run counting once.
+
+    Index: dataset, method, variant, metric, k, fill, in the order of the rows; columns mean, std, runs.
+    """
+    grouped = plain(runs).groupby(["dataset", *SCORED], sort=False, dropna=False)[column]
+    return grouped.agg(mean="mean", std="std", runs="count")
+
+
+def wins(runs: pd.DataFrame, method: str, over: str, metric: str, column: str = "mean") -> tuple[int, int]:
+    """In how many runs the first method's mean is better than the other's, and of how many (DEA paper, 5.1).
+
+    Better as the metric's direction has it. Runs where either has no value are not counted.
+    """
+    rows = plain(runs)[runs["metric"] == metric]
+    table = rows.pivot_table(index="run_id", columns="method", values=column, aggfunc="first")
+    if not {method, over} <= set(table.columns):
+        return 0, 0
+    pair = table[[method, over]].dropna()
+    difference = (pair[method] - pair[over]) * load_metric(metric).direction
+    return int((difference > 0).sum()), len(pair)
+
+
+def ranking(table: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
+    """Ranks (1 the best) of the methods under each metric, best as the metric's direction has it.
+
+    table: methods as rows, metrics as columns. A metric that has no better end ranks nothing.
+    """
+    directions = {name: load_metric(name).direction for name in table.columns}
+    kept = [name for name, direction in directions.items() if direction]
+    ranks = pd.DataFrame({name: table[name].rank(ascending=directions[name] < 0, method="min") for name in kept})
+    return ranks.astype("Int64")
+
+
+def at(rows: pd.DataFrame, k: float | None = None, fill: str | None = None) -> pd.DataFrame:
+    """The rows of one k and one evaluation fill, with those of metrics that depend on neither."""
+    right_k = rows["k"].isna() | (np.isclose(rows["k"], k) if k is not None else True)
+    right_fill = rows["fill"].isna() | ((rows["fill"] == fill) if fill is not None else True)
+    return rows[right_k & right_fill]
+
+
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Categories back to text, so that tables of different folders can be put together."""
+    texts = table.select_dtypes("category").columns
+    return table.astype(dict.fromkeys(texts, object))

@@ -1,0 +1,183 @@
+"""The one place that runs a Score over many images: device, precision, memory format, batch size."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segattr_lib.registry import UserError
+from segattr_lib.targets import Score
+
+BATCH_SIZES = (4, 8, 16, 32, 64, 128)
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+Perturb = Callable[[int, int], tuple[Float[Tensor, "n 3 h w"], Int[Tensor, " n"]]]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How a model is run: chosen by `prepare`, the same for everything that model is asked."""
+
+    device: torch.device
+    precision: str
+    batch_size: int
+    memory_format: torch.memory_format
+    milliseconds: float = field(compare=False)  # an image, in a batch of this size
+
+    def place(self, images: Tensor) -> Tensor:
+        """The images on the device, laid out as the model runs fastest."""
+        return images.to(self.device).contiguous(memory_format=self.memory_format)
+
+
+_PREPARED: WeakKeyDictionary[nn.Module, Runtime] = WeakKeyDictionary()
+
+
+def prepare(
+    model: nn.Module,
+    shape: tuple[int, int] = (224, 224),
+    device: str | None = None,
+    precision: str = "float32",
+    batch_size: int | None = None,
+) -> Runtime:
+    """Put a model on its device in evaluation mode and measure how it runs fastest.
+
+    device: None takes a GPU where there is one. batch_size: None measures 4 to 128, each in both memory
+    formats, and stops growing once it no longer pays or memory is short; a given one is used as it is,
+    channels last. Raises UserError for a device or precision that is not there.
+    """
+    chosen = _device(device)
+    if precision not in PRECISIONS:
+        raise UserError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
+    keep_freed_memory()
+    model.eval().requires_grad_(False).to(chosen)  # gradients are taken of activations alone
+    if batch_size is not None:
+        runtime = Runtime(chosen, precision, batch_size, torch.channels_last, float("nan"))
+    else:
+        runtime = _fastest(model, shape, chosen, precision)
+    model.to(memory_format=runtime.memory_format)
+    _PREPARED[model] = runtime
+    return runtime
+
+
+def runtime_of(model: nn.Module, shape: tuple[int, int] = (224, 224)) -> Runtime:
+    """How this model runs; measured on the first call where `prepare` was not called before."""
+    return _PREPARED.get(model) or prepare(model, shape, device=str(next(iter(model.parameters())).device))
+
+
+def evaluate(score: Score, count: int, perturb: Perturb) -> Float[Tensor, " n"]:
+    """The score of `count` images that `perturb(start, stop)` makes when they are needed.
+
+    Only one batch of images exists at a time, whatever the count. Nothing is differentiated.
+    """
+    if not count:
+        return torch.zeros(0)
+    first, owner = perturb(0, 1)
+    runtime = runtime_of(score.model, (first.shape[2], first.shape[3]))
+    values: list[Tensor] = []
+    with torch.inference_mode(), autocast(runtime):
+        for start in range(0, count, runtime.batch_size):
+            images, owner = perturb(start, min(start + runtime.batch_size, count))
+            values.append(score(runtime.place(images), owner.to(runtime.device)).float())
+    return torch.cat(values)
+
+
+def autocast(runtime: Runtime) -> Any:
+    """The autocast context of a precision; none for float32."""
+    dtype = PRECISIONS[runtime.precision]
+    return nullcontext() if dtype is None else torch.autocast(runtime.device.type, dtype)
+
+
+@contextmanager
+def counted_passes(model: nn.Module) -> Iterator[list[int]]:
+    """Counts what a model is asked inside the block, in images: a forward pass is 1, a backward pass 2.
+
+    Yields a list of one number that grows while the block runs.
+    """
+    passes = [0]
+
+    def forward(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        images = len(inputs[0])
+        passes[0] += images
+        tensor = output["out"] if isinstance(output, dict) else output
+        if tensor.requires_grad:
+            tensor.register_hook(lambda gradient: passes.__setitem__(0, passes[0] + 2 * images))
+
+    handle = model.register_forward_hook(forward)
+    try:
+        yield passes
+    finally:
+        handle.remove()
+
+
+def synchronised_clock(device: torch.device) -> float:
+    """Seconds on the monotonic clock, once the device has done what it was given."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    return time.perf_counter()
+
+
+def keep_freed_memory() -> None:
+    """Have glibc reuse freed blocks instead of handing them back to the system.
+
+    Large batches otherwise page-fault on every pass, which costs a CPU more than the arithmetic.
+    """
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        trim_threshold, mmap_max = -1, -4
+        libc = ctypes.CDLL(None)
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, 2**31 - 1)
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device is {name!r}, which cannot be used here: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def _fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str) -> Runtime:
+    best: Runtime | None = None
+    for memory_format in (torch.channels_last, torch.contiguous_format):
+        model.to(memory_format=memory_format)
+        slower = 0
+        for batch_size in BATCH_SIZES:
+            runtime = Runtime(device, precision, batch_size, memory_format, 0.0)
+            try:
+                took = _milliseconds(model, runtime, shape)
+            except torch.OutOfMemoryError:
+                break
+            if best is None or took < best.milliseconds:
+                best = Runtime(device, precision, batch_size, memory_format, took)
+                slower = 0
+            else:
+                slower += 1
+            if slower == 2:
+                break
+    assert best is not None
+    return best
+
+
+def _milliseconds(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> float:
+    """An image's share of a forward pass: the best of three, after one to warm up."""
+    images = runtime.place(torch.rand(runtime.batch_size, 3, *shape, generator=torch.Generator().manual_seed(0)))
+    times = []
+    with torch.inference_mode(), autocast(runtime):
+        for _ in range(4):
+            began = synchronised_clock(runtime.device)
+            model(images)
+            times.append(synchronised_clock(runtime.device) - began)
+    return 1000 * min(times[1:]) / runtime.batch_size

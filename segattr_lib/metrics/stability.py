@@ -1,0 +1,51 @@
+"""Does the map stay where it is when the image hardly changes?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segattr_lib.perturbation import perturb
+from segattr_lib.seeds import Draws
+from segattr_lib.targets import Score, Target
+
+Explain = Callable[[Tensor, Target, str], Tensor]
+
+
+def stability_under(kind: str) -> Callable[..., Tensor]:
+    """The stability metric of one kind of perturbation (see perturbation.PERTURBATIONS)."""
+
+    def stability(
+        score: Score,
+        images: Float[Tensor, "b 3 h w"],
+        maps: Float[Tensor, "b h w"],
+        target: Target,
+        *,
+        explain: Explain,
+        strength: float = 0.03,
+        draws: Draws,
+    ) -> Float[Tensor, " b"]:
+        """Pearson correlation of A(x) and A(perturbed x) (DEA paper, 3.3), in [-1,1]; higher is better.
+
+        `explain(images, target, occasion) -> maps` explains again. Under the flip the mask flips along and
+        the map is flipped back. Undefined (NaN) where either map is constant.
+        """
+        changed = perturb(images, kind, strength, draws)
+        flipped = kind == "flip"
+        seen = Target(target.class_id, target.mask.flip(2)) if flipped and target.mask is not None else target
+        again = explain(changed, seen, kind)
+        return pearson(maps, again.flip(2) if flipped else again)
+
+    return stability
+
+
+def pearson(first: Float[Tensor, "b h w"], second: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+    """Pearson correlation of two maps, pixel by pixel; NaN where one is constant."""
+    a, b = first.flatten(1).double(), second.flatten(1).double()
+    a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
+    constant = (first.amax((1, 2)) == first.amin((1, 2))) | (second.amax((1, 2)) == second.amin((1, 2)))
+    product = a.norm(dim=1) * b.norm(dim=1)
+    return torch.where(constant, torch.nan, (a * b).sum(1) / product.where(product > 0, 1)).float()

@@ -1,0 +1,220 @@
+"""What is done to images: fills, cells, exact-k selections, surrogates, the five robustness perturbations.
+
+Everything is plain tensors in, tensors out; `owner` (N,) says which of the B images a row belongs to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import spsolve
+from torch import Tensor
+
+from segattr_lib.seeds import Draws
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+FILLS = ("mean", "dataset_mean", "zeros", "blur", "linear", "other_image")
+PERTURBATIONS = ("noise", "brightness", "contrast", "blur", "flip")
+IMPUTATION_NOISE = 0.01
+
+
+@dataclass(frozen=True)
+class Fill:
+    """The operator O(x, S) for a batch of images: what the pixels in S become.
+
+    name: one of FILLS. reference: (B,3,H,W), the pixels taken over; for "linear", which solves for
+    them, the noise added to the solution.
+    """
+
+    name: str
+    reference: Float[Tensor, "b 3 h w"]
+
+
+def bind_fill(
+    name: str,
+    images: Float[Tensor, "b 3 h w"],
+    draws: Draws | None = None,
+    others: Float[Tensor, "b 3 h w"] | None = None,
+) -> Fill:
+    """Make the fill operator of these images.
+
+    mean: the image's own channel mean (the DEA paper's mean-value occlusion). dataset_mean: ImageNet's.
+    zeros: black. blur: Gaussian, sigma H/20. linear: ROAD's imputation, noise .01, needs `draws`.
+    other_image: the pixels of `others`, another image each. Raises ValueError for another name, and
+    where what a fill needs is not given.
+    """
+    if name == "mean":
+        reference = images.mean((2, 3), keepdim=True).expand_as(images)
+    elif name == "dataset_mean":
+        reference = images.new_tensor(IMAGENET_MEAN)[:, None, None].expand_as(images)
+    elif name == "zeros":
+        reference = torch.zeros_like(images)
+    elif name == "blur":
+        reference = gaussian_blur(images, images.shape[2] / 20)
+    elif name == "linear" and draws is not None:
+        noise = draws.standard_normal("imputation", tuple(images.shape[1:]))
+        reference = IMPUTATION_NOISE * torch.from_numpy(noise).to(images)
+    elif name == "other_image" and others is not None:
+        reference = others
+    elif name in FILLS:
+        raise ValueError(f"the fill {name!r} needs {'draws' if name == 'linear' else 'others'}; none were given.")
+    else:
+        raise ValueError(f"fill is {name!r}; expected one of {', '.join(FILLS)}.")
+    return Fill(name, reference)
+
+
+def occlude(
+    images: Float[Tensor, "b 3 h w"], selected: Bool[Tensor, "n h w"], owner: Int[Tensor, " n"], fill: Fill
+) -> Float[Tensor, "n 3 h w"]:
+    """O(x, S): a copy of image owner[n] with the pixels in selected[n] filled, for every n.
+
+    Where every pixel is selected a linear fill has nothing to impute from and gives the channel mean.
+    """
+    result = images[owner]
+    row, y, x = selected.nonzero(as_tuple=True)
+    if fill.name == "linear":
+        solved = [impute(images[one], holes) for one, holes in zip(owner.tolist(), selected, strict=True)]
+        values = torch.stack(solved)[row, :, y, x] + fill.reference[owner[row], :, y, x]
+    else:
+        values = fill.reference[owner[row], :, y, x]
+    result[row, :, y, x] = values
+    return result
+
+
+def impute(image: Float[Tensor, "3 h w"], holes: Bool[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
+    """ROAD's linear imputation without its noise: every hole is the weighted mean of its 8 neighbours.
+
+    Weights 1/6 along the edges and 1/12 across the corners, renormalised at the border; a sparse direct
+    solve in float64 (Rong et al. 2022, eq. 5). With no pixel left: the channel mean.
+    """
+    mask = holes.cpu().numpy()
+    if mask.all():
+        return image.mean((1, 2), keepdim=True).expand_as(image)
+    height, width = mask.shape
+    pixels = image.detach().cpu().numpy().reshape(3, -1).astype(np.float64)
+    y, x = np.nonzero(mask)
+    number = np.full(mask.shape, -1)
+    number[mask] = np.arange(len(y))
+    total, rows, columns, weights = np.zeros(len(y)), [], [], []
+    known = np.zeros((len(y), 3))
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            if dy == dx == 0:
+                continue
+            weight = 1 / 12 if dy and dx else 1 / 6
+            there = np.nonzero((y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width))[0]
+            ny, nx = y[there] + dy, x[there] + dx
+            total[there] += weight
+            hole = mask[ny, nx]
+            rows.append(there[hole])
+            columns.append(number[ny[hole], nx[hole]])
+            weights.append(np.full(hole.sum(), -weight))
+            known[there[~hole]] += weight * pixels[:, ny[~hole] * width + nx[~hole]].T
+    diagonal = np.arange(len(y))
+    system = sparse.csc_matrix(
+        (np.concatenate([total, *weights]), (np.concatenate([diagonal, *rows]), np.concatenate([diagonal, *columns])))
+    )
+    pixels[:, y * width + x] = np.asarray(spsolve(system, known)).reshape(len(y), 3).T
+    return torch.from_numpy(pixels.reshape(3, height, width)).to(image)
+
+
+def cells(height: int, width: int, grid: int) -> Int[Tensor, "h w"]:
+    """The number (row major) of the grid cell that holds each pixel; edges at floor(i * H / grid).
+
+    Raises ValueError where the grid is finer than the image.
+    """
+    if not 1 <= grid <= min(height, width):
+        raise ValueError(f"grid is {grid}; expected 1 to {min(height, width)} for an image of {height} x {width} px.")
+    rows, columns = (
+        torch.bucketize(torch.arange(size), torch.arange(1, grid + 1) * size // grid, right=True)
+        for size in (height, width)
+    )
+    return rows[:, None] * grid + columns
+
+
+def top_fraction(
+    maps: Float[Tensor, "n h w"], region: Bool[Tensor, "n h w"], k: float
+) -> tuple[Bool[Tensor, "n h w"], Float[Tensor, " n"]]:
+    """The top-k fraction of each region by each map, and the share of it that ties with a pixel left out.
+
+    Exactly max(1, floor(k |region| + .5)) pixels, as a stable descending sort would rank them: ties go in
+    row-major order. An empty region selects nothing; its share is 0. k in (0, 1].
+    """
+    selected = torch.zeros_like(region)
+    share = maps.new_zeros(len(maps))
+    for index, (one, where) in enumerate(zip(maps, region, strict=True)):
+        values = one[where]
+        count = max(1, int(k * len(values) + 0.5))
+        if not len(values):
+            continue
+        least = values.kthvalue(len(values) - count + 1).values
+        above, level = values > least, values == least
+        quota = count - int(above.sum())
+        chosen = above | (level & (level.cumsum(0) <= quota))
+        selected[index][where] = chosen
+        share[index] = quota / count if int(level.sum()) > quota else 0.0
+    return selected, share
+
+
+def moved_surrogates(maps: Float[Tensor, "b h w"], count: int, draws: Draws) -> Float[Tensor, "s b h w"]:
+    """The same maps in another place: flipped, transposed (where square) and rolled round the torus.
+
+    What a map keeps is its values and their spatial grain, what it loses is where they lie. The moves are
+    drawn per sample, so that every map of an image is moved alike.
+    """
+    result = maps.new_empty((count, *maps.shape))
+    height, width = maps.shape[1:]
+    for index, rng in enumerate(draws.generators("moved surrogates")):
+        for number in range(count):
+            moved = maps[index]
+            down, across, turned = rng.integers(2, size=3)
+            shift = (int(rng.integers(height)), int(rng.integers(width)))
+            axes = [axis for axis, flipped in enumerate((down, across)) if flipped]
+            moved = moved.flip(axes).roll(shift, (0, 1))
+            result[number, index] = moved.T if turned and height == width else moved
+    return result
+
+
+def phase_surrogates(maps: Float[Tensor, "b h w"], count: int, draws: Draws) -> Float[Tensor, "s b h w"]:
+    """Maps of the same power spectrum with random Fourier phases, drawn per sample; real-valued, untied."""
+    result = maps.new_empty((count, *maps.shape))
+    spectrum = torch.fft.rfft2(maps.double()).abs()
+    for index, rng in enumerate(draws.generators("phase surrogates")):
+        noise = torch.from_numpy(rng.standard_normal((count, *maps.shape[1:]))).to(maps.device)
+        phase = torch.fft.rfft2(noise)
+        field = torch.fft.irfft2(spectrum[index] * phase / phase.abs().clamp_min(1e-12), s=maps.shape[1:])
+        result[:, index] = field.to(maps)
+    return result
+
+
+def perturb(images: Float[Tensor, "b 3 h w"], kind: str, strength: float, draws: Draws) -> Float[Tensor, "b 3 h w"]:
+    """One of the five robustness perturbations (DEA paper, 3.3), clamped to [0,1].
+
+    noise: N(0, strength^2), drawn per sample. brightness: + strength. contrast: the channel means + (1 +
+    strength)(x - means). blur: Gaussian, sigma 1 px. flip: horizontal; the caller flips mask and map too.
+    """
+    if kind == "noise":
+        noise = draws.standard_normal("perturbation", tuple(images.shape[1:]))
+        changed = images + strength * torch.from_numpy(noise).to(images)
+    elif kind == "brightness":
+        changed = images + strength
+    elif kind == "contrast":
+        mean = images.mean((2, 3), keepdim=True)
+        changed = mean + (1 + strength) * (images - mean)
+    elif kind == "blur":
+        changed = gaussian_blur(images, 1.0)
+    elif kind == "flip":
+        changed = images.flip(3)
+    else:
+        raise ValueError(f"perturbation is {kind!r}; expected one of {', '.join(PERTURBATIONS)}.")
+    return changed.clamp(0, 1)
+
+
+def gaussian_blur(images: Float[Tensor, "b 3 h w"], sigma: float) -> Float[Tensor, "b 3 h w"]:
+    """Gaussian blur, sigma in px, the border mirrored."""
+    blurred = ndimage.gaussian_filter(images.cpu().numpy(), (0, 0, sigma, sigma))
+    return torch.from_numpy(blurred).to(images)
