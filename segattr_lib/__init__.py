@@ -1,1 +1,1 @@
-"""x"""
+"""Faithful segmentation attribution: methods, metrics and benchmarks behind the executable book."""

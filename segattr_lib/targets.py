@@ -26,7 +26,7 @@ class Target:
     class_id: Int[Tensor, " b"]
     mask: Bool[Tensor, "b h w"] | None = None
 
-    def __getitem__(self, index: Tensor | slice) -> Target:
+    def __getitem__(self, index: Tensor | slice | list[int]) -> Target:
         return Target(self.class_id[index], None if self.mask is None else self.mask[index])
 
     def to(self, device: torch.device | str) -> Target:

@@ -193,7 +193,7 @@ class View:
             self.others = runtime.place(torch.stack(pictures))
         self.offered = {name: getattr(run, name) for name in OFFERED} | {"fill": run.fill[0], "layer": segmenter.layer}
         self._fills: dict[str, Fill] = {}
-        self._maps: dict[tuple[Any, ...], tuple[Tensor, list[float], list[int]]] = {}
+        self._maps: dict[tuple[Any, ...], tuple[Tensor, float, int]] = {}
 
     def model_rows(self) -> list[dict[str, Any]]:
         """s(x) of every sample."""
@@ -258,14 +258,17 @@ class View:
         """Maps, seconds and passes of one call. A part that several methods share is computed once, and its
         cost is counted for each of them."""
         function = one.method.fuse or one.method.function
-        own = isinstance(occasion, int)
-        draws = Draws(self.draws.seed, [self.draws.sample_ids[occasion]]) if own else self.draws.on(f"/{occasion}")
-        others = self.others if self.others is None or not own else self.others[[occasion]]
+        draws, others = self.draws, self.others
+        if isinstance(occasion, int):  # one sample, as it is
+            draws = Draws(draws.seed, [draws.sample_ids[occasion]])
+            others = None if others is None else others[[occasion]]
+        else:
+            draws = draws.on(occasion)
         offered = {**self.offered, "draws": draws, "others": others, **one.pinned}
         options = accepted(one.method.function, offered)
         key = (occasion, one.name, *((name, str(options[name])) for name in options if name not in ("draws", "others")))
         if key in self._maps:
-            return self._maps[key]  # type: ignore[return-value]
+            return self._maps[key]
         parts = []
         for name in one.method.parts:
             part = load_method(name)
@@ -278,12 +281,13 @@ class View:
             else:
                 maps = function(score, images, target, **options)
             seconds = synchronised_clock(self.runtime.device) - began
-        if not isinstance(maps, Tensor) or maps.shape != target.mask.shape:  # type: ignore[union-attr]
+        expected = (len(images), *images.shape[2:])
+        if not isinstance(maps, Tensor) or maps.shape != expected:
             got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
-            raise UserError(f"The method {one.name!r} gives {got}; expected maps {tuple(target.mask.shape)}.")  # type: ignore[union-attr]
+            raise UserError(f"The method {one.name!r} gives {got}; expected maps {expected}.")
         seconds += sum(part[1] for part in parts)
         result = (maps.detach().float(), seconds, passes[0] + sum(part[2] for part in parts))
-        self._maps[key] = result  # type: ignore[assignment]
+        self._maps[key] = result
         return result
 
     def _settings_of(

@@ -121,9 +121,7 @@ class Settings(BaseModel):
     def _grid_fits(self) -> Settings:
         grids = [self.grid, *(variant(method)[1].get("grid", 1) for method in self.methods)]
         if max(grids) > self.image_size:
-            raise ValueError(
-                f"grid is {max(grids)}, finer than an image of {self.image_size} px; expected at most {self.image_size}."
-            )
+            raise ValueError(f"grid is {max(grids)}; expected at most {self.image_size}, the image's size in px.")
         return self
 
     def evaluation_fills(self, pinned: str | None) -> list[str]:

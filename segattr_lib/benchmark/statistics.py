@@ -20,8 +20,7 @@ def run_level(samples: pd.DataFrame) -> pd.DataFrame:
     samples_failed and samples_skipped count the run's samples that have no values at all.
     """
     keys = RUN + SCORED
-    whole = samples[samples["metric"].isna()]
-    lost = whole.groupby(["run_id", "status"], observed=True).size().unstack(fill_value=0)
+    lost = samples[samples["metric"].isna()]
     scores = samples[samples["metric"] == "score"].set_index(["run_id", "sample_id"])["value"]
     values = samples[samples["metric"].notna() & (samples["metric"] != "score")]
     model_score = scores.reindex(pd.MultiIndex.from_frame(values[["run_id", "sample_id"]])).to_numpy()
@@ -45,8 +44,8 @@ def run_level(samples: pd.DataFrame) -> pd.DataFrame:
         failed=("failed", "sum"),
     ).reset_index()
     for status in ("failed", "skipped"):
-        counts = lost[status] if status in lost else pd.Series(dtype=int)
-        table[f"samples_{status}"] = table["run_id"].astype(str).map(counts.rename(index=str)).fillna(0).astype(int)
+        counts = lost[lost["status"] == status]["run_id"].astype(str).value_counts()
+        table[f"samples_{status}"] = table["run_id"].astype(str).map(counts).fillna(0).astype(int)
     return table
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -113,9 +112,8 @@ class Store:
         if other:
             name = other[0]
             more = f" ({len(other) - 1} more differ)" if other[1:] else ""
-            raise UserError(
-                f"{where} settings: {name} was {before.get(name)!r} and is now {told[name]!r}{more}; name another folder."
-            )
+            change = f"{name} was {before.get(name)!r} and is now {told[name]!r}{more}"
+            raise UserError(f"{where} settings: {change}; name another folder.")
         for kind, value in fingerprints.items():
             if made["fingerprints"].get(kind) != value:
                 raise UserError(f"{where} {kind}, though of the same name; name another folder.")
@@ -174,7 +172,7 @@ def _whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(path.name + ".partial")
     try:
         yield partial
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

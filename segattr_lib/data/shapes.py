@@ -137,7 +137,7 @@ def _place(rng: np.random.Generator, kind: str) -> list[_Shape]:
             visible = [np.count_nonzero(mask & ~np.any(solid[i + 1 :], axis=0)) for i, mask in enumerate(solid)]
             if all(seen >= LEAST_VISIBLE * whole for seen, whole in zip(visible, full, strict=False)):
                 drawn.append(candidate)
-                full.append(visible[-1])
+                full.append(int(visible[-1]))
                 break
     return drawn
 

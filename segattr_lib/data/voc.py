@@ -12,7 +12,29 @@ from torchvision.datasets import SBDataset, VOCSegmentation
 from segattr_lib.data.sample import Dataset, SampleError, file_fingerprint
 from segattr_lib.registry import UserError, unknown
 
-CLASS_NAMES = ["background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"]
+CLASS_NAMES = [
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+]
 SPLITS = {"voc": ("train", "val", "trainval"), "sbd": ("train", "val", "train_noval")}
 INNER = {"voc": Path("VOCdevkit/VOC2012"), "sbd": Path("benchmark_RELEASE/dataset")}
 

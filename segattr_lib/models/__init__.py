@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -62,7 +63,8 @@ def load_segmenter(name: str, layer: str | None = None, shape: tuple[int, int] =
         raise UserError(f"The model {name!r} has no default layer; name one with layer=, such as {_some(candidates)}.")
     if layer not in candidates:
         raise UserError(
-            f"layer is {layer!r}, which is no feature layer of the model {name!r}; choose one such as {_some(candidates)}."
+            f"layer is {layer!r}, which is no feature layer of the model {name!r}; "
+            f"choose one such as {_some(candidates)}."
         )
     return Segmenter(name, module, layer, classes, weight_fingerprint(module))
 
@@ -95,7 +97,8 @@ def pretrained(name: str) -> nn.Module:
     except (OSError, EOFError, RuntimeError) as error:
         cause = str(error).splitlines()[0]
         raise UserError(
-            f"The weights of {name!r} cannot be had: {cause}. Fetch {weights.url} to {cached} (delete a truncated file there)."
+            f"The weights of {name!r} cannot be had: {cause}. "
+            f"Fetch {weights.url} to {cached} (delete a truncated file there)."
         ) from error
     module.aux_classifier = None  # serves training alone, and costs a forward pass its time
     transform = weights.transforms()
@@ -105,8 +108,8 @@ def pretrained(name: str) -> nn.Module:
 
 
 SEGMENTERS: dict[str, Callable[[], nn.Module]] = {
-    **{name: lambda name=name: embedded(name) for name in EMBEDDED},
-    **{name: lambda name=name: pretrained(name) for name in PRETRAINED},
+    **{name: partial(embedded, name) for name in EMBEDDED},
+    **{name: partial(pretrained, name) for name in PRETRAINED},
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -20,39 +20,61 @@ from segattr_lib.seeds import generator
 
 BATCH = 8
 POOL = 12_000  # scenes drawn once; each is seen turned, mirrored and with its colours exchanged
-RECIPE = {  # images seen, highest learning rate
-    "shapes_deeplabv3": (40_000, 3e-3),
-    "shapes_fcn": (96_000, 6e-3),
-    "shapes_lraspp": (64_000, 4e-3),
+RECIPE = {  # stages: images seen, highest learning rate
+    "shapes_deeplabv3": [(40_000, 3e-3)],
+    "shapes_fcn": [(48_000, 6e-3), (40_000, 4e-3)],
+    "shapes_lraspp": [(64_000, 4e-3)],
 }
 
 
-def train_segmenter(name: str, seed: int = 0, images: int | None = None, folder: Path = WEIGHTS) -> dict[str, str]:
+def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
     """Train one embedded segmenter on the shapes training split and write `folder/name.safetensors`.
 
-    Cross entropy plus soft Jaccard, AdamW under a one-cycle schedule. The weights are stored in half
-    precision and measured as stored; the file's metadata holds the command, the seed, the mean IoU on
-    the held-out regular, small and thin scenes, the images seen and the seconds taken.
+    Cross entropy plus soft Jaccard, AdamW under a one-cycle schedule, in the stages of RECIPE; a stage
+    begins with the weights the one before left, and its file is written when it ends. Weights are stored
+    in half precision and measured as stored; the file's metadata holds the command, the seed, the mean
+    IoU on the held-out regular, small and thin scenes, the images seen and the seconds taken. Returned.
     """
+    pixels, labels = _pool()
+    about: dict[str, str] = {}
+    for stage, (images, rate) in enumerate(RECIPE[name]):
+        about = _train_stage(name, seed, stage, images, rate, pixels, labels, folder, about)
+    return about
+
+
+def _train_stage(
+    name: str,
+    seed: int,
+    stage: int,
+    images: int,
+    rate: float,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    folder: Path,
+    before: dict[str, str],
+) -> dict[str, str]:
     began = time.monotonic()
     torch.manual_seed(seed)
-    model = EMBEDDED[name]().to(memory_format=torch.channels_last).train()
-    seen, rate = RECIPE[name]
-    seen = images or seen
-    pixels, labels = _pool(min(POOL, seen))
+    model = EMBEDDED[name]()
+    path = folder / f"{name}.safetensors"
+    if stage:
+        model.load_state_dict(load_file(path), strict=False)
+    model = model.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=seen // BATCH)
-    progress = tqdm(range(seen // BATCH), desc=name, mininterval=5)
-    for step in progress:
-        batch, truth = _augmented(pixels, labels, generator(seed, f"step-{step}", "train"))
-        logits = prediction(model(batch))
-        loss = functional.cross_entropy(logits, truth) + soft_jaccard_loss(logits, truth)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if step % 50 == 0:
-            progress.set_postfix(loss=f"{loss.item():.3f}")
+    steps = images // BATCH
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
+    with tqdm(range(steps), desc=f"{name}, stage {stage + 1}", mininterval=5) as progress:
+        for step in progress:
+            purpose = f"train stage {stage}" if stage else "train"
+            batch, truth = _augmented(pixels, labels, generator(seed, f"step-{step}", purpose))
+            logits = prediction(model(batch))
+            loss = functional.cross_entropy(logits, truth) + soft_jaccard_loss(logits, truth)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            if step % 50 == 0:
+                progress.set_postfix(loss=f"{loss.item():.3f}")
     state = {
         key: value.half() if value.is_floating_point() else value
         for key, value in model.state_dict().items()
@@ -60,15 +82,15 @@ def train_segmenter(name: str, seed: int = 0, images: int | None = None, folder:
     }
     model.load_state_dict(state, strict=False)
     about = {
-        "command": f"python -m segattr_lib train {name} --seed {seed} --images {seen}",
+        "command": f"python -m segattr_lib train {name} --seed {seed}",
         "seed": str(seed),
-        "images": str(seen),
+        "images": str(images + int(before.get("images", 0))),
         **{f"miou_{split}": f"{mean_iou(model, split):.4f}" for split in ("test", "test_small", "test_thin")},
-        "seconds": f"{time.monotonic() - began:.0f}",
+        "seconds": f"{time.monotonic() - began + float(before.get('seconds', 0)):.0f}",
         "torch": torch.__version__,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in state.items()}, folder / f"{name}.safetensors", about)
+    save_file({key: value.contiguous() for key, value in state.items()}, path, about)
     return about
 
 
@@ -111,10 +133,10 @@ def _batches(scenes: Iterator[Scene], size: int = 20) -> Iterator[list[Scene]]:
         yield batch
 
 
-def _pool(count: int) -> tuple[np.ndarray, np.ndarray]:
-    names = [f"train-{number:05d}" for number in range(count)]
+def _pool() -> tuple[np.ndarray, np.ndarray]:
+    names = [f"train-{number:05d}" for number in range(POOL)]
     with ProcessPoolExecutor() as workers:
-        pairs = tqdm(workers.map(_pixels_and_labels, names, chunksize=50), total=count, desc="scenes", mininterval=5)
+        pairs = tqdm(workers.map(_pixels_and_labels, names, chunksize=50), total=POOL, desc="scenes", mininterval=5)
         images, labels = zip(*pairs, strict=True)
     return np.stack(images), np.stack(labels)
 
@@ -128,7 +150,7 @@ def _augmented(pixels: np.ndarray, labels: np.ndarray, rng: np.random.Generator)
     """A batch drawn with replacement; one turn, mirror and exchange of colours an image."""
     images, truths = [], []
     for index in rng.integers(0, len(pixels), BATCH):
-        turns, mirror, colours = rng.integers(4), rng.integers(2), rng.permutation(3)
+        turns, mirror, colours = int(rng.integers(4)), rng.integers(2), rng.permutation(3)
         image, truth = np.rot90(pixels[index][..., colours], turns), np.rot90(labels[index], turns)
         images.append(image[:, ::-1] if mirror else image)
         truths.append(truth[:, ::-1] if mirror else truth)

@@ -1,0 +1,49 @@
+# `make` alone prints the targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint notebooks book lab bench train clean vendor
+
+PROFILE ?= embedded
+SUITE ?=
+BIN := .venv/bin
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.synced ## Make .venv from the lock file; needs python3 and the package index alone
+
+.venv/.synced: uv.lock pyproject.toml
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segattr needs Python 3.11 or newer; python3 is " + sys.version.split()[0])'
+	test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check uv; }
+	$(BIN)/uv sync --frozen --all-extras --quiet
+	@touch $@
+
+test: setup ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: setup ## Check format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+notebooks: setup ## Execute the notebooks of PROFILE (embedded, smoke or paper) into book/executed
+	$(BIN)/python -m segattr_lib execute --profile $(PROFILE)
+
+book: setup vendor notebooks ## Execute the notebooks of PROFILE and build the book into _build/html
+	$(BIN)/jupyter-book build . -n -W --keep-going
+	@echo "Read it at _build/html/index.html"
+
+vendor: setup
+	$(BIN)/python book/vendor.py
+
+lab: setup ## Open the notebooks in JupyterLab, with a live kernel for the explorer
+	$(BIN)/python -m segattr_lib generate
+	$(BIN)/jupyter lab build/notebooks
+
+bench: setup ## Time the methods against their bounds, and measure memory
+	$(BIN)/python tests/bench.py
+
+train: setup ## Train the embedded models anew (about an hour and a half on 2 cores)
+	$(BIN)/python -m segattr_lib train
+
+clean: ## Remove what was built: book, notebooks, results
+	rm -rf _build build book/executed book/status.md results

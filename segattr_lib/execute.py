@@ -1,0 +1,156 @@
+"""From a profile to executed notebooks, and the status page that says what was run.
+
+papermill does the running. It says nothing of a misspelt parameter or of a notebook whose parameter cell
+is not tagged; both are refused here, and a notebook that fails leaves no page behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import papermill
+import yaml
+from papermill.exceptions import PapermillExecutionError
+from papermill.inspection import _infer_parameters
+
+from segattr_lib.registry import UserError, unknown
+
+SOURCES, GENERATED, EXECUTED = Path("notebooks"), Path("build/notebooks"), Path("book/executed")
+FAILED, STATUS = Path("build/failed"), Path("book/status.md")
+VERSIONS = ("torch", "torchvision", "numpy", "pandas", "papermill", "jupyter-book", "ipywidgets", "seaborn")
+
+
+def load_profile(profile: str) -> dict[str, dict[str, Any]]:
+    """The parameters of every notebook under a profile of params/. Raises UserError for another name."""
+    known = {path.stem: path for path in Path("params").glob("*.yaml")}
+    if profile not in known:
+        raise unknown("profile", profile, known)
+    return yaml.safe_load(known[profile].read_text()) or {}
+
+
+def generate(name: str) -> Path:
+    """Write build/notebooks/NAME.ipynb, unexecuted, from its text source; the path.
+
+    Raises UserError for a notebook that is not there, and for one without exactly one parameter cell.
+    """
+    source = SOURCES / f"{name}.py"
+    if not source.exists():
+        raise unknown("notebook", name, [path.stem for path in SOURCES.glob("*.py")])
+    notebook = jupytext.read(source)
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise UserError(f"{source} has {len(tagged)} cells tagged 'parameters'; papermill needs exactly one.")
+    GENERATED.mkdir(parents=True, exist_ok=True)
+    path = GENERATED / f"{name}.ipynb"
+    jupytext.write(notebook, path)
+    return path
+
+
+def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = "none") -> Path:
+    """Execute one notebook with these parameters into `output`, unless it is up to date; the path.
+
+    Up to date: made from the same source, library, lock file and parameters. The output appears whole or
+    not at all. Raises UserError for a parameter the notebook does not have, and where a cell fails, with
+    the failed notebook's place.
+    """
+    raw = generate(name)
+    known = _infer_parameters(nbformat.read(raw, as_version=4))
+    for parameter in parameters:
+        if parameter not in {one.name for one in known}:
+            raise unknown(f"parameter of {name}", parameter, [one.name for one in known])
+    digest = _digest(name, parameters)
+    if output.exists() and _about(output).get("digest") == digest:
+        print(f"{name}: up to date", flush=True)
+        return output
+    FAILED.mkdir(parents=True, exist_ok=True)
+    partial = FAILED / f"{name}.ipynb"
+    began = time.monotonic()
+    print(f"{name}: running ...", flush=True)
+    try:
+        papermill.execute_notebook(
+            raw, partial, parameters, kernel_name="python3", progress_bar=False, log_output=True, stderr_file=sys.stderr
+        )
+    except PapermillExecutionError as error:
+        what = error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}"
+        raise UserError(f"The notebook {name} failed: {what} (see {partial})") from error
+    notebook = nbformat.read(partial, as_version=4)
+    notebook.metadata["segattr"] = {
+        "digest": digest,
+        "profile": profile,
+        "seconds": round(time.monotonic() - began, 1),
+        "executed": datetime.now(UTC).isoformat(timespec="minutes"),
+    }
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append("hide-input")
+    nbformat.write(notebook, partial)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial.replace(output)
+    print(f"{name}: {notebook.metadata['segattr']['seconds']} s", flush=True)
+    return output
+
+
+def execute_profile(profile: str) -> None:
+    """Execute every notebook of a profile into book/executed and write the status page.
+
+    Every parameter of every notebook is checked before the first one runs.
+    """
+    told = load_profile(profile)
+    for name, parameters in told.items():
+        known = {one.name for one in _infer_parameters(nbformat.read(generate(name), as_version=4))}
+        for parameter in parameters or {}:
+            if parameter not in known:
+                raise unknown(f"parameter of {name}", parameter, known)
+    for name, parameters in told.items():
+        execute(name, parameters or {}, EXECUTED / f"{name}.ipynb", profile)
+    write_status(list(told), profile)
+
+
+def write_status(names: list[str], profile: str) -> None:
+    """The status page: profile, versions and times, as the executed notebooks and this machine have them."""
+    lines = [
+        "# Status",
+        "",
+        f"The pages of this book were executed with the profile `{profile}` on {platform.system()} "
+        f"{platform.machine()}, Python {platform.python_version()}.",
+        "",
+        "```{list-table} When each notebook ran, and for how long.",
+        ":header-rows: 1",
+        ":name: tbl-status",
+        "",
+        "* - Notebook",
+        "  - Executed (UTC)",
+        "  - Seconds",
+    ]
+    for name in names:
+        about = _about(EXECUTED / f"{name}.ipynb")
+        executed = about["executed"].replace("T", " ").removesuffix("+00:00")
+        lines += [f"* - [{name}](executed/{name}.ipynb)", f"  - {executed}", f"  - {about['seconds']}"]
+    lines += ["```", "", "```{list-table} What it ran with.", ":header-rows: 1", ":name: tbl-versions", ""]
+    lines += ["* - Package", "  - Version", "* - segattr", f"  - {version('segattr')}"]
+    for package in VERSIONS:
+        lines += [f"* - {package}", f"  - {version(package)}"]
+    STATUS.write_text("\n".join([*lines, "```", ""]))
+
+
+def _digest(name: str, parameters: dict[str, Any]) -> str:
+    """Of all that a page is made from: its source, the library, the lock file, the parameters."""
+    library = sorted(path for path in Path("segattr_lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    digest = hashlib.blake2b(json.dumps(parameters, sort_keys=True).encode(), digest_size=12)
+    for path in [SOURCES / f"{name}.py", Path("uv.lock"), *library]:
+        digest.update(f"{path} ".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _about(executed: Path) -> dict[str, Any]:
+    return nbformat.read(executed, as_version=4).metadata.get("segattr", {})
