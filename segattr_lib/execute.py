@@ -21,7 +21,6 @@ import nbformat
 import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
-from papermill.inspection import _infer_parameters
 
 from segattr_lib.registry import UserError, unknown
 
@@ -64,10 +63,7 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
     the failed notebook's place.
     """
     raw = generate(name)
-    known = _infer_parameters(nbformat.read(raw, as_version=4))
-    for parameter in parameters:
-        if parameter not in {one.name for one in known}:
-            raise unknown(f"parameter of {name}", parameter, [one.name for one in known])
+    _check_parameters(name, raw, parameters)
     digest = _digest(name, parameters)
     if output.exists() and _about(output).get("digest") == digest:
         print(f"{name}: up to date", flush=True)
@@ -107,10 +103,7 @@ def execute_profile(profile: str) -> None:
     """
     told = load_profile(profile)
     for name, parameters in told.items():
-        known = {one.name for one in _infer_parameters(nbformat.read(generate(name), as_version=4))}
-        for parameter in parameters or {}:
-            if parameter not in known:
-                raise unknown(f"parameter of {name}", parameter, known)
+        _check_parameters(name, generate(name), parameters or {})
     for name, parameters in told.items():
         execute(name, parameters or {}, EXECUTED / f"{name}.ipynb", profile)
     write_status(list(told), profile)
@@ -141,6 +134,13 @@ def write_status(names: list[str], profile: str) -> None:
     for package in VERSIONS:
         lines += [f"* - {package}", f"  - {version(package)}"]
     STATUS.write_text("\n".join([*lines, "```", ""]))
+
+
+def _check_parameters(name: str, raw: Path, parameters: dict[str, Any]) -> None:
+    known = papermill.inspect_notebook(str(raw))
+    for parameter in parameters:
+        if parameter not in known:
+            raise unknown(f"parameter of {name}", parameter, known)
 
 
 def _digest(name: str, parameters: dict[str, Any]) -> str:

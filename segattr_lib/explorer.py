@@ -22,7 +22,7 @@ from torch import Tensor
 
 from segattr_lib.attribution import METHODS, load_method
 from segattr_lib.benchmark.runner import Variant, View, check_classes
-from segattr_lib.benchmark.settings import options_of_metric, options_of_method, read_settings
+from segattr_lib.benchmark.settings import options_of_method, options_of_metric, read_settings
 from segattr_lib.data import SampleError, draw, load_dataset
 from segattr_lib.evaluate import prepare
 from segattr_lib.metrics import load_metric
@@ -39,6 +39,7 @@ SHOWN = ("tdd", "odd_abs", "insertion", "excess_tdd", "tied_share")
 OUTLINE = (0.3, 1.0, 1.0)  # a hue that magma has not
 MAP_SHARE = 0.65  # of an overlay; the rest is the image, in grey
 STYLE = {"description_width": "5.5em"}
+WIDE = {"width": "26em", "max_width": "100%"}
 
 
 def deletion_slider(
@@ -49,15 +50,15 @@ def deletion_slider(
     levels: Sequence[float] = LEVELS,
     fill: str = "mean",
     draws: Draws | None = None,
-    pixels: int = 200,
+    pixels: int = 192,
 ) -> w.VBox:
     """One slider over how much of the target is deleted, a choice of map above it; needs no kernel.
 
     score: bound to the one target of this image. maps: label to map, in [0,1]. levels: fractions k of the
     target's pixels, rising, in [0,1]; 0 is the untouched image. fill, draws: as in bind_fill. pixels: the
     width of a picture. Every frame is computed here, len(maps) * len(levels) passes, and its caption gives
-    s(x), the score left and TDD. Raises ValueError for levels out of range or order, for no map, and for a
-    map of another size than the image.
+    s(x), the score left and TDD. Raises ValueError for levels out of range or order, for no map, for a
+    map of another size than the image, and for draws of several samples.
     """
     _check(image, maps, levels)
     device, count = score.target.class_id.device, len(maps)
@@ -65,6 +66,8 @@ def deletion_slider(
     score = bind(score.model, target, score.scalar)
     images = image[None].to(device)
     one_fill = bind_fill(fill, images, draws)
+    if len(one_fill.reference) != 1:
+        raise ValueError(f"draws are those of {len(one_fill.reference)} samples; expected those of this image alone.")
     bound = replace(one_fill, reference=one_fill.reference.expand(count, -1, -1, -1))
     images = images.expand(count, -1, -1, -1)
     stacked = torch.stack([torch.as_tensor(one, dtype=torch.float32) for one in maps.values()]).to(device)
@@ -72,6 +75,7 @@ def deletion_slider(
     assert target.mask is not None
     outline = target.mask[0].cpu().numpy()
     rows: list[list[w.HTML]] = [[] for _ in maps]
+    shared: dict[str, Any] = {"layout": w.Layout(), "style": w.HTML().style}  # a frame's own would double the page
     for level in levels:
         deleted = _deleted(images, stacked, target, level, bound)
         drops = tdd(score, images, stacked, target, k=level, fill=bound, base=base) if level else torch.zeros_like(base)
@@ -79,7 +83,7 @@ def deletion_slider(
             left = whole * (1 - drop)
             text = f"{level:.0%} of the target deleted: score {whole:.3f} → {left:.3f}, TDD {drop:.3f}"
             alt = f"The image with the top {level:.0%} of the target by {label} filled; the score is {left:.3f}"
-            row.append(w.HTML(figure(_pixels(picture), alt, text, pixels)))
+            row.append(w.HTML(figure(_pixels(picture), alt, text, pixels), **shared))
     shown = []
     for label, one, row in zip(maps, stacked, rows, strict=True):
         alt = f"The {label} map over the image, the target outlined"
@@ -92,6 +96,7 @@ def deletion_slider(
         description="Deleted",
         tooltip="How much of the target is deleted, the map's highest values first",
         style=STYLE,
+        layout=WIDE,
     )
     for _, frames in shown:
         frames.selected_index = start
@@ -100,7 +105,7 @@ def deletion_slider(
     boxes = [w.Box([drawn, frames], layout=wrap) for drawn, frames in shown]
     if len(boxes) == 1:
         return w.VBox([slider, boxes[0]])
-    methods = w.Dropdown(options=list(maps), description="Map", style=STYLE)
+    methods = w.Dropdown(options=list(maps), description="Map", style=STYLE, layout=WIDE)
     outer = w.Stack(boxes, selected_index=0)
     w.jslink((methods, "index"), (outer, "selected_index"))
     return w.VBox([methods, slider, outer])
@@ -138,7 +143,7 @@ def explore(
         return segmenter, prepare(segmenter.module, shape, run.device, run.precision, run.batch_size)
 
     @lru_cache(maxsize=16)
-    def view_of(sample_id: str, name: str) -> View:
+    def opened(sample_id: str, name: str) -> View:
         return View(run, data, *model_of(name), [data.load(sample_id, run.image_size)], list(ids))
 
     controls = _controls(ids, model)
@@ -151,7 +156,7 @@ def explore(
             takes = options_of_method(load_method(chosen["method"]))
             for name in ("grid", "alpha", "beta"):
                 controls[name].disabled = name not in takes
-            view = view_of(chosen["sample"], chosen["model"])
+            view = opened(chosen["sample"], chosen["model"])
             seen = look(
                 view, chosen["method"], chosen["k"], grid=chosen["grid"], alpha=chosen["alpha"], beta=chosen["beta"]
             )
@@ -225,7 +230,7 @@ def figure(picture: Float[np.ndarray, "h w 3"], alt: str, caption: str, pixels: 
     if drawn.width > pixels:
         drawn = drawn.resize((pixels, round(drawn.height * pixels / drawn.width)), Image.Resampling.BILINEAR)
     file = io.BytesIO()
-    drawn.save(file, "WEBP", quality=70, method=6)
+    drawn.save(file, "WEBP", quality=60, method=6)
     source = f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
     return (
         f'<figure style="margin: 0 1em 0.5em 0; width: {pixels}px">'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +18,7 @@ from segattr_lib.attribution import METHODS, load_method
 from segattr_lib.metrics import load_metric
 
 FAMILIES = {"gradient": "Blues", "intervention": "Oranges", "fusion": "Greens", "own": "Purples", "control": "Greys"}
-STYLE = {
+STYLE: Any = {
     "figure.dpi": 110,
     "savefig.bbox": "tight",
     "figure.facecolor": "white",
@@ -63,6 +64,7 @@ def rank_heatmap(ranks: pd.DataFrame) -> Figure:
         axes.tick_params(axis="x", rotation=35, length=0)
         axes.tick_params(axis="y", rotation=0, length=0)
         plt.setp(axes.get_xticklabels(), ha="right")
+        plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
 
@@ -88,6 +90,7 @@ def trade_off(runs: pd.DataFrame, against: Sequence[str], metric: str = "tdd", c
         handles, labels = panels[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
         figure.tight_layout()
+        plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
 
@@ -111,6 +114,7 @@ def curves(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> 
         handles, labels = panels[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
         figure.tight_layout()
+        plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
 
@@ -132,6 +136,7 @@ def dot_plot(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -
             axes.set_yticklabels([method_label(method) for method in methods])
         panels[0][0].invert_yaxis()
         figure.tight_layout()
+        plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
 
@@ -154,6 +159,7 @@ def gallery(
             for axes, (label, drawn) in zip(panels[row][1:], maps.items(), strict=True):
                 _picture(axes, image.mean(0, keepdim=True).expand(3, -1, -1), mask, label if row == 0 else "")
                 axes.imshow(drawn[row].cpu().numpy(), cmap="inferno", vmin=0, vmax=1, alpha=0.75)
+        plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
 

@@ -152,7 +152,9 @@ def plain_fill(image: np.ndarray, places: Sequence[tuple[int, int]], values: np.
     return changed
 
 
-def plain_drop(score: PlainScore, image: np.ndarray, one_map: np.ndarray, region: np.ndarray, k: float, values) -> float:
+def plain_drop(
+    score: PlainScore, image: np.ndarray, one_map: np.ndarray, region: np.ndarray, k: float, values
+) -> float:
     """The relative drop of the score when the region's top-k fraction is filled; NaN without a region."""
     places = plain_top(one_map, region, k)
     if not places:

@@ -70,6 +70,19 @@ def run_benchmark(settings: Settings, folder: str | Path) -> Path:
     return store.folder
 
 
+def view_of(run: Settings, sample_ids: list[str]) -> View:
+    """Some samples of a run as it saw them, to look at their maps; run is one of `settings.runs()`.
+
+    Raises SampleError for a sample that cannot be read.
+    """
+    dataset = load_dataset(run.dataset, run.root, run.split)
+    shape = (run.image_size, run.image_size)
+    segmenter = load_segmenter(run.model[0], run.layer, shape)
+    runtime = prepare(segmenter.module, shape, run.device, run.precision, run.batch_size)
+    everyone = draw(dataset, run.samples, run.order, run.seed[0])
+    return View(run, dataset, segmenter, runtime, [dataset.load(one, run.image_size) for one in sample_ids], everyone)
+
+
 @dataclass(frozen=True)
 class Variant:
     """A method with the options pinned for it; `text` names them, "" where there are none."""

@@ -1,0 +1,66 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Explore one image at a time
+#
+# In this notebook, we look behind the tables: one image, one model, one method, and what happens to the map and
+# to its metrics when a setting changes. The code that fills the benchmark's tables computes what is shown here,
+# so the same choice gives the same value.
+#
+# - **Sample**, **Model**, **Method**: whatever is registered. The target is the most frequent class of the image,
+#   outlined.
+# - **k**: the share of the target's pixels that is deleted, the map's highest first.
+# - **Grid**: the cells a side of the interventions (RIA, and DEA through it).
+# - **alpha**, **beta**: DEA's weight of gradients against interventions, and its reward for their agreement. They
+#   fuse maps that are there already, so they answer at once.
+#
+# What a method does not take is greyed out.
+
+# %% tags=["parameters", "hide-input"]
+dataset = "shapes"
+root = None
+split = None
+samples = 20
+image_size = 224
+model = "shapes_fcn"
+layer = None
+device = None
+
+# %% tags=["hide-input"]
+from segattr_lib.explorer import explore, frozen
+
+app = explore(dataset, root, split, model, layer, image_size, samples, device)
+
+# %% tags=["hide-input", "remove-output"]
+app
+
+# %% [markdown]
+# The app itself needs a live kernel: `make lab`, then run this notebook. In the book you see the state it starts
+# in; the slider at the end of [the benchmark](benchmark.ipynb) moves in the page.
+
+# %% tags=["hide-input"]
+frozen(app)
+
+# %% [markdown]
+# ## What to try
+#
+# 1. **Is the map better than noise?** Choose *random pixels*: TDD stays high, for scattered holes destroy an image
+#    whatever they hide. Then *random smooth*, noise of a CAM's grain. Compare excess TDD, which subtracts what the
+#    grain alone achieves.
+# 2. **What does a finer grid buy?** Move the grid from coarse to fine under RIA, and watch passes and seconds
+#    grow with its square while the cells follow the target's edge.
+# 3. **Which half of DEA carries it?** Set alpha to 0 (interventions alone), then to 1 (gradients alone). With alpha
+#    at 1, beta still lifts the pixels on which both agree.
+# 4. **Where does the ratio break?** Find a sample with a small s(x): TDD divides by it, so small changes of the
+#    score become large values. The benchmark therefore shows a mean over well-scored samples beside the plain one.
+# 5. **What do ties decide?** Under RIA all pixels of a cell tie; the tied share says how much of the deleted region
+#    was chosen by row order, not by the map.
+#
+# **What we learnt.** A metric of one map on one image is a sentence about the map, the fill and the model together.
+# Turning one knob at a time shows which of the three it is about.

@@ -1,0 +1,72 @@
+"""The tables a reader sees: run-level rows to text, the paper's values beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from segattr_lib.benchmark.statistics import across_runs
+from segattr_lib.figures import method_label, metric_label
+from segattr_lib.reference import dea_table1
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A value for a table; a dash where there is none, powers of ten where it would not fit."""
+    if pd.isna(value):
+        return "–"
+    return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:.1e}"
+
+
+def wide(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> pd.DataFrame:
+    """Means over runs: methods as rows, metrics as columns, under their registered names."""
+    table = across_runs(runs[runs["metric"].isin(list(metrics))], column).reset_index()
+    return table.pivot_table(index="method", columns="metric", values="mean", sort=False).reindex(columns=list(metrics))
+
+
+def over_runs(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> pd.DataFrame:
+    """Mean and standard deviation over runs as text: methods as rows, metrics as columns."""
+    table = across_runs(runs[runs["metric"].isin(list(metrics))], column).reset_index()
+    table["text"] = [_spread(mean, std) for mean, std in zip(table["mean"], table["std"], strict=True)]
+    table["row"] = [method_label(*pair) for pair in zip(table["method"], table["variant"], strict=True)]
+    shown = table.pivot_table(index="row", columns="metric", values="text", aggfunc="first", sort=False)
+    shown = shown.reindex(columns=list(metrics)).rename(columns=metric_label)
+    return shown.rename_axis(index=None, columns=None)
+
+
+def beside_paper(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
+    """Our mean and deviation over runs beside Table 1 of the DEA paper, SBD and VOC."""
+    paper = dea_table1()
+    metrics = list(dict.fromkeys(paper["metric"]))
+    shown = {"ours": over_runs(runs, metrics, column)}
+    for dataset, rows in paper.groupby("dataset", sort=False):
+        text = [_spread(mean, std) for mean, std in zip(rows["mean"], rows["std"], strict=True)]
+        table = rows.assign(text=text).pivot_table(index="method", columns="metric", values="text", aggfunc="first")
+        shown[f"paper, {str(dataset).upper()}"] = table.rename(index=method_label, columns=metric_label)
+    joined = pd.concat(shown, axis=1).swaplevel(axis=1)
+    order = [(metric_label(metric), source) for metric in metrics for source in shown]
+    return joined[order].reindex(shown["ours"].index).fillna("")
+
+
+def mean_and_robust(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One metric's plain mean, median, mean over well-scored samples and over sound maps, with their counts.
+
+    Each mean is of run-level values over the runs; each count is the sum over the runs.
+    """
+    rows = runs[runs["metric"] == metric].groupby(["method", "variant"], sort=False)
+    means = rows[["mean", "median", "mean_robust", "mean_nondegenerate"]].mean().map(number)
+    counts = rows[["count", "count_robust", "degenerate", "undefined"]].sum()
+    table = pd.concat([means, counts], axis=1)
+    table.index = [method_label(*pair) for pair in table.index]
+    names = {
+        "mean": "mean (paper)",
+        "mean_robust": "mean, s(x) ≥ .3",
+        "mean_nondegenerate": "mean, not degenerate",
+        "count": "samples",
+        "count_robust": "with s(x) ≥ .3",
+    }
+    return table.rename(columns=names)
+
+
+def _spread(mean: float, std: float) -> str:
+    return number(mean) if pd.isna(std) or pd.isna(mean) else f"{number(mean)} ± {number(std)}"

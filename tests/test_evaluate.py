@@ -1,0 +1,227 @@
+"""Running a Score over many images: nothing about the run may show in the values."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+from oracles import ConvNet, plain_score, random_images, random_masks, ready
+from torch import Tensor, nn
+
+from segattr_lib import evaluate as module
+from segattr_lib.attribution import METHODS
+from segattr_lib.evaluate import counted_passes, evaluate, prepare, runtime_of
+from segattr_lib.metrics.deletion import model_score
+from segattr_lib.registry import UserError
+from segattr_lib.targets import Target, bind
+
+COUNT = 23
+
+
+def _asked(batch_size: int) -> tuple[Tensor, list[tuple[int, int]], Tensor, Tensor, nn.Module, Target]:
+    model = ready(ConvNet(), batch_size)
+    images = random_images(COUNT, 12)
+    owner = torch.arange(COUNT) % 2
+    target = Target(torch.tensor([1, 2]), random_masks(2, 12))
+    asked: list[tuple[int, int]] = []
+
+    def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
+        asked.append((start, stop))
+        return images[start:stop], owner[start:stop]
+
+    return evaluate(bind(model, target), COUNT, perturb), asked, images, owner, model, target
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 1000])
+def test_the_values_are_those_of_one_image_at_a_time_in_order_whatever_the_batch_size(batch_size):
+    values, _, images, owner, model, target = _asked(batch_size)
+    plain = [
+        plain_score(model, target.mask[one].numpy(), int(target.class_id[one]))(image)
+        for image, one in zip(images.numpy(), owner.tolist(), strict=True)
+    ]
+    np.testing.assert_allclose(values, plain, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 1000])
+def test_no_more_than_a_batch_of_images_is_made_at_a_time_and_each_is_made(batch_size):
+    _, asked, *_ = _asked(batch_size)
+    assert all(0 < stop - start <= batch_size for start, stop in asked)
+    made = [index for start, stop in asked[1:] for index in range(start, stop)]  # the first call asks for the shape
+    assert made == list(range(COUNT))
+
+
+def test_nothing_to_evaluate_gives_no_value_and_asks_for_nothing():
+    def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
+        raise AssertionError("asked")
+
+    model = ready(ConvNet())
+    assert len(evaluate(bind(model, Target(torch.tensor([1]), random_masks(1, 8))), 0, perturb)) == 0
+
+
+def test_values_carry_no_gradient_and_leave_gradients_possible():
+    values, *_ = _asked(4)
+    assert not values.requires_grad
+    weight = torch.ones(COUNT, requires_grad=True)
+    (weight * values).sum().backward()
+    assert torch.equal(weight.grad, values)
+
+
+def test_a_forward_pass_counts_its_images_and_a_backward_pass_twice_as_many():
+    model = ready(ConvNet())
+    with counted_passes(model) as passes:
+        model(random_images(5, 8))
+        assert passes == [5]
+        images = random_images(3, 8).requires_grad_()
+        output = model(images).sum()
+        assert passes == [8]
+        torch.autograd.grad(output, images)
+        assert passes == [14]
+        with torch.inference_mode():
+            model(random_images(2, 8))
+        assert passes == [16]
+    model(random_images(5, 8))
+    assert passes == [16]
+
+
+def test_a_models_dictionary_output_is_counted_too():
+    class Dictionary(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = ConvNet()
+
+        def forward(self, images: Tensor) -> dict[str, Tensor]:
+            return {"out": self.inner(images)}
+
+    model, images = Dictionary(), random_images(4, 8).requires_grad_()
+    with counted_passes(model) as passes:
+        torch.autograd.grad(model(images)["out"].sum(), images)
+    assert passes == [12]
+
+
+class Breaks(ConvNet):
+    """Raises at its n-th forward pass."""
+
+    def __init__(self, after: int):
+        super().__init__()
+        self.left = after
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("it broke")
+        return super().forward(images)
+
+
+def hooks_of(model: nn.Module) -> int:
+    return sum(
+        len(one._forward_hooks) + len(one._forward_pre_hooks) + len(one._backward_hooks) for one in model.modules()
+    )
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_model_that_raises_keeps_its_mode_and_is_left_without_hooks(after):
+    model = ready(Breaks(after), 2)
+    score = bind(model, Target(torch.tensor([1]), random_masks(1, 8)))
+    images, owner = random_images(9, 8), torch.zeros(9, dtype=torch.long)
+    with pytest.raises(RuntimeError, match="it broke"), counted_passes(model):
+        evaluate(score, 9, lambda start, stop: (images[start:stop], owner[start:stop]))
+    assert hooks_of(model) == 0
+    assert not any(one.training for one in model.modules())
+    assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("name", ["gpa", "ega", "ria", "dea"])
+def test_explaining_leaves_no_hook_and_no_gradient_behind(name):
+    model = ready(ConvNet())
+    images, target = random_images(2, 16), Target(torch.tensor([1, 2]), random_masks(2, 16))
+    options = {"layer": "features"} if name != "ria" else {}
+    METHODS[name].function(bind(model, target), images, target, **options)
+    assert hooks_of(model) == 0
+    assert all(weight.grad is None for weight in model.parameters())
+    assert not images.requires_grad
+
+
+def test_a_given_batch_size_is_used_as_it_is():
+    model = ConvNet().train()
+    runtime = prepare(model, (8, 8), "cpu", batch_size=5)
+    assert runtime.batch_size == 5
+    assert not model.training and not any(weight.requires_grad for weight in model.parameters())
+    assert runtime_of(model) is runtime
+
+
+def test_without_a_batch_size_the_fastest_measured_one_is_taken(monkeypatch):
+    def milliseconds(_model: nn.Module, runtime: module.Runtime, _shape: tuple[int, int]) -> float:
+        channels_last = runtime.memory_format == torch.channels_last
+        return abs(runtime.batch_size - (16 if channels_last else 32)) + (3.0 if channels_last else 1.0)
+
+    monkeypatch.setattr(module, "_milliseconds", milliseconds)
+    runtime = prepare(ConvNet(), (8, 8), "cpu")
+    assert (runtime.batch_size, runtime.memory_format, runtime.milliseconds) == (32, torch.contiguous_format, 1)
+
+
+def test_measuring_stops_growing_where_memory_is_short(monkeypatch):
+    def milliseconds(_model: nn.Module, runtime: module.Runtime, _shape: tuple[int, int]) -> float:
+        if runtime.batch_size > 16:
+            raise torch.OutOfMemoryError("no more")
+        return 1 / runtime.batch_size
+
+    monkeypatch.setattr(module, "_milliseconds", milliseconds)
+    assert prepare(ConvNet(), (8, 8), "cpu").batch_size == 16
+
+
+def test_a_measured_batch_size_is_one_of_those_tried_and_gives_the_same_values():
+    measured, given = ConvNet(), ready(ConvNet(), 3)
+    runtime = prepare(measured, (8, 8), "cpu")
+    assert runtime.batch_size in module.BATCH_SIZES and runtime.milliseconds > 0
+    images, target = random_images(4, 8), Target(torch.tensor([1, 2, 0, 1]), random_masks(4, 8))
+    values = [model_score(bind(model, target), images) for model in (measured, given)]
+    torch.testing.assert_close(*values, rtol=0, atol=1e-6)
+
+
+def test_what_was_measured_is_forgotten_with_its_model():
+    gc.collect()
+    before = len(module._PREPARED)
+    model = ready(ConvNet())
+    assert len(module._PREPARED) == before + 1
+    del model
+    gc.collect()
+    assert len(module._PREPARED) == before
+
+
+def test_a_model_without_weights_can_be_scored():
+    class Weightless(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images
+
+    target = Target(torch.tensor([1]), random_masks(1, 8))
+    images = random_images(1, 8)
+    model = Weightless()
+    wanted = plain_score(model, target.mask[0].numpy(), 1)(images[0].numpy())
+    assert float(model_score(bind(model, target), images)) == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "cuda:99"}, "device is 'cuda:99', which cannot be used here"),
+        ({"device": "gpu"}, "device is 'gpu', which cannot be used here"),
+        ({"precision": "float64"}, "precision is 'float64'; expected one of float32, bfloat16, float16"),
+    ],
+)
+def test_a_device_or_precision_that_is_not_there_is_a_users_error(options, message):
+    with pytest.raises(UserError, match=message):
+        prepare(ConvNet(), **options)
+
+
+def test_bfloat16_gives_nearly_the_values_of_float32():
+    images, target = random_images(4, 8), Target(torch.tensor([1, 2, 0, 1]), random_masks(4, 8))
+    values = []
+    for precision in ("float32", "bfloat16"):
+        model = ConvNet()
+        prepare(model, device="cpu", precision=precision, batch_size=4)
+        values.append(model_score(bind(model, target), images))
+    assert values[1].dtype == torch.float32
+    assert not torch.equal(*values)
+    torch.testing.assert_close(*values, rtol=0, atol=0.02)

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import replace
+
+import ipywidgets as w
+import pytest
+import torch
+from ipywidgets.embed import dependency_state, embed_data
+from torch import nn
+
+import segattr_lib.models as models
+from segattr_lib.attribution import METHODS, Method, cam, trivial
+from segattr_lib.attribution.fusion import dual_evidence
+from segattr_lib.attribution.intervention import ria
+from segattr_lib.data import load_dataset
+from segattr_lib.evaluate import evaluate, prepare
+from segattr_lib.explorer import LEVELS, deletion_slider, explore, figure, frozen, overlay
+from segattr_lib.metrics import deletion
+from segattr_lib.models import SEGMENTERS, load_segmenter
+from segattr_lib.perturbation import bind_fill, occlude, top_fraction
+from segattr_lib.seeds import Draws
+from segattr_lib.targets import Target, bind
+
+SIZE = 48  # px
+
+
+def tiny() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 5, stride=2, padding=2), nn.ReLU(), nn.Upsample(scale_factor=2), nn.Conv2d(8, 7, 3, padding=1)
+    )
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setitem(SEGMENTERS, "tiny", tiny)
+
+
+@pytest.fixture
+def scene(registered):
+    """A score, its image and two maps."""
+    sample = load_dataset("shapes").load("test-00000", SIZE)
+    segmenter = load_segmenter("tiny", "1", (SIZE, SIZE))
+    prepare(segmenter.module, (SIZE, SIZE), "cpu", batch_size=8)
+    score = bind(segmenter.module, Target(torch.tensor([sample.class_id]), sample.mask[None]))
+    rng = torch.Generator().manual_seed(0)
+    return score, sample.image, {"first": torch.rand(SIZE, SIZE, generator=rng), "second": sample.image.mean(0)}
+
+
+@pytest.fixture
+def app(registered):
+    return explore("shapes", model="tiny", layer="1", image_size=SIZE, samples=3, device="cpu", batch_size=8)
+
+
+def control(app: w.VBox, description: str):
+    return next(one for one in app.children[0].children if one.description == description)
+
+
+def said(app: w.VBox) -> str:
+    return re.sub("<[^>]+>", "", app.children[1].value)
+
+
+def table(app: w.VBox) -> dict[str, str]:
+    return dict(re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", app.children[2].value))
+
+
+def captions(frames: w.Stack) -> list[tuple[float, float, float]]:
+    """s(x), the score left and TDD, as each frame has them in words."""
+    found = [re.search(r"score ([-.\d]+) → ([-.\d]+), TDD ([-.\d]+)", one.value) for one in frames.children]
+    return [tuple(map(float, one.groups())) for one in found]
+
+
+def direct(score, image, one_map, k):
+    """s(O(x, S_t)) with nothing of the slider's."""
+    images, mask = image[None], score.target.mask
+    selected, _ = top_fraction(one_map[None], mask, k)
+    zero = torch.zeros(1, dtype=torch.long)
+    deleted = occlude(images, selected, zero, bind_fill("mean", images))
+    return deleted[0], evaluate(score, 1, lambda start, stop: (deleted, zero)).item()
+
+
+def test_the_slider_has_a_frame_for_every_map_and_level(scene):
+    methods, slider, outer = deletion_slider(*scene).children
+    assert methods.options == ("first", "second")
+    assert len(slider.options) == len(LEVELS)
+    for box in outer.children:
+        assert len(box.children[1].children) == len(LEVELS)
+        assert box.children[1].selected_index == slider.index
+
+
+def test_a_page_without_a_kernel_gets_every_link(scene):
+    box = deletion_slider(*scene)
+    methods, slider, outer = box.children
+    state = embed_data(views=[box], state=dependency_state([box]))["manager_state"]["state"]
+    links = [one["state"] for one in state.values() if one["model_name"] == "LinkModel"]
+    ends = {(*one["source"], *one["target"]) for one in links}
+    reference = {one: f"IPY_MODEL_{one.model_id}" for one in (methods, slider, outer)}
+    inner = [f"IPY_MODEL_{one.children[1].model_id}" for one in outer.children]
+    expected = {(reference[slider], "index", one, "selected_index") for one in inner}
+    assert ends == expected | {(reference[methods], "index", reference[outer], "selected_index")}
+
+
+def test_a_caption_tells_the_score_a_direct_computation_gives(scene):
+    score, image, maps = scene
+    outer = deletion_slider(score, image, maps, levels=(0.0, 0.2, 0.7, 1.0)).children[2]
+    whole = deletion.model_score(score, image[None]).item()
+    for one_map, box in zip(maps.values(), outer.children, strict=True):
+        for k, (before, left, drop) in zip((0.2, 0.7, 1.0), captions(box.children[1])[1:], strict=True):
+            expected = direct(score, image, one_map, k)[1]
+            assert before == pytest.approx(whole, abs=6e-4)
+            assert left == pytest.approx(expected, abs=6e-4)
+            assert drop == pytest.approx((whole - expected) / whole, abs=6e-4)
+
+
+def test_level_zero_is_the_untouched_image_without_a_drop(scene):
+    score, image, maps = scene
+    for box in deletion_slider(score, image, maps).children[2].children:
+        frames = box.children[1]
+        before, left, drop = captions(frames)[0]
+        assert (before, drop) == (left, 0)
+        assert source(frames.children[0].value) == source(figure(image.movedim(0, 2).numpy(), "", "", 192))
+        assert source(frames.children[0].value) != source(frames.children[1].value)
+
+
+def test_a_frame_is_the_image_with_the_map_s_top_filled(scene):
+    score, image, maps = scene
+    box = deletion_slider(score, image, maps, levels=(0.3,)).children[2].children[1]
+    deleted, _ = direct(score, image, maps["second"], 0.3)
+    assert source(box.children[1].children[0].value) == source(figure(deleted.movedim(0, 2).numpy(), "", "", 192))
+
+
+def test_every_picture_has_its_own_alternative_text(scene):
+    outer = deletion_slider(*scene).children[2]
+    texts = [
+        re.search('alt="([^"]+)"', one.value)[1]
+        for box in outer.children
+        for one in (box.children[0], *box.children[1].children)
+    ]
+    assert len(set(texts)) == len(texts)
+
+
+def test_one_map_needs_no_choice(scene):
+    score, image, maps = scene
+    slider, box = deletion_slider(score, image, {"second": maps["second"].numpy()}).children
+    assert isinstance(slider, w.SelectionSlider)
+    assert len(box.children[1].children) == len(LEVELS)
+
+
+def test_five_maps_of_a_scene_fit_into_a_page(registered):
+    sample = load_dataset("shapes").load("test-00003", 224)  # a cluttered one
+    segmenter = load_segmenter("tiny", "1")
+    prepare(segmenter.module, device="cpu", batch_size=8)
+    score = bind(segmenter.module, Target(torch.tensor([sample.class_id]), sample.mask[None]))
+    maps = {str(number): torch.rand(224, 224) for number in range(5)}
+    box = deletion_slider(score, sample.image, maps)
+    frames = [one.value for row in box.children[2].children for one in row.children[1].children]
+    assert max(map(len, frames)) < 13_000
+    assert sum(map(len, frames)) < 600_000
+
+
+def test_a_linear_fill_takes_the_draws_of_the_image_alone(scene):
+    score, image, maps = scene
+    box = deletion_slider(score, image, maps, fill="linear", draws=Draws(0, ["test-00000"]), levels=(0.0, 0.3))
+    assert len(box.children[2].children) == 2
+    with pytest.raises(ValueError, match="those of 2 samples"):
+        deletion_slider(score, image, maps, fill="linear", draws=Draws(0, ["test-00000", "test-00001"]))
+
+
+@pytest.mark.parametrize("levels", [(), (0.2, 0.1), (0.0, 1.5), (-0.1, 0.5)])
+def test_levels_that_are_none_are_refused(scene, levels):
+    with pytest.raises(ValueError, match="expected rising fractions"):
+        deletion_slider(*scene, levels=levels)
+
+
+def test_a_map_of_another_size_is_refused_by_name(scene):
+    score, image, maps = scene
+    with pytest.raises(ValueError, match=r"'second' is \(10, 10\); expected \(48, 48\)"):
+        deletion_slider(score, image, {**maps, "second": torch.zeros(10, 10)})
+
+
+def test_the_app_shows_what_direct_calls_give(app, scene):
+    score, image, _ = scene
+    images, target = image[None], score.target
+    control(app, "Sample").value = "test-00001"
+    control(app, "Sample").value = "test-00000"
+    for k, grid, alpha, beta in [
+        (0.2, 14, 0.65, 0.35),
+        (0.4, 14, 0.65, 0.35),
+        (0.4, 7, 0.65, 0.35),
+        (0.4, 7, 0.1, 1.5),
+    ]:
+        for description, value in {"k": k, "Grid": grid, "alpha": alpha, "beta": beta}.items():
+            control(app, description).value = value
+        gradient, intervention = cam.ega(score, images, target, layer="1"), ria(score, images, target, grid=grid)
+        maps = dual_evidence(gradient, intervention, alpha=alpha, beta=beta)
+        told = {"k": k, "fill": bind_fill("mean", images), "base": deletion.model_score(score, images)}
+        assert source(figure(overlay(image, maps[0], target.mask[0].numpy()), "", "", 224)) in app.children[2].value
+        deleted = direct(score, image, maps[0], k)[0]
+        assert source(figure(deleted.movedim(0, 2).numpy(), "", "", 224)) in app.children[2].value
+        values = table(app)
+        for label, expected in {
+            "TDD": deletion.tdd(score, images, maps, target, **told).item(),
+            "|ODD|": abs(deletion.odd(score, images, maps, target, **told).item()),
+            "Insertion": deletion.insertion(score, images, maps, target, **told).item(),
+            "s(x)": told["base"].item(),
+        }.items():
+            assert float(values[label]) == pytest.approx(expected, abs=6e-4), label
+        assert values["passes"] == str(grid**2 + 1 + 3)
+
+
+def test_alpha_beta_and_k_ask_for_no_map_again(monkeypatch, registered):
+    calls = []
+
+    @functools.wraps(ria)
+    def counted(*arguments, **options):
+        calls.append(options["grid"])
+        return ria(*arguments, **options)
+
+    monkeypatch.setitem(METHODS, "ria", replace(METHODS["ria"], function=counted))
+    app = explore("shapes", model="tiny", layer="1", image_size=SIZE, samples=2, device="cpu", batch_size=8)
+    before = table(app)
+    control(app, "alpha").value = 0.2
+    control(app, "beta").value = 1.0
+    control(app, "k").value = 0.5
+    control(app, "Method").value = "ria"
+    assert calls == [14]
+    assert table(app)["TDD"] != before["TDD"]
+    control(app, "Grid").value = 5
+    assert calls == [14, 5]
+
+
+def test_a_method_greys_out_what_it_does_not_take(app):
+    assert not control(app, "alpha").disabled
+    control(app, "Method").value = "gpa"
+    assert [control(app, name).disabled for name in ("Grid", "alpha", "beta", "k")] == [True, True, True, False]
+
+
+def test_a_new_method_appears_by_itself(monkeypatch, registered):
+    monkeypatch.setitem(METHODS, "mine", Method(trivial.centre, "mine", "own"))
+    app = explore("shapes", model="tiny", layer="1", image_size=SIZE, samples=1, device="cpu", batch_size=8)
+    control(app, "Method").value = "mine"
+    assert "Its mine map" in app.children[2].value
+    assert set(SEGMENTERS) == set(control(app, "Model").options)
+
+
+def test_every_method_can_be_shown(app):
+    for _, name in control(app, "Method").options:
+        control(app, "Method").value = name
+        assert not said(app), name
+        assert table(app)["s(x)"]
+
+
+def test_an_error_is_one_sentence_and_passes(registered):
+    app = explore("shapes", model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
+    control(app, "Grid").value = 32
+    assert said(app) == "grid is 32; expected 1 to 24 for an image of 24 x 24 px."
+    assert not app.children[2].value
+    control(app, "Grid").value = 8
+    assert not said(app)
+    assert table(app)["TDD"]
+
+
+def test_missing_weights_are_one_sentence(app, monkeypatch, tmp_path):
+    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    control(app, "Model").value = "shapes_fcn"
+    assert said(app).startswith("The weights of &#x27;shapes_fcn&#x27; are not at")
+    assert "Traceback" not in said(app)
+
+
+def test_frozen_is_what_the_app_shows(app):
+    assert frozen(app).data == app.children[2].value
+    assert frozen(app).data.count("<img alt=") == 3
+
+
+def source(text: str) -> str:
+    """The picture in a figure's HTML."""
+    return re.search('src="([^"]+)"', text)[1]

@@ -1,0 +1,348 @@
+"""Fills, imputation, cells, selections, surrogates and perturbations, against plain loops and formulas."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from oracles import plain_edges, plain_top, random_images, random_masks
+from scipy import ndimage
+
+from segattr_lib.perturbation import (
+    FILLS,
+    IMAGENET_MEAN,
+    PERTURBATIONS,
+    bind_fill,
+    cells,
+    gaussian_blur,
+    impute,
+    moved_surrogates,
+    occlude,
+    perturb,
+    phase_surrogates,
+    top_fraction,
+)
+from segattr_lib.seeds import Draws
+
+DRAWS = Draws(3, ["a", "b", "c"])
+
+
+def _plain_imputation(image: np.ndarray, holes: np.ndarray) -> np.ndarray:
+    """One dense system over all pixels: a known pixel is itself, a hole the weighted mean of its neighbours."""
+    _, height, width = image.shape
+    system, wanted = np.eye(height * width), image.reshape(3, -1).T.astype(np.float64).copy()
+    for y in range(height):
+        for x in range(width):
+            if not holes[y, x]:
+                continue
+            wanted[y * width + x] = 0
+            near = {
+                (y + dy, x + dx): (1 / 12 if dy and dx else 1 / 6)
+                for dy in (-1, 0, 1)
+                for dx in (-1, 0, 1)
+                if (dy or dx) and 0 <= y + dy < height and 0 <= x + dx < width
+            }
+            for (ny, nx), weight in near.items():
+                system[y * width + x, ny * width + nx] -= weight / sum(near.values())
+    return np.linalg.solve(system, wanted).T.reshape(3, height, width)
+
+
+def _plain_reference(name: str, images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    values = np.empty_like(images)
+    for row, image in enumerate(images):
+        for channel in range(3):
+            values[row, channel] = {
+                "mean": image[channel].mean(),
+                "dataset_mean": IMAGENET_MEAN[channel],
+                "zeros": 0,
+                "blur": ndimage.gaussian_filter(image[channel].astype(np.float64), image.shape[1] / 20),
+                "other_image": others[row, channel],
+            }[name]
+    return values
+
+
+@pytest.mark.parametrize("name", [name for name in FILLS if name != "linear"])
+def test_a_fill_puts_its_values_in_the_selected_pixels_as_a_plain_loop_does(name):
+    images, others = random_images(3, 10, 12), random_images(3, 10, 12, seed=9)
+    owner, selected = torch.tensor([2, 0, 0, 1, 2]), random_masks(5, 10, 12)
+    got = occlude(images, selected, owner, bind_fill(name, images, DRAWS, others)).numpy()
+    values = _plain_reference(name, images.numpy(), others.numpy())
+    for row, (one, holes) in enumerate(zip(owner.tolist(), selected.numpy(), strict=True)):
+        for y in range(10):
+            for x in range(12):
+                wanted = values[one, :, y, x] if holes[y, x] else images[one, :, y, x].numpy()
+                np.testing.assert_allclose(got[row, :, y, x], wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_pixels_outside_the_selection_are_untouched_bit_for_bit(name):
+    images = random_images(3, 9)
+    before = images.clone()
+    owner, selected = torch.tensor([2, 0, 1, 1]), random_masks(4, 9)
+    got = occlude(images, selected, owner, bind_fill(name, images, DRAWS, random_images(3, 9, seed=4)))
+    kept = ~selected[:, None].expand_as(got)
+    assert torch.equal(got[kept], images[owner][kept])
+    assert not torch.equal(got, images[owner])
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_selecting_nothing_changes_nothing(name):
+    images = random_images(3, 8)
+    fill = bind_fill(name, images, DRAWS, random_images(3, 8, seed=4))
+    nothing = torch.zeros(3, 8, 8, dtype=torch.bool)
+    assert torch.equal(occlude(images, nothing, torch.arange(3), fill), images)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_linear_imputation_is_the_dense_solution_with_weights_renormalised_at_the_border(seed):
+    image = random_images(1, 7, 9, seed=seed)[0]
+    rng = np.random.default_rng(seed)
+    holes = rng.random((7, 9)) < (0.2, 0.5, 0.9, 0.98)[seed]
+    holes[0, :4] = holes[-1, -1] = True  # border and corner
+    holes[3, 4] = False
+    got = impute(image, torch.from_numpy(holes)).numpy()
+    np.testing.assert_allclose(got, _plain_imputation(image.numpy(), holes), atol=1e-6)
+
+
+def test_a_linear_ramp_is_reproduced_in_the_interior_of_a_hole():
+    y, x = torch.meshgrid(torch.linspace(0, 1, 12), torch.linspace(0, 1, 14), indexing="ij")
+    image = torch.stack([0.3 * y + 0.5 * x, 1 - y, 0.2 + 0.1 * x])
+    holes = torch.zeros(12, 14, dtype=torch.bool)
+    holes[2:10, 3:12] = True
+    holes[5, 6] = False
+    broken = torch.where(holes, torch.rand(12, 14, generator=torch.Generator().manual_seed(0)), image)
+    torch.testing.assert_close(impute(broken, holes), image, rtol=0, atol=1e-6)
+
+
+def test_imputation_with_no_pixel_left_is_the_channel_mean():
+    image = random_images(1, 6)[0]
+    got = impute(image, torch.ones(6, 6, dtype=torch.bool))
+    np.testing.assert_allclose(got, np.broadcast_to(image.numpy().mean((1, 2))[:, None, None], (3, 6, 6)), atol=1e-6)
+
+
+def test_what_hides_in_a_hole_cannot_be_seen_in_its_imputation():
+    image, holes = random_images(1, 8)[0], random_masks(1, 8)[0]
+    other = torch.where(holes, 1 - image, image)
+    assert torch.equal(impute(image, holes), impute(other, holes))
+
+
+def test_a_linear_fill_is_the_imputation_plus_seeded_noise_of_sigma_one_hundredth():
+    images = random_images(3, 40)
+    holes = torch.zeros(3, 40, 40, dtype=torch.bool)
+    holes[:, 4:36, 4:36] = True
+    owner = torch.arange(3)
+    got = occlude(images, holes, owner, bind_fill("linear", images, DRAWS))
+    clean = torch.stack([impute(image, hole) for image, hole in zip(images, holes, strict=True)])
+    noise = (got - clean)[holes[:, None].expand_as(got)]
+    size = len(noise)
+    assert abs(float(noise.mean())) < 4 * 0.01 / math.sqrt(size)
+    assert abs(float(noise.std()) - 0.01) < 4 * 0.01 / math.sqrt(2 * size)
+    again = occlude(images, holes, owner, bind_fill("linear", images, DRAWS))
+    assert torch.equal(got, again)
+    assert not torch.equal(got, occlude(images, holes, owner, bind_fill("linear", images, Draws(4, ["a", "b", "c"]))))
+    alone = occlude(images[1:2], holes[1:2], torch.tensor([0]), bind_fill("linear", images[1:2], Draws(3, ["b"])))
+    assert torch.equal(alone[0], got[1])
+
+
+@pytest.mark.parametrize(("name", "missing"), [("linear", "draws"), ("other_image", "others")])
+def test_a_fill_that_lacks_what_it_needs_says_so(name, missing):
+    with pytest.raises(ValueError, match=f"'{name}' needs {missing}"):
+        bind_fill(name, random_images(1, 6))
+
+
+def test_an_unknown_fill_lists_the_valid_ones():
+    with pytest.raises(ValueError, match=r"'grey'.*mean, dataset_mean, zeros, blur, linear, other_image"):
+        bind_fill("grey", random_images(1, 6))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "grid"),
+    [(14, 14, 14), (10, 10, 3), (17, 23, 5), (224, 224, 14), (9, 31, 9), (50, 7, 7), (8, 8, 1)],
+)
+def test_cell_edges_lie_at_floor_i_h_over_g_and_every_pixel_is_in_one_cell(height, width, grid):
+    got = cells(height, width, grid).numpy()
+    wanted = np.full((height, width), -1)
+    for row, (top, bottom) in enumerate(plain_edges(height, grid)):
+        for column, (left, right) in enumerate(plain_edges(width, grid)):
+            assert (wanted[top:bottom, left:right] == -1).all()
+            wanted[top:bottom, left:right] = row * grid + column
+    np.testing.assert_array_equal(got, wanted)
+    assert np.unique(got).tolist() == list(range(grid**2))
+
+
+@pytest.mark.parametrize(("height", "width", "grid"), [(8, 8, 9), (8, 20, 9), (20, 8, 9), (8, 8, 0), (8, 8, -1)])
+def test_a_grid_finer_than_the_image_is_refused(height, width, grid):
+    with pytest.raises(ValueError, match=f"grid is {grid}; expected 1 to 8"):
+        cells(height, width, grid)
+
+
+def _maps(kind: str, rng: np.random.Generator) -> np.ndarray:
+    shape = (9, 11)
+    return {
+        "random": rng.random(shape),
+        "tied": rng.integers(0, 3, shape) / 2,
+        "sparse": np.where(rng.random(shape) < 0.8, 0, rng.random(shape)),
+        "constant": np.full(shape, 0.7),
+        "zero": np.zeros(shape),
+        "signed zero": np.where(rng.random(shape) < 0.5, 0.0, -0.0),
+    }[kind].astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["random", "tied", "sparse", "constant", "zero", "signed zero"])
+def test_the_top_fraction_is_that_of_a_stable_descending_sort(kind):
+    rng = np.random.default_rng(0)
+    for k in (0.001, 0.01, 0.1, 0.2, 0.25, 0.333, 0.5, 0.7, 0.99, 1.0):
+        one = _maps(kind, rng)
+        region = rng.random(one.shape) < rng.choice([0.1, 0.5, 1.0])
+        region[4, 4] = True
+        places = np.flatnonzero(region)
+        count = max(1, math.floor(k * len(places) + 0.5))
+        ranked = np.argsort(-one.ravel()[places], kind="stable")
+        wanted = np.zeros(one.size, bool)
+        wanted[places[ranked[:count]]] = True
+        selected, share = top_fraction(torch.from_numpy(one)[None], torch.from_numpy(region)[None], k)
+        np.testing.assert_array_equal(selected[0].numpy().ravel(), wanted)
+        assert selected.sum() == count
+        assert {(y, x) for y, x in zip(*np.nonzero(selected[0].numpy()), strict=True)} == set(plain_top(one, region, k))
+        least = one.ravel()[places[ranked[count - 1]]]
+        chosen, tied = one.ravel()[wanted] == least, one.ravel()[places] == least
+        assert float(share[0]) == pytest.approx(chosen.sum() / count if tied.sum() > chosen.sum() else 0)
+
+
+def test_an_empty_region_selects_nothing_and_ties_nothing():
+    selected, share = top_fraction(torch.rand(2, 4, 4), torch.zeros(2, 4, 4, dtype=torch.bool), 0.2)
+    assert not selected.any()
+    assert share.tolist() == [0, 0]
+
+
+def test_the_tied_share_of_a_case_solved_by_hand():
+    one = torch.tensor([[[0.9, 0.5, 0.5, 0.5], [0.1, 0.5, 0.8, 0.0]]])
+    everywhere = torch.ones(1, 2, 4, dtype=torch.bool)
+    # k = .5 takes 4 of 8: .9, .8 and two of the four that are .5
+    selected, share = top_fraction(one, everywhere, 0.5)
+    assert selected.int().tolist() == [[[1, 1, 1, 0], [0, 0, 1, 0]]]
+    assert share.tolist() == [0.5]
+    # 6 of 8 take all of the .5: nothing was decided by order
+    assert top_fraction(one, everywhere, 0.75)[1].tolist() == [0]
+    # a tie with a pixel outside the region is none
+    region = torch.tensor([[[1, 1, 0, 0], [1, 0, 1, 1]]]).bool()
+    assert top_fraction(one, region, 0.6)[1].tolist() == [0]
+
+
+def test_a_constant_map_takes_the_first_pixels_in_row_major_order_and_all_of_them_are_tied():
+    selected, share = top_fraction(torch.ones(1, 3, 4), torch.ones(1, 3, 4, dtype=torch.bool), 0.5)
+    assert selected.flatten().tolist() == [True] * 6 + [False] * 6
+    assert share.tolist() == [1]
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 9)])
+def test_moved_surrogates_keep_the_multiset_of_values(shape):
+    maps = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0))
+    moved = moved_surrogates(maps, 8, DRAWS)
+    assert moved.shape == (8, 3, *shape)
+    wanted = maps.flatten(1).sort().values.expand(8, -1, -1)
+    assert torch.equal(moved.flatten(2).sort(2).values, wanted)
+    assert not (moved == maps).flatten(2).all(2).any()
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 9)])
+def test_moved_surrogates_keep_which_pixels_are_neighbours_on_the_torus(shape):
+    maps = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0))
+
+    def neighbours(one: torch.Tensor) -> set[frozenset[float]]:
+        pairs = (zip(one.flatten().tolist(), one.roll(1, axis).flatten().tolist(), strict=True) for axis in (0, 1))
+        return {frozenset(pair) for both in pairs for pair in both}
+
+    for surrogate in moved_surrogates(maps, 8, DRAWS):
+        for one, other in zip(maps, surrogate, strict=True):
+            assert neighbours(one) == neighbours(other)
+
+
+@pytest.mark.parametrize("surrogates_of", [moved_surrogates, phase_surrogates])
+def test_surrogates_are_drawn_per_image_and_seed_and_not_per_map_or_batch(surrogates_of):
+    first = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(surrogates_of(first, 8, DRAWS), surrogates_of(first, 8, DRAWS))
+    alone = surrogates_of(first[1:2], 8, Draws(3, ["b"]))
+    torch.testing.assert_close(alone[:, 0], surrogates_of(first, 8, DRAWS)[:, 1])
+    torch.testing.assert_close(surrogates_of(first, 3, DRAWS), surrogates_of(first, 8, DRAWS)[:3])
+    assert not torch.equal(surrogates_of(first, 8, DRAWS), surrogates_of(first, 8, Draws(4, ["a", "b", "c"])))
+
+
+def test_every_map_of_an_image_is_moved_alike():
+    places = torch.arange(64.0).view(1, 8, 8).expand(3, -1, -1)
+    where = moved_surrogates(places.contiguous(), 8, DRAWS).long()
+    maps = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(1))
+    moved = moved_surrogates(maps, 8, DRAWS)
+    for number in range(8):
+        for one in range(3):
+            assert torch.equal(moved[number, one], maps[one].flatten()[where[number, one]])
+    assert len({tuple(one.flatten().tolist()) for one in where.flatten(0, 1)}) == 24
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (6, 9)])
+def test_phase_surrogates_keep_the_power_spectrum_and_the_mean(shape):
+    maps = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0)) ** 3
+    fields = phase_surrogates(maps, 8, DRAWS)
+    power = np.abs(np.fft.fft2(maps.double().numpy())) ** 2
+    for surrogate in fields.double().numpy():
+        np.testing.assert_allclose(np.abs(np.fft.fft2(surrogate)) ** 2, power, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(surrogate.std((1, 2)), maps.numpy().std((1, 2)), rtol=1e-4)
+        assert all(abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.9 for a, b in zip(surrogate, maps, strict=True))
+    np.testing.assert_allclose(fields.mean((2, 3)), maps.mean((1, 2)).expand(8, -1), atol=1e-6)
+
+
+def test_phase_surrogates_are_untied_where_the_map_is_not():
+    maps = (torch.rand(3, 9, 9, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    for field in phase_surrogates(maps, 4, DRAWS).flatten(0, 1):
+        assert len(field.unique()) == 81
+
+
+def _perturbed(kind: str, images: np.ndarray, strength: float) -> np.ndarray:
+    mean = images.mean((2, 3), keepdims=True)
+    noise = np.stack([rng.standard_normal(images.shape[1:], np.float32) for rng in DRAWS.generators("perturbation")])
+    blurred = np.stack([[ndimage.gaussian_filter(plane, 1.0) for plane in image] for image in images])
+    changed = {
+        "noise": images + strength * noise,
+        "brightness": images + strength,
+        "contrast": mean + (1 + strength) * (images - mean),
+        "blur": blurred,
+        "flip": images[..., ::-1],
+    }
+    return np.clip(changed[kind], 0, 1)
+
+
+@pytest.mark.parametrize("strength", [0.03, 0.4])
+@pytest.mark.parametrize("kind", PERTURBATIONS)
+def test_a_perturbation_is_its_formula_clamped(kind, strength):
+    images = random_images(3, 10, 12)
+    got = perturb(images, kind, strength, DRAWS)
+    np.testing.assert_allclose(got, _perturbed(kind, images.numpy(), strength), atol=1e-6)
+    assert 0 <= got.min() and got.max() <= 1
+    assert not torch.equal(got, images)
+
+
+def test_the_perturbing_noise_has_the_strength_for_sigma():
+    images = torch.full((3, 3, 40, 40), 0.5)
+    noise = perturb(images, "noise", 0.03, DRAWS) - images
+    assert abs(float(noise.std()) - 0.03) < 4 * 0.03 / math.sqrt(2 * noise.numel())
+    assert not torch.equal(noise[0], noise[1])
+
+
+def test_an_unknown_perturbation_lists_the_valid_ones():
+    with pytest.raises(ValueError, match=r"'rotate'.*noise, brightness, contrast, blur, flip"):
+        perturb(random_images(3, 6), "rotate", 0.03, DRAWS)
+
+
+@pytest.mark.parametrize("sigma", [0.4, 1.0, 5.0])
+def test_gaussian_blur_keeps_a_constant_and_the_channels_apart(sigma):
+    images = torch.tensor([0.2, 0.5, 1.0])[None, :, None, None].expand(2, 3, 9, 12)
+    torch.testing.assert_close(gaussian_blur(images, sigma), images, rtol=0, atol=1e-6)
+
+
+def test_gaussian_blur_keeps_the_mean_and_does_not_mix_images():
+    images = random_images(2, 16)
+    torch.testing.assert_close(gaussian_blur(images, 2.0).mean((2, 3)), images.mean((2, 3)), rtol=0, atol=1e-5)
+    torch.testing.assert_close(gaussian_blur(images[1:], 2.0), gaussian_blur(images, 2.0)[1:])
