@@ -26,7 +26,7 @@
 # | RIA | the score's drop when one cell of a fixed grid is filled |
 # | DEA | $N(\alpha A_g (1 + \beta A_r) + (1-\alpha) A_r)$ of EGA ($A_g$) and RIA ($A_r$) |
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 results = "results/benchmark"  # a folder of finished results is read, any other is made
 dataset = "shapes"
 root = None
@@ -38,8 +38,9 @@ model = ["shapes_deeplabv3", "shapes_fcn", "shapes_lraspp"]
 layer = None
 scalar = "probability"
 methods = ["gpa", "ega", "ria", "dea", "random", "random_cells", "centre", "ground_truth"]
-metrics = ["tdd", "odd_abs", "insertion", "stability", "odd_abs_exclude(k=0.2)", "leak_abs", "leak_signed", "stability_noise", "stability_brightness", "stability_contrast", "stability_blur", "stability_flip", "excess_tdd(k=0.2)", "excess_tdd_phase(k=0.2)", "excess_odd_abs(k=0.2)", "excess_insertion(k=0.2)", "tied_share", "passes"]  # fmt: skip
-k = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0]
+metrics = ["tdd", "odd_abs", "odd_abs_exclude", "leak_abs", "leak_signed", "insertion", "stability", "stability_noise", "stability_brightness", "stability_contrast", "stability_blur", "stability_flip", "excess_tdd", "excess_tdd_phase", "excess_odd_abs", "excess_insertion", "tied_share", "passes"]  # fmt: skip
+k = 0.2
+curve_k = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9]  # the fractions of the deletion and insertion curves
 grid = 14
 window = 1
 alpha = 0.65
@@ -54,10 +55,9 @@ seed = [0, 1]
 device = None
 precision = "float32"
 batch_size = None
-table_k = 0.2  # the fraction the tables show
 gallery_rows = 3
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the run"} tags=["hide-input", "remove-output"]
 import pandas as pd
 from IPython.display import display
 from myst_nb import glue
@@ -76,14 +76,14 @@ from segattr_lib.targets import bind
 
 settings = read_settings({name: globals()[name] for name in Settings.model_fields})
 main_fill = settings.evaluation_fills(None)[0]
-
-# %% tags=["hide-input", "remove-output"]
+curve_settings = settings.model_copy(update={"k": curve_k, "metrics": ["tdd", "odd_abs", "insertion"]})
 folder = run_benchmark(settings, results)
+curve_folder = run_benchmark(curve_settings, f"{results}-curves")
 
 # %% tags=["hide-input"]
 rows = read_samples(folder)
 runs = with_seconds(run_level(rows), read_timings(folder))
-here = at(runs, table_k, main_fill)
+here = at(runs, settings.k[0], main_fill)
 lost = rows[rows["metric"].isna()]
 scores = rows[rows["metric"] == "score"]["value"]
 glue("runs", len(settings.runs()), display=False)
@@ -94,9 +94,10 @@ glue("lost", len(lost), display=False)
 glue("low_score", int((scores < 0.3).sum()), display=False)
 glue("scored", len(scores), display=False)
 glue("dataset", settings.dataset, display=False)
+glue("k", settings.k[0], display=False)
 
 # %% [markdown]
-# What follows is {glue:text}`runs` runs on `{glue:text}`dataset``: {glue:text}`models` models with
+# What follows is {glue:text}`runs` runs on {glue:text}`dataset`: {glue:text}`models` models with
 # {glue:text}`seeds` seeds each, a run being one model and seed. The seed draws the samples and all noise;
 # {glue:text}`samples` different images were drawn in all. {glue:text}`lost` could not be scored; of the
 # {glue:text}`scored` scored, the model gave its target less than .3 in {glue:text}`low_score`, where a relative
@@ -104,7 +105,7 @@ glue("dataset", settings.dataset, display=False)
 #
 # ## Beside the paper's Table 1
 #
-# Mean ± standard deviation over run-level means at k = .2, as the paper has it; ↑ higher is better, ↓ lower.
+# Mean ± standard deviation over run-level means at k = {glue:text}`k`, as the paper has them; ↑ higher is better, ↓ lower.
 # The data and the models differ from the paper's, so the order of the methods is what can be compared, not
 # the values.
 
@@ -118,8 +119,8 @@ tables.beside_paper(here)
 # mean stand the median, the mean over samples the model scores at least .3, and the mean without constant maps.
 
 # %% tags=["hide-input"]
-display(tables.mean_and_robust(here, "tdd").style.set_caption("TDD"))
-display(tables.mean_and_robust(here, "odd_abs").style.set_caption("|ODD|"))
+for metric in ("tdd", "odd_abs"):
+    display(tables.mean_and_robust(here, metric).style.set_caption(figures.metric_label(metric)))
 
 # %% [markdown]
 # ### What is left once the grain is accounted for
@@ -143,9 +144,7 @@ figures.dot_plot(here, ["tdd", "excess_tdd", "excess_tdd_phase"])
 
 # %% mystnb={"image": {"alt": "Heat map of the rank of every method under TDD, absolute ODD, insertion, stability, excess TDD and seconds."}} tags=["hide-input"]
 axes = ["tdd", "excess_tdd", "odd_abs", "leak_abs", "insertion", "stability", "seconds"]
-table = tables.wide(here, axes)
-table["seconds"] = tables.wide(here, ["seconds"])["seconds"]
-figures.rank_heatmap(ranking(table))
+figures.rank_heatmap(ranking(tables.wide(here, axes)))
 # %% [markdown]
 # ## The trade-off
 #
@@ -158,17 +157,16 @@ figures.trade_off(here, ["stability", "odd_abs", "seconds"])
 # Cost in passes does not depend on the machine; a backward pass counts 2.
 
 # %% tags=["hide-input"]
-cost = tables.over_runs(here, ["passes"])
-cost["seconds an explanation (mean)"] = [tables.number(value) for value in tables.wide(here, ["seconds"])["seconds"]]
-cost
+tables.cost(here)
 
 # %% [markdown]
 # ## Deletion and insertion curves
 #
-# k = .2 is one point; the curves show whether the order depends on it. Bands are standard deviations over runs.
+# One k is one point; the curves show whether the order depends on it. Bands are standard deviations over runs.
 
 # %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and insertion gain over the fraction k for every method, controls dashed."}} tags=["hide-input"]
-figures.curves(runs[(runs["fill"] == main_fill)], ["tdd", "odd_abs", "insertion"])
+along = run_level(read_samples(curve_folder))
+figures.curves(along[along["fill"] == main_fill], ["tdd", "odd_abs", "insertion"])
 # %% [markdown]
 # ## Stability, by what was changed
 
@@ -185,7 +183,7 @@ tables.over_runs(here, ["stability", *(f"stability_{kind}" for kind in kinds)])
 # %% tags=["hide-input"]
 run = settings.runs()[0]
 first = rows[(rows["run_id"] == run.run_id()) & (rows["variant"].fillna("") == "")]
-tdd = at(first[first["metric"] == "tdd"], table_k, main_fill)
+tdd = at(first[first["metric"] == "tdd"], settings.k[0], main_fill)
 tdd = tdd.pivot_table(index="sample_id", columns="method", values="value", observed=True)
 sure = first[(first["metric"] == "score") & (first["value"] >= 0.3)]["sample_id"].astype(str)
 tdd = tdd[tdd.index.isin(sure)] if tdd.index.isin(sure).any() else tdd
@@ -225,7 +223,7 @@ verdicts = plainly.assign(robust=robustly["ours"], holds_robust=robustly["holds"
 answers = {True: "yes", False: "no"}
 verdicts[["holds", "holds_robust"]] = verdicts[["holds", "holds_robust"]].map(answers.get)
 names = {"holds": "holds", "robust": "ours, s(x) ≥ .3", "holds_robust": "holds, s(x) ≥ .3"}
-verdicts.rename(columns=names).style.hide(axis="index")
+verdicts.rename(columns=names).style.hide(axis="index").set_table_attributes('class="wrap"')
 
 # %% tags=["hide-input"]
 paper_wins = pd.DataFrame(reference()["dea_wins"]["rows"])

@@ -22,7 +22,7 @@
 #
 # What a method does not take is greyed out.
 
-# %% tags=["parameters", "hide-input"]
+# %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 dataset = "shapes"
 root = None
 split = None
@@ -32,19 +32,19 @@ model = "shapes_fcn"
 layer = None
 device = None
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the code"} tags=["hide-input"]
 from segattr_lib.explorer import explore, frozen
 
 app = explore(dataset, root, split, model, layer, image_size, samples, device)
 
-# %% tags=["hide-input", "remove-output"]
+# %% tags=["remove-cell"]
 app
 
 # %% [markdown]
 # The app itself needs a live kernel: `make lab`, then run this notebook. In the book you see the state it starts
-# in; the slider at the end of [the benchmark](benchmark.ipynb) moves in the page.
+# in; the slider of [the benchmark](benchmark.ipynb) moves in the page.
 
-# %% tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the code"} tags=["hide-input"]
 frozen(app)
 
 # %% [markdown]

@@ -89,6 +89,7 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
+            cell.metadata["mystnb"] = {"code_prompt_show": "Show the parameters this page was made with"}
     nbformat.write(notebook, partial)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial.replace(output)

@@ -39,6 +39,7 @@ SHOWN = ("tdd", "odd_abs", "insertion", "excess_tdd", "tied_share")
 OUTLINE = (0.3, 1.0, 1.0)  # a hue that magma has not
 MAP_SHARE = 0.65  # of an overlay; the rest is the image, in grey
 STYLE = {"description_width": "5.5em"}
+CAPTION = "line-height: 1.4; margin: 0; padding: 0; text-align: left; color: var(--jp-widgets-label-color, inherit)"
 WIDE = {"width": "26em", "max_width": "100%"}
 
 
@@ -225,7 +226,10 @@ def overlay(
 
 
 def figure(picture: Float[np.ndarray, "h w 3"], alt: str, caption: str, pixels: int) -> str:
-    """HTML of a picture in [0,1], `pixels` wide, with its alternative text and a caption; some kilobytes."""
+    """HTML of a picture in [0,1], `pixels` wide, with its alternative text and a caption; some kilobytes.
+
+    The class keeps the book's dark theme from dimming the picture, the colour keeps the caption readable there.
+    """
     drawn = Image.fromarray((picture.clip(0, 1) * 255).round().astype(np.uint8))
     if drawn.width > pixels:
         drawn = drawn.resize((pixels, round(drawn.height * pixels / drawn.width)), Image.Resampling.BILINEAR)
@@ -233,9 +237,10 @@ def figure(picture: Float[np.ndarray, "h w 3"], alt: str, caption: str, pixels: 
     drawn.save(file, "WEBP", quality=60, method=6)
     source = f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
     return (
-        f'<figure style="margin: 0 1em 0.5em 0; width: {pixels}px">'
-        f'<img alt="{html.escape(alt)}" width="{pixels}" style="image-rendering: pixelated" src="{source}">'
-        f'<figcaption style="line-height: 1.4">{html.escape(caption)}</figcaption></figure>'
+        f'<figure style="margin: 0 1em 0.5em 0; padding: 0; width: {pixels}px">'
+        f'<img class="dark-light" alt="{html.escape(alt)}" width="{pixels}" '
+        f'style="image-rendering: {"pixelated" if drawn.width < pixels else "auto"}" src="{source}">'
+        f'<figcaption style="{CAPTION}">{html.escape(caption)}</figcaption></figure>'
     )
 
 
@@ -278,7 +283,9 @@ def _panel(view: View, seen: Look, label: str, chosen: Mapping[str, Any]) -> str
         f'<td style="text-align: right; padding: 0 1em">{html.escape(value)}</td><td>{note}</td></tr>'
         for name, value, note in lines
     )
-    return f'<div style="display: flex; flex-wrap: wrap">{"".join(pictures)}</div><table>{rows}</table>'
+    return (
+        f'<div style="display: flex; flex-wrap: wrap">{"".join(pictures)}</div><table style="{CAPTION}">{rows}</table>'
+    )
 
 
 def _told(value: float | str) -> str:

@@ -57,7 +57,7 @@ def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
 def rank_heatmap(ranks: pd.DataFrame) -> Figure:
     """Ranks of methods (rows) under metrics (columns), 1 the best; see statistics.ranking."""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(1.05 * len(ranks.columns) + 2, 0.42 * len(ranks) + 1.4))
+        figure, axes = plt.subplots(figsize=(0.85 * len(ranks.columns) + 2, 0.36 * len(ranks) + 1.3))
         shown = ranks.rename(index=method_label, columns=metric_label).astype(float)
         sns.heatmap(shown, annot=True, fmt=".0f", cmap="crest", cbar=False, linewidths=1, ax=axes)
         axes.set(xlabel="", ylabel="")
@@ -74,7 +74,7 @@ def trade_off(runs: pd.DataFrame, against: Sequence[str], metric: str = "tdd", c
     methods = list(dict.fromkeys(table.index.get_level_values("method")))
     colours = method_colours(methods)
     with mpl.rc_context(STYLE):
-        figure, panels = plt.subplots(1, len(against), figsize=(4.1 * len(against), 3.8), sharey=True, squeeze=False)
+        figure, panels = plt.subplots(1, len(against), figsize=(2.9 * len(against), 3.2), sharey=True, squeeze=False)
         for axes, other in zip(panels[0], against, strict=True):
             for method in methods:
                 points = table.xs(method, level="method")
@@ -87,9 +87,7 @@ def trade_off(runs: pd.DataFrame, against: Sequence[str], metric: str = "tdd", c
             if other in ("seconds", "passes"):
                 axes.set_xscale("symlog", linthresh=1e-3 if other == "seconds" else 1)
         panels[0][0].set(ylabel=metric_label(metric))
-        handles, labels = panels[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
-        figure.tight_layout()
+        _legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -100,7 +98,7 @@ def curves(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> 
     methods = list(dict.fromkeys(rows["method"]))
     colours = method_colours(methods)
     with mpl.rc_context(STYLE):
-        figure, panels = plt.subplots(1, len(metrics), figsize=(4.1 * len(metrics), 3.6), squeeze=False)
+        figure, panels = plt.subplots(1, len(metrics), figsize=(2.9 * len(metrics), 3), squeeze=False)
         for axes, metric in zip(panels[0], metrics, strict=True):
             table = rows[rows["metric"] == metric].groupby(["method", "k"])[column].agg(["mean", "std"])
             for method in methods:
@@ -111,9 +109,7 @@ def curves(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> 
                 band = (line["mean"] - spread, line["mean"] + spread)
                 axes.fill_between(line.index, *band, color=colours[method], alpha=0.1, linewidth=0)
             axes.set(xlabel="fraction k", ylabel=metric_label(metric))
-        handles, labels = panels[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
-        figure.tight_layout()
+        _legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -124,7 +120,7 @@ def dot_plot(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -
     methods = list(dict.fromkeys(table.index.get_level_values("method")))
     colours = method_colours(methods)
     with mpl.rc_context(STYLE):
-        size = (2.6 * len(metrics) + 1.2, 0.32 * len(methods) + 1.1)
+        size = (2.4 * len(metrics) + 1.2, 0.32 * len(methods) + 1.1)
         figure, panels = plt.subplots(1, len(metrics), figsize=size, sharey=True, squeeze=False)
         for axes, metric in zip(panels[0], metrics, strict=True):
             for place, method in enumerate(methods):
@@ -161,6 +157,12 @@ def gallery(
                 axes.imshow(drawn[row].cpu().numpy(), cmap="inferno", vmin=0, vmax=1, alpha=0.75)
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
+
+
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.tight_layout()
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4)
 
 
 def _picture(axes: Axes, image: Tensor, mask: Tensor, title: str) -> None:

@@ -278,7 +278,7 @@ def test_rias_drops_are_those_of_a_plain_loop_over_the_cells(name, height, width
 @pytest.mark.parametrize("name", [name for name in FILLS if name != "linear"])
 @pytest.mark.parametrize(("height", "width", "grid"), [(16, 16, 4), (12, 18, 6)])
 def test_rias_drops_are_captums_occlusion_where_the_grid_divides_the_image(name, height, width, grid):
-    score, images, target = _setting(None, height, width)
+    score, images, _ = _setting(None, height, width)
     others = random_images(2, height, width, seed=7)
     fill = bind_fill(name, images, DRAWS, others)
     drops = region_drops(score, images, cells(height, width, grid), fill).view(2, grid, grid)
@@ -473,7 +473,7 @@ def test_random_cells_are_constant_on_rias_cells_and_differ_between_them():
 
 def test_random_pixels_are_uniform():
     values = np.sort(_control("random", DRAWS).flatten().numpy())
-    assert 0 <= values[0] and values[-1] < 1
+    assert values[0] >= 0 and values[-1] < 1
     ranks = (np.arange(len(values)) + 0.5) / len(values)
     assert np.abs(values - ranks).max() < 1.63 / len(values) ** 0.5  # Kolmogorov-Smirnov, 1 %
 

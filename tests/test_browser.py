@@ -18,7 +18,11 @@ VENDOR = ROOT / "book" / "_static" / "vendor"
 BUILT = ROOT / "_build" / "html" / "book" / "executed" / "benchmark.html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
-HARMLESS = "THEBE_JS_URL"  # the theme declares it twice on some pages
+HARMLESS = (
+    "THEBE_JS_URL",  # the theme declares it twice on some pages
+    "Got invalid theme mode",  # the theme, on a reader's first visit
+    "reading 'Queue'",  # html-manager looks for MathJax 2 once a label is drawn
+)
 
 NOTEBOOK = """
 # ---
@@ -82,7 +86,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     raw = folder / "raw" / "index.ipynb"
     raw.parent.mkdir()
-    jupytext.write(jupytext.reads(NOTEBOOK, "py:percent"), raw)
+    jupytext.write(jupytext.reads(NOTEBOOK.lstrip(), "py:percent"), raw)
     papermill.execute_notebook(raw, folder / "index.ipynb", kernel_name="python3", cwd=ROOT, progress_bar=False)
     shutil.rmtree(raw.parent)
     build = [Path(sys.executable).parent / "jupyter-book", "build", folder, "--quiet"]
@@ -102,7 +106,7 @@ def read(browser: Browser) -> Iterator[Page]:
     page.on("request", lambda asked: faults.append(asked.url) if asked.url.startswith("http") else None)
     yield page
     context.close()
-    assert [fault for fault in faults if HARMLESS not in fault] == []
+    assert [fault for fault in faults if not any(known in fault for known in HARMLESS)] == []
 
 
 def frame(page: Page) -> str:

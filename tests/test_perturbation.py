@@ -320,7 +320,7 @@ def test_a_perturbation_is_its_formula_clamped(kind, strength):
     images = random_images(3, 10, 12)
     got = perturb(images, kind, strength, DRAWS)
     np.testing.assert_allclose(got, _perturbed(kind, images.numpy(), strength), atol=1e-6)
-    assert 0 <= got.min() and got.max() <= 1
+    assert got.min() >= 0 and got.max() <= 1
     assert not torch.equal(got, images)
 
 

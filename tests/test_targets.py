@@ -18,7 +18,7 @@ def _setting(count: int = 3, size: int = 12) -> tuple[ConvNet, torch.Tensor, Tar
 
 @pytest.mark.parametrize("owner", [[0, 1, 2], [2, 0, 1, 1, 0, 2, 2], [1, 1, 1], [0]], ids=str)
 def test_a_score_is_the_softmax_then_the_masked_mean_whoever_owns_the_images(owner):
-    model, images, target = _setting()
+    model, _, target = _setting()
     many = random_images(len(owner), 12, seed=5)
     got = bind(model, target)(many, torch.tensor(owner))
     for image, one, value in zip(many.numpy(), owner, got.tolist(), strict=True):

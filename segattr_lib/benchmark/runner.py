@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+import segattr_lib
 from segattr_lib.attribution import Method, load_method
 from segattr_lib.benchmark.settings import Settings, options_of_metric
 from segattr_lib.benchmark.store import Store
@@ -43,6 +45,7 @@ def run_benchmark(settings: Settings, folder: str | Path) -> Path:
     fingerprints = {
         "data": {str(seed): dataset.fingerprint(names) for seed, names in ids.items()},
         "weights": {name: segmenter.fingerprint for name, segmenter in segmenters.items()},
+        "library code": library_fingerprint(),
     }
     device = settings.device or str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
     store = Store(folder, settings, fingerprints, device)
@@ -81,6 +84,18 @@ def view_of(run: Settings, sample_ids: list[str]) -> View:
     runtime = prepare(segmenter.module, shape, run.device, run.precision, run.batch_size)
     everyone = draw(dataset, run.samples, run.order, run.seed[0])
     return View(run, dataset, segmenter, runtime, [dataset.load(one, run.image_size) for one in sample_ids], everyone)
+
+
+def library_fingerprint() -> str:
+    """A digest of the code that makes values: data, models, perturbations, methods, metrics and this runner."""
+    root = Path(segattr_lib.__file__).parent
+    shown = {"figures.py", "explorer.py", "execute.py", "reference.py", "__main__.py"}
+    later = {"claims.py", "tables.py", "statistics.py", "training.py"}
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(root.rglob("*.py")):
+        if path.name not in shown | later:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -112,11 +112,11 @@ class Store:
         if other:
             name = other[0]
             more = f" ({len(other) - 1} more differ)" if other[1:] else ""
-            change = f"{name} was {before.get(name)!r} and is now {told[name]!r}{more}"
+            change = f"{name} was {_short(before.get(name))} and is now {_short(told[name])}{more}"
             raise UserError(f"{where} settings: {change}; name another folder.")
         for kind, value in fingerprints.items():
             if made["fingerprints"].get(kind) != value:
-                raise UserError(f"{where} {kind}, though of the same name; name another folder.")
+                raise UserError(f"{where} {kind}, though under the same name; remove it or name another folder.")
 
     def _write_manifest(self, fingerprints: dict[str, Any], device: str) -> None:
         manifest = {
@@ -192,6 +192,11 @@ def _write_parquet(path: Path, tables: Any) -> None:
 def _write_json(path: Path, value: Any) -> None:
     with _whole(path) as partial:
         partial.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _now() -> str:

@@ -35,17 +35,16 @@ def over_runs(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") 
 
 
 def beside_paper(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
-    """Our mean and deviation over runs beside Table 1 of the DEA paper, SBD and VOC."""
+    """Our mean and deviation over runs beside Table 1 of the DEA paper, SBD and VOC; metric and method as rows."""
     paper = dea_table1()
     metrics = list(dict.fromkeys(paper["metric"]))
-    shown = {"ours": over_runs(runs, metrics, column)}
+    ours = over_runs(runs, metrics, column)
+    shown = {"ours": pd.concat({metric: ours[metric] for metric in ours})}
     for dataset, rows in paper.groupby("dataset", sort=False):
         text = [_spread(mean, std) for mean, std in zip(rows["mean"], rows["std"], strict=True)]
-        table = rows.assign(text=text).pivot_table(index="method", columns="metric", values="text", aggfunc="first")
-        shown[f"paper, {str(dataset).upper()}"] = table.rename(index=method_label, columns=metric_label)
-    joined = pd.concat(shown, axis=1).swaplevel(axis=1)
-    order = [(metric_label(metric), source) for metric in metrics for source in shown]
-    return joined[order].reindex(shown["ours"].index).fillna("")
+        keys = zip(rows["metric"].map(metric_label), rows["method"].map(method_label), strict=True)
+        shown[f"paper, {str(dataset).upper()}"] = pd.Series(text, index=pd.MultiIndex.from_tuples(keys))
+    return pd.DataFrame(shown).reindex(shown["ours"].index).fillna("")
 
 
 def mean_and_robust(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -55,7 +54,7 @@ def mean_and_robust(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """
     rows = runs[runs["metric"] == metric].groupby(["method", "variant"], sort=False)
     means = rows[["mean", "median", "mean_robust", "mean_nondegenerate"]].mean().map(number)
-    counts = rows[["count", "count_robust", "degenerate", "undefined"]].sum()
+    counts = rows[["count", "count_robust", "degenerate", "undefined"]].sum().astype(int)
     table = pd.concat([means, counts], axis=1)
     table.index = [method_label(*pair) for pair in table.index]
     names = {
@@ -66,6 +65,13 @@ def mean_and_robust(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
         "count_robust": "with s(x) ≥ .3",
     }
     return table.rename(columns=names)
+
+
+def cost(runs: pd.DataFrame) -> pd.DataFrame:
+    """Passes and mean wall seconds of one explanation, over the runs."""
+    means = wide(runs, ["passes", "seconds"])
+    table = pd.DataFrame({"passes": means["passes"].astype(int), "seconds": means["seconds"].map(number)})
+    return table.rename(index=method_label, columns=metric_label).rename_axis(index=None, columns=None)
 
 
 def _spread(mean: float, std: float) -> str:
