@@ -1,0 +1,182 @@
+"""The project's own rules: one direction of imports, text notebooks, files that agree with each other."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import jupytext
+import papermill
+import pytest
+import yaml
+
+from segattr_lib import execute
+from segattr_lib.__main__ import main
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+ROOMS = [  # each imports only itself and those before it
+    {"seeds", "registry"},
+    {"data"},
+    {"models"},
+    {"targets"},
+    {"perturbation", "evaluate"},
+    {"attribution", "metrics"},
+    {"reference", "figures", "benchmark"},
+    {"explorer"},
+    {"execute"},
+    {"__main__"},
+]
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("segattr_lib."):
+            found.add(node.module.split(".")[1])
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "segattr_lib").rglob("*.py")), ids=lambda path: path.name)
+def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
+    room = path.relative_to(ROOT / "segattr_lib").parts[0].removesuffix(".py")
+    if room == "__init__":
+        assert not imports(path)
+        return
+    (level,) = [number for number, rooms in enumerate(ROOMS) if room in rooms]
+    assert imports(path) <= set().union(*ROOMS[: level + 1])
+    if room in ("attribution", "metrics"):
+        assert not imports(path) & ({"attribution", "metrics"} - {room})
+
+
+def test_conda_users_get_what_pyproject_says() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    (pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
+    assert f"python{project['requires-python']}" in dependencies
+    assert pip == [f"-e .[{','.join(project['optional-dependencies'])}]"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_define_nothing_and_open_and_close_as_the_house_does(path: Path) -> None:
+    assert not [
+        node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    cells = jupytext.read(path).cells
+    assert cells[0].source.startswith("# ")
+    assert "In this notebook, we" in cells[0].source
+    assert cells[-1].cell_type == "markdown"
+    assert "**What we learnt.**" in cells[-1].source
+
+
+@pytest.mark.parametrize("profile", ["embedded", "smoke", "paper"])
+def test_every_profile_names_parameters_its_notebooks_have(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    told = execute.load_profile(profile)
+    assert set(told) == {path.stem for path in NOTEBOOKS}
+    for name, parameters in told.items():
+        known = papermill.inspect_notebook(str(execute.generate(name)))
+        assert set(parameters or {}) <= set(known)
+
+
+def test_the_benchmark_notebook_has_every_setting() -> None:
+    from segattr_lib.benchmark.settings import Settings
+
+    source = (ROOT / "notebooks/benchmark.py").read_text()
+    assigned = {match[1] for match in re.finditer(r"^(\w+) = ", source, re.MULTILINE)}
+    assert set(Settings.model_fields) <= assigned
+
+
+def notebook(folder: Path, *cells: str) -> None:
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks/one.py").write_text("\n".join(cells))
+    (folder / "uv.lock").write_text("")
+    (folder / "segattr_lib").mkdir()
+
+
+def test_a_notebook_runs_once_and_again_only_when_something_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    notebook(tmp_path, '# %% tags=["parameters"]', "number = 1", "# %%", "print(number * 2)")
+    first = execute.execute("one", {"number": 21}, Path("one.ipynb")).read_bytes()
+    assert b"42" in first
+    assert execute.execute("one", {"number": 21}, Path("one.ipynb")).read_bytes() == first
+    assert "up to date" in capfd.readouterr().out
+    assert b"44" in execute.execute("one", {"number": 22}, Path("one.ipynb")).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("cells", "parameters", "said"),
+    [
+        (['# %% tags=["parameters"]', "number = 1"], {"nunber": 2}, "did you mean 'number'"),
+        (["# %%", "number = 1"], {"number": 2}, "0 cells tagged 'parameters'"),
+        (['# %% tags=["parameters"]', "number = 1", "# %%", "1 / 0"], {}, "ZeroDivisionError"),
+    ],
+)
+def test_a_notebook_that_cannot_run_says_so_and_leaves_no_page(
+    cells: list[str], parameters: dict[str, int], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    notebook(tmp_path, *cells)
+    with pytest.raises(execute.UserError, match=re.escape(said)):
+        execute.execute("one", parameters, Path("one.ipynb"))
+    assert not Path("one.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["benchmark", "-o", "r", "-p", "dataset=shape"], "Unknown data set 'shape' (did you mean 'shapes'?)"),
+        (["benchmark", "-o", "r", "-p", "split=tset"], "Unknown shapes split 'tset'"),
+        (["benchmark", "-o", "r", "-p", "model=fcn"], "Unknown model 'fcn'"),
+        (["benchmark", "-o", "r", "-p", "methods=[gpa, rai]"], "Unknown method 'rai' (did you mean 'ria'?)"),
+        (["benchmark", "-o", "r", "-p", "metrics=tddd"], "Unknown metric 'tddd'"),
+        (["benchmark", "-o", "r", "-p", "alfa=0.5"], "Unknown parameter 'alfa' (did you mean 'alpha'?)"),
+        (["benchmark", "-o", "r", "-p", "k=1.5"], "k is 1.5; expected a fraction in (0, 1]"),
+        (["benchmark", "-o", "r", "-p", "k=0"], "k is 0.0"),
+        (["benchmark", "-o", "r", "-p", "grid=300"], "grid is 300; expected at most 224"),
+        (["benchmark", "-o", "r", "-p", "alpha=2"], "alpha is 2.0; expected 0"),
+        (["benchmark", "-o", "r", "-p", "beta=-1"], "beta is -1.0; expected 0"),
+        (["benchmark", "-o", "r", "-p", "samples=many"], "samples is 'many'"),
+        (["benchmark", "-o", "r", "-p", "dataset=voc"], "needs root"),
+        (["benchmark", "-o", "r", "-f", "absent.yaml"], "cannot be read"),
+        (["benchmark", "-o", "r", "-p", "k"], "not of the form name=value"),
+        (["execute", "--profile", "embeded"], "Unknown profile 'embeded' (did you mean 'embedded'?)"),
+        (["execute", "benchmrk"], "Unknown notebook 'benchmrk'"),
+        (["train", "resnet"], "Unknown embedded model 'resnet'"),
+        (["download", "coco"], "Unknown download 'coco'"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence_and_a_non_zero_exit(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if arguments[0] == "benchmark":
+        monkeypatch.chdir(tmp_path)
+    else:
+        monkeypatch.chdir(ROOT)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "r").exists()
+
+
+def test_control_c_keeps_what_was_done_and_exits_130(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("segattr_lib.benchmark.runner.run_benchmark", stopped)
+    assert main(["benchmark", "-o", str(tmp_path / "r")]) == 130
+    assert "goes on from there" in capsys.readouterr().err
+
+
+def test_make_alone_prints_every_documented_target() -> None:
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = ["setup", "test", "lint", "notebooks", "book", "lab", "bench", "train", "clean"]
+    assert all(re.search(rf"^\s+{target}\s+\S", shown, re.MULTILINE) for target in targets)
