@@ -3,7 +3,6 @@
 .PHONY: help setup test lint notebooks book lab bench train clean vendor
 
 PROFILE ?= embedded
-SUITE ?=
 BIN := .venv/bin
 
 help: ## Print this list

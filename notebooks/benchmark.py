@@ -62,9 +62,8 @@ import pandas as pd
 from IPython.display import display
 from myst_nb import glue
 
-from segattr_lib import figures
+from segattr_lib import figures, tables
 from segattr_lib.attribution import load_method
-from segattr_lib.benchmark import tables
 from segattr_lib.benchmark.claims import held
 from segattr_lib.benchmark.runner import run_benchmark, variants_of, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
@@ -136,6 +135,15 @@ tables.over_runs(here, excess)
 
 # %% mystnb={"image": {"alt": "Dot plot of plain and excess TDD for every method: a dot a run, a bar for the mean. In plain TDD random pixels rival the methods, in excess TDD they lie at zero."}} tags=["hide-input"]
 figures.dot_plot(here, ["tdd", "excess_tdd", "excess_tdd_phase"])
+# %% [markdown]
+# ### Leakage
+#
+# |ODD| counts every pixel off the mask as outside, the ring of unlabelled pixels around it included, as the paper
+# does; beside it without that ring. LeakAbs is |ODD| / |TDD|, and its signed form a diagnostic.
+
+# %% tags=["hide-input"]
+tables.over_runs(here, ["odd_abs", "odd_abs_exclude", "leak_abs", "leak_signed"])
+
 # %% [markdown]
 # ## Ranking on each axis
 #

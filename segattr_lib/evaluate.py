@@ -81,8 +81,10 @@ def evaluate(score: Score, count: int, perturb: Perturb) -> Float[Tensor, " n"]:
     """
     if not count:
         return torch.zeros(0)
-    first, owner = perturb(0, 1)
-    runtime = runtime_of(score.model, (first.shape[2], first.shape[3]))
+    runtime = _PREPARED.get(score.model)
+    if runtime is None:
+        first = perturb(0, 1)[0]
+        runtime = runtime_of(score.model, (first.shape[2], first.shape[3]))
     values: list[Tensor] = []
     with torch.inference_mode(), autocast(runtime):
         for start in range(0, count, runtime.batch_size):

@@ -51,7 +51,10 @@ def user_object(kind: str, place: str) -> Any:
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules.setdefault(path.stem, module)  # dataclasses and pickle look a class's module up there
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:  # a user's own file may raise anything
+            raise UserError(f"The {kind} {place!r} cannot be loaded: {type(error).__name__}: {error}.") from error
     else:
         try:
             module = importlib.import_module(source)

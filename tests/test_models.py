@@ -364,9 +364,9 @@ def test_a_missing_file_or_function_is_an_error(own: Path):
 def trained(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], Path]:
     """Trains shapes_lraspp on a handful of scenes into a folder, unmeasured."""
     monkeypatch.setattr(training, "ProcessPoolExecutor", lambda: ThreadPoolExecutor(1))
-    monkeypatch.setattr(training, "POOL", 8)
-    monkeypatch.setattr(training, "BATCH", 4)
-    monkeypatch.setattr(training, "RECIPE", {"shapes_lraspp": [(8, 1e-3), (8, 1e-4)]})
+    monkeypatch.setattr(training, "POOL", 4)
+    monkeypatch.setattr(training, "BATCH", 2)
+    monkeypatch.setattr(training, "RECIPE", {"shapes_lraspp": [(4, 1e-3), (4, 1e-4)]})
     monkeypatch.setattr(training, "mean_iou", lambda *args, **kwargs: 0.5)
 
     def train(folder: Path, seed: int) -> Path:
@@ -382,7 +382,7 @@ def test_training_writes_what_loads_and_says_how(
     path = trained(tmp_path / "new", 3)
     facts = about(path)
     assert {"command", "seconds"} <= set(facts)
-    assert (facts["seed"], facts["images"], *(facts[part] for part in REPORTED)) == ("3", "16", *["0.5000"] * 3)
+    assert (facts["seed"], facts["images"], *(facts[part] for part in REPORTED)) == ("3", "8", *["0.5000"] * 3)
     monkeypatch.setattr(models, "WEIGHTS", path.parent)
     loaded = load_segmenter("shapes_lraspp", shape=(64, 64)).module.state_dict()
     assert all(torch.equal(loaded[key], value.float()) for key, value in load_file(path).items())

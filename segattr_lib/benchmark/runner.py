@@ -89,11 +89,10 @@ def view_of(run: Settings, sample_ids: list[str]) -> View:
 def library_fingerprint() -> str:
     """A digest of the code that makes values: data, models, perturbations, methods, metrics and this runner."""
     root = Path(segattr_lib.__file__).parent
-    shown = {"figures.py", "explorer.py", "execute.py", "reference.py", "__main__.py"}
-    later = {"claims.py", "tables.py", "statistics.py", "training.py"}
+    after = {"claims", "statistics", "tables", "figures", "explorer", "execute", "reference", "training", "__main__"}
     digest = hashlib.blake2b(digest_size=8)
     for path in sorted(root.rglob("*.py")):
-        if path.name not in shown | later:
+        if path.stem not in after:
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

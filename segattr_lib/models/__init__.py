@@ -52,7 +52,12 @@ def load_segmenter(name: str, layer: str | None = None, shape: tuple[int, int] =
     layer that does not exist or is not named, listing candidates.
     """
     build: Callable[[], nn.Module] = lookup("model", name, SEGMENTERS)
-    module = build()
+    try:
+        module = build()
+    except UserError:
+        raise
+    except Exception as error:  # a user's own function may raise anything, a truncated file's error among them
+        raise UserError(f"The model {name!r} cannot be built: {type(error).__name__}: {error}.") from error
     if not isinstance(module, nn.Module):
         raise UserError(f"The model {name!r} gives a {type(module).__name__}; expected a torch.nn.Module.")
     module = module.eval()
