@@ -71,7 +71,8 @@ def prepare(
 
 def runtime_of(model: nn.Module, shape: tuple[int, int] = (224, 224)) -> Runtime:
     """How this model runs; measured on the first call where `prepare` was not called before."""
-    return _PREPARED.get(model) or prepare(model, shape, device=str(next(iter(model.parameters())).device))
+    device = next((str(parameter.device) for parameter in model.parameters()), None)
+    return _PREPARED.get(model) or prepare(model, shape, device)
 
 
 def evaluate(score: Score, count: int, perturb: Perturb) -> Float[Tensor, " n"]:

@@ -58,7 +58,7 @@ def user_object(kind: str, place: str) -> Any:
     else:
         try:
             module = importlib.import_module(source)
-        except ModuleNotFoundError as error:
+        except (ModuleNotFoundError, TypeError, ValueError) as error:
             raise UserError(f"The {kind} {place!r} cannot be imported: {error}.") from error
     if not hasattr(module, name):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -71,13 +71,13 @@ def variant(text: str) -> tuple[str, dict[str, Any]]:
 
     Values are Python literals; a bare word is a string. Raises UserError when the text is not of that form.
     """
-    parts = re.fullmatch(r"\s*([^()]+?)\s*(?:\((.*)\))?\s*", text)
+    parts = re.fullmatch(r"\s*([^()]+?)\s*(?:\(([^()]*)\))?\s*", text)
     if not parts:
         raise UserError(f"{text!r} is not a name or a name with options, such as 'ria(grid=7)'.")
     options: dict[str, Any] = {}
     for pair in filter(str.strip, (parts[2] or "").split(",")):
         key, equals, value = (part.strip() for part in pair.partition("="))
-        if not equals or not key.isidentifier():
+        if not equals or not value or not key.isidentifier():
             raise UserError(f"{pair.strip()!r} in {text!r} is not of the form option=value.")
         options[key] = _literal(value)
     return parts[1], options

@@ -52,6 +52,8 @@ maps = {"rows": torch.linspace(0, 1, 256).view(16, 16), "columns": torch.linspac
 deletion_slider(score, torch.rand(3, 16, 16), maps, levels=(0.0, 0.2, 0.5, 1.0))
 """
 
+expect.set_options(timeout=30_000)  # ms; a busy machine is no failure
+
 CONFIG = """
 title: One page
 execute: {execute_notebooks: "off"}
@@ -87,7 +89,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw = folder / "raw" / "index.ipynb"
     raw.parent.mkdir()
     jupytext.write(jupytext.reads(NOTEBOOK.lstrip(), "py:percent"), raw)
-    papermill.execute_notebook(raw, folder / "index.ipynb", kernel_name="python3", cwd=ROOT, progress_bar=False)
+    executed = {"kernel_name": "python3", "cwd": ROOT, "progress_bar": False, "start_timeout": 300}
+    papermill.execute_notebook(raw, folder / "index.ipynb", **executed)
     shutil.rmtree(raw.parent)
     build = [Path(sys.executable).parent / "jupyter-book", "build", folder, "--quiet"]
     built = subprocess.run(build, capture_output=True, text=True, check=False)
@@ -142,7 +145,7 @@ def test_the_built_benchmark_page_has_a_slider_that_moves(read: Page) -> None:
     if not (VENDOR / "html-manager.js").is_file():
         pytest.skip("the book was built without npm, so its widgets need the network")
     read.goto(BUILT.as_uri())
-    expect(read.get_by_alt_text("The image with the top").first).to_be_visible(timeout=30_000)
+    expect(read.get_by_alt_text("The image with the top").first).to_be_visible()
     before = frame(read)
     read.locator(".noUi-handle").first.press("ArrowRight")
     expect(read.get_by_alt_text(before)).to_have_count(0)

@@ -30,10 +30,7 @@ def folder(root: str | None, split: str | None) -> Dataset:
             raise UserError(
                 f"The data set 'folder' at root {root!r} has no folder {part}/; it needs images/ and masks/."
             )
-    images, masks = (
-        {path.stem: path for path in sorted((place / part).iterdir()) if path.suffix.lower() in ENDINGS}
-        for part in ("images", "masks")
-    )
+    images, masks = _by_name(place / "images"), _by_name(place / "masks")
     if not images:
         raise UserError(
             f"There is no image in {place / 'images'}; its files should end in {', '.join(sorted(ENDINGS))}."
@@ -43,7 +40,7 @@ def folder(root: str | None, split: str | None) -> Dataset:
         listed = place / f"{split}.txt"
         if not listed.is_file():
             raise UserError(f"split is {split!r}, but {listed} does not exist; leave split out to take every image.")
-        names = listed.read_text().split()
+        names = [line.strip() for line in listed.read_text().splitlines() if line.strip()]
     classes, colours = _classes(place / "classes.csv")
 
     def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
@@ -61,6 +58,18 @@ def folder(root: str | None, split: str | None) -> Dataset:
     most = max(classes, default=1)
     class_names = [classes.get(number, f"class {number}" if number else "background") for number in range(most + 1)]
     return Dataset("folder", split or "all", names, class_names, read, fingerprint)
+
+
+def _by_name(place: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in sorted(place.iterdir()):
+        if path.suffix.lower() in ENDINGS:
+            if path.stem in found:
+                raise UserError(
+                    f"{path.name} and {found[path.stem].name} in {place} have one name; rename one of them."
+                )
+            found[path.stem] = path
+    return found
 
 
 def _labels(path: Path, named: bool, colours: dict[tuple[int, int, int], int]) -> np.ndarray:

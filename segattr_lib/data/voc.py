@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy.io.matlab import MatReadError
 from torchvision.datasets import SBDataset, VOCSegmentation
 
 from segattr_lib.data.sample import Dataset, SampleError, file_fingerprint
@@ -86,7 +87,7 @@ def _dataset(name: str, split: str, source: Any) -> Dataset:
         try:
             image, mask = source[place[sample_id]]
             return image, np.array(mask, dtype=np.uint8)
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError, LookupError, MatReadError) as error:
             raise SampleError("failed", f"cannot be read: {error}") from error
 
     def fingerprint(sample_ids: list[str]) -> str:

@@ -84,7 +84,11 @@ def embedded(name: str) -> nn.Module:
     except SafetensorError as error:
         raise UserError(f"The weights of {name!r} at {path} cannot be read: {error}; restore the file.") from error
     module = EMBEDDED[name]()
-    missing, unexpected = module.load_state_dict(state, strict=False)
+    try:
+        missing, unexpected = module.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        cause = str(error).splitlines()[-1].strip()
+        raise UserError(f"The weights at {path} are not those of {name!r}: {cause}") from error
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise UserError(

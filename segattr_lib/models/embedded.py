@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
 from torchvision.models.resnet import Bottleneck
@@ -79,6 +80,6 @@ def _projection(inputs: int, outputs: int, stride: int) -> nn.Module:
     return Conv2dNormActivation(inputs, outputs, kernel_size=1, stride=stride, activation_layer=None)
 
 
-def prediction(output: Tensor | dict[str, Tensor]) -> Tensor:
-    """torchvision's segmenters answer {"out": logits, ...}: the logits."""
-    return output["out"] if isinstance(output, dict) else output
+def prediction(output: Any) -> Any:
+    """torchvision's segmenters answer {"out": logits, ...}: the logits; any other answer as it is."""
+    return output["out"] if isinstance(output, dict) and "out" in output else output
