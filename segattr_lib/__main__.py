@@ -54,13 +54,13 @@ def _generate(told: argparse.Namespace) -> None:
 
 
 def _train(told: argparse.Namespace) -> None:
-    from segattr_lib.models.embedded import EMBEDDED
-    from segattr_lib.models.training import train_segmenter
+    from segattr_lib.models.training import RECIPE, train_segmenter
     from segattr_lib.registry import unknown
 
-    for name in told.model or EMBEDDED:
-        if name not in EMBEDDED:
-            raise unknown("embedded model", name, EMBEDDED)
+    for name in told.model:
+        if name not in RECIPE:
+            raise unknown("embedded model", name, RECIPE)
+    for name in told.model or RECIPE:
         print(train_segmenter(name, told.seed, told.output))
 
 

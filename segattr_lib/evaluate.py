@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import os
 import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +19,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from segattr_lib.models import weight_fingerprint
 from segattr_lib.registry import UserError
 from segattr_lib.targets import Score
 
@@ -51,9 +55,10 @@ def prepare(
 ) -> Runtime:
     """Put a model on its device in evaluation mode and measure how it runs fastest.
 
-    device: None takes a GPU where there is one. batch_size: None measures 4 to 128, each in both memory
-    formats, and stops growing once it no longer pays or memory is short; a given one is used as it is,
-    channels last. Raises UserError for a device or precision that is not there.
+    device: None takes a GPU where there is one. batch_size: a given one is used as it is, channels last;
+    None takes the fastest, measured once a machine and model and remembered: a batch size changes the last
+    bits of a value, and the same settings are to give the same bytes. Raises UserError for a device or
+    precision that is not there.
     """
     chosen = _device(device)
     if precision not in PRECISIONS:
@@ -63,7 +68,7 @@ def prepare(
     if batch_size is not None:
         runtime = Runtime(chosen, precision, batch_size, torch.channels_last, float("nan"))
     else:
-        runtime = _fastest(model, shape, chosen, precision)
+        runtime = _remembered(model, shape, chosen, precision)
     model.to(memory_format=runtime.memory_format)
     _PREPARED[model] = runtime
     return runtime
@@ -141,18 +146,8 @@ def keep_freed_memory() -> None:
         libc.mallopt(trim_threshold, 2**31 - 1)
 
 
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device is {name!r}, which cannot be used here: {str(error).splitlines()[0]}") from error
-    return device
-
-
-def _fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str) -> Runtime:
+def fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str) -> Runtime:
+    """Measure batches of 4 to 128 in both memory formats; stops growing where it no longer pays, or memory ends."""
     best: Runtime | None = None
     for memory_format in (torch.channels_last, torch.contiguous_format):
         model.to(memory_format=memory_format)
@@ -172,6 +167,45 @@ def _fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, pre
                 break
     assert best is not None
     return best
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device is {name!r}, which cannot be used here: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str) -> Runtime:
+    """The fastest runtime as it was measured the first time, from the user's cache folder."""
+    chip = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    parts = [weight_fingerprint(model), shape, device.type, chip, precision, torch.get_num_threads(), torch.__version__]
+    key = "/".join(map(str, parts))
+    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segattr" / "runtimes.json"
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError):  # none yet
+        known = {}
+    if key not in known:
+        found = fastest(model, shape, device, precision)
+        channels_last = found.memory_format == torch.channels_last
+        known[key] = {
+            "batch_size": found.batch_size,
+            "channels_last": channels_last,
+            "milliseconds": found.milliseconds,
+        }
+        with suppress(OSError):  # a home that cannot be written costs a measurement a process, no more
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}")
+            partial.write_text(json.dumps(known, indent=1))
+            partial.replace(path)
+    one = known[key]
+    memory_format = torch.channels_last if one["channels_last"] else torch.contiguous_format
+    return Runtime(device, precision, one["batch_size"], memory_format, one["milliseconds"])
 
 
 def _milliseconds(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> float:

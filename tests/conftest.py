@@ -13,6 +13,12 @@ install_import_hook("segattr_lib", "beartype.beartype")
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the tests measure of this machine is not what a user's runs remember."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def real() -> Path:
     """A folder with VOCdevkit, models.py and weights; tests that need it skip where it is absent."""

@@ -52,7 +52,8 @@ maps = {"rows": torch.linspace(0, 1, 256).view(16, 16), "columns": torch.linspac
 deletion_slider(score, torch.rand(3, 16, 16), maps, levels=(0.0, 0.2, 0.5, 1.0))
 """
 
-expect.set_options(timeout=30_000)  # ms; a busy machine is no failure
+PATIENCE = 120_000  # ms; a busy machine is no failure
+expect.set_options(timeout=PATIENCE)
 
 CONFIG = """
 title: One page
@@ -102,6 +103,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read(browser: Browser) -> Iterator[Page]:
     """A page that fails its test on a script's error, and on asking for anything that is not on disk."""
     context = browser.new_context(offline=True)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)

@@ -26,17 +26,14 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 def shapes_deeplabv3() -> nn.Module:
-    """DeepLabV3 on the small ResNet; (B,3,H,W) to {"out": (B,7,H,W)}.
-
-    At output stride 12: the head's 256 channels cost by far the most, and at 8 twice as much.
-    """
-    backbone, channels = _resnet(width=16, stem_stride=3)
+    """DeepLabV3 on the small ResNet at output stride 8; (B,3,H,W) to {"out": (B,7,H,W)}."""
+    backbone, channels = _resnet()
     return DeepLabV3(backbone, DeepLabHead(channels, len(CLASS_NAMES), atrous_rates=(3, 6, 9)))
 
 
 def shapes_fcn() -> nn.Module:
-    """FCN on the small ResNet, half as wide again, at output stride 8."""
-    backbone, channels = _resnet(width=24, stem_stride=2)
+    """FCN on the small ResNet at output stride 8."""
+    backbone, channels = _resnet()
     return FCN(backbone, FCNHead(channels, len(CLASS_NAMES)))
 
 
@@ -57,13 +54,12 @@ EMBEDDED: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def _resnet(width: int, stem_stride: int) -> tuple[nn.Module, int]:
+def _resnet() -> tuple[nn.Module, int]:
     """Seven bottleneck blocks of four stages; the last two dilate instead of striding, as ResNet-50's do."""
     stages: OrderedDict[str, nn.Module] = OrderedDict()
-    first = Conv2dNormActivation(3, 16, kernel_size=2 * stem_stride - 1, stride=stem_stride)
-    stages["stem"] = nn.Sequential(first, Conv2dNormActivation(16, 16, stride=2))
+    stages["stem"] = nn.Sequential(Conv2dNormActivation(3, 16, stride=2), Conv2dNormActivation(16, 16, stride=2))
     channels = 16
-    plan = [(8, 1, 1, 1), (16, 2, 2, 1), (width, 2, 1, 2), (width, 2, 1, 4)]  # width, blocks, stride, dilation
+    plan = [(8, 1, 1, 1), (16, 2, 2, 1), (24, 2, 1, 2), (24, 2, 1, 4)]  # width, blocks, stride, dilation
     for number, (inner, blocks, stride, dilation) in enumerate(plan, 1):
         stage: list[nn.Module] = []
         for block in range(blocks):

@@ -20,11 +20,12 @@ from segattr_lib.seeds import generator
 
 BATCH = 8
 POOL = 12_000  # scenes drawn once; each is seen turned, mirrored and with its colours exchanged
-RECIPE = {  # stages: images seen, highest learning rate
-    "shapes_deeplabv3": [(40_000, 3e-3)],
+RECIPE = {  # in the order of training; stages: images seen, highest learning rate
     "shapes_fcn": [(48_000, 6e-3), (40_000, 4e-3)],
-    "shapes_lraspp": [(64_000, 4e-3)],
+    "shapes_lraspp": [(64_000, 4e-3), (20_000, 3e-3)],
+    "shapes_deeplabv3": [(10_000, 2e-3)],
 }
+BACKBONE_OF = {"shapes_deeplabv3": "shapes_fcn"}  # its head costs ten times the backbone: it begins with a trained one
 
 
 def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
@@ -34,6 +35,7 @@ def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[st
     begins with the weights the one before left, and its file is written when it ends. Weights are stored
     in half precision and measured as stored; the file's metadata holds the command, the seed, the mean
     IoU on the held-out regular, small and thin scenes, the images seen and the seconds taken. Returned.
+    A model of BACKBONE_OF begins with the backbone of another, trained before it into the same folder.
     """
     pixels, labels = _pool()
     about: dict[str, str] = {}
@@ -59,6 +61,9 @@ def _train_stage(
     path = folder / f"{name}.safetensors"
     if stage:
         model.load_state_dict(load_file(path), strict=False)
+    elif name in BACKBONE_OF:
+        given = load_file(folder / f"{BACKBONE_OF[name]}.safetensors")
+        model.load_state_dict({key: value for key, value in given.items() if key.startswith("backbone.")}, strict=False)
     model = model.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4)
     steps = images // BATCH
