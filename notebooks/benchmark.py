@@ -209,14 +209,14 @@ figures.gallery(view.images, view.target.mask, maps, titles)
 # ## Delete it yourself
 #
 # The first sample of the gallery. Move the slider: the share of the target's pixels, best first by the map, that
-# is filled; the caption says what is left of the model's score. It works in the page, without a kernel.
+# is filled with the image's mean colour; the caption says what is left of the model's score. It works in the page,
+# without a kernel.
 
 # %% tags=["hide-input"]
 deletion_slider(
     bind(view.score.model, view.target[[0]]),
     view.images[0],
     {label: drawn[0] for label, drawn in maps.items()},
-    draws=view.draws,
 )
 
 # %% [markdown]
