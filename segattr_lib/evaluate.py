@@ -148,25 +148,21 @@ def keep_freed_memory() -> None:
 
 def fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str) -> Runtime:
     """Measure batches of 4 to 128 in both memory formats; stops growing where it no longer pays, or memory ends."""
-    best: Runtime | None = None
+    tried: list[Runtime] = []
     for memory_format in (torch.channels_last, torch.contiguous_format):
         model.to(memory_format=memory_format)
-        slower = 0
+        best, slower = float("inf"), 0
         for batch_size in BATCH_SIZES:
             runtime = Runtime(device, precision, batch_size, memory_format, 0.0)
             try:
                 took = _milliseconds(model, runtime, shape)
             except torch.OutOfMemoryError:
                 break
-            if best is None or took < best.milliseconds:
-                best = Runtime(device, precision, batch_size, memory_format, took)
-                slower = 0
-            else:
-                slower += 1
+            tried.append(Runtime(device, precision, batch_size, memory_format, took))
+            best, slower = (took, 0) if took < best else (best, slower + 1)
             if slower == 2:
                 break
-    assert best is not None
-    return best
+    return min(tried, key=lambda runtime: runtime.milliseconds)
 
 
 def _device(name: str | None) -> torch.device:

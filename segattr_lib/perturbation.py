@@ -78,7 +78,8 @@ def occlude(
     row, y, x = selected.nonzero(as_tuple=True)
     if fill.name == "linear":
         solved = [impute(images[one], holes) for one, holes in zip(owner.tolist(), selected, strict=True)]
-        values = torch.stack(solved)[row, :, y, x] + fill.reference[owner[row], :, y, x]
+        noise = fill.reference[owner[row], :, y, x] * ~selected.all(2).all(1)[row, None]
+        values = torch.stack(solved)[row, :, y, x] + noise
     else:
         values = fill.reference[owner[row], :, y, x]
     result[row, :, y, x] = values
@@ -92,6 +93,8 @@ def impute(image: Float[Tensor, "3 h w"], holes: Bool[Tensor, "h w"]) -> Float[T
     solve in float64 (Rong et al. 2022, eq. 5). With no pixel left: the channel mean.
     """
     mask = holes.cpu().numpy()
+    if not mask.any():
+        return image
     if mask.all():
         return image.mean((1, 2), keepdim=True).expand_as(image)
     height, width = mask.shape
@@ -186,6 +189,7 @@ def phase_surrogates(maps: Float[Tensor, "b h w"], count: int, draws: Draws) -> 
     for index, rng in enumerate(draws.generators("phase surrogates")):
         noise = torch.from_numpy(rng.standard_normal((count, *maps.shape[1:]))).to(maps.device)
         phase = torch.fft.rfft2(noise)
+        phase[:, 0, 0] = 1  # the mean stays
         field = torch.fft.irfft2(spectrum[index] * phase / phase.abs().clamp_min(1e-12), s=maps.shape[1:])
         result[:, index] = field.to(maps)
     return result

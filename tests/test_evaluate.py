@@ -20,6 +20,12 @@ from segattr_lib.targets import Target, bind
 COUNT = 23
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch, tmp_path):
+    """Measured runtimes are kept in a cache folder; every test has an empty one of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
 def _asked(batch_size: int) -> tuple[Tensor, list[tuple[int, int]], Tensor, Tensor, nn.Module, Target]:
     model = ready(ConvNet(), batch_size)
     images = random_images(COUNT, 12)
@@ -48,7 +54,7 @@ def test_the_values_are_those_of_one_image_at_a_time_in_order_whatever_the_batch
 def test_no_more_than_a_batch_of_images_is_made_at_a_time_and_each_is_made(batch_size):
     _, asked, *_ = _asked(batch_size)
     assert all(0 < stop - start <= batch_size for start, stop in asked)
-    made = [index for start, stop in asked[1:] for index in range(start, stop)]  # the first call asks for the shape
+    made = [index for start, stop in asked for index in range(start, stop)]
     assert made == list(range(COUNT))
 
 
@@ -159,6 +165,16 @@ def test_without_a_batch_size_the_fastest_measured_one_is_taken(monkeypatch):
     monkeypatch.setattr(module, "_milliseconds", milliseconds)
     runtime = prepare(ConvNet(), (8, 8), "cpu")
     assert (runtime.batch_size, runtime.memory_format, runtime.milliseconds) == (32, torch.contiguous_format, 1)
+
+
+def test_what_was_measured_once_is_not_measured_again_for_the_same_weights(monkeypatch):
+    first = prepare(ConvNet(), (8, 8), "cpu")
+    monkeypatch.setattr(module, "_milliseconds", lambda *_: pytest.fail("measured again"))
+    again = prepare(ConvNet(), (8, 8), "cpu")
+    assert again == first and again.milliseconds == first.milliseconds
+    monkeypatch.setattr(module, "_milliseconds", lambda _model, runtime, _shape: float(runtime.batch_size))
+    assert prepare(ConvNet(seed=1), (8, 8), "cpu").batch_size == 4  # other weights
+    assert prepare(ConvNet(), (9, 8), "cpu").batch_size == 4  # another shape
 
 
 def test_measuring_stops_growing_where_memory_is_short(monkeypatch):

@@ -63,7 +63,7 @@ def pool_windows(values: Float[Tensor, "b c h w"], window: int) -> Float[Tensor,
 
 def activations_and_gradients(
     score: Score, images: Float[Tensor, "b 3 h w"], layers: Sequence[str]
-) -> list[tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]]:
+) -> list[tuple[Float[Tensor, "b _ _ _"], Float[Tensor, "b _ _ _"]]]:
     """Activations and the score's gradients with respect to them, at any number of layers.
 
     One forward and one backward pass, whatever the number of layers and images; the backward pass ends
@@ -76,10 +76,14 @@ def activations_and_gradients(
     for name in layers:
         if name not in modules:
             raise ValueError(f"The model has no layer {name!r}; its layers are named as in model.named_modules().")
-        handles.append(modules[name].register_forward_hook(_keep(name, kept)))
     try:
+        for name in layers:
+            handles.append(modules[name].register_forward_hook(_keep(name, kept)))
         with torch.enable_grad():
             values = score(runtime.place(images), torch.arange(len(images), device=runtime.device))
+            for name in layers:
+                if name not in kept:
+                    raise ValueError(f"The layer {name!r} takes no part in the forward pass: name another layer.")
             gradients = torch.autograd.grad(values.sum(), [kept[name] for name in layers])
     finally:
         for handle in handles:
@@ -98,5 +102,5 @@ def _keep(name: str, kept: dict[str, Tensor]) -> Any:
     return hook
 
 
-def _map(values: Float[Tensor, "b h w"], images: Tensor) -> Float[Tensor, "b h w"]:
+def _map(values: Float[Tensor, "b h w"], images: Tensor) -> Float[Tensor, "b h2 w2"]:
     return normalise(upsample(values.relu(), (images.shape[2], images.shape[3])))

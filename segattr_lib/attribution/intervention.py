@@ -44,8 +44,8 @@ def region_drops(
     R + 1 passes an image, in batches that cross from one image to the next.
     """
     count = int(regions.max()) + 1
-    numbers = torch.arange(-1, count, device=images.device).to(torch.int16)  # -1: nothing filled
-    regions = regions.to(torch.int16)
+    numbers = torch.arange(-1, count, device=images.device).to(torch.int32)  # -1: nothing filled
+    regions = regions.to(torch.int32)
 
     def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
         index = torch.arange(start, stop, device=images.device)

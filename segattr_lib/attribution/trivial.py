@@ -75,7 +75,7 @@ def _nearly_constant(images: Tensor, draws: Draws, level: float, special: tuple[
     still = Draws(draws.seed, draws.sample_ids)
     for one, rng in zip(maps, still.generators("special pixels"), strict=True):
         places = rng.choice(one.numel(), len(special), replace=False)
-        one.view(-1)[torch.from_numpy(places)] = torch.tensor(special)
+        one.view(-1)[torch.from_numpy(places).to(one.device)] = torch.tensor(special, device=one.device)
     return maps
 
 

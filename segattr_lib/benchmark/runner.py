@@ -156,24 +156,24 @@ def run_group(
             samples.append(dataset.load(sample_id, run.image_size))
         except SampleError as error:
             rows.append({**about, "sample_id": sample_id, "status": error.status, "reason": error.reason})
-    if samples:
-        view, left_out = _view(run, dataset, segmenter, runtime, samples, everyone)
-        rows += [{**about, **row} for row in left_out]
-        if view.samples:
-            rows += [{**about, **row} for row in view.model_rows()]
-            timings = []
-            for one in variants:
-                more, timed = view.rows_of(one, run.metrics)
-                rows += [{**about, **row} for row in more]
-                timings += [{**about, **row} for row in timed]
-            return rows, timings
-    return rows, []
+    view, low = _view(run, dataset, segmenter, runtime, samples, everyone)
+    rows += [{**about, **row} for row in low]
+    timings: list[dict[str, Any]] = []
+    if view is not None:
+        rows += [{**about, **row} for row in view.model_rows()]
+        for one in variants:
+            more, timed = view.rows_of(one, run.metrics)
+            rows += [{**about, **row} for row in more]
+            timings += [{**about, **row} for row in timed]
+    return rows, timings
 
 
 def _view(
     run: Settings, dataset: Dataset, segmenter: Segmenter, runtime: Runtime, samples: list[Sample], everyone: list[str]
-) -> tuple[View, list[dict[str, Any]]]:
+) -> tuple[View | None, list[dict[str, Any]]]:
     """The samples on the device, without those the model scores below the floor; these as rows."""
+    if not samples:
+        return None, []
     view = View(run, dataset, segmenter, runtime, samples, everyone)
     if run.floor is None:
         return view, []
@@ -189,7 +189,9 @@ def _view(
         if score < run.floor
     ]
     kept = [sample for sample, left in zip(samples, low.tolist(), strict=True) if not left]
-    return (View(run, dataset, segmenter, runtime, kept, everyone) if rows and kept else view), rows
+    if not kept:
+        return None, rows
+    return (View(run, dataset, segmenter, runtime, kept, everyone) if rows else view), rows
 
 
 class View:
@@ -246,6 +248,8 @@ class View:
             name, pinned = variant(written)
             if name == "seconds":
                 continue  # lies in the timings, apart from what a setting decides
+            others = ", ".join(f"{key}={value}" for key, value in pinned.items() if key not in ("k", "fill"))
+            label = f"{name}({others})" if others else name
             for k, fill in self._settings_of(name, one, pinned):
                 if name == "passes":
                     values = torch.tensor(passes, dtype=torch.float32)
@@ -259,7 +263,7 @@ class View:
                         status, reason, value = "undefined", load_metric(name).undefined, None
                     elif flat[index]:
                         status, reason = "degenerate", "the map is constant"
-                    row = {**about[index], "metric": name, "k": k, "fill": fill}
+                    row = {**about[index], "metric": label, "k": k, "fill": fill}
                     rows.append({**row, "value": value, "status": status, "reason": reason})
         return rows, timings
 

@@ -107,6 +107,7 @@ class Settings(BaseModel):
             name, pinned = variant(value)
             method = load_method(name)
             _check_options("method", name, pinned, options_of_method(method))
+            _check_values(pinned)
         return values
 
     @field_validator("metrics")
@@ -115,6 +116,7 @@ class Settings(BaseModel):
         for value in values:
             name, pinned = variant(value)
             _check_options("metric", name, pinned, options_of_metric(load_metric(name)))
+            _check_values(pinned)
         return values
 
     @model_validator(mode="after")
@@ -177,6 +179,11 @@ def options_of_metric(metric: Metric) -> set[str]:
     """The options a metric takes, those it hands to its parts included."""
     own = set(options_of(metric.function)) if metric.function else set()
     return own.union(*(options_of_metric(load_metric(part)) for part in metric.parts))
+
+
+def _check_values(pinned: dict[str, Any]) -> None:
+    """A pinned option that is also a setting must be a value the setting could have."""
+    read_settings({name: value for name, value in pinned.items() if name in Settings.model_fields})
 
 
 def _check_options(kind: str, name: str, pinned: dict[str, Any], known: set[str]) -> None:

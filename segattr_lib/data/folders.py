@@ -55,8 +55,7 @@ def folder(root: str | None, split: str | None) -> Dataset:
     def fingerprint(sample_ids: list[str]) -> str:
         return file_fingerprint([f[name] for name in sample_ids for f in (images, masks) if name in f])
 
-    most = max(classes, default=1)
-    class_names = [classes.get(number, f"class {number}" if number else "background") for number in range(most + 1)]
+    class_names = [classes.get(number, f"class {number}") for number in range(max(classes) + 1)] if classes else []
     return Dataset("folder", split or "all", names, class_names, read, fingerprint)
 
 

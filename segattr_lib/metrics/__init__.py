@@ -15,7 +15,7 @@ from torch import Tensor
 
 from segattr_lib.metrics import deletion, stability
 from segattr_lib.perturbation import PERTURBATIONS
-from segattr_lib.registry import lookup
+from segattr_lib.registry import lookup, variant
 from segattr_lib.targets import EPS
 
 
@@ -39,26 +39,26 @@ INF = float("inf")
 NOTHING_OUTSIDE = "no pixel lies outside the mask"
 CONSTANT = "a constant map has no correlation"
 STABILITIES = {
-    f"stability_{kind}": Metric(stability.stability_under(kind), f"Stab. {kind}", 1, (-1, 1), undefined=CONSTANT)
+    f"stability_{kind}": Metric(stability.stability_under(kind), f"Stab. {kind}", 1, (-1.0, 1.0), undefined=CONSTANT)
     for kind in PERTURBATIONS
 }
 METRICS: dict[str, Metric] = {
-    "tdd": Metric(deletion.tdd, "TDD", 1, (-INF, 1)),
-    "odd": Metric(deletion.odd, "ODD", 0, (-INF, 1), undefined=NOTHING_OUTSIDE),
-    "odd_abs": Metric(None, "|ODD|", -1, (0, INF), ("odd",), lambda odd: odd.abs(), NOTHING_OUTSIDE),
-    "odd_exclude": Metric(deletion.odd_exclude, "ODD, ring left out", 0, (-INF, 1), undefined=NOTHING_OUTSIDE),
+    "tdd": Metric(deletion.tdd, "TDD", 1, (-INF, 1.0)),
+    "odd": Metric(deletion.odd, "ODD", 0, (-INF, 1.0), undefined=NOTHING_OUTSIDE),
+    "odd_abs": Metric(None, "|ODD|", -1, (0.0, INF), ("odd",), lambda odd: odd.abs(), NOTHING_OUTSIDE),
+    "odd_exclude": Metric(deletion.odd_exclude, "ODD, ring left out", 0, (-INF, 1.0), undefined=NOTHING_OUTSIDE),
     "odd_abs_exclude": Metric(
-        None, "|ODD|, ring left out", -1, (0, INF), ("odd_exclude",), lambda odd: odd.abs(), NOTHING_OUTSIDE
+        None, "|ODD|, ring left out", -1, (0.0, INF), ("odd_exclude",), lambda odd: odd.abs(), NOTHING_OUTSIDE
     ),
     "leak_abs": Metric(
-        None, "LeakAbs", -1, (0, INF), ("odd", "tdd"), lambda odd, tdd: odd.abs() / (tdd.abs() + EPS), NOTHING_OUTSIDE
+        None, "LeakAbs", -1, (0.0, INF), ("odd", "tdd"), lambda odd, tdd: odd.abs() / (tdd.abs() + EPS), NOTHING_OUTSIDE
     ),
     "leak_signed": Metric(
         None, "ODD / TDD", 0, (-INF, INF), ("odd", "tdd"), lambda odd, tdd: odd / (tdd + EPS), NOTHING_OUTSIDE
     ),
     "insertion": Metric(deletion.insertion, "Insertion", 1, (-INF, INF)),
     "stability": Metric(
-        None, "Stability", 1, (-1, 1), tuple(STABILITIES), lambda *kinds: sum(kinds) / len(kinds), CONSTANT
+        None, "Stability", 1, (-1.0, 1.0), tuple(STABILITIES), lambda *kinds: sum(kinds) / len(kinds), CONSTANT
     ),
     **STABILITIES,
     "excess_tdd": Metric(deletion.excess_tdd, "excess TDD", 1, (-INF, INF)),
@@ -69,15 +69,16 @@ METRICS: dict[str, Metric] = {
     ),
     "excess_insertion": Metric(deletion.excess_insertion, "excess insertion", 1, (-INF, INF)),
     "excess_insertion_phase": Metric(deletion.excess_insertion_phase, "excess insertion (phase)", 1, (-INF, INF)),
-    "tied_share": Metric(deletion.tied_share, "tied share", -1, (0, 1)),
+    "tied_share": Metric(deletion.tied_share, "tied share", -1, (0.0, 1.0)),
 }
 MEASURED: dict[str, Metric] = {  # by the run itself, while it explains
-    "passes": Metric(None, "passes", -1, (0, INF)),
-    "seconds": Metric(None, "seconds", -1, (0, INF)),
+    "passes": Metric(None, "passes", -1, (0.0, INF)),
+    "seconds": Metric(None, "seconds", -1, (0.0, INF)),
 }
 
 
 def load_metric(name: str) -> Metric:
-    """The metric of this name, or a user's own function by "file.py:function". Raises UserError."""
+    """The metric of this name, pinned options aside, or a user's own by "file.py:function". Raises UserError."""
+    name, _ = variant(name)
     found: Any = lookup("metric", name, {**METRICS, **MEASURED})
     return found if isinstance(found, Metric) else Metric(found, name.rpartition(":")[2], 1, (-INF, INF))
