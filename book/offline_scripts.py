@@ -21,6 +21,11 @@ def _switch(_app: Any, config: Any) -> None:
         logging.getLogger(__name__).info("book/_static/vendor is empty: widgets and formulas load from a CDN")
 
 
+# The widgets' script asks for MathJax 2's queue, which MathJax 3 does not have.
+QUEUE = "addEventListener('load', () => { if (window.MathJax && !MathJax.Hub) MathJax.Hub = { Queue() {} }; });"
+
+
 def setup(app: Any) -> dict[str, Any]:
     app.connect("config-inited", _switch)
+    app.add_js_file(None, body=QUEUE)
     return {"parallel_read_safe": True}

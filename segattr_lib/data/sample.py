@@ -44,7 +44,8 @@ class Sample:
 class Dataset:
     """A data set, read one sample at a time.
 
-    class_names: by class id; empty where only the masks tell. read: sample id to a PIL image and a (H,W) uint8 label array, as stored; raises SampleError.
+    class_names: by class id; empty where only the masks tell.
+    read: sample id to a PIL image and a (H,W) uint8 label array, as stored; raises SampleError.
     fingerprint: some sample ids to a text that changes when what these samples hold changes.
     """
 
