@@ -49,6 +49,7 @@ def generate(name: str) -> Path:
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         raise UserError(f"{source} has {len(tagged)} cells tagged 'parameters'; papermill needs exactly one.")
+    notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3", "language": "python"})
     GENERATED.mkdir(parents=True, exist_ok=True)
     path = GENERATED / f"{name}.ipynb"
     jupytext.write(notebook, path)

@@ -125,7 +125,7 @@ def plain_score(model: nn.Module, mask: np.ndarray, class_id: int) -> PlainScore
 
     def score(image: np.ndarray) -> float:
         with torch.no_grad():
-            logits = model(torch.from_numpy(image[None]).float()).double().numpy()[0]
+            logits = model(torch.from_numpy(image[None].copy()).float()).double().numpy()[0]
         grown = np.exp(logits - logits.max(0))
         probability = (grown / grown.sum(0))[class_id]
         return float((mask * probability).sum() / (mask.sum() + EPS))

@@ -348,15 +348,16 @@ class View:
                 known[key] = metric.combine(*parts)
             else:
                 assert metric.function is not None
+                strength = pinned.get("strength", self.run.strength)
                 offered = {
                     "k": k,
                     "base": self.base,
                     "surrogates": self.run.surrogates,
-                    "strength": self.run.strength,
+                    "strength": strength,
                     "draws": self.draws,
                     "ring": self.ring,
                     "void": self.ring if self.run.ignore == "exclude" else None,
-                    "explain": lambda images, target, occasion: self.again(one, images, target, occasion),
+                    "explain": lambda images, target, kind: self.again(one, images, target, f"{kind} {strength}"),
                     **pinned,
                 }
                 if fill is not None:

@@ -36,7 +36,7 @@ def stability_under(kind: str) -> Callable[..., Tensor]:
         changed = perturb(images, kind, strength, draws)
         flipped = kind == "flip"
         seen = Target(target.class_id, target.mask.flip(2)) if flipped and target.mask is not None else target
-        again = explain(changed, seen, f"{kind} {strength:g}")
+        again = explain(changed, seen, kind)
         return pearson(maps, again.flip(2) if flipped else again)
 
     return stability

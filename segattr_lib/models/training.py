@@ -23,7 +23,7 @@ POOL = 12_000  # scenes drawn once; each is seen turned, mirrored and with its c
 RECIPE = {  # in the order of training; stages: images seen, highest learning rate, output stride
     "shapes_fcn": [(48_000, 6e-3, 8), (40_000, 4e-3, 8), (6_000, 2e-3, 4)],
     "shapes_lraspp": [(64_000, 4e-3, 8), (20_000, 3e-3, 8), (3_200, 2e-3, 4)],
-    "shapes_deeplabv3": [(6_000, 2e-3, 8)],
+    "shapes_deeplabv3": [(4_000, 2e-3, 8)],
 }
 BACKBONE_OF = {"shapes_deeplabv3": "shapes_fcn"}  # its head costs ten times the backbone: it begins with a trained one
 
