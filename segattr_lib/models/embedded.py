@@ -25,66 +25,50 @@ from segattr_lib.data.shapes import CLASS_NAMES
 WEIGHTS = Path(__file__).parent / "weights"
 
 
-def shapes_deeplabv3(output_stride: int = 8) -> nn.Module:
-    """DeepLabV3 on the small ResNet; (B,3,H,W) to {"out": (B,7,H,W)}."""
-    backbone, channels = _resnet(output_stride)
+def shapes_deeplabv3() -> nn.Module:
+    """DeepLabV3 on the small ResNet at output stride 8; (B,3,H,W) to {"out": (B,7,H,W)}."""
+    backbone, channels = _resnet()
     return DeepLabV3(backbone, DeepLabHead(channels, len(CLASS_NAMES), atrous_rates=(3, 6, 9)))
 
 
-def shapes_fcn(output_stride: int = 4) -> nn.Module:
-    """FCN on the small ResNet; at output stride 4, for an outline may be 8 px wide."""
-    backbone, channels = _resnet(output_stride)
+def shapes_fcn() -> nn.Module:
+    """FCN on the small ResNet at output stride 8."""
+    backbone, channels = _resnet()
     return FCN(backbone, FCNHead(channels, len(CLASS_NAMES)))
 
 
-def shapes_lraspp(output_stride: int = 4) -> nn.Module:
-    """LRASPP on a MobileNetV3-Large of width 0.35; the stride is that of its low features, its high have twice it."""
+def shapes_lraspp() -> nn.Module:
+    """LRASPP on a MobileNetV3-Large of width 0.35, its low features at stride 8, its high at 16."""
     settings, last_channel = _mobilenet_v3_conf("mobilenet_v3_large", width_mult=0.35, dilated=True)
     features = MobileNetV3(settings, last_channel).features
-    if output_stride == 4:  # the fourth block strides no more; what follows dilates, and sees what it saw
-        for number, block in enumerate(features[4:], 4):
-            for layer in block.modules():
-                if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
-                    if number == 4:
-                        layer.stride = (1, 1)
-                    else:
-                        layer.dilation = tuple(2 * size for size in layer.dilation)
-                        layer.padding = tuple(2 * int(size) for size in layer.padding)
     last = len(features) - 1
     backbone = IntermediateLayerGetter(features, {"4": "low", str(last): "high"})
     low, high = settings[3].out_channels, features[last].out_channels
     return LRASPP(backbone, low, high, len(CLASS_NAMES))
 
 
-EMBEDDED: dict[str, Callable[..., nn.Module]] = {
+EMBEDDED: dict[str, Callable[[], nn.Module]] = {
     "shapes_deeplabv3": shapes_deeplabv3,
     "shapes_fcn": shapes_fcn,
     "shapes_lraspp": shapes_lraspp,
 }
 
 
-def _resnet(output_stride: int) -> tuple[nn.Module, int]:
-    """Seven bottleneck blocks of four stages; the last two dilate instead of striding, as ResNet-50's do, and
-    at output stride 4 the second, too: the same weights then see the same, twice as densely."""
-    wide = 8 // output_stride
-    plan = {  # stage: width, stride and dilation of each block
-        "layer1": [(8, 1, 1)],
-        "layer2": [(16, 2 // wide, 1), (16, 1, wide)],
-        "layer3": [(24, 1, 2 * wide)] * 2,
-        "layer4": [(24, 1, 4 * wide)] * 2,
-    }
+def _resnet() -> tuple[nn.Module, int]:
+    """Seven bottleneck blocks of four stages; the last two dilate instead of striding, as ResNet-50's do."""
     stages: OrderedDict[str, nn.Module] = OrderedDict()
     stages["stem"] = nn.Sequential(Conv2dNormActivation(3, 16, stride=2), Conv2dNormActivation(16, 16, stride=2))
     channels = 16
-    for name, blocks in plan.items():
+    plan = [(8, 1, 1, 1), (16, 2, 2, 1), (24, 2, 1, 2), (24, 2, 1, 4)]  # width, blocks, stride, dilation
+    for number, (inner, blocks, stride, dilation) in enumerate(plan, 1):
         stage: list[nn.Module] = []
-        for width, stride, dilation in blocks:
-            outputs = width * Bottleneck.expansion
-            changes = stride > 1 or channels != outputs
-            shortcut = _projection(channels, outputs, stride) if changes else None
-            stage.append(Bottleneck(channels, width, stride, shortcut, dilation=dilation))
-            channels = outputs
-        stages[name] = nn.Sequential(*stage)
+        for block in range(blocks):
+            step = stride if block == 0 else 1
+            changes = step > 1 or channels != inner * Bottleneck.expansion
+            shortcut = _projection(channels, inner * Bottleneck.expansion, step) if changes else None
+            stage.append(Bottleneck(channels, inner, step, shortcut, dilation=dilation))
+            channels = inner * Bottleneck.expansion
+        stages[f"layer{number}"] = nn.Sequential(*stage)
     return IntermediateLayerGetter(nn.Sequential(stages), {"layer4": "out"}), channels
 
 
