@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -93,8 +93,9 @@ def evaluate(score: Score, count: int, perturb: Perturb) -> Float[Tensor, " n"]:
         runtime = runtime_of(score.model, (first.shape[2], first.shape[3]))
     values: list[Tensor] = []
     with torch.inference_mode(), autocast(runtime):
-        for start in range(0, count, runtime.batch_size):
-            images, owner = perturb(start, min(start + runtime.batch_size, count))
+        batches = -(-count // runtime.batch_size)
+        for number in range(batches):  # of nearly one size: a small last batch would cost more an image
+            images, owner = perturb(number * count // batches, (number + 1) * count // batches)
             values.append(score(runtime.place(images), owner.to(runtime.device)).float())
     return torch.cat(values)
 
@@ -147,22 +148,24 @@ def keep_freed_memory() -> None:
 
 
 def fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str) -> Runtime:
-    """Measure batches of 4 to 128 in both memory formats; stops growing where it no longer pays, or memory ends."""
+    """Measure batches of 4 to 128, channels last, until twice more no longer pays or memory ends; then the best
+    of them in the other memory format."""
+    model.to(memory_format=torch.channels_last)
     tried: list[Runtime] = []
-    for memory_format in (torch.channels_last, torch.contiguous_format):
-        model.to(memory_format=memory_format)
-        best, slower = float("inf"), 0
-        for batch_size in BATCH_SIZES:
-            runtime = Runtime(device, precision, batch_size, memory_format, 0.0)
-            try:
-                took = _milliseconds(model, runtime, shape)
-            except torch.OutOfMemoryError:
-                break
-            tried.append(Runtime(device, precision, batch_size, memory_format, took))
-            best, slower = (took, 0) if took < best else (best, slower + 1)
-            if slower == 2:
-                break
-    return min(tried, key=lambda runtime: runtime.milliseconds)
+    for batch_size in BATCH_SIZES:
+        found = _measured(model, Runtime(device, precision, batch_size, torch.channels_last, 0.0), shape)
+        if found is None:
+            break
+        tried.append(found)
+        best = min(runtime.milliseconds for runtime in tried[:-1]) if tried[1:] else float("inf")
+        if len(tried) > 2 and min(tried[-1].milliseconds, tried[-2].milliseconds) > 0.97 * best:
+            break
+    if not tried:
+        raise UserError(f"The device {device} has no memory for a batch of {BATCH_SIZES[0]} images of {shape} px.")
+    best_so_far = min(tried, key=lambda runtime: runtime.milliseconds)
+    model.to(memory_format=torch.contiguous_format)
+    other = _measured(model, replace(best_so_far, memory_format=torch.contiguous_format), shape)
+    return min([best_so_far, *([other] if other else [])], key=lambda runtime: runtime.milliseconds)
 
 
 def _device(name: str | None) -> torch.device:
@@ -204,13 +207,16 @@ def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, 
     return Runtime(device, precision, one["batch_size"], memory_format, one["milliseconds"])
 
 
-def _milliseconds(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> float:
-    """An image's share of a forward pass: the best of three, after one to warm up."""
+def _measured(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> Runtime | None:
+    """With an image's share of a forward pass, the better of two after one to warm up; None where memory ends."""
     images = runtime.place(torch.rand(runtime.batch_size, 3, *shape, generator=torch.Generator().manual_seed(0)))
     times = []
-    with torch.inference_mode(), autocast(runtime):
-        for _ in range(4):
-            began = synchronised_clock(runtime.device)
-            model(images)
-            times.append(synchronised_clock(runtime.device) - began)
-    return 1000 * min(times[1:]) / runtime.batch_size
+    try:
+        with torch.inference_mode(), autocast(runtime):
+            for _ in range(3):
+                began = synchronised_clock(runtime.device)
+                model(images)
+                times.append(synchronised_clock(runtime.device) - began)
+    except torch.OutOfMemoryError:
+        return None
+    return replace(runtime, milliseconds=1000 * min(times[1:]) / runtime.batch_size)

@@ -102,9 +102,11 @@ def memory(samples: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--models", nargs="+", default=["shapes_fcn", "shapes_lraspp", "shapes_deeplabv3"])
+    told = parser.parse_args()
+    repeats = told.repeats
     shapes = load_dataset("shapes")
-    for name in ("shapes_deeplabv3", "shapes_fcn", "shapes_lraspp"):
+    for name in told.models:
         against_bound_and_captum(name, None, shapes, repeats)
     if REAL.is_dir():
         name = f"{REAL / 'models.py'}:voc_deeplabv3_mobilenetv2"

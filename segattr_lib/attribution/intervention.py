@@ -44,8 +44,9 @@ def region_drops(
     R + 1 passes an image, in batches that cross from one image to the next.
     """
     count = int(regions.max()) + 1
-    numbers = torch.arange(-1, count, device=images.device).to(torch.int32)  # -1: nothing filled
-    regions = regions.to(torch.int32)
+    short = torch.int16 if count < 2**15 else torch.int32  # compared with every pixel of every image
+    numbers = torch.arange(-1, count, device=images.device).to(short)  # -1: nothing filled
+    regions = regions.to(short)
 
     def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
         index = torch.arange(start, stop, device=images.device)
