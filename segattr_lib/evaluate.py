@@ -208,15 +208,20 @@ def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, 
 
 
 def _measured(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> Runtime | None:
-    """With an image's share of a forward pass, the better of two after one to warm up; None where memory ends."""
-    images = runtime.place(torch.rand(runtime.batch_size, 3, *shape, generator=torch.Generator().manual_seed(0)))
-    times = []
+    """The runtime with what it takes; None where memory ends."""
     try:
-        with torch.inference_mode(), autocast(runtime):
-            for _ in range(3):
-                began = synchronised_clock(runtime.device)
-                model(images)
-                times.append(synchronised_clock(runtime.device) - began)
+        return replace(runtime, milliseconds=_milliseconds(model, runtime, shape))
     except torch.OutOfMemoryError:
         return None
-    return replace(runtime, milliseconds=1000 * min(times[1:]) / runtime.batch_size)
+
+
+def _milliseconds(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> float:
+    """An image's share of a forward pass: the better of two, after one to warm up."""
+    images = runtime.place(torch.rand(runtime.batch_size, 3, *shape, generator=torch.Generator().manual_seed(0)))
+    times = []
+    with torch.inference_mode(), autocast(runtime):
+        for _ in range(3):
+            began = synchronised_clock(runtime.device)
+            model(images)
+            times.append(synchronised_clock(runtime.device) - began)
+    return 1000 * min(times[1:]) / runtime.batch_size

@@ -60,9 +60,8 @@ class Score:
             logits = (pixels if len(mine) == len(images) else pixels[mine]).index_select(1, inside).float()
             class_id = int(self.target.class_id[one])
             wanted = logits[..., class_id : class_id + 1]
-            if self.scalar == "logit":
-                values = wanted[..., 0]
-            else:  # softmax of one class alone, in half the time of all; 80 keeps exp and its square finite
+            values = wanted[..., 0]
+            if self.scalar == "probability":  # of one class alone, in half a softmax's time; 80 keeps exp finite
                 values = 1 / (logits - wanted).clamp_max(80).exp().sum(-1)
             result = result.index_put((mine,), values.sum(1) / (len(inside) + EPS))
         return result

@@ -160,11 +160,11 @@ def test_a_given_batch_size_is_used_as_it_is():
 def test_without_a_batch_size_the_fastest_measured_one_is_taken(monkeypatch):
     def milliseconds(_model: nn.Module, runtime: module.Runtime, _shape: tuple[int, int]) -> float:
         channels_last = runtime.memory_format == torch.channels_last
-        return abs(runtime.batch_size - (16 if channels_last else 32)) + (3.0 if channels_last else 1.0)
+        return abs(runtime.batch_size - 16) + (3.0 if channels_last else 1.0)
 
     monkeypatch.setattr(module, "_milliseconds", milliseconds)
     runtime = prepare(ConvNet(), (8, 8), "cpu")
-    assert (runtime.batch_size, runtime.memory_format, runtime.milliseconds) == (32, torch.contiguous_format, 1)
+    assert (runtime.batch_size, runtime.memory_format, runtime.milliseconds) == (16, torch.contiguous_format, 1)
 
 
 def test_what_was_measured_once_is_not_measured_again_for_the_same_weights(monkeypatch):
