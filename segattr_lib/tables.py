@@ -58,11 +58,11 @@ def mean_and_robust(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     table = pd.concat([means, counts], axis=1)
     table.index = [method_label(*pair) for pair in table.index]
     names = {
-        "mean": "mean (paper)",
-        "mean_robust": "mean, s(x) ≥ .3",
-        "mean_nondegenerate": "mean, not degenerate",
-        "count": "samples",
-        "count_robust": "with s(x) ≥ .3",
+        "mean_robust": "s(x) ≥ .3",
+        "mean_nondegenerate": "not constant",
+        "count": "n",
+        "count_robust": "n, s(x) ≥ .3",
+        "degenerate": "constant",
     }
     return table.rename(columns=names)
 
