@@ -140,7 +140,7 @@ def write_status(names: list[str], profile: str) -> None:
     lines += [
         "```",
         "",
-        "```{list-table} The embedded models, trained and measured by `make train`: mean IoU of the seven classes "
+        "```{list-table} The embedded models, trained and measured by make train: mean IoU of the seven classes "
         "on 500 held-out scenes each, objects of 40 to 120 px; the small (20 to 40 px) and the thin (lines of 3 to "
         "5 px) apart.",
         ":header-rows: 1",
