@@ -132,7 +132,7 @@ pd.concat({figures.metric_label(metric): tables.mean_and_robust(here, metric) fo
 excess = ["tdd", "excess_tdd", "excess_tdd_phase", "excess_odd_abs", "excess_insertion"]
 tables.over_runs(here, excess)
 
-# %% mystnb={"image": {"alt": "Dot plot of plain and excess TDD for every method: a dot a run, a bar for the mean. In plain TDD random pixels rival the methods, in excess TDD they lie at zero."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plot of plain and excess TDD for every method: a dot a run, a bar for the mean."}} tags=["hide-input"]
 figures.dot_plot(here, ["tdd", "excess_tdd", "excess_tdd_phase"])
 # %% [markdown]
 # ### Leakage
@@ -155,10 +155,10 @@ figures.rank_heatmap(ranking(tables.wide(here, axes)))
 # %% [markdown]
 # ## The trade-off
 #
-# Faithfulness has a price: interventions cost passes, and a map made of them moves more when the image does.
-# Small points are runs, large ones their mean.
+# The paper finds that faithfulness has a price: interventions cost passes, and a map made of them moves more when
+# the image does. Do they here? Small points are runs, large ones their mean.
 
-# %% mystnb={"image": {"alt": "Three scatter plots of TDD against stability, absolute ODD and seconds; RIA high in TDD and slow, EGA stable and fast, DEA between."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Three scatter plots of TDD against stability, absolute ODD and seconds, a small point a run, a large one the mean."}} tags=["hide-input"]
 figures.trade_off(here, ["stability", "odd_abs", "seconds"])
 # %% [markdown]
 # Cost in passes does not depend on the machine; a backward pass counts 2.

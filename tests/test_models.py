@@ -26,7 +26,7 @@ from segattr_lib.models.embedded import WEIGHTS
 from segattr_lib.registry import UserError
 
 HEADS = {"shapes_deeplabv3": DeepLabHead, "shapes_fcn": FCNHead, "shapes_lraspp": LRASPPHead}
-SHORT = tuple(EMBEDDED)  # one to three hundredths short of the bar; the status page shows what they reach
+SHORT = tuple(EMBEDDED)  # short of the bar; the status page shows what they reach
 REPORTED = ("miou_test", "miou_test_small", "miou_test_thin")
 
 
