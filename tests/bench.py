@@ -102,7 +102,7 @@ def memory(samples: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--models", nargs="+", default=["shapes_fcn", "shapes_lraspp", "shapes_deeplabv3"])
+    parser.add_argument("--models", nargs="*", default=["shapes_fcn", "shapes_lraspp", "shapes_deeplabv3"])
     told = parser.parse_args()
     repeats = told.repeats
     shapes = load_dataset("shapes")
