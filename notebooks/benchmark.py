@@ -42,6 +42,7 @@ metrics = ["tdd", "odd_abs", "odd_abs_exclude", "leak_abs", "leak_signed", "inse
 k = 0.2
 curve_k = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9]  # the fractions of the deletion and insertion curves
 grid = 14
+budget = 49
 window = 1
 alpha = 0.65
 beta = 0.35

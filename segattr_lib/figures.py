@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from segattr_lib.attribution import METHODS, load_method
+from segattr_lib.benchmark.inference import Friedman
 from segattr_lib.metrics import load_metric
+from segattr_lib.registry import variant
 
 FAMILIES = {"gradient": "Blues", "intervention": "Oranges", "fusion": "Greens", "own": "Purples", "control": "Greys"}
 STYLE: Any = {
@@ -159,6 +161,69 @@ def gallery(
         return figure
 
 
+def interval_plot(comparisons: pd.DataFrame) -> Figure:
+    """Mean paired differences of one metric with their intervals, a row a pair; see inference.compare.
+
+    Blue: the sign-flip test tells the pair apart at .05, Holm-adjusted. At the right how often the first method
+    is better.
+    """
+    (metric,), (level,) = comparisons["metric"].unique(), comparisons["level"].unique()
+    told = comparisons["sign_flip_holm"] < 0.05
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(comparisons) + 1.4))
+        axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+        for apart, colour, label in ((True, "tab:blue", "p < .05"), (False, "0.6", "p ≥ .05")):
+            rows = comparisons[told == apart]
+            places = np.flatnonzero(told == apart)
+            axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2.5)
+            axes.scatter(rows["difference"], places, s=40, color=colour, zorder=2, label=label)
+        names = [f"{key_label(a)} − {key_label(b)}" for a, b in comparisons[["method", "over"]].to_numpy()]
+        axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
+        axes.set_xlabel(f"mean difference in {metric_label(metric)}, {level:.0%} interval")
+        for place, rate in enumerate(comparisons["win_rate"]):
+            text = "–" if pd.isna(rate) else f"{rate:.0%}"
+            axes.text(1.03, place, text, transform=axes.get_yaxis_transform(), va="center")
+        axes.text(1.03, -0.6, "wins", transform=axes.get_yaxis_transform(), va="bottom")
+        firsts = comparisons["method"].unique()
+        first = key_label(firsts[0]) if len(firsts) == 1 else "first"
+        text, side = {1: (f"{first} better →", "left"), -1: (f"← {first} better", "right"), 0: ("", "left")}[
+            load_metric(metric).direction
+        ]
+        axes.text(0, -0.6, text, ha=side, va="bottom")
+        _legend_below(figure, axes)
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def critical_difference(found: Friedman) -> Figure:
+    """Mean ranks on one axis, 1 the best at the left; a bar joins methods that are not told apart (Demšar 2006)."""
+    ranks = found.mean_rank
+    colours = method_colours([variant(key)[0] for key in ranks.index])
+    depth = len(found.alike()) * 0.35 + 0.6
+    left = (len(ranks) + 1) // 2
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 0.3 * (depth + left) + 0.8))
+        for place, (key, rank) in enumerate(ranks.items()):
+            side, row = (1, place) if place < left else (len(ranks), len(ranks) - 1 - place)
+            colour = colours[variant(str(key))[0]]
+            axes.plot([rank, rank, side], [0, depth + row, depth + row], color="0.6", linewidth=0.8, zorder=0)
+            axes.scatter(rank, 0, s=40, color=colour, edgecolor="black", linewidth=0.6, clip_on=False, zorder=3)
+            ha, offset = ("right", -4) if place < left else ("left", 4)
+            label = f"{key_label(str(key))}  {rank:.2f}"
+            axes.annotate(label, (side, depth + row), (offset, 0), textcoords="offset points", ha=ha, va="center")
+        for row, group in enumerate(found.alike()):
+            axes.hlines(0.45 + 0.35 * row, ranks[group[0]] - 0.04, ranks[group[-1]] + 0.04, color="black", linewidth=4)
+        axes.hlines(-2, 1, 1 + found.critical_difference, color="black", linewidth=1.5)
+        text = f"critical difference {found.critical_difference:.2f}"
+        axes.annotate(text, (1 + found.critical_difference, -2), (4, 0), textcoords="offset points", va="center")
+        axes.set(xlim=(1, len(ranks)), ylim=(depth + left - 0.5, -2.4), yticks=[], xticks=range(1, len(ranks) + 1))
+        axes.spines[["left", "bottom"]].set_visible(False)
+        axes.spines["top"].set(visible=True, position=("data", 0))
+        axes.xaxis.tick_top()
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
 def _legend_below(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     figure.tight_layout()
@@ -174,6 +239,12 @@ def _picture(axes: Axes, image: Tensor, mask: Tensor, title: str) -> None:
         spine.set_visible(False)
 
 
+def key_label(key: str) -> str:
+    """The label of "ria" or "ria(grid=7)"."""
+    method, pinned = variant(key)
+    return method_label(method, ", ".join(f"{name}={value}" for name, value in pinned.items()))
+
+
 def _wide(runs: pd.DataFrame, metrics: Sequence[str], column: str) -> pd.DataFrame:
     """One row a run and method in the order of the rows, one column a metric."""
     rows = runs[runs["metric"].isin(list(metrics)) & (runs["variant"] == "")]
@@ -182,3 +253,67 @@ def _wide(runs: pd.DataFrame, metrics: Sequence[str], column: str) -> pd.DataFra
         index=["run_id", "method"], columns="metric", values="shown", sort=False
     )
     return table.reindex(columns=list(metrics))
+
+
+def heat_table(table: pd.DataFrame, row: str, column: str) -> Figure:
+    """A table of values as a heat map, brighter is more; row and column name its two sides."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(0.95 * len(table.columns) + 1.6, 0.42 * len(table) + 1))
+        sns.heatmap(table, annot=True, fmt=".2f", cmap="crest_r", cbar=False, linewidths=1, ax=axes)
+        axes.set(xlabel=column, ylabel=row)
+        axes.tick_params(length=0)
+        axes.tick_params(axis="y", rotation=0)
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = None, log: bool = False) -> Figure:
+    """Means with their intervals along `x`: a panel a `panel`, a line a `line`; columns mean, low, high beside.
+
+    marks: named points (columns panel, name, x, mean) drawn over the lines.
+    """
+    panels, lines = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["line"]))
+    colours = dict(zip(lines, sns.color_palette("colorblind", len(lines)), strict=True))
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels) + 0.8, 3.1), squeeze=False)
+        for panel, one in zip(panels, axes[0], strict=True):
+            for line, rows in table[table["panel"] == panel].groupby("line", sort=False):
+                one.plot(rows[x], rows["mean"], "o-", color=colours[line], markersize=3.5, label=line)
+                one.fill_between(rows[x], rows["low"], rows["high"], color=colours[line], alpha=0.15, linewidth=0)
+            if marks is not None:
+                here = marks[marks["panel"] == panel]
+                one.scatter(here[x], here["mean"], color="black", s=22, zorder=3)
+                for name, at_x, value in here[["name", x, "mean"]].itertuples(index=False):
+                    one.annotate(name, (at_x, value), (4, 3), textcoords="offset points", fontsize=8)
+            if log:
+                one.set_xscale("log")
+                ticks = sorted(set(table[x]))
+                one.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+                one.minorticks_off()
+            one.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+            one.set(xlabel=x, title=panel)
+        _legend_below(figure, axes[0][0])
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def interval_dots(table: pd.DataFrame) -> Figure:
+    """Methods' means with their intervals: a panel a `panel` (columns method, mean, low, high), rows in the order of
+    the first panel's means, the best above."""
+    panels = list(dict.fromkeys(table["panel"]))
+    first = table[table["panel"] == panels[0]].sort_values("mean", ascending=False)["method"].tolist()
+    colours = method_colours([variant(key)[0] for key in first])
+    with mpl.rc_context(STYLE):
+        size = (2.5 * len(panels) + 1.4, 0.3 * len(first) + 1)
+        figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+        for panel, one in zip(panels, axes[0], strict=True):
+            rows = table[table["panel"] == panel].set_index("method").reindex(first)
+            for place, (key, row) in enumerate(rows.iterrows()):
+                colour = colours[variant(str(key))[0]]
+                one.hlines(place, row["low"], row["high"], color=colour, linewidth=2.5)
+                one.scatter(row["mean"], place, s=34, color=colour, edgecolor="black", linewidth=0.6, zorder=3)
+            one.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+            one.set(xlabel=panel, yticks=range(len(first)), ylim=(len(first) - 0.4, -0.6))
+        axes[0][0].set_yticklabels([key_label(key) for key in first])
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
 from segattr_lib.benchmark.statistics import across_runs
-from segattr_lib.figures import method_label, metric_label
+from segattr_lib.figures import key_label, method_label, metric_label
 from segattr_lib.reference import dea_table1
 
 
@@ -72,6 +73,27 @@ def cost(runs: pd.DataFrame) -> pd.DataFrame:
     means = wide(runs, ["passes", "seconds"])
     table = pd.DataFrame({"passes": means["passes"].astype(int), "seconds": means["seconds"].map(number)})
     return table.rename(index=method_label, columns=metric_label).rename_axis(index=None, columns=None)
+
+
+def comparisons(found: pd.DataFrame) -> pd.DataFrame:
+    """Paired comparisons as text: a row a metric and pair; see inference.compare."""
+    table = pd.DataFrame(
+        {
+            "metric": found["metric"].map(metric_label),
+            "pair": [f"{key_label(a)} − {key_label(b)}" for a, b in found[["method", "over"]].to_numpy()],
+            "n": found["n"],
+            "difference": [
+                f"{number(mid)} [{number(low)}, {number(high)}]"
+                for mid, low, high in found[["difference", "low", "high"]].to_numpy()
+            ],
+            "p, sign flip": found["sign_flip_holm"].map(number),
+            "p, Wilcoxon": found["wilcoxon_holm"].map(number),
+            "d_z": found["d_z"].map(partial(number, digits=2)),
+            "rank-biserial": found["rank_biserial"].map(partial(number, digits=2)),
+            "wins": [f"{rate:.0%}" for rate in found["win_rate"]],
+        }
+    )
+    return table.set_index(["metric", "pair"]).rename_axis(index=(None, None))
 
 
 def _spread(mean: float, std: float) -> str:

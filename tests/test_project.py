@@ -26,7 +26,7 @@ ROOMS = [  # each imports only itself and those before it
     {"perturbation", "evaluate"},
     {"attribution", "metrics"},
     {"benchmark"},
-    {"reference", "figures", "tables"},
+    {"reference", "figures", "tables", "anatomy"},
     {"explorer"},
     {"execute"},
     {"__main__"},

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from segattr_lib.attribution import cam, fusion, intervention, trivial
+from segattr_lib.attribution import adaptive, cam, fusion, intervention, trivial
 from segattr_lib.registry import lookup
 
 Family = Literal["gradient", "intervention", "fusion", "control", "own"]
@@ -34,7 +34,11 @@ METHODS: dict[str, Method] = {
     "gpa": Method(cam.gpa, "GPA", "gradient"),
     "ega": Method(cam.ega, "EGA", "gradient"),
     "ria": Method(intervention.ria, "RIA", "intervention"),
+    "adaptive_ria": Method(adaptive.adaptive_ria, "adaptive RIA", "intervention"),
     "dea": Method(fusion.dea, "DEA", "fusion", parts=("ega", "ria"), fuse=fusion.dual_evidence),
+    "adaptive_dea": Method(
+        fusion.adaptive_dea, "adaptive DEA", "fusion", parts=("ega", "adaptive_ria"), fuse=fusion.dual_evidence
+    ),
     "random": Method(trivial.random, "random pixels", "control"),
     "random_cells": Method(trivial.random_cells, "random cells", "control"),
     "random_smooth": Method(trivial.random_smooth, "random smooth", "control"),

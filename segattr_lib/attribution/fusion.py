@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from segattr_lib.attribution.adaptive import adaptive_ria
 from segattr_lib.attribution.cam import ega
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.attribution.maps import normalise
@@ -33,6 +34,31 @@ def dea(
     """
     gradient = ega(score, images, target, layer=layer, window=window, scalar=scalar)
     intervention = ria(score, images, target, grid=grid, fill=fill, draws=draws, others=others)
+    return dual_evidence(gradient, intervention, alpha=alpha, beta=beta)
+
+
+def adaptive_dea(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    layer: str,
+    alpha: float = 0.65,
+    beta: float = 0.35,
+    window: int = 1,
+    scalar: Scalar = "probability",
+    budget: int = 49,
+    focus: float = 0.6,
+    refined: float = 0.5,
+    fill: str = "mean",
+    draws: Draws | None = None,
+    others: Float[Tensor, "b 3 h w"] | None = None,
+) -> Float[Tensor, "b h w"]:
+    """Dual-Evidence Attribution of EGA and adaptive RIA; as `dea`, at a fraction of its passes. Ours."""
+    gradient = ega(score, images, target, layer=layer, window=window, scalar=scalar)
+    intervention = adaptive_ria(
+        score, images, target, budget=budget, focus=focus, refined=refined, fill=fill, draws=draws, others=others
+    )
     return dual_evidence(gradient, intervention, alpha=alpha, beta=beta)
 
 

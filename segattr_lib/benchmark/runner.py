@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 import segattr_lib
@@ -27,7 +28,7 @@ from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
 
 GROUP = 8  # samples that are kept together, and share batches
-OFFERED = ("layer", "scalar", "grid", "window", "alpha", "beta")
+OFFERED = ("layer", "scalar", "grid", "budget", "window", "alpha", "beta")
 
 
 def run_benchmark(settings: Settings, folder: str | Path) -> Path:
@@ -223,6 +224,16 @@ class View:
         self.offered = {name: getattr(run, name) for name in OFFERED} | {"fill": run.fill[0], "layer": segmenter.layer}
         self._fills: dict[str, Fill] = {}
         self._maps: dict[tuple[Any, ...], tuple[Tensor, float, int]] = {}
+
+    def under(self, module: nn.Module) -> View:
+        """The same samples seen by another model of the same layers, such as this one with weights drawn anew."""
+        shape = (self.images.shape[2], self.images.shape[3])
+        other = copy(self)
+        other.runtime = prepare(module, shape, str(self.runtime.device), self.run.precision, self.runtime.batch_size)
+        other.score = bind(module, self.target)
+        other.base = model_score(other.score, self.images)
+        other._maps = {}
+        return other
 
     def model_rows(self) -> list[dict[str, Any]]:
         """s(x) of every sample."""

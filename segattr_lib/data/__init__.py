@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from segattr_lib.data.folders import folder
+from segattr_lib.data.planted import planted_context, planted_own
 from segattr_lib.data.sample import IGNORE, Dataset, Sample, SampleError, as_sample
 from segattr_lib.data.shapes import shapes
 from segattr_lib.data.voc import sbd, voc
@@ -16,6 +17,8 @@ __all__ = ["DATASETS", "IGNORE", "Dataset", "Sample", "SampleError", "as_sample"
 
 DATASETS: dict[str, Callable[[str | None, str | None], Dataset]] = {
     "shapes": shapes,
+    "planted_context": planted_context,
+    "planted_own": planted_own,
     "voc": voc,
     "sbd": sbd,
     "folder": folder,

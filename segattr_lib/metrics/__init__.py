@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from segattr_lib.metrics import deletion, stability
+from segattr_lib.metrics import deletion, fragmentation, stability
 from segattr_lib.perturbation import PERTURBATIONS
 from segattr_lib.registry import lookup, variant
 from segattr_lib.targets import EPS
@@ -69,6 +69,7 @@ METRICS: dict[str, Metric] = {
     ),
     "excess_insertion": Metric(deletion.excess_insertion, "excess insertion", 1, (-INF, INF)),
     "excess_insertion_phase": Metric(deletion.excess_insertion_phase, "excess insertion (phase)", 1, (-INF, INF)),
+    "grain": Metric(fragmentation.grain, "grain, px", 0, (1.0, INF), undefined="a constant map has no grain"),
     "tied_share": Metric(deletion.tied_share, "tied share", -1, (0.0, 1.0)),
 }
 MEASURED: dict[str, Metric] = {  # by the run itself, while it explains

@@ -26,6 +26,8 @@ EMBEDDED_LAYERS = {
     "shapes_deeplabv3": "backbone.layer4",
     "shapes_fcn": "backbone.layer4",
     "shapes_lraspp": "backbone.16",
+    "planted_context_lraspp": "backbone.16",
+    "planted_own_lraspp": "backbone.16",
 }
 
 

@@ -1,4 +1,4 @@
-"""Three small segmenters for the shapes scenes, one of each family the benchmark compares.
+"""Three small segmenters for the shapes scenes, one of each family the benchmark compares, and two for the planted.
 
 The heads are torchvision's own, on backbones small enough to ship; layer names are those of the
 full models (`backbone.layer4`, `backbone.16`), so that a method needs no special case.
@@ -20,6 +20,7 @@ from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 from torchvision.models.segmentation.fcn import FCNHead
 from torchvision.ops import Conv2dNormActivation
 
+from segattr_lib.data.planted import CLASS_NAMES as PLANTED_NAMES
 from segattr_lib.data.shapes import CLASS_NAMES
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -38,28 +39,46 @@ def shapes_fcn() -> nn.Module:
 
 
 def shapes_lraspp() -> nn.Module:
-    """LRASPP on a MobileNetV3-Large of width 0.35, its low features at stride 8, its high at 16."""
-    settings, last_channel = _mobilenet_v3_conf("mobilenet_v3_large", width_mult=0.35, dilated=True)
-    features = MobileNetV3(settings, last_channel).features
-    last = len(features) - 1
-    backbone = IntermediateLayerGetter(features, {"4": "low", str(last): "high"})
-    low, high = settings[3].out_channels, features[last].out_channels
-    return LRASPP(backbone, low, high, len(CLASS_NAMES))
+    """LRASPP on a MobileNetV3-Large of width 0.5, its low features at stride 8, its high at 16."""
+    return _lraspp(0.5, len(CLASS_NAMES))
+
+
+def planted_lraspp() -> nn.Module:
+    """LRASPP of width 0.35 for the planted scenes; its pooled gates see all of the image, a far marker too."""
+    return _lraspp(0.35, len(PLANTED_NAMES))
 
 
 EMBEDDED: dict[str, Callable[[], nn.Module]] = {
     "shapes_deeplabv3": shapes_deeplabv3,
     "shapes_fcn": shapes_fcn,
     "shapes_lraspp": shapes_lraspp,
+    "planted_context_lraspp": planted_lraspp,
+    "planted_own_lraspp": planted_lraspp,
+}
+TRAINED_ON = {  # the data set whose training split each learns
+    "shapes_deeplabv3": "shapes",
+    "shapes_fcn": "shapes",
+    "shapes_lraspp": "shapes",
+    "planted_context_lraspp": "planted_context",
+    "planted_own_lraspp": "planted_own",
 }
 
 
+def _lraspp(width: float, classes: int) -> nn.Module:
+    settings, last_channel = _mobilenet_v3_conf("mobilenet_v3_large", width_mult=width, dilated=True)
+    features = MobileNetV3(settings, last_channel).features
+    last = len(features) - 1
+    backbone = IntermediateLayerGetter(features, {"4": "low", str(last): "high"})
+    low, high = settings[3].out_channels, features[last].out_channels
+    return LRASPP(backbone, low, high, classes)
+
+
 def _resnet() -> tuple[nn.Module, int]:
-    """Seven bottleneck blocks of four stages; the last two dilate instead of striding, as ResNet-50's do."""
+    """Nine bottleneck blocks of four stages; the last two dilate instead of striding, as ResNet-50's do."""
     stages: OrderedDict[str, nn.Module] = OrderedDict()
     stages["stem"] = nn.Sequential(Conv2dNormActivation(3, 16, stride=2), Conv2dNormActivation(16, 16, stride=2))
     channels = 16
-    plan = [(8, 1, 1, 1), (16, 2, 2, 1), (24, 2, 1, 2), (24, 2, 1, 4)]  # width, blocks, stride, dilation
+    plan = [(12, 1, 1, 1), (24, 2, 2, 1), (32, 3, 1, 2), (32, 3, 1, 4)]  # width, blocks, stride, dilation
     for number, (inner, blocks, stride, dilation) in enumerate(plan, 1):
         stage: list[nn.Module] = []
         for block in range(blocks):

@@ -1,0 +1,111 @@
+"""What a map costs, and what is lost by paying less: budgets of passes, and half precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from segattr_lib.attribution import load_method
+from segattr_lib.attribution.intervention import ria
+from segattr_lib.benchmark.inference import RESAMPLES, paired
+from segattr_lib.benchmark.judge import means
+from segattr_lib.benchmark.runner import View
+from segattr_lib.evaluate import prepare, synchronised_clock
+from segattr_lib.metrics.deletion import tdd
+from segattr_lib.metrics.stability import pearson
+from segattr_lib.perturbation import bind_fill
+from segattr_lib.registry import variant
+from segattr_lib.seeds import generator
+
+EXCESS = "excess_tdd"
+
+
+def relative(table: pd.DataFrame, to: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Each column's mean as a share of the mean of column `to`, with a paired percentile bootstrap interval."""
+    values = table.dropna()
+    rng = generator(seed, "", "bootstrap")
+    drawn = values.to_numpy()[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(1)
+    shares = drawn / drawn[:, [values.columns.get_loc(to)]]
+    low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    share = values.mean() / values[to].mean()
+    return pd.DataFrame(
+        {"method": values.columns, "share": share.to_numpy(), "low": low, "high": high, "n": len(values)}
+    )
+
+
+def faithfulness(rows: pd.DataFrame, k: float) -> dict[str, pd.DataFrame]:
+    """The measures a cheaper map is held to: images as rows, "method(options)" as columns, by name.
+
+    TDD, mean over all k of the rows, under each evaluation fill; excess TDD and |ODD| at their one k.
+    """
+    fills = list(dict.fromkeys(rows[rows["metric"] == "tdd"]["fill"]))
+    every_k = sorted(set(rows[rows["metric"] == "tdd"]["k"]))
+    found = {f"TDD, {fill} ↑": sum(paired(rows, "tdd", one, fill) for one in every_k) / len(every_k) for fill in fills}
+    fill = rows[rows["metric"] == EXCESS]["fill"].iloc[0]
+    return found | {
+        "excess TDD ↑": paired(rows, EXCESS, k, fill),
+        "|ODD| ↓": paired(rows, "odd_abs", k, fill),
+    }
+
+
+def budget_curve(rows: pd.DataFrame, k: float, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Means of `faithfulness` along the passes a map took, a line a method, for figures.interval_lines."""
+    passes = paired(rows, "passes").mean()
+    curves = []
+    for panel, table in faithfulness(rows, k).items():
+        found = means(table, level, seed)
+        lines = [load_method(variant(name)[0]).label for name in found["method"]]
+        curves.append(found.assign(panel=panel, line=lines, passes=passes[found["method"]].to_numpy()))
+    return pd.concat(curves).sort_values("passes", kind="stable")
+
+
+def reach(rows: pd.DataFrame, k: float, to: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """`faithfulness` of every method as a share of that of the method `to`, with the passes of each."""
+    passes = paired(rows, "passes").mean()
+    tables = [
+        relative(table, to, level, seed).assign(panel=panel, passes=passes[table.columns].to_numpy())
+        for panel, table in faithfulness(rows, k).items()
+    ]
+    return pd.concat(tables)[["panel", "method", "passes", "share", "low", "high", "n"]]
+
+
+def precisions(view: View, names: Sequence[str], grid: int, fill: str, k: float) -> pd.DataFrame:
+    """RIA under each precision at its fastest batch and memory format: what it saves, and what it changes.
+
+    One row a precision: batch, layout, seconds an image, pearson of the maps with those of the first precision, tdd
+    and largest, the mean TDD and the largest change of an image's TDD. TDD is measured in the run's own precision.
+    """
+    model, shape = view.score.model, (view.images.shape[2], view.images.shape[3])
+    device = str(view.runtime.device)
+    bound = bind_fill(fill, view.images, view.draws, view.others)
+    rows, first = [], None
+    for name in names:
+        runtime = prepare(model, shape, device, name)
+        began = synchronised_clock(runtime.device)
+        maps = ria(view.score, view.images, view.target, grid=grid, fill=fill, draws=view.draws, others=view.others)
+        seconds = (synchronised_clock(runtime.device) - began) / len(view.samples)
+        prepare(model, shape, device, view.run.precision, view.run.batch_size)
+        values = tdd(view.score, view.images, maps, view.target, k=k, fill=bound, base=view.base)
+        first = first or (maps, values)
+        alike = pearson(first[0], maps).nanmean()
+        about = {"precision": name, "batch": runtime.batch_size, "layout": _layout(runtime.memory_format)}
+        change = {
+            "pearson": float(alike),
+            "tdd": float(values.mean()),
+            "largest": float((values - first[1]).abs().max()),
+        }
+        rows.append({**about, "seconds": seconds, **change})
+    return pd.DataFrame(rows)
+
+
+def chosen_precision(rows: pd.DataFrame, tolerance: float) -> pd.Series:
+    """The fastest row whose mean TDD differs from the first row's by no more than the tolerance."""
+    near = rows[(rows["tdd"] - rows["tdd"].iloc[0]).abs() <= tolerance]
+    return near.loc[near["seconds"].idxmin()]
+
+
+def _layout(memory_format: torch.memory_format) -> str:
+    return "channels last" if memory_format == torch.channels_last else "channels first"

@@ -1,0 +1,267 @@
+"""Is the judge fair? Maps and models whose truth is known, to hold metrics and methods against.
+
+Planted evidence (data/planted.py) tells where a class is decided; a model drawn anew knows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float
+from scipy import ndimage, stats
+from torch import Tensor
+
+from segattr_lib.attribution import load_method
+from segattr_lib.attribution.maps import normalise
+from segattr_lib.benchmark.inference import bca_interval, correlation, paired
+from segattr_lib.benchmark.runner import Variant, View, variants_of
+from segattr_lib.benchmark.statistics import at, plain
+from segattr_lib.data import planted
+from segattr_lib.metrics.deletion import excess_tdd, excess_tdd_phase, tdd
+from segattr_lib.metrics.stability import pearson
+from segattr_lib.models.randomisation import cascade
+from segattr_lib.perturbation import bind_fill, cells, occlude, top_fraction
+from segattr_lib.registry import variant
+
+DEGREES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of truth in a made map; the rest is noise
+GRAINS = (1, 4, 16, 56)  # px of the noise's cells
+SHARE = "share of layers drawn anew"
+Evidence = Mapping[str, Mapping[str, Bool[Tensor, "b h w"]]]  # data set, role, masks
+
+
+def randomisation(view: View, variants: Sequence[Variant], stages: int = 4) -> pd.DataFrame:
+    """How like each method's maps stay to themselves while the model is drawn anew, from output to input.
+
+    One row a sample, method and stage: share of the model's layers drawn anew, pearson and spearman of the
+    maps before and after (NaN where one is constant). What stays like itself does not explain the model
+    (Adebayo et al. 2018).
+    """
+    before = {one: view.maps_of(one)[0] for one in variants}
+    rows = []
+    for share, module in cascade(view.score.model, stages, view.run.seed[0]):
+        changed = view.under(module)
+        for one, maps in before.items():
+            after = torch.nan_to_num(changed.maps_of(one)[0])
+            alike = pearson(maps, after), pearson(ranks(maps), ranks(after))
+            for sample, *values in zip(view.samples, *(value.tolist() for value in alike), strict=True):
+                about = {"sample_id": sample.sample_id, "method": one.name, "variant": one.text, "share": share}
+                rows.append({**about, "pearson": values[0], "spearman": values[1]})
+    return pd.DataFrame(rows)
+
+
+def evidence_found(
+    view: View, variants: Sequence[Variant], evidence: Bool[Tensor, "b h w"], region: Bool[Tensor, "b h w"]
+) -> pd.DataFrame:
+    """Does each method's map find evidence that is known to lie in a region?
+
+    One row a sample and method. auc: the chance that a pixel of the evidence ranks above one of the region that
+    is none, ties half, in [0,1], .5 for a map that knows nothing. mass: the share of the map's mass in the region
+    that lies on the evidence (NaN where there is none); area: the evidence's share of the region, what mass would
+    be by chance.
+    """
+    rows = []
+    for one in variants:
+        maps = torch.nan_to_num(view.maps_of(one)[0])
+        for sample, drawn, where, around in zip(view.samples, maps, evidence, region, strict=True):
+            inside, rest = drawn[where & around].cpu().numpy(), drawn[around & ~where].cpu().numpy()
+            chance = stats.mannwhitneyu(inside, rest, method="asymptotic").statistic / (len(inside) * len(rest))
+            mass = float(inside.sum()) / total if (total := float(inside.sum() + rest.sum())) > 0 else np.nan
+            about = {"sample_id": sample.sample_id, "method": one.name, "variant": one.text}
+            area = len(inside) / (len(inside) + len(rest))
+            rows.append({**about, "auc": float(chance), "mass": mass, "area": area})
+    return pd.DataFrame(rows)
+
+
+def evidence_drop(view: View, evidence: Bool[Tensor, "b h w"], fill: str) -> Float[Tensor, " b"]:
+    """(s(x) - s(x with the evidence filled)) / s(x): what the model's score owes to it."""
+    owner = torch.arange(len(evidence), device=view.images.device)
+    filled = occlude(view.images, evidence, owner, bind_fill(fill, view.images, view.draws, view.others))
+    with torch.inference_mode():
+        left = view.score(filled, owner)
+    return (view.base - left) / view.base
+
+
+def made_maps(
+    view: View, evidence: Bool[Tensor, "b h w"], degrees: Sequence[float] = DEGREES, grains: Sequence[int] = GRAINS
+) -> dict[tuple[float, int], Float[Tensor, "b h w"]]:
+    """Maps that know a given degree of the truth, over noise of a given grain: degree and grain to maps in [0,1].
+
+    The evidence, softened over 4 px, and noise on cells of `grain` px, each ranked first so that neither
+    outweighs the other by its range; degree weighs them.
+    """
+    found = {}
+    height, width = evidence.shape[1:]
+    soft = torch.stack(
+        [torch.from_numpy(ndimage.gaussian_filter(one.cpu().numpy().astype(np.float32), 4)) for one in evidence]
+    )
+    for grain in grains:
+        regions = cells(height, width, max(height // grain, 1))
+        draws = view.draws.on(f"made maps {grain}")
+        noise = torch.stack(
+            [
+                torch.from_numpy(rng.random(int(regions.max()) + 1, np.float32))[regions]
+                for rng in draws.generators("noise")
+            ]
+        )
+        for degree in degrees:
+            found[degree, grain] = normalise(degree * normalise(soft) + (1 - degree) * normalise(noise))
+    return found
+
+
+def ordering(
+    view: View,
+    evidence: Bool[Tensor, "b h w"],
+    maps: Mapping[tuple[float, int], Float[Tensor, "b h w"]],
+    k: float,
+    fill: str,
+) -> pd.DataFrame:
+    """Made maps under plain and excess TDD beside the share of the evidence that their top k fraction holds.
+
+    One row a sample and made map: degree, grain, overlap in [0,1], tdd, excess_tdd, excess_tdd_phase. A judge
+    that is fair orders the maps of an image by their overlap.
+    """
+    bound = bind_fill(fill, view.images, view.draws.on("evaluation"), view.others)
+    plainly = partial(tdd, k=k, fill=bound, base=view.base)
+    calibrated = {"k": k, "fill": bound, "base": view.base, "surrogates": view.run.surrogates, "draws": view.draws}
+    assert view.target.mask is not None, "evidence in a target needs a mask"
+    rows = []
+    for (degree, grain), drawn in maps.items():
+        chosen, _ = top_fraction(drawn, view.target.mask, k)
+        overlap = (chosen & evidence).sum((1, 2)) / evidence.sum((1, 2))
+        called = (view.score, view.images, drawn, view.target)
+        values = plainly(*called), excess_tdd(*called, **calibrated), excess_tdd_phase(*called, **calibrated)
+        for sample, *one in zip(view.samples, overlap.tolist(), *(value.tolist() for value in values), strict=True):
+            names = ("overlap", "tdd", "excess_tdd", "excess_tdd_phase")
+            rows.append(
+                {"sample_id": sample.sample_id, "degree": degree, "grain": grain, **dict(zip(names, one, strict=True))}
+            )
+    return pd.DataFrame(rows)
+
+
+def rank_agreement(rows: pd.DataFrame, truth: str, metrics: Sequence[str]) -> pd.DataFrame:
+    """Spearman's correlation of each metric with the truth over the made maps of each image: images as rows."""
+    alike = rows.groupby("sample_id", sort=False)[[truth, *metrics]].corr(method="spearman")
+    return alike.xs(truth, level=1)[list(metrics)]
+
+
+def ranks(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
+    """Each map's pixels replaced by their ranks, ties by their mean rank."""
+    flat = stats.rankdata(maps.flatten(1).cpu().numpy(), axis=1).astype(np.float32)
+    return torch.from_numpy(flat).view(maps.shape)
+
+
+def means(table: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Each column's mean over the images with its BCa interval: a row a column, with mean, low, high and n."""
+    rows = []
+    for name in table:
+        values = table[name].dropna().to_numpy(float)
+        low, high = bca_interval(values, level, seed)
+        rows.append({"method": name, "mean": values.mean(), "low": low, "high": high, "n": len(values)})
+    return pd.DataFrame(rows)
+
+
+def cross_table(rows: pd.DataFrame, metric: str, k: float) -> pd.DataFrame:
+    """Mean of a metric by the fill that made the map (rows) and the fill that judged it (columns)."""
+    found = at(plain(rows)[plain(rows)["metric"] == metric], k)
+    made = found["variant"].str.removeprefix("fill=")
+    return found.assign(made=made).pivot_table(index="made", columns="fill", values="value", sort=False)
+
+
+def own_operator(rows: pd.DataFrame, metric: str, k: float) -> pd.Series:
+    """What a map gains by being judged with the fill that made it, over maps made with other fills under that
+    judge: one value an image, the mean over the fills."""
+    found = at(plain(rows)[plain(rows)["metric"] == metric], k)
+    found = found.assign(own=found["variant"].str.removeprefix("fill=") == found["fill"])
+    sides = found.pivot_table(index=["sample_id", "fill"], columns="own", values="value", sort=False)
+    return (sides[True] - sides[False]).groupby("sample_id", sort=False).mean()
+
+
+def operator_agreement(rows: pd.DataFrame, metric: str, k: float, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Spearman's correlation, with its interval, of a metric under each two fills, over all images and methods;
+    images are resampled whole."""
+    found = at(plain(rows)[plain(rows)["metric"] == metric], k)
+    wide = found.pivot_table(index=["sample_id", "method", "variant"], columns="fill", values="value", sort=False)
+    images = wide.index.get_level_values("sample_id")
+    pairs = [
+        (one, other, *correlation(wide[one], wide[other], level=level, seed=seed, groups=images))
+        for one, other in combinations(wide.columns, 2)
+    ]
+    return pd.DataFrame(pairs, columns=["fill", "other", "spearman", "low", "high", "n"])
+
+
+def grain_curve(rows: pd.DataFrame, size: int, k: float, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """TDD of noise along the side of its cells, a line a fill, for figures.interval_lines.
+
+    rows: of a run of "random_cells(grid=...)" under several evaluation fills, on images of size x size px.
+    """
+    curves = []
+    for fill in list(dict.fromkeys(rows[rows["metric"] == "tdd"]["fill"])):
+        table = paired(rows, "tdd", k, fill)
+        table.columns = [size / variant(name)[1]["grid"] for name in table]
+        curves.append(means(table, level, seed).rename(columns={"method": "grain, px"}).assign(line=fill))
+    return pd.concat(curves).assign(panel="TDD of noise ↑").sort_values("grain, px", kind="stable")
+
+
+def cascade_curve(rows: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Rank correlation of maps with themselves along `randomisation`, a line a method; 1 before anything is changed."""
+    curves = []
+    for share, stage in rows.groupby("share", sort=True):
+        table = stage.pivot_table(index="sample_id", columns="method", values="spearman", sort=False)
+        curves.append(means(table, level, seed).assign(**{SHARE: share}))
+    start = curves[0].assign(mean=1.0, low=1.0, high=1.0, **{SHARE: 0.0})
+    curve = pd.concat([start, *curves]).assign(panel="Spearman with the map of the trained model")
+    return curve.assign(line=[load_method(name).label for name in curve["method"]])
+
+
+def owed(views: Mapping[str, View], evidence: Evidence, fill: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """What each model's score owes to each kind of evidence: means of `evidence_drop` with their intervals."""
+    table = {
+        (name, role): evidence_drop(view, evidence[name][role], fill).tolist()
+        for name, view in views.items()
+        for role in evidence[name]
+    }
+    found = means(pd.DataFrame(table), level, seed)
+    found.insert(0, "model", [name for name, _ in found["method"]])
+    return found.assign(method=[role for _, role in found["method"]]).rename(columns={"method": "filled"})
+
+
+def finds(views: Mapping[str, View], evidence: Evidence, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """`evidence_found` of the glyph that decides, in its region, by data set and method, for figures.interval_dots."""
+    found = []
+    for name, view in views.items():
+        assert view.target.mask is not None, "planted evidence lies on a target or off it"
+        outside = name == "planted_context"
+        role, region = ("marker", ~view.target.mask) if outside else ("badge", view.target.mask)
+        rows = evidence_found(view, variants_of(view.run), evidence[name][role], region)
+        table = rows.pivot_table(index="sample_id", columns="method", values="auc", sort=False)
+        found.append(means(table, level, seed).assign(panel=f"finds the {role}"))
+    return pd.concat(found)
+
+
+def leakage_found(found: Mapping[str, pd.DataFrame], level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Do |ODD| and LeakAbs tell the model that looks off the target from its control, on the same images?
+
+    found: rows of runs on planted_context and planted_own. Columns: method, then for each metric the mean difference
+    (context minus control) with its interval, and the share of images on which it is above 0, ties half.
+    """
+    tables = []
+    for metric in ("odd_abs", "leak_abs"):
+        one, other = (paired(found[name], metric).droplevel("dataset") for name in ("planted_context", "planted_own"))
+        difference = one - other
+        table = means(difference, level, seed).assign(metric=metric)
+        tables.append(table.assign(share=((np.sign(difference.dropna()) + 1) / 2).mean().to_numpy()))
+    return pd.concat(tables)[["metric", "method", "mean", "low", "high", "share", "n"]]
+
+
+def planted_evidence(views: Mapping[str, View], size: int) -> Evidence:
+    """Where the marker and the badges of each view's samples lie, by data set and role, (B,H,W) bool."""
+    found = {}
+    for name, view in views.items():
+        masks = [planted.evidence(sample.sample_id, size) for sample in view.samples]
+        found[name] = {role: torch.stack([one[role] for one in masks]).to(view.images.device) for role in masks[0]}
+    return found
