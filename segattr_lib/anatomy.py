@@ -95,8 +95,10 @@ def forest(relations: pd.DataFrame, traits: Mapping[str, str], outcomes: Mapping
     relations: columns trait, outcome, value, low, high. traits, outcomes: labels, by name, in order.
     """
     with mpl.rc_context(STYLE):
-        size = (2.1 * len(outcomes) + 1.8, 0.33 * len(traits) + 1.2)
-        figure, panels = plt.subplots(1, len(outcomes), figsize=size, sharey=True, sharex=True, squeeze=False)
+        size = (1.9 * len(outcomes) + 1.6, 0.33 * len(traits) + 1.1)
+        figure, panels = plt.subplots(
+            1, len(outcomes), figsize=size, sharey=True, sharex=True, squeeze=False, layout="constrained"
+        )
         for axes, (outcome, label) in zip(panels[0], outcomes.items(), strict=True):
             rows = relations[relations["outcome"] == outcome].set_index("trait").reindex(list(traits))
             for place, (value, low, high) in enumerate(rows[["value", "low", "high"]].to_numpy(float)):
@@ -111,13 +113,12 @@ def forest(relations: pd.DataFrame, traits: Mapping[str, str], outcomes: Mapping
             axes.tick_params(axis="y", length=0)
         panels[0][0].set_ylim(len(traits) - 0.5, -0.5)
         figure.supxlabel("Spearman's correlation over images", fontsize=10)
-        figure.tight_layout()
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
 
 def surfaces(table: pd.DataFrame, metrics: Sequence[str], own: tuple[float, float, int]) -> Figure:
-    """Heat maps of the mean over alpha and beta: a row a grid, a column a metric, darker is better.
+    """Heat maps of the mean over alpha and beta: a row a metric, a column a grid, darker is better.
 
     table: columns alpha, beta, grid, metric, mean. own: the run's alpha, beta and grid, framed. A metric
     has one scale on all grids.
@@ -125,27 +126,27 @@ def surfaces(table: pd.DataFrame, metrics: Sequence[str], own: tuple[float, floa
     grids = sorted(table["grid"].unique())
     with mpl.rc_context(STYLE):
         across, along = table["alpha"].nunique(), table["beta"].nunique()
-        size = ((0.42 * across + 0.5) * len(metrics) + 0.5, (0.34 * along + 0.55) * len(grids) + 0.7)
+        size = ((0.5 * across + 0.2) * len(grids) + 1, (0.32 * along + 0.25) * len(metrics) + 0.7)
         figure, panels = plt.subplots(
-            len(grids), len(metrics), figsize=size, squeeze=False, sharex=True, sharey=True, layout="compressed"
+            len(metrics), len(grids), figsize=size, squeeze=False, sharex=True, sharey=True, layout="compressed"
         )
-        for column, metric in enumerate(metrics):
+        for line, metric in zip(panels, metrics, strict=True):
             rows = table[table["metric"] == metric]
             colours = "crest" if load_metric(metric).direction > 0 else "crest_r"
             limits = {"vmin": rows["mean"].min(), "vmax": rows["mean"].max()}
-            for axes, grid in zip(panels[:, column], grids, strict=True):
+            for axes, grid in zip(line, grids, strict=True):
                 shown = rows[rows["grid"] == grid].pivot_table(index="beta", columns="alpha", values="mean")
                 sns.heatmap(shown, annot=True, fmt=".2f", cmap=colours, cbar=False, ax=axes, annot_kws=SMALL, **limits)
                 if grid == own[2]:
                     corner = (shown.columns.get_loc(own[0]), shown.index.get_loc(own[1]))
                     axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="tab:red", linewidth=2, clip_on=False))
-                axes.set(xlabel="", ylabel="", title=metric_label(metric) if grid == grids[0] else "")
+                axes.set(xlabel="", ylabel="", title=f"{grid} x {grid} cells" if metric == metrics[0] else "")
                 axes.set_xticklabels([f"{value:g}" for value in shown.columns], rotation=0)
                 axes.set_yticklabels([f"{value:g}" for value in shown.index], rotation=0)
                 axes.tick_params(length=0)
-            panels[-1, column].set_xlabel(r"$\alpha$")
-        for axes, grid in zip(panels[:, 0], grids, strict=True):
-            axes.set_ylabel(f"{grid} x {grid} cells\n" + r"$\beta$")
+            line[0].set_ylabel(f"{metric_label(metric)}\n" + r"$\beta$")
+        for axes in panels[-1]:
+            axes.set_xlabel(r"$\alpha$")
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 

@@ -245,7 +245,7 @@ def test_the_corners_of_a_sweep_are_ria_and_ega(run):
 
 
 def swept() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Two alphas on one grid, and rows of ten images, numbered i: TDD i / 10 by RIA, half more by DEA and i / 8 by EGA."""
+    """Two alphas on one grid, and ten images, numbered i: TDD i / 10 by RIA, half more by DEA and i / 8 by EGA."""
     points = lattice(read_settings({"alpha": 0.5}), [0, 0.5], [0.35], [14])
     rows = [
         {"run_id": "r", "dataset": "d", "model": "m", "seed": 0, "sample_id": f"s{image}", "class_id": 1}

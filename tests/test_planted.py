@@ -34,7 +34,7 @@ from segattr_lib.registry import UserError
 from segattr_lib.seeds import generator
 
 PLANTED = {"planted_context": "marker", "planted_own": "badge"}  # the data set, and the glyph that tells its class
-COUNT = 300
+COUNT = 400
 OTHER = {"ring": "plus", "plus": "ring"}
 
 
@@ -104,13 +104,25 @@ def probed(facts: np.ndarray, truth: np.ndarray) -> int:
     return int((cross_val_predict(LogisticRegression(max_iter=300), facts, truth, cv=5) == truth).sum())
 
 
+def body_colours(number: int) -> np.ndarray:
+    """The exact colour of each object, the lighter of its pair, found again in the object's pixels."""
+    rng, found = generator("planted", f"test-{number:05d}", "colour"), []
+    for body in drawn()[number].objects:
+        dark, light = np.zeros((2, 3))
+        while light.mean() - dark.mean() < CONTRAST:
+            dark, light = rng.integers(0, 256, (2, 3))
+        assert np.abs(np.median(drawn()[number].image[body], axis=0) - light).max() <= 2
+        found.append(light)
+    return np.array(found)
+
+
+@cache
 def circumstances() -> dict[str, np.ndarray]:
     """What a scene shows beside its two glyphs: one row a scene."""
-    colours = [[generator("planted", f"test-{n:05d}", "colour").integers(0, 256, 3)] for n in range(COUNT)]
-    bits = (np.array(colours).reshape(COUNT, 3)[:, :, None] >> np.arange(3)) & 1
-    grounds = [[np.median(s.image[s.objects[0]], axis=0), np.median(s.image[s.objects[-1]], axis=0)] for s in drawn()]
+    colours = [body_colours(number) for number in range(COUNT)]
+    bits = (np.array([found[0] for found in colours])[:, :, None] >> np.arange(3)) & 1
     return {
-        "colour": np.array(grounds).reshape(COUNT, -1),
+        "colour": np.array([np.hstack([found[0], found[-1]]) for found in colours], float),
         "low bits": bits.reshape(COUNT, -1) * 2.0 - 1,
         "form": np.array([[len(s.bodies), s.bodies[0] == "disc", s.bodies[-1] == "disc"] for s in drawn()], float),
         "place": np.array([np.hstack([middle(s.objects[0]), middle(s.badges[0]), middle(s.marker)]) for s in drawn()]),
@@ -139,7 +151,7 @@ def test_a_marker_lies_apart_from_every_object():
     for s in drawn():
         away = ndimage.distance_transform_edt(~s.objects.any(0))
         beyond_glyph = (PATCH - 0.5) * MARKER[0]  # of the patch, which is a part of the background too
-        assert away[s.marker].min() >= APART + beyond_glyph - 1  # pixels against geometry
+        assert away[s.marker].min() >= APART + beyond_glyph - 1.5  # pixels against geometry
 
 
 def test_a_badge_lies_inside_its_object():
@@ -167,14 +179,6 @@ def test_glyphs_have_the_sizes_of_their_role():
             assert low <= np.sqrt(mask.sum() * 4 / np.pi) <= high + 1.5  # with its soft edge
 
 
-def test_a_glyph_stands_out_from_its_ground():
-    """Within each evidence mask, the brightest and the darkest pixels differ as the colours do."""
-    for s in drawn(100):
-        for mask in (s.marker, *s.badges):
-            brightness = s.image[mask].mean(-1)
-            assert np.subtract(*np.percentile(brightness, [92, 8])) >= CONTRAST - 8  # of noise
-
-
 @pytest.mark.parametrize("role", PLANTED.values())
 def test_another_glyph_changes_the_pixels_of_its_evidence_alone(role: str):
     for number in range(60):
@@ -194,20 +198,18 @@ def test_glyphs_redrawn_as_they_are_change_nothing():
         assert np.array_equal(again.image, s.image)
 
 
-def ink(glyph: np.ndarray) -> np.ndarray:
-    return glyph.astype(float).ravel() - glyph.mean()
-
-
-def test_kinds_outlive_every_turn_and_mirror():
-    """The middle of a plus has its ink, that of a ring its ground: what no turn, mirror or colour changes."""
-    for number in range(40):
-        for role, mask in (("marker", drawn(40)[number].marker), ("badge", drawn(40)[number].badges[0])):
-            ring, plus = (scene(f"test-{number:05d}", **{role: kind}).image.astype(float) for kind in GLYPHS)
+def test_kinds_outlive_every_turn_mirror_and_exchange_of_colours():
+    """A plus has ink in its middle, a ring has it near its rim alone: what no turn, mirror or exchange changes."""
+    for number, s in enumerate(drawn(40)):
+        for role, mask, ink in (("marker", s.marker, 1), ("badge", s.badges[0], -1)):  # the ink lighter, or darker
+            ring, plus = (scene(f"test-{number:05d}", **{role: kind}).image.mean(-1) for kind in GLYPHS)
+            depth = ndimage.distance_transform_edt(mask)
+            line = abs(depth - 0.5 - np.sqrt(mask.sum() / np.pi) / 6) < 1  # the middle of the ring's own width
             row, column = middle(mask).round().astype(int)
             centre = np.s_[row - 1 : row + 2, column - 1 : column + 2]
-            rim = mask & ~ndimage.binary_erosion(mask, iterations=5) & ndimage.binary_erosion(mask, iterations=2)
-            assert abs(ring[centre].mean() - ring[rim].mean()) > CONTRAST / 2
-            assert abs(plus[centre].mean() - ring[rim].mean()) < CONTRAST / 4
+            assert ink * (plus[centre].mean() - ring[centre].mean()) >= CONTRAST - 5  # of noise
+            assert ink * (ring[line].mean() - ring[centre].mean()) >= CONTRAST - 5
+            assert ink * (plus[centre].mean() - plus[line].mean()) >= CONTRAST / 4
 
 
 @pytest.mark.parametrize("size", [56, 96, 112, 160, 224, 448])

@@ -161,7 +161,8 @@ def means(table: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFra
     for name in table:
         values = table[name].dropna().to_numpy(float)
         low, high = bca_interval(values, level, seed)
-        rows.append({"method": name, "mean": values.mean(), "low": low, "high": high, "n": len(values)})
+        mean = values.mean() if len(values) else np.nan
+        rows.append({"method": name, "mean": mean, "low": low, "high": high, "n": len(values)})
     return pd.DataFrame(rows)
 
 

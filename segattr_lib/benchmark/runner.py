@@ -90,7 +90,21 @@ def view_of(run: Settings, sample_ids: list[str]) -> View:
 def library_fingerprint() -> str:
     """A digest of the code that makes values: data, models, perturbations, methods, metrics and this runner."""
     root = Path(segattr_lib.__file__).parent
-    after = {"claims", "statistics", "tables", "figures", "explorer", "execute", "reference", "training", "__main__"}
+    after = {
+        "claims",
+        "inference",
+        "judge",
+        "economy",
+        "anatomy",
+        "statistics",
+        "tables",
+        "figures",
+        "explorer",
+        "execute",
+        "reference",
+        "training",
+        "__main__",
+    }
     digest = hashlib.blake2b(digest_size=8)
     for path in sorted(root.rglob("*.py")):
         if path.stem not in after:

@@ -45,6 +45,7 @@ def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[st
     in half precision and measured as stored; the file's metadata holds the command, the seed, the mean
     IoU on each held-out split of MEASURED, the images seen and the seconds taken. Returned.
     A model of BACKBONE_OF begins with the backbone of another, trained before it into the same folder.
+    A model of HALVED sees scenes of half the size in its first stages, and measures at full size as others do.
     """
     pixels, labels = _drawn(load_dataset(TRAINED_ON[name], split="train"))
     about: dict[str, str] = {}
