@@ -43,7 +43,6 @@ fills = ["mean", "zeros", "blur", "linear", "other_image"]
 grains = [2, 4, 7, 14, 28, 56, 112, 224]  # cells a side of the noise
 budgets = [17, 33, 49, 99, 197]  # passes of the adaptive map
 grids = [4, 6, 7, 10, 14]  # of the fixed one
-strategies = ["adaptive_ria", "adaptive_ria(refined=0.3)", "adaptive_ria(focus=0.0)", "adaptive_ria(focus=0.0, refined=0.5)"]  # fmt: skip
 curve_k = [0.1, 0.2, 0.3, 0.5]
 thin_dataset = "shapes"
 thin_split = "test_thin"
@@ -339,6 +338,7 @@ reach.round(3)
 # knows nothing of it and goes where the drops lead.
 
 # %% tags=["hide-input", "remove-output"]
+strategies = ["adaptive_ria", "adaptive_ria(refined=0.3)", "adaptive_ria(focus=0.0)", "adaptive_ria(focus=0.0, refined=0.5)"]  # fmt: skip
 compared_ways = read_settings({**told, "methods": strategies, "metrics": budgeted.metrics, "k": curve_k, "fill": "mean", "evaluation_fill": ["mean", "blur"]})  # fmt: skip
 way_rows = read_samples(run_benchmark(compared_ways, f"{results}/strategies"))
 
