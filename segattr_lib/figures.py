@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from segattr_lib.attribution import METHODS, load_method
+from segattr_lib.attribution import METHODS, load_method, method_label
 from segattr_lib.benchmark.inference import Friedman
 from segattr_lib.metrics import load_metric
 from segattr_lib.registry import variant
@@ -38,11 +38,6 @@ def metric_label(metric: str) -> str:
     """A metric's name with the direction in which it is better."""
     found = load_metric(metric)
     return found.label + ARROWS[found.direction]
-
-
-def method_label(method: str, variant: str = "") -> str:
-    """A method's name, with its pinned options where it has any."""
-    return load_method(method).label + (f" ({variant})" if variant else "")
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:

@@ -361,6 +361,7 @@ OTHER: dict[str, Any] = {
     "metrics": ["tdd"],
     "k": 0.3,
     "grid": 7,
+    "budget": 17,
     "window": 2,
     "alpha": 0.5,
     "beta": 0.1,

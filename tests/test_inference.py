@@ -199,8 +199,8 @@ def test_simulation_shows_that_tests_hold_their_level_and_have_power():
             assert row["nominal"] == pytest.approx(0.95 if key[1] == "interval covers" else 0.05)
             bounds = stats.binom.ppf([0.0005, 0.9995], repeats, row["nominal"])
             assert bounds[0] <= count <= bounds[1], key
-        else:  # a t test of normal differences of this mean and spread has power .81
-            assert np.isnan(row["nominal"]) and 0.7 < row["share"] < 0.95
+        else:  # a t test of normal differences of this mean and variance 1 + .7² has power .78, of variance 1 .92
+            assert np.isnan(row["nominal"]) and 0.7 < row["share"] < 0.86
         assert row["low"] < row["share"] < row["high"]
         assert (row["low"], row["high"]) == pytest.approx(
             tuple(stats.binomtest(count, repeats).proportion_ci(0.95, "wilson"))
@@ -440,12 +440,16 @@ def test_what_has_no_correlation_has_none(few):
         assert np.isfinite(few_images.value) and np.isnan(few_images.low)
         rare = correlation(np.array([0.1] * 9 + [0.7]), y[:10], kind)  # a third of the resamples are constant
         assert np.isfinite(rare.value) and np.isnan(rare.low)
+    weights = np.random.default_rng(0).integers(0, 4, (50, 25)).astype(float)
+    thirds = np.full(25, 1 / 3)  # its weighted means are rounded
+    assert np.isnan(inference._pearson(thirds, y, weights)).all()
+    assert np.isnan(inference._pearson(y, thirds, weights)).all()
     with pytest.raises(ValueError, match="same length"):
         correlation(x, y[:-1])
 
 
 def test_the_interval_plot_says_what_the_table_says(few):
-    table = _table(40).rename(columns={"gpa": "ria(grid=7)"}).assign(random=np.nan)
+    table = _table(40, seed=5).rename(columns={"gpa": "ria(grid=7)"}).assign(random=np.nan)
     found = compare(table, "dea", "odd_abs")
     (axes,) = interval_plot(found).axes
     assert [tick.get_text() for tick in axes.get_yticklabels()] == [
@@ -455,7 +459,7 @@ def test_the_interval_plot_says_what_the_table_says(few):
         "DEA − random pixels",
     ]
     told = found["sign_flip_holm"] < 0.05
-    assert 0 < told.sum() < 4
+    assert 0 < told.sum() < (found["sign_flip"] < 0.05).sum()  # Holm takes one back
     dots = {one.get_label(): one for one in axes.collections if isinstance(one, PathCollection)}
     lines = [one for one in axes.collections if isinstance(one, LineCollection)]
     for line, apart, colour in zip(lines, (True, False), ("tab:blue", "0.6"), strict=True):

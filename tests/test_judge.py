@@ -187,7 +187,8 @@ def test_a_cascade_goes_from_the_output_to_the_input_and_ends_with_every_layer(s
     for share, changed in cascade(model, stages, 0):
         shares.append(share)
         redrawn.append(changed_layers(changed, before))
-        assert redrawn[-1] == LAYERS[len(LAYERS) - round(share * len(LAYERS)) :]
+        count = len(redrawn[-1])
+        assert share == count / len(LAYERS) and redrawn[-1] == LAYERS[-count:]
     assert len(shares) == stages and shares == sorted(set(shares)) and shares[0] > 0
     assert shares[-1] == 1 and redrawn[-1] == LAYERS
     assert np.diff([0, *shares]).max() < 1 / stages + 1 / len(LAYERS)  # as even as whole layers allow
@@ -656,9 +657,10 @@ def test_judges_agree_as_scipy_has_it_over_images_and_methods():
 
 def test_means_leave_out_what_is_missing_and_count_the_rest():
     table = pd.DataFrame({"b": [0.1, np.nan, 0.5, 0.3], "a": [0.25, 0.25, 0.25, 0.25], "c": [1, 2, np.nan, np.nan]})
+    table["none"] = np.nan
     found = means(table, 0.9, 5).set_index("method")
-    assert list(found.index) == ["b", "a", "c"] and found["n"].tolist() == [3, 4, 2]
-    assert found["mean"].tolist() == pytest.approx([0.3, 0.25, 1.5])
+    assert list(found.index) == ["b", "a", "c", "none"] and found["n"].tolist() == [3, 4, 2, 0]
+    assert found["mean"].tolist() == pytest.approx([0.3, 0.25, 1.5, np.nan], nan_ok=True)
     assert found.loc["a", ["low", "high"]].tolist() == [0.25, 0.25]
     assert found.loc["b", ["low", "high"]].tolist() == list(bca_interval(np.array([0.1, 0.5, 0.3]), 0.9, 5))
 

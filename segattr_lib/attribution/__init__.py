@@ -54,3 +54,8 @@ def load_method(name: str) -> Method:
     """The method of this name, or a user's own function by "file.py:function". Raises UserError."""
     found: Any = lookup("method", name, METHODS)
     return found if isinstance(found, Method) else Method(found, name.rpartition(":")[2], "own")
+
+
+def method_label(method: str, variant: str = "") -> str:
+    """A method's name, with its pinned options where it has any."""
+    return load_method(method).label + (f" ({variant})" if variant else "")

@@ -16,12 +16,13 @@ from jaxtyping import Bool, Float
 from scipy import ndimage, stats
 from torch import Tensor
 
-from segattr_lib.attribution import load_method
+from segattr_lib.attribution import method_label
 from segattr_lib.attribution.maps import normalise
 from segattr_lib.benchmark.inference import bca_interval, correlation, paired
 from segattr_lib.benchmark.runner import Variant, View, variants_of
 from segattr_lib.benchmark.statistics import at, plain
 from segattr_lib.data import planted
+from segattr_lib.evaluate import evaluate
 from segattr_lib.metrics.deletion import excess_tdd, excess_tdd_phase, tdd
 from segattr_lib.metrics.stability import pearson
 from segattr_lib.models.randomisation import cascade
@@ -46,8 +47,11 @@ def randomisation(view: View, variants: Sequence[Variant], stages: int = 4) -> p
     for share, module in cascade(view.score.model, stages, view.run.seed[0]):
         changed = view.under(module)
         for one, maps in before.items():
-            after = torch.nan_to_num(changed.maps_of(one)[0])
-            alike = pearson(maps, after), pearson(ranks(maps), ranks(after))
+            after = changed.maps_of(one)[0]
+            whole = torch.isfinite(maps + after).all(2).all(1)
+            alike = [
+                torch.where(whole, pearson(*pair), torch.nan) for pair in ((maps, after), (ranks(maps), ranks(after)))
+            ]
             for sample, *values in zip(view.samples, *(value.tolist() for value in alike), strict=True):
                 about = {"sample_id": sample.sample_id, "method": one.name, "variant": one.text, "share": share}
                 rows.append({**about, "pearson": values[0], "spearman": values[1]})
@@ -66,10 +70,12 @@ def evidence_found(
     """
     rows = []
     for one in variants:
-        maps = torch.nan_to_num(view.maps_of(one)[0])
+        maps = view.maps_of(one)[0]
         for sample, drawn, where, around in zip(view.samples, maps, evidence, region, strict=True):
             inside, rest = drawn[where & around].cpu().numpy(), drawn[around & ~where].cpu().numpy()
-            chance = stats.mannwhitneyu(inside, rest, method="asymptotic").statistic / (len(inside) * len(rest))
+            chance = np.nan
+            if np.isfinite(drawn.cpu().numpy()).all():
+                chance = stats.mannwhitneyu(inside, rest, method="asymptotic").statistic / (len(inside) * len(rest))
             mass = float(inside.sum()) / total if (total := float(inside.sum() + rest.sum())) > 0 else np.nan
             about = {"sample_id": sample.sample_id, "method": one.name, "variant": one.text}
             area = len(inside) / (len(inside) + len(rest))
@@ -80,10 +86,12 @@ def evidence_found(
 def evidence_drop(view: View, evidence: Bool[Tensor, "b h w"], fill: str) -> Float[Tensor, " b"]:
     """(s(x) - s(x with the evidence filled)) / s(x): what the model's score owes to it."""
     owner = torch.arange(len(evidence), device=view.images.device)
-    filled = occlude(view.images, evidence, owner, bind_fill(fill, view.images, view.draws, view.others))
-    with torch.inference_mode():
-        left = view.score(filled, owner)
-    return (view.base - left) / view.base
+    bound = bind_fill(fill, view.images, view.draws, view.others)
+
+    def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
+        return occlude(view.images, evidence[start:stop], owner[start:stop], bound), owner[start:stop]
+
+    return (view.base - evaluate(view.score, len(evidence), perturb)) / view.base
 
 
 def made_maps(
@@ -187,7 +195,7 @@ def operator_agreement(rows: pd.DataFrame, metric: str, k: float, level: float =
     images are resampled whole."""
     found = at(plain(rows)[plain(rows)["metric"] == metric], k)
     wide = found.pivot_table(index=["sample_id", "method", "variant"], columns="fill", values="value", sort=False)
-    images = wide.index.get_level_values("sample_id")
+    images = wide.index.get_level_values("sample_id").to_numpy()
     pairs = [
         (one, other, *correlation(wide[one], wide[other], level=level, seed=seed, groups=images))
         for one, other in combinations(wide.columns, 2)
@@ -212,17 +220,18 @@ def cascade_curve(rows: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.
     """Rank correlation of maps with themselves along `randomisation`, a line a method; 1 before anything is changed."""
     curves = []
     for share, stage in rows.groupby("share", sort=True):
-        table = stage.pivot_table(index="sample_id", columns="method", values="spearman", sort=False)
+        names = [method_label(*pair) for pair in stage[["method", "variant"]].to_numpy()]
+        table = stage.assign(line=names).pivot_table(index="sample_id", columns="line", values="spearman", sort=False)
         curves.append(means(table, level, seed).assign(**{SHARE: share}))
     start = curves[0].assign(mean=1.0, low=1.0, high=1.0, **{SHARE: 0.0})
     curve = pd.concat([start, *curves]).assign(panel="Spearman with the map of the trained model")
-    return curve.assign(line=[load_method(name).label for name in curve["method"]])
+    return curve.rename(columns={"method": "line"})
 
 
 def owed(views: Mapping[str, View], evidence: Evidence, fill: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """What each model's score owes to each kind of evidence: means of `evidence_drop` with their intervals."""
     table = {
-        (name, role): evidence_drop(view, evidence[name][role], fill).tolist()
+        (name, role): pd.Series(evidence_drop(view, evidence[name][role], fill).tolist())
         for name, view in views.items()
         for role in evidence[name]
     }
@@ -255,7 +264,7 @@ def leakage_found(found: Mapping[str, pd.DataFrame], level: float = 0.95, seed: 
         one, other = (paired(found[name], metric).droplevel("dataset") for name in ("planted_context", "planted_own"))
         difference = one - other
         table = means(difference, level, seed).assign(metric=metric)
-        tables.append(table.assign(share=((np.sign(difference.dropna()) + 1) / 2).mean().to_numpy()))
+        tables.append(table.assign(share=((np.sign(difference) + 1) / 2).mean().to_numpy()))
     return pd.concat(tables)[["metric", "method", "mean", "low", "high", "share", "n"]]
 
 

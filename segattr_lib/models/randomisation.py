@@ -31,7 +31,7 @@ def cascade(module: nn.Module, stages: int, seed: int) -> Iterator[tuple[float, 
         upto = round(stage * len(layers) / stages)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             for number in range(done, upto):
-                torch.manual_seed(seed * 100_003 + number)
+                torch.default_generator.manual_seed(seed * 100_003 + number)
                 layers[-1 - number].reset_parameters()
         done = upto
         yield done / len(layers), changed
