@@ -123,7 +123,7 @@ figures.critical_difference(inference.friedman_ranks(values["excess_tdd"], "exce
 simulated = inference.simulated_coverage(0.5, len(values["tdd"].dropna()), seed=run.seed[0])
 covers = simulated[simulated["what"] == "interval covers"]["share"]
 glue("coverage", f"{covers.min():.1%}", display=False)
-simulated.round(3).fillna("–")
+simulated.round(3).astype(object).fillna("–")
 
 # %% [markdown]
 # The interval held the truth in at least {glue:text}`coverage` of the repeats, for as many images as this page has.
