@@ -20,17 +20,24 @@ Scalar = Literal["probability", "logit"]
 class Target:
     """What is explained: a class an image, and the region it is explained in.
 
-    class_id: (B,) long. mask: (B,H,W) bool, or None for a classifier.
+    class_id: (B,) long. mask: (B,H,W) bool, the region whose prediction is explained, or None for a
+    classifier. truth: (B,H,W) bool, the pixels where the evidence is known to lie, for metrics and controls
+    that compare with it; of a segmenter's target it is the mask.
     """
 
     class_id: Int[Tensor, " b"]
     mask: Bool[Tensor, "b h w"] | None = None
+    truth: Bool[Tensor, "b h w"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.truth is None:
+            object.__setattr__(self, "truth", self.mask)
 
     def __getitem__(self, index: Tensor | slice | list[int]) -> Target:
-        return Target(self.class_id[index], None if self.mask is None else self.mask[index])
+        return Target(*(None if part is None else part[index] for part in (self.class_id, self.mask, self.truth)))
 
     def to(self, device: torch.device | str) -> Target:
-        return Target(self.class_id.to(device), None if self.mask is None else self.mask.to(device))
+        return Target(*(None if part is None else part.to(device) for part in (self.class_id, self.mask, self.truth)))
 
 
 @dataclass(frozen=True)
