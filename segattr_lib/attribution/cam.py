@@ -1,9 +1,14 @@
-"""Gradient maps of a feature layer: Seg-Grad-CAM (GPA) and Seg-XRes-CAM (EGA)."""
+"""Gradient CAMs of feature layers, of classifiers and segmenters alike; one pass serves any number of layers.
+
+Of a segmenter's region, Grad-CAM is Seg-Grad-CAM (GPA) and HiResCAM is Seg-XRes-CAM (EGA).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +19,8 @@ from torch.nn import functional
 from segattr_lib.attribution.maps import normalise, upsample
 from segattr_lib.evaluate import runtime_of
 from segattr_lib.targets import Scalar, Score, Target
+
+Weigh = Callable[[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]], Float[Tensor, "b h w"]]
 
 
 def gpa(
@@ -29,9 +36,7 @@ def gpa(
     layer: the name of the module whose activations a_k (B,K,h,w) are weighted; scalar: what the
     gradient g is taken of. Maps in [0,1]. One forward and one backward pass.
     """
-    (activation, gradient), *_ = activations_and_gradients(replace(score, scalar=scalar), images, [layer])
-    weights = gradient.mean((2, 3), keepdim=True)
-    return _map((weights * activation).sum(1), images)
+    return gradient_cams(score, images, [layer], pooled, scalar=scalar)[0]
 
 
 def ega(
@@ -48,8 +53,122 @@ def ega(
     window: gradients are averaged over non-overlapping windows of this many feature cells first, as
     Seg-XRes-CAM does; 1 leaves them as they are. Maps in [0,1]. One forward and one backward pass.
     """
-    (activation, gradient), *_ = activations_and_gradients(replace(score, scalar=scalar), images, [layer])
-    return _map((pool_windows(gradient, window) * activation).sum(1), images)
+    return gradient_cams(score, images, [layer], partial(elementwise, window=window), scalar=scalar)[0]
+
+
+def gradcam(
+    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, layer: str, scalar: Scalar = "logit"
+) -> Float[Tensor, "b h w"]:
+    """Grad-CAM (Selvaraju et al. 2017, eq. 1-2): N(U(relu(sum_k mean(g_k) a_k))).
+
+    layer: the name of the module explained, whose output is (B,K,h,w), or (B,h,w,K) as Swin's; scalar: what
+    the gradient g is taken of. Maps in [0,1]. One forward and one backward pass.
+    """
+    return GRADIENT_CAMS["gradcam"](score, images, [layer], scalar=scalar)[0]
+
+
+def gradcam_plus_plus(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    layer: str,
+    scalar: Scalar = "logit",
+    epsilon: float = 1e-6,
+) -> Float[Tensor, "b h w"]:
+    """Grad-CAM++ (Chattopadhyay et al. 2018, eq. 11, 15 and 19); cost and `layer` as in `gradcam`.
+
+    epsilon is added to the denominator of eq. 19, and is not small beside a shallow layer's squared gradients:
+    1e-6 is what the authors of RefineCAM ran, 0 is the equation itself. That is meant for a layer after a
+    ReLU; on activations of either sign its denominator can vanish.
+    """
+    weigh = partial(plus_plus, epsilon=epsilon)
+    return gradient_cams(score, images, [layer], weigh, scalar=scalar)[0]
+
+
+def hirescam(
+    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, layer: str, scalar: Scalar = "logit"
+) -> Float[Tensor, "b h w"]:
+    """HiResCAM (Draelos and Carin 2020): N(U(relu(sum_k g_k * a_k))); cost and `layer` as in `gradcam`."""
+    return GRADIENT_CAMS["hirescam"](score, images, [layer], scalar=scalar)[0]
+
+
+def layercam(
+    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, layer: str, scalar: Scalar = "logit"
+) -> Float[Tensor, "b h w"]:
+    """LayerCAM (Jiang et al. 2021, eq. 6-7): N(U(relu(sum_k relu(g_k) * a_k))); cost and `layer` as in `gradcam`."""
+    return GRADIENT_CAMS["layercam"](score, images, [layer], scalar=scalar)[0]
+
+
+def shapleycam(
+    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, layer: str, scalar: Scalar = "logit"
+) -> Float[Tensor, "b h w"]:
+    """ShapleyCAM (Cai 2025): Grad-CAM with the weights mean(g_k - (H a)_k / 2), H the Hessian at the layer.
+
+    H a is exact, a second backward pass through the first; where the scalar is piecewise linear in the layer,
+    as a ReLU net's logit, it is 0 and the map is Grad-CAM's. `layer` as in `gradcam`.
+    """
+    return GRADIENT_CAMS["shapleycam"](score, images, [layer], scalar=scalar)[0]
+
+
+def gradient_cams(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    layers: Sequence[str],
+    weigh: Weigh,
+    *,
+    scalar: Scalar,
+    curved: bool = False,
+) -> list[Float[Tensor, "b h w"]]:
+    """One CAM's maps N(U(relu(weigh(a, g)))) at any number of layers, of one forward and one backward pass.
+
+    curved: the gradients are corrected by the curvature, which takes one more backward pass a layer.
+    """
+    evidence = activations_and_gradients(replace(score, scalar=scalar), images, layers, curved=curved)
+    return [as_map(weigh(activation, gradient), images) for activation, gradient in evidence]
+
+
+def pooled(activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
+    """sum_k mean(g_k) a_k."""
+    return weighted(activation, gradient.mean((2, 3)))
+
+
+def plus_plus(
+    activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"], epsilon: float = 1e-6
+) -> Float[Tensor, "b h w"]:
+    """sum_k sum(alpha_k relu(g_k)) a_k, with alpha = g^2 / (2 g^2 + g^3 sum(a) + epsilon)."""
+    total = activation.sum((2, 3), keepdim=True)
+    rising = gradient > 0  # the others' weights are 0; alpha is divided by g^2, which may underflow
+    slope = gradient.where(rising, 1)
+    bottom = 2 + slope * total + epsilon / slope / slope
+    share = torch.where(rising & (bottom != 0), slope / bottom, 0)
+    return weighted(activation, share.sum((2, 3)))
+
+
+def elementwise(
+    activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"], window: int = 1
+) -> Float[Tensor, "b h w"]:
+    """sum_k g_k * a_k, the gradients pooled over windows first."""
+    return (pool_windows(gradient, window) * activation).sum(1)
+
+
+def positive(activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
+    """sum_k relu(g_k) * a_k."""
+    return (gradient.relu() * activation).sum(1)
+
+
+def weighted(activation: Float[Tensor, "b c h w"], weights: Float[Tensor, "b c"]) -> Float[Tensor, "b h w"]:
+    """sum_k w_k a_k."""
+    return (weights[:, :, None, None] * activation).sum(1)
+
+
+GRADIENT_CAMS: dict[str, Callable[..., list[Tensor]]] = {  # f(score, images, layers, scalar=) -> a map a layer
+    "gradcam": partial(gradient_cams, weigh=pooled),
+    "gradcam_plus_plus": partial(gradient_cams, weigh=plus_plus),
+    "hirescam": partial(gradient_cams, weigh=elementwise),
+    "layercam": partial(gradient_cams, weigh=positive),
+    "shapleycam": partial(gradient_cams, weigh=pooled, curved=True),
+}
 
 
 def pool_windows(values: Float[Tensor, "b c h w"], window: int) -> Float[Tensor, "b c h w"]:
@@ -62,33 +181,92 @@ def pool_windows(values: Float[Tensor, "b c h w"], window: int) -> Float[Tensor,
 
 
 def activations_and_gradients(
-    score: Score, images: Float[Tensor, "b 3 h w"], layers: Sequence[str]
+    score: Score, images: Float[Tensor, "b 3 h w"], layers: Sequence[str], *, curved: bool = False
 ) -> list[tuple[Float[Tensor, "b _ _ _"], Float[Tensor, "b _ _ _"]]]:
-    """Activations and the score's gradients with respect to them, at any number of layers.
+    """Activations (B,K,h,w) and the score's gradients with respect to them, at any number of layers.
 
     One forward and one backward pass, whatever the number of layers and images; the backward pass ends
-    at the shallowest. Raises ValueError for a layer that is not there or whose output is no tensor.
+    at the shallowest. curved: g - H a / 2 in the gradient's place, at one more backward pass a layer. Raises
+    ValueError for a layer that is not there, takes no part or gives no feature map.
     """
     runtime = runtime_of(score.model, (images.shape[2], images.shape[3]))
-    modules = dict(score.model.named_modules())
-    kept: dict[str, Tensor] = {}
-    handles = []
+    with kept_outputs(score.model, layers) as kept, torch.enable_grad():
+        values = score(runtime.place(images), torch.arange(len(images), device=runtime.device))
+        outputs = [kept[name] for name in layers]
+        slopes = torch.autograd.grad(values.sum(), outputs, create_graph=curved)
+        if curved:
+            slopes = tuple(g - _times_hessian(a, g) / 2 for a, g in zip(outputs, slopes, strict=True))
+    axes = [channel_axis(score.model, name, kept[name].shape, images) for name in layers]
+    return [
+        (kept[name].detach().movedim(axis, 1), slope.detach().movedim(axis, 1))
+        for name, slope, axis in zip(layers, slopes, axes, strict=True)
+    ]
+
+
+def activations(
+    score: Score, images: Float[Tensor, "b 3 h w"], layers: Sequence[str]
+) -> list[Float[Tensor, "b _ _ _"]]:
+    """Activations (B,K,h,w) alone, of one forward pass; errors as `activations_and_gradients`."""
+    runtime = runtime_of(score.model, (images.shape[2], images.shape[3]))
+    with kept_outputs(score.model, layers) as kept, torch.no_grad():
+        score.model(runtime.place(images))
+    axes = [channel_axis(score.model, name, kept[name].shape, images) for name in layers]
+    return [kept[name].detach().movedim(axis, 1) for name, axis in zip(layers, axes, strict=True)]
+
+
+@contextmanager
+def kept_outputs(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """What these layers give inside the block, by name, ready to be differentiated by.
+
+    A layer that the forward pass never runs raises ValueError when its output is asked for, one that does not
+    exist at once, one that gives no feature map when it runs.
+    """
+    modules = dict(model.named_modules())
     for name in layers:
         if name not in modules:
             raise ValueError(f"The model has no layer {name!r}; its layers are named as in model.named_modules().")
+    kept = _Outputs()
+    handles = [modules[name].register_forward_hook(_keep(name, kept)) for name in layers]
     try:
-        for name in layers:
-            handles.append(modules[name].register_forward_hook(_keep(name, kept)))
-        with torch.enable_grad():
-            values = score(runtime.place(images), torch.arange(len(images), device=runtime.device))
-            for name in layers:
-                if name not in kept:
-                    raise ValueError(f"The layer {name!r} takes no part in the forward pass: name another layer.")
-            gradients = torch.autograd.grad(values.sum(), [kept[name] for name in layers])
+        yield kept
     finally:
         for handle in handles:
             handle.remove()
-    return [(kept[name].detach(), gradient) for name, gradient in zip(layers, gradients, strict=True)]
+
+
+def channel_axis(model: nn.Module, layer: str, shape: Sequence[int], images: Float[Tensor, "b 3 h w"]) -> int:
+    """1 where a layer's output of this shape is (B,K,h,w), 3 where it is (B,h,w,K), as Swin's.
+
+    The axes of space have the image's aspect. Where both readings have (K = h = w), one pass over an image
+    of twice the height shows which axes grow; raises ValueError where the model takes no such image.
+    """
+    height, width = images.shape[2:]
+    first = abs(shape[2] * width - shape[3] * height)
+    last = abs(shape[1] * width - shape[2] * height)
+    if first != last:
+        return 1 if first < last else 3
+    try:
+        with kept_outputs(model, [layer]) as kept, torch.no_grad():
+            model(images.new_zeros(1, 3, 2 * height, width))
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"The layer {layer!r} gives {tuple(shape)} for images of {height} x {width} px, of which the axis of "
+            f"channels cannot be told, and the model takes no other size: explain images of another size."
+        ) from error
+    return 1 if kept[layer].shape[1] == shape[1] else 3
+
+
+class _Outputs(dict[str, Tensor]):
+    def __missing__(self, name: str) -> Tensor:
+        raise ValueError(f"The layer {name!r} takes no part in the forward pass: name another layer.")
+
+
+def _times_hessian(activation: Tensor, gradient: Tensor) -> Tensor:
+    """H a: the derivative of the gradient along the activation itself."""
+    if not gradient.requires_grad:  # the score is linear in this layer
+        return torch.zeros_like(gradient)
+    along = (gradient * activation.detach()).sum()
+    return torch.autograd.grad(along, activation, retain_graph=True, materialize_grads=True)[0]
 
 
 def _keep(name: str, kept: dict[str, Tensor]) -> Any:
@@ -102,5 +280,6 @@ def _keep(name: str, kept: dict[str, Tensor]) -> Any:
     return hook
 
 
-def _map(values: Float[Tensor, "b h w"], images: Tensor) -> Float[Tensor, "b h2 w2"]:
+def as_map(values: Float[Tensor, "b h w"], images: Tensor) -> Float[Tensor, "b h2 w2"]:
+    """N(U(relu(values)))."""
     return normalise(upsample(values.relu(), (images.shape[2], images.shape[3])))
