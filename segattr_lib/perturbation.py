@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy import ndimage, sparse
-from scipy.sparse.linalg import spsolve
+from scipy import ndimage
 from torch import Tensor
 
+from segattr_lib.imputation import impute
 from segattr_lib.seeds import Draws
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -77,52 +76,12 @@ def occlude(
     result = images[owner]
     row, y, x = selected.nonzero(as_tuple=True)
     if fill.name == "linear":
-        solved = [impute(images[one], holes) for one, holes in zip(owner.tolist(), selected, strict=True)]
         noise = fill.reference[owner[row], :, y, x] * ~selected.all(2).all(1)[row, None]
-        values = torch.stack(solved)[row, :, y, x] + noise
+        values = impute(result, selected)[row, :, y, x] + noise
     else:
         values = fill.reference[owner[row], :, y, x]
     result[row, :, y, x] = values
     return result
-
-
-def impute(image: Float[Tensor, "3 h w"], holes: Bool[Tensor, "h w"]) -> Float[Tensor, "3 h w"]:
-    """ROAD's linear imputation without its noise: every hole is the weighted mean of its 8 neighbours.
-
-    Weights 1/6 along the edges and 1/12 across the corners, renormalised at the border; a sparse direct
-    solve in float64 (Rong et al. 2022, eq. 5). With no pixel left: the channel mean.
-    """
-    mask = holes.cpu().numpy()
-    if not mask.any():
-        return image
-    if mask.all():
-        return image.mean((1, 2), keepdim=True).expand_as(image)
-    height, width = mask.shape
-    pixels = image.detach().cpu().numpy().reshape(3, -1).astype(np.float64)
-    y, x = np.nonzero(mask)
-    number = np.full(mask.shape, -1)
-    number[mask] = np.arange(len(y))
-    total, rows, columns, weights = np.zeros(len(y)), [], [], []
-    known = np.zeros((len(y), 3))
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            if dy == dx == 0:
-                continue
-            weight = 1 / 12 if dy and dx else 1 / 6
-            there = np.nonzero((y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width))[0]
-            ny, nx = y[there] + dy, x[there] + dx
-            total[there] += weight
-            hole = mask[ny, nx]
-            rows.append(there[hole])
-            columns.append(number[ny[hole], nx[hole]])
-            weights.append(np.full(hole.sum(), -weight))
-            known[there[~hole]] += weight * pixels[:, ny[~hole] * width + nx[~hole]].T
-    diagonal = np.arange(len(y))
-    system = sparse.csc_matrix(
-        (np.concatenate([total, *weights]), (np.concatenate([diagonal, *rows]), np.concatenate([diagonal, *columns])))
-    )
-    pixels[:, y * width + x] = np.asarray(spsolve(system, known)).reshape(len(y), 3).T
-    return torch.from_numpy(pixels.reshape(3, height, width)).to(image)
 
 
 def cells(height: int, width: int, grid: int) -> Int[Tensor, "h w"]:

@@ -26,7 +26,8 @@ from segattr_lib.attribution.fusion import dea, dual_evidence
 from segattr_lib.attribution.intervention import region_drops, ria
 from segattr_lib.attribution.maps import normalise, upsample
 from segattr_lib.evaluate import counted_passes
-from segattr_lib.perturbation import FILLS, IMAGENET_MEAN, bind_fill, cells, impute
+from segattr_lib.imputation import impute
+from segattr_lib.perturbation import FILLS, IMAGENET_MEAN, bind_fill, cells
 from segattr_lib.registry import accepted
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
@@ -267,7 +268,7 @@ def test_rias_drops_are_those_of_a_plain_loop_over_the_cells(name, height, width
             if name == "linear":
                 holes = torch.zeros(height, width, dtype=torch.bool)
                 holes[top:bottom, left:right] = True
-                values = impute(images[row], holes).numpy() + noise[row]
+                values = impute(images[[row]], holes[None])[0].numpy() + noise[row]
             else:
                 values = _reference(name, images, others)[row]
             wanted = plain(image) - plain(plain_fill(image, places, values))
