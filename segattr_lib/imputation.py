@@ -40,7 +40,7 @@ def impute(
     parts = AT_ONCE if images.device.type == "cpu" else max(1, len(images))
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         solved = [
-            _solve(some.to(dtype), where, allowed)
+            _solve(some.to(dtype).contiguous(), where, allowed)
             for some, where in zip(images.split(parts), holes.split(parts), strict=True)
         ]
     return torch.where(holes[:, None], torch.cat(solved).to(images.dtype), images)

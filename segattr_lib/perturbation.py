@@ -38,11 +38,13 @@ def bind_fill(
     images: Float[Tensor, "b 3 h w"],
     draws: Draws | None = None,
     others: Float[Tensor, "b 3 h w"] | None = None,
+    noise: float = IMPUTATION_NOISE,
 ) -> Fill:
     """Make the fill operator of these images.
 
     mean: the image's own channel mean (the DEA paper's mean-value occlusion). dataset_mean: ImageNet's.
-    zeros: black. blur: Gaussian, sigma H/20. linear: ROAD's imputation, noise .01, needs `draws`.
+    zeros: black. blur: Gaussian, sigma H/20. linear: ROAD's imputation, needs `draws` for its noise, of the
+    standard deviation `noise` in RGB.
     other_image: the pixels of `others`, another image each. Raises ValueError for another name, and
     where what a fill needs is not given.
     """
@@ -55,8 +57,7 @@ def bind_fill(
     elif name == "blur":
         reference = gaussian_blur(images, images.shape[2] / 20)
     elif name == "linear" and draws is not None:
-        noise = draws.standard_normal("imputation", tuple(images.shape[1:]))
-        reference = IMPUTATION_NOISE * torch.from_numpy(noise).to(images)
+        reference = noise * torch.from_numpy(draws.standard_normal("imputation", tuple(images.shape[1:]))).to(images)
     elif name == "other_image" and others is not None:
         reference = others
     elif name in FILLS:
@@ -74,13 +75,11 @@ def occlude(
     Where every pixel is selected a linear fill has nothing to impute from and gives the channel mean.
     """
     result = images[owner]
-    row, y, x = selected.nonzero(as_tuple=True)
     if fill.name == "linear":
-        noise = fill.reference[owner[row], :, y, x] * ~selected.all(2).all(1)[row, None]
-        values = impute(result, selected)[row, :, y, x] + noise
-    else:
-        values = fill.reference[owner[row], :, y, x]
-    result[row, :, y, x] = values
+        noisy = selected & ~selected.flatten(1).all(1)[:, None, None]
+        return impute(result, selected) + fill.reference[owner] * noisy[:, None]
+    row, y, x = selected.nonzero(as_tuple=True)
+    result[row, :, y, x] = fill.reference[owner[row], :, y, x]
     return result
 
 

@@ -23,6 +23,7 @@ ROOMS = [  # each imports only itself and those before it
     {"data"},
     {"models"},
     {"targets"},
+    {"imputation"},
     {"perturbation", "evaluate"},
     {"attribution", "metrics"},
     {"benchmark"},

@@ -22,7 +22,7 @@ from segattr_lib.evaluate import Runtime, counted_passes, prepare, synchronised_
 from segattr_lib.metrics import MEASURED, load_metric
 from segattr_lib.metrics.deletion import model_score
 from segattr_lib.models import Segmenter, load_segmenter
-from segattr_lib.perturbation import Fill, bind_fill
+from segattr_lib.perturbation import PERTURBATIONS, Fill, bind_fill
 from segattr_lib.registry import UserError, accepted, options_of, variant
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
@@ -374,6 +374,12 @@ class View:
             else:
                 assert metric.function is not None
                 strength = pinned.get("strength", self.run.strength)
+
+                def explain(images: Tensor, target: Target, kind: str) -> Tensor:
+                    # the same perturbed images for every method; what else is explained depends on its map
+                    whose = f"{strength}" if kind in PERTURBATIONS else f"of {one.name} {one.text}"
+                    return self.again(one, images, target, f"{kind} {whose}")
+
                 offered = {
                     "k": k,
                     "base": self.base,
@@ -382,7 +388,7 @@ class View:
                     "draws": self.draws,
                     "ring": self.ring,
                     "void": self.ring if self.run.ignore == "exclude" else None,
-                    "explain": lambda images, target, kind: self.again(one, images, target, f"{kind} {strength}"),
+                    "explain": explain,
                     **pinned,
                 }
                 if fill is not None:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from segattr_lib.attribution import METHODS, Method, load_method
-from segattr_lib.metrics import METRICS, Metric, load_metric
+from segattr_lib.metrics import Metric, load_metric, metrics_of
 from segattr_lib.perturbation import FILLS
 from segattr_lib.registry import UserError, options_of, unknown, variant
 from segattr_lib.targets import Scalar
@@ -46,7 +46,7 @@ class Settings(BaseModel):
     layer: str | None = Field(None, description="the model's own default when left out")
     scalar: Scalar = "probability"
     methods: Annotated[list[str], Listed] = list(METHODS)
-    metrics: Annotated[list[str], Listed] = [*METRICS, "passes"]
+    metrics: Annotated[list[str], Listed] = [*metrics_of("segmentation"), "passes"]
     k: Annotated[list[float], Listed] = [0.2]
     grid: int = Field(14, ge=1, description="RIA's cells a side")
     budget: int = Field(49, ge=2, description="adaptive RIA's passes")

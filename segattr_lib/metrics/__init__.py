@@ -2,21 +2,23 @@
 
 A new metric is one such function and one line of METRICS; its keyword-only parameters are its options
 and take what the run offers under those names: k, fill (the evaluation fill, bound), base (s(x)),
-surrogates, strength, draws, void, ring, explain. A value that does not exist is NaN.
+surrogates, strength, draws, void, ring, explain; or keep their defaults. A value that does not exist is NaN.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
-from segattr_lib.metrics import deletion, fragmentation, stability
+from segattr_lib.metrics import composite, deletion, fragmentation, localization, road, stability
 from segattr_lib.perturbation import PERTURBATIONS
 from segattr_lib.registry import lookup, variant
 from segattr_lib.targets import EPS
+
+Table = Literal["segmentation", "classification"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Metric:
     """function: the metric; or parts and combine, where it is made of others' values.
 
     direction: 1 higher is better, -1 lower is better, 0 neither. range: the values it can take.
+    table: where it is a column unless others are asked for; every metric can be asked for by name.
     """
 
     function: Callable[..., Tensor] | None
@@ -33,6 +36,7 @@ class Metric:
     parts: tuple[str, ...] = ()
     combine: Callable[..., Tensor] | None = None
     undefined: str = "the value does not exist"
+    table: Table = "segmentation"
 
 
 INF = float("inf")
@@ -71,11 +75,50 @@ METRICS: dict[str, Metric] = {
     "excess_insertion_phase": Metric(deletion.excess_insertion_phase, "excess insertion (phase)", 1, (-INF, INF)),
     "grain": Metric(fragmentation.grain, "grain, px", 0, (1.0, INF), undefined="a constant map has no grain"),
     "tied_share": Metric(deletion.tied_share, "tied share", -1, (0.0, 1.0)),
+    "average_drop": Metric(
+        composite.average_drop, "AD", -1, (0.0, 1.0), undefined="the model's score is 0", table="classification"
+    ),
+    "complexity": Metric(composite.complexity, "Complexity", -1, (0.0, 1.0), table="classification"),
+    "coherency": Metric(composite.coherency, "Coherency", 1, (0.0, 1.0), undefined=CONSTANT, table="classification"),
+    "road": Metric(road.road, "ROAD", 1, (-1.0, 1.0), table="classification"),
+    "adcc": Metric(
+        None,
+        "ADCC",
+        1,
+        (0.0, 1.0),
+        ("coherency", "complexity", "average_drop"),
+        composite.adcc,
+        CONSTANT,
+        table="classification",
+    ),
+    "arcc": Metric(
+        None,
+        "ARCC",
+        1,
+        (0.0, 1.0),
+        ("coherency", "complexity", "road"),
+        composite.arcc,
+        CONSTANT,
+        table="classification",
+    ),
+    "cosine": Metric(
+        localization.cosine,
+        "cosine with truth",
+        1,
+        (0.0, 1.0),
+        undefined="a constant map, or an empty truth, has no direction",
+        table="classification",
+    ),
 }
 MEASURED: dict[str, Metric] = {  # by the run itself, while it explains
     "passes": Metric(None, "passes", -1, (0.0, INF)),
     "seconds": Metric(None, "seconds", -1, (0.0, INF)),
 }
+
+
+def metrics_of(table: Table) -> list[str]:
+    """The names of the metrics that are columns of this table, in order."""
+    return [name for name, metric in METRICS.items() if metric.table == table]
 
 
 def load_metric(name: str) -> Metric:

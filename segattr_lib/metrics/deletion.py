@@ -148,7 +148,7 @@ def _drop(
     """The relative drop when the top of each map's region goes; any number of maps an image."""
     selected, _ = top_fraction(maps, region[owner], k)
     base = base[owner]
-    left = _scores(score, images, selected, owner, fill)
+    left = occluded_scores(score, images, selected, owner, fill)
     return torch.where(region.any((1, 2))[owner], (base - left) / (base.abs() + EPS), torch.nan)
 
 
@@ -164,12 +164,22 @@ def _gain(
     base: Tensor,
 ) -> Float[Tensor, " n"]:
     selected, _ = top_fraction(maps, region[owner], k)
-    blank = _scores(score, images, torch.ones_like(region), torch.arange(len(images), device=images.device), fill)
-    shown = _scores(score, images, ~selected, owner, fill)
+    blank = occluded_scores(
+        score, images, torch.ones_like(region), torch.arange(len(images), device=images.device), fill
+    )
+    shown = occluded_scores(score, images, ~selected, owner, fill)
     return (shown - blank[owner]) / (base[owner].abs() + EPS)
 
 
-def _scores(score: Score, images: Tensor, selected: Tensor, owner: Tensor, fill: Fill) -> Tensor:
+def occluded_scores(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    selected: Bool[Tensor, "n h w"],
+    owner: Int[Tensor, " n"],
+    fill: Fill,
+) -> Float[Tensor, " n"]:
+    """The score of image owner[n] with the pixels in selected[n] filled, for every n."""
+
     def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
         rows = owner[start:stop]
         return occlude(images, selected[start:stop], rows, fill), rows
