@@ -6,32 +6,48 @@ from collections.abc import Callable
 from typing import Literal
 
 from segattr_lib.data.folders import folder
+from segattr_lib.data.funnybirds import funnybirds
+from segattr_lib.data.part_figures import part_figures
+from segattr_lib.data.image_folder import image_folder
 from segattr_lib.data.planted import planted_context, planted_own
 from segattr_lib.data.sample import IGNORE, Dataset, Sample, SampleError, as_sample
 from segattr_lib.data.shapes import shapes
+from segattr_lib.data.single_shapes import single_shapes
 from segattr_lib.data.voc import sbd, voc
-from segattr_lib.registry import UserError, lookup
+from segattr_lib.registry import UserError, lookup, options_of
 from segattr_lib.seeds import generator
 
 __all__ = ["DATASETS", "IGNORE", "Dataset", "Sample", "SampleError", "as_sample", "draw", "load_dataset"]
 
-DATASETS: dict[str, Callable[[str | None, str | None], Dataset]] = {
+DATASETS: dict[str, Callable[..., Dataset]] = {
     "shapes": shapes,
     "planted_context": planted_context,
     "planted_own": planted_own,
+    "single_shapes": single_shapes,
+    "part_figures": part_figures,
     "voc": voc,
     "sbd": sbd,
+    "funnybirds": funnybirds,
     "folder": folder,
+    "image_folder": image_folder,
 }
 
 
-def load_dataset(name: str, root: str | None = None, split: str | None = None) -> Dataset:
+def load_dataset(
+    name: str, root: str | None = None, split: str | None = None, backgrounds: str | None = None
+) -> Dataset:
     """Open a data set by name, or a user's own by "file.py:function". Reads no sample.
 
-    root: where it lies; None for a generated one. split: None takes the data set's own default. Raises
-    UserError for an unknown name or split, and where the files are not where they should be.
+    root: where it lies; None for a generated one. split: None takes the data set's own default. backgrounds:
+    a folder of pictures, for a generated data set that can lay its objects on them. Raises UserError for an
+    unknown name or split, where the files are not where they should be, and for backgrounds without a use.
     """
-    return lookup("data set", name, DATASETS)(root, split)
+    open_it = lookup("data set", name, DATASETS)
+    if backgrounds is None:
+        return open_it(root, split)
+    if "backgrounds" not in options_of(open_it):
+        raise UserError(f"backgrounds is {backgrounds!r}, but the data set {name!r} lays nothing on a background.")
+    return open_it(root, split, backgrounds=backgrounds)
 
 
 def draw(dataset: Dataset, samples: int | None, order: Literal["listed", "shuffled"], seed: int) -> list[str]:

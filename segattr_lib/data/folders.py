@@ -41,7 +41,7 @@ def folder(root: str | None, split: str | None) -> Dataset:
         if not listed.is_file():
             raise UserError(f"split is {split!r}, but {listed} does not exist; leave split out to take every image.")
         names = [line.strip() for line in listed.read_text().splitlines() if line.strip()]
-    classes, colours = _classes(place / "classes.csv")
+    classes, colours = class_table(place / "classes.csv")
 
     def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
         for kind, files in (("image", images), ("mask", masks)):
@@ -100,7 +100,8 @@ def _from_colours(values: np.ndarray, colours: dict[tuple[int, int, int], int], 
     return labels.astype(np.uint8)
 
 
-def _classes(path: Path) -> tuple[dict[int, str], dict[tuple[int, int, int], int]]:
+def class_table(path: Path) -> tuple[dict[int, str], dict[tuple[int, int, int], int]]:
+    """The names of classes.csv by id, and the ids by colour if it gives colours; neither where there is no file."""
     if not path.is_file():
         return {}, {}
     with path.open(newline="") as file:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,18 @@ SPLITS = {"train": 40_000, "val": 500, "test": 500, "test_small": 500, "test_thi
 SIZE_RANGE = {"regular": (40, 120), "small": (20, 40), "thin": (40, 120)}  # diameter, side or height, px
 THIN_LINE = (3, 6)  # px, half open; elsewhere an outline is size // 5 wide (8 to 24 px when regular)
 MOST_OBJECTS = 6
-ROWS, COLUMNS = np.mgrid[:CANVAS, :CANVAS].astype(np.float32) + np.float32(0.5)  # pixel centres
+FORMS = ("circle", "square", "triangle")
 LEAST_VISIBLE = 0.5  # an object may hide at most half of an earlier one
+
+
+@cache
+def pixel_centres(canvas: int) -> tuple[np.ndarray, np.ndarray]:
+    """The row and the column, each (canvas, canvas) float32, of the middle of every pixel."""
+    rows, columns = np.mgrid[:canvas, :canvas].astype(np.float32) + np.float32(0.5)
+    return rows, columns
+
+
+ROWS, COLUMNS = pixel_centres(CANVAS)
 
 
 def shapes(root: str | None, split: str | None) -> Dataset:
@@ -95,15 +106,7 @@ def background(name: str) -> np.ndarray:
     """The clutter behind the scene of this name, (H,W,3) uint8: smooth colour noise of several grains,
     stripes, irregular polygons and zigzag strokes, none of them one of the six shapes."""
     rng = generator("shapes", name, "background")
-    canvas = np.full((CANVAS, CANVAS, 3), rng.integers(40, 216, 3), np.float32)
-    for cells in (2, 7, 28, 112):
-        grain = rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
-        smooth = Image.fromarray(grain).resize((CANVAS, CANVAS), Image.Resampling.BILINEAR)
-        canvas += np.float32(rng.uniform(0.05, 0.45)) * (np.asarray(smooth, np.float32) - 127.5)
-    angle, period = rng.uniform(0, np.pi), rng.uniform(6, 60)
-    wave = np.sin((COLUMNS * np.cos(angle) + ROWS * np.sin(angle)) * 2 * np.pi / period)
-    canvas += wave[..., None].astype(np.float32) * rng.normal(0, 12, 3).astype(np.float32)
-    picture = Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
+    picture = texture(rng, CANVAS)
     pen = ImageDraw.Draw(picture)
     for _ in range(rng.integers(4, 14)):
         corners = rng.integers(6, 11)
@@ -111,11 +114,31 @@ def background(name: str) -> np.ndarray:
         radius = rng.uniform(5, 32) * rng.uniform(0.4, 1, corners)
         points = rng.uniform(0, CANVAS, 2) + np.stack([np.cos(turn), np.sin(turn)], 1) * radius[:, None]
         pen.polygon([tuple(point) for point in points], fill=tuple(rng.integers(0, 256, 3).tolist()))
+    scrawl(rng, picture)
+    return np.asarray(picture)
+
+
+def texture(rng: np.random.Generator, canvas: int) -> Image.Image:
+    """A random ground: smooth colour noise of several grains, and stripes."""
+    pixels = np.full((canvas, canvas, 3), rng.integers(40, 216, 3), np.float32)
+    for cells in (2, 7, 28, 112):
+        grain = rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
+        smooth = Image.fromarray(grain).resize((canvas, canvas), Image.Resampling.BILINEAR)
+        pixels += np.float32(rng.uniform(0.05, 0.45)) * (np.asarray(smooth, np.float32) - 127.5)
+    angle, period = rng.uniform(0, np.pi), rng.uniform(6, 60)
+    rows, columns = pixel_centres(canvas)
+    wave = np.sin((columns * np.cos(angle) + rows * np.sin(angle)) * 2 * np.pi / period)
+    pixels += wave[..., None].astype(np.float32) * rng.normal(0, 12, 3).astype(np.float32)
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def scrawl(rng: np.random.Generator, picture: Image.Image) -> None:
+    """Draw 4 to 13 zigzag strokes of random colour, 1 to 7 px wide, over a picture."""
+    pen = ImageDraw.Draw(picture)
     for _ in range(rng.integers(4, 14)):
-        steps = np.cumsum(rng.normal(0, 25, (rng.integers(2, 6), 2)), 0) + rng.uniform(0, CANVAS, 2)
+        steps = np.cumsum(rng.normal(0, 25, (rng.integers(2, 6), 2)), 0) + rng.uniform(0, picture.width, 2)
         colour, width = tuple(rng.integers(0, 256, 3).tolist()), int(rng.integers(1, 8))
         pen.line([tuple(point) for point in steps], fill=colour, width=width)
-    return np.asarray(picture)
 
 
 @dataclass(frozen=True)
@@ -143,25 +166,33 @@ def _place(rng: np.random.Generator, kind: str) -> list[_Shape]:
 
 
 def _draw(rng: np.random.Generator, kind: str) -> _Shape:
-    """A shape of random class, size, turn and place, anti-aliased from its signed distance in px."""
+    """A shape of random class, size, turn and place."""
     class_id = int(rng.integers(1, len(CLASS_NAMES)))
     low, high = SIZE_RANGE[kind]
     size = int(rng.integers(low, high + 1))
     line = 0 if class_id % 2 else int(rng.integers(*THIN_LINE)) if kind == "thin" else size // 5
-    form = (class_id - 1) // 2
-    reach = (1 / 2, 2**-0.5, 2 / 3)[form] * size  # of the circumscribed circle, which stays on the canvas
-    x, y = rng.uniform(reach, CANVAS - reach, 2)
+    form = FORMS[(class_id - 1) // 2]
+    return _Shape(class_id, size, line, coverage(rng, form, size, line, CANVAS))
+
+
+def coverage(rng: np.random.Generator, form: str, size: int, line: int, canvas: int) -> np.ndarray:
+    """A form of FORMS at a random place and turn, whole on the canvas: the share of every pixel it covers.
+
+    size: the circle's diameter, the square's side, the equilateral triangle's height, px. line: the width of
+    an outline, px, 0 for a filled one. (canvas, canvas) in [0,1], anti-aliased from the signed distance in px.
+    """
+    reach = {"circle": 1 / 2, "square": 2**-0.5, "triangle": 2 / 3}[form] * size  # of the circumscribed circle
+    x, y = rng.uniform(reach, canvas - reach, 2)
     turn = rng.uniform(0, 2 * np.pi)
-    across, along = COLUMNS - np.float32(x), ROWS - np.float32(y)
+    rows, columns = pixel_centres(canvas)
+    across, along = columns - np.float32(x), rows - np.float32(y)
     cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     u, v = across * cosine + along * sine, along * cosine - across * sine
-    if form == 0:
+    if form == "circle":
         distance = np.hypot(u, v) - size / 2
-    elif form == 1:
+    elif form == "square":
         distance = np.maximum(np.abs(u), np.abs(v)) - size / 2
     else:  # equilateral of height `size`: three half-planes at the inradius, size / 3
         distance = np.maximum(v, np.abs(u) * np.float32(3**0.5 / 2) - v / 2) - size / 3
-    coverage = np.clip(0.5 - distance, 0, 1)
-    if line:
-        coverage = coverage * np.clip(0.5 + distance + line, 0, 1)
-    return _Shape(class_id, size, line, coverage)
+    covered = np.clip(0.5 - distance, 0, 1)
+    return covered * np.clip(0.5 + distance + line, 0, 1) if line else covered

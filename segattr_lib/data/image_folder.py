@@ -1,0 +1,87 @@
+"""Images in a folder a class, for classifiers: torchvision's ImageFolder layout, ImageNet's own among it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torchvision.models import get_model_weights
+
+from segattr_lib.data.folders import ENDINGS, class_table
+from segattr_lib.data.sample import Dataset, SampleError, file_fingerprint
+from segattr_lib.registry import UserError
+
+WNIDS = Path(__file__).with_name("imagenet_wnids.txt")  # of the 1000 classes of ILSVRC 2012, by class id
+
+
+def image_folder(root: str | None, split: str | None) -> Dataset:
+    """The images of root/<class>/, at any depth; `split` names a folder between, root/<split>/<class>/.
+
+    A class's id is ImageNet's where every folder is named by one of its 1000 wnids (n01440764) or labels
+    (tench; a space may be an underscore), few of them or all, so that ImageNet's classifiers understand it;
+    else the folder's place among the sorted ones, as in torchvision. `classes.csv` (id,name) in root says
+    otherwise. No mask is known. Raises UserError where the layout is not that, and where only some folders
+    are ImageNet's.
+    """
+    if root is None:
+        raise UserError("The data set 'image_folder' needs root, a folder with one folder of images a class.")
+    place = Path(root).expanduser() / (split or "")
+    if not place.is_dir():
+        raise UserError(f"The data set 'image_folder' has no folder {place}.")
+    folders = sorted(path for path in place.iterdir() if path.is_dir())
+    files = {
+        path.relative_to(place).as_posix(): path
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in ENDINGS
+    }
+    if not files:
+        raise UserError(
+            f"There is no image in the folders of {place}; expected <class>/<image>, the images ending in "
+            f"{', '.join(sorted(ENDINGS))}."
+        )
+    ids, names = _classes([folder.name for folder in folders], Path(root).expanduser() / "classes.csv")
+
+    def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
+        try:
+            image = Image.open(files[sample_id]).convert("RGB")
+        except KeyError as error:
+            raise SampleError("failed", f"there is no image {sample_id}") from error
+        except (OSError, SyntaxError, ValueError) as error:
+            raise SampleError("failed", f"cannot be read: {error}") from error
+        return image, np.zeros((image.height, image.width), np.uint8)
+
+    def fingerprint(sample_ids: list[str]) -> str:
+        return file_fingerprint(files[name] for name in sample_ids if name in files)
+
+    def class_of(sample_id: str) -> int:
+        return ids[sample_id.partition("/")[0]]
+
+    return Dataset("image_folder", split or "all", list(files), names, read, fingerprint, class_of)
+
+
+def _classes(folders: list[str], table: Path) -> tuple[dict[str, int], list[str]]:
+    """The class id of each folder, and the names of all classes by id."""
+    told, _ = class_table(table)
+    if told:
+        by_name = {name: number for number, name in told.items()}
+        for folder in folders:
+            if folder not in by_name:
+                raise UserError(f"The folder {folder!r} is not among the names of {table}; add it.")
+        return by_name, [told.get(number, f"class {number}") for number in range(max(told) + 1)]
+    labels = list(get_model_weights("resnet50").DEFAULT.meta["categories"])
+    wnids = {wnid: number for number, wnid in enumerate(WNIDS.read_text().split())}
+    by_label = {label: number for number, label in enumerate(labels)}
+    known = {folder: wnids.get(folder, by_label.get(folder.replace("_", " "))) for folder in folders}
+    ids = {folder: number for folder, number in known.items() if number is not None}
+    if len(ids) == len(folders):
+        return ids, labels
+    strange = next(folder for folder in folders if folder not in ids)
+    if any(re.fullmatch(r"n\d{8}", folder) for folder in folders):
+        raise UserError(
+            f"The folder {strange!r} is none of ImageNet's 1000 classes, though others look like wnids; "
+            f"give every folder's class id in {table} (id,name)."
+        )
+    return {folder: number for number, folder in enumerate(folders)}, folders
