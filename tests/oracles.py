@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -194,6 +196,30 @@ def plain_pearson(first: np.ndarray, second: np.ndarray) -> float:
         return math.nan
     top = sum((p - a.mean()) * (q - b.mean()) for p, q in zip(a, b, strict=True))
     return top / math.sqrt(sum((p - a.mean()) ** 2 for p in a) * sum((q - b.mean()) ** 2 for q in b))
+
+
+def direct_imputation(image: Tensor, holes: Tensor) -> np.ndarray:
+    """ROAD's imputation without noise, by SuperLU in float64: one equation a hole, image (3,H,W), holes (H,W)."""
+    pixels, mask = image.double().numpy(), holes.numpy()
+    number = np.where(mask, np.cumsum(mask).reshape(mask.shape) - 1, -1)
+    y, x = np.nonzero(mask)
+    entries: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    diagonal, right = np.zeros(len(y)), np.zeros((len(y), 3))
+    for dy, dx in [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b]:
+        weight = 1 / 12 if dy and dx else 1 / 6
+        ny, nx = y + dy, x + dx
+        there = np.flatnonzero((ny >= 0) & (ny < mask.shape[0]) & (nx >= 0) & (nx < mask.shape[1]))
+        diagonal[there] += weight
+        hole = mask[ny[there], nx[there]]
+        known = there[~hole]
+        right[known] += weight * pixels[:, ny[known], nx[known]].T
+        other = there[hole]
+        entries.append((other, number[ny[other], nx[other]], np.full(len(other), -weight)))
+    entries.append((np.arange(len(y)), np.arange(len(y)), diagonal))
+    row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
+    filled = pixels.copy()
+    filled[:, y, x] = spsolve(sparse.csc_matrix((value, (row, column))), right).reshape(-1, 3).T
+    return filled
 
 
 def plain_edges(size: int, grid: int) -> list[tuple[int, int]]:
