@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from segattr_lib.attribution import adaptive, cam, fusion, intervention, trivial
+from segattr_lib.attribution import adaptive, axiomatic, cam, channels, fusion, intervention, trivial
 from segattr_lib.registry import lookup
 
 Family = Literal["gradient", "intervention", "fusion", "control", "own"]
@@ -47,6 +47,27 @@ METHODS: dict[str, Method] = {
     "centre": Method(trivial.centre, "centre", "control"),
     "edges": Method(trivial.edges, "edges", "control"),
     "ground_truth": Method(trivial.ground_truth, "ground truth", "control"),
+}
+
+# Explainers of classifiers, which explain a segmenter's region as well.
+CAMS: dict[str, Method] = {
+    "gradcam": Method(cam.gradcam, "Grad-CAM", "gradient"),
+    "gradcam_plus_plus": Method(cam.gradcam_plus_plus, "Grad-CAM++", "gradient"),
+    "hirescam": Method(cam.hirescam, "HiResCAM", "gradient"),
+    "layercam": Method(cam.layercam, "LayerCAM", "gradient"),
+    "shapleycam": Method(cam.shapleycam, "ShapleyCAM", "gradient"),
+    "guided_gradcam": Method(axiomatic.guided_gradcam, "Guided Grad-CAM", "gradient"),
+    "scorecam": Method(channels.scorecam, "Score-CAM", "intervention"),
+    "faster_scorecam": Method(channels.faster_scorecam, "FasterScore-CAM", "intervention"),
+    "ablationcam": Method(channels.ablationcam, "Ablation-CAM", "intervention"),
+    "refinecam": Method(fusion.refinecam, "RefineCAM", "fusion"),
+    "refine_gpa": Method(fusion.refine_gpa, "RefineCAM of GPA", "fusion"),
+    "refine_ega": Method(fusion.refine_ega, "RefineCAM of EGA", "fusion"),
+    "lime": Method(axiomatic.lime, "LIME", "intervention"),
+    "kernel_shap": Method(axiomatic.kernel_shap, "KernelSHAP", "intervention"),
+    "deeplift": Method(axiomatic.deeplift, "DeepLIFT", "gradient"),
+    "input_x_gradient": Method(axiomatic.input_x_gradient, "InputXGradient", "gradient"),
+    "integrated_gradients": Method(axiomatic.integrated_gradients, "Integrated Gradients", "gradient"),
 }
 
 

@@ -205,13 +205,16 @@ def activations_and_gradients(
 
 def activations(
     score: Score, images: Float[Tensor, "b 3 h w"], layers: Sequence[str]
-) -> list[Float[Tensor, "b _ _ _"]]:
-    """Activations (B,K,h,w) alone, of one forward pass; errors as `activations_and_gradients`."""
+) -> list[tuple[Float[Tensor, "b _ _ _"], int]]:
+    """Activations (B,K,h,w) alone, of one forward pass, each with the axis its channels lie on in the model.
+
+    Errors as `activations_and_gradients`.
+    """
     runtime = runtime_of(score.model, (images.shape[2], images.shape[3]))
     with kept_outputs(score.model, layers) as kept, torch.no_grad():
         score.model(runtime.place(images))
     axes = [channel_axis(score.model, name, kept[name].shape, images) for name in layers]
-    return [kept[name].detach().movedim(axis, 1) for name, axis in zip(layers, axes, strict=True)]
+    return [(kept[name].detach().movedim(axis, 1), axis) for name, axis in zip(layers, axes, strict=True)]
 
 
 @contextmanager

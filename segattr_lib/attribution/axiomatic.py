@@ -1,0 +1,307 @@
+"""Pixel attributions through captum: gradients along paths, rules for backward passes, models of superpixels."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from captum.attr import DeepLift, GuidedBackprop, InputXGradient, IntegratedGradients, KernelShap, Lime
+from jaxtyping import Float, Int
+from skimage.segmentation import slic
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segattr_lib.attribution.cam import activations_and_gradients, pooled
+from segattr_lib.attribution.maps import normalise, upsample
+from segattr_lib.evaluate import evaluate, runtime_of
+from segattr_lib.seeds import Draws
+from segattr_lib.targets import Scalar, Score, Target
+
+Sign = Literal["absolute", "positive"]
+
+
+def input_x_gradient(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    scalar: Scalar = "logit",
+    sign: Sign = "absolute",
+) -> Float[Tensor, "b h w"]:
+    """The image times the gradient at it (Shrikumar et al. 2016), as a map in [0,1] (see `colour_map`).
+
+    scalar: what the gradient is taken of. One forward and one backward pass.
+    """
+    images, owner = _placed(score, images)
+    with _quiet():
+        values = InputXGradient(replace(score, scalar=scalar)).attribute(images, additional_forward_args=owner)
+    return colour_map(values, sign)
+
+
+def integrated_gradients(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    steps: int = 50,
+    scalar: Scalar = "logit",
+    sign: Sign = "absolute",
+) -> Float[Tensor, "b h w"]:
+    """Integrated Gradients (Sundararajan et al. 2017) from black, as a map in [0,1] (see `colour_map`).
+
+    steps: points of the Gauss-Legendre rule, a forward and a backward pass each.
+    """
+    return colour_map(integrated(replace(score, scalar=scalar), images, steps), sign)
+
+
+def deeplift(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    scalar: Scalar = "logit",
+    sign: Sign = "absolute",
+) -> Float[Tensor, "b h w"]:
+    """DeepLIFT's rescale rule (Shrikumar et al. 2017) from black, as a map in [0,1] (see `colour_map`).
+
+    captum has the rule for ReLU, its like and max pooling; through other activations (GELU, ReLU6) it takes the
+    plain gradient. A forward and a backward pass of image and baseline, and one forward pass.
+    """
+    return colour_map(rescaled(replace(score, scalar=scalar), images), sign)
+
+
+def lime(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    draws: Draws,
+    samples: int = 200,
+    segments: int = 100,
+    scalar: Scalar = "logit",
+    sign: Sign = "absolute",
+) -> Float[Tensor, "b h w"]:
+    """LIME (Ribeiro et al. 2016) on SLIC superpixels with captum's defaults, as a map in [0,1] (see `colour_map`).
+
+    samples: images in which each superpixel is black with probability 1/2, one pass each, weighed by the cosine
+    distance to the image; a lasso of penalty .01 is fitted. segments: about how many superpixels.
+    """
+    return colour_map(surrogate(Lime, replace(score, scalar=scalar), images, draws, samples, segments), sign)
+
+
+def kernel_shap(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    draws: Draws,
+    samples: int = 200,
+    segments: int = 100,
+    scalar: Scalar = "logit",
+    sign: Sign = "absolute",
+) -> Float[Tensor, "b h w"]:
+    """KernelSHAP (Lundberg and Lee 2017) on SLIC superpixels, as a map in [0,1] (see `colour_map`).
+
+    samples: images with some superpixels black, drawn by the Shapley kernel, one pass each. segments: about how
+    many superpixels.
+    """
+    return colour_map(surrogate(KernelShap, replace(score, scalar=scalar), images, draws, samples, segments), sign)
+
+
+def guided_gradcam(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    layer: str,
+    scalar: Scalar = "logit",
+    sign: Sign = "absolute",
+) -> Float[Tensor, "b h w"]:
+    """Guided Grad-CAM (Selvaraju et al. 2017, 3.2): guided backpropagation times U(relu(Grad-CAM)) of the layer.
+
+    Guided backpropagation knows nn.ReLU alone: on a net without one it is the plain gradient. A map in [0,1] (see
+    `colour_map`). Two forward and two backward passes.
+    """
+    return guided_gradcams(score, images, [layer], scalar=scalar, sign=sign)[0]
+
+
+def guided_gradcams(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    layers: Sequence[str],
+    *,
+    scalar: Scalar = "logit",
+    sign: Sign = "absolute",
+) -> list[Float[Tensor, "b h w"]]:
+    """Guided Grad-CAM at any number of layers, of the same two forward and backward passes."""
+    score = replace(score, scalar=scalar)
+    guided = guided_gradient(score, images)
+    size = (images.shape[2], images.shape[3])
+    cams = [
+        upsample(pooled(activation, gradient).relu(), size)
+        for activation, gradient in activations_and_gradients(score, images, layers)
+    ]
+    return [colour_map(guided * one[:, None], sign) for one in cams]
+
+
+def colour_map(values: Float[Tensor, "b 3 h w"], sign: Sign = "absolute") -> Float[Tensor, "b h w"]:
+    """A map in [0,1] of signed attributions to colours: their sum, its absolute value, N.
+
+    sign="positive" keeps the positive part instead of the absolute value.
+    """
+    total = values.sum(1)
+    return normalise(total.abs() if sign == "absolute" else total.relu())
+
+
+def integrated(score: Score, images: Float[Tensor, "b 3 h w"], steps: int) -> Float[Tensor, "b 3 h w"]:
+    """Integrated Gradients from black, signed: they sum to s(x) - s(black) as the steps grow."""
+    images, owner = _placed(score, images)
+    at_once = max(len(images), runtime_of(score.model).batch_size)
+    with _quiet():
+        return (
+            IntegratedGradients(score)
+            .attribute(images, 0, additional_forward_args=owner, n_steps=steps, internal_batch_size=at_once)
+            .to(images)
+        )
+
+
+def rescaled(score: Score, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """DeepLIFT from black, signed: they sum to s(x) - s(black) where all that is not linear has the rule."""
+    images, owner = _placed(score, images)
+    with _quiet():
+        return DeepLift(_Scored(score, images)).attribute(images, 0, additional_forward_args=owner)
+
+
+def guided_gradient(score: Score, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """Guided backpropagation (Springenberg et al. 2015): the gradient with every ReLU letting rising ones pass."""
+    images, owner = _placed(score, images)
+    with _quiet():
+        return GuidedBackprop(_Scored(score, images)).attribute(images, additional_forward_args=owner)
+
+
+def surrogate(
+    explainer: type[Lime], score: Score, images: Float[Tensor, "b 3 h w"], draws: Draws, samples: int, segments: int
+) -> Float[Tensor, "b 3 h w"]:
+    """The signed weights of a linear model of superpixels, each image with draws of its own.
+
+    The coalitions are drawn on the CPU, the same for every device; torch's own generators are left as they were.
+    """
+    at_once = runtime_of(score.model, (images.shape[2], images.shape[3])).batch_size
+    found = []
+    for row, rng in enumerate(draws.generators(explainer.__name__)):
+        image = images[[row]].detach().cpu()
+        regions = superpixels(image[0], segments)
+        if not regions.any():  # SLIC found one superpixel: there is nothing to tell apart
+            found.append(torch.zeros_like(image))
+            continue
+
+        def ask(perturbed: Tensor, row: int = row) -> Tensor:
+            owner = torch.full((len(perturbed),), row)
+            return evaluate(score, len(perturbed), lambda a, b: (perturbed[a:b], owner[a:b])).cpu()
+
+        with torch.random.fork_rng(devices=[]), _quiet():
+            torch.manual_seed(int(rng.integers(2**63)))
+            values = explainer(ask).attribute(
+                image, 0, feature_mask=regions[None, None], n_samples=samples, perturbations_per_eval=at_once
+            )
+        found.append(values.expand_as(image))
+    return torch.cat(found).to(images)
+
+
+def superpixels(image: Float[Tensor, "3 h w"], segments: int) -> Int[Tensor, "h w"]:
+    """SLIC's superpixels of an image, about this many, numbered from 0."""
+    pixels = image.permute(1, 2, 0).cpu().numpy()
+    return torch.from_numpy(slic(pixels, n_segments=segments, start_label=0, channel_axis=-1))
+
+
+class _Scored(nn.Module):
+    """A Score as the module captum hooks: a copy of its model, sharing the weights, that captum can follow.
+
+    An activation called several times, as in torchvision's residual blocks, is several modules; none works in
+    place; and each gives a tensor of its own, since captum, hooking the tensor between a ReLU and the pooling
+    after it for both, would tell the ReLU the gradient before the pooling's rule has changed it. The windows of
+    an overlapping max pooling are pooled apart, since captum keeps one window's share of a pixel and no other's.
+    """
+
+    def __init__(self, score: Score, images: Float[Tensor, "b 3 h w"]):
+        super().__init__()
+        shared = {id(one): one for one in (*score.model.parameters(), *score.model.buffers())}
+        self.model = copy.deepcopy(score.model, shared)  # a memo that holds the weights leaves them uncopied
+        calls = _calls(self.model, images[:1])
+        for name, module in list(self.model.named_modules(remove_duplicate=False)):
+            if hasattr(module, "inplace"):
+                module.inplace = False
+            if module in calls:
+                plain = isinstance(module, nn.MaxPool2d) and module.dilation == 1 and not module.ceil_mode
+                apart = _Windows(module) if plain else module
+                self.model.set_submodule(name, _InTurn(apart, calls[module]))
+        self.score = replace(score, model=self.model)
+
+    def forward(self, images: Tensor, owner: Tensor) -> Tensor:
+        return self.score(images, owner)
+
+
+class _InTurn(nn.Module):
+    """Copies of a module without weights, called one after the other."""
+
+    def __init__(self, module: nn.Module, calls: int):
+        super().__init__()
+        self.copies = nn.ModuleList(copy.deepcopy(module) for _ in range(calls))
+        self.called = 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        one = self.copies[self.called % len(self.copies)]
+        self.called += 1
+        return one(inputs).clone()
+
+
+class _Windows(nn.Module):
+    """A max pooling as one of its windows laid side by side, none of which shares a pixel with another."""
+
+    def __init__(self, pool: nn.MaxPool2d):
+        super().__init__()
+        self.kernel, self.stride, self.padding = (
+            one if isinstance(one, tuple) else (one, one) for one in (pool.kernel_size, pool.stride, pool.padding)
+        )
+        self.pool = nn.MaxPool2d(self.kernel)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        (rows, columns), (down, right), (above, left) = self.kernel, self.stride, self.padding
+        padded = functional.pad(inputs, (left, left, above, above), value=torch.finfo(inputs.dtype).min)
+        windows = padded.unfold(2, rows, down).unfold(3, columns, right)  # (B,K,h,w,rows,columns)
+        return self.pool(windows.transpose(3, 4).flatten(4, 5).flatten(2, 3))
+
+
+def _calls(model: nn.Module, image: Float[Tensor, "1 3 h w"]) -> dict[nn.Module, int]:
+    """How often a forward pass calls each module that has neither weights nor parts."""
+    calls: dict[nn.Module, int] = {}
+
+    def count(module: nn.Module, _inputs: Any, _output: Any) -> None:
+        calls[module] = calls.get(module, 0) + 1
+
+    leaves = [one for one in model.modules() if not list(one.children()) and not list(one.parameters())]
+    handles = [one.register_forward_hook(count) for one in leaves]
+    with torch.no_grad():
+        model(image)
+    for handle in handles:
+        handle.remove()
+    return calls
+
+
+def _placed(score: Score, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 3 h w"], Int[Tensor, " b"]]:
+    """The images where the model is, of which captum may ask gradients, and their owners."""
+    runtime = runtime_of(score.model, (images.shape[2], images.shape[3]))
+    return runtime.place(images).detach(), torch.arange(len(images), device=runtime.device)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """captum says with every call that it sets hooks and asks for gradients."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Setting (forward|backward)|Input Tensor .* did not already require")
+        yield
