@@ -41,8 +41,8 @@ lab: setup ## Open the notebooks in JupyterLab, with a live kernel for the explo
 bench: setup ## Time the methods against their bounds, and measure memory
 	$(BIN)/python tests/bench.py
 
-train: setup ## Train the embedded models anew (about an hour and a half on 2 cores)
-	$(BIN)/python -m segattr_lib train
+train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchmark or arcc, PROFILE=paper for the paper's
+	$(BIN)/python -m segattr_lib train --profile $(PROFILE) $(if $(SUITE),--suite $(SUITE))
 
 clean: ## Remove what was built: book, notebooks, results
 	rm -rf _build build book/executed book/status.md results

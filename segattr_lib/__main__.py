@@ -54,14 +54,21 @@ def _generate(told: argparse.Namespace) -> None:
 
 
 def _train(told: argparse.Namespace) -> None:
-    from segattr_lib.models.training import RECIPE, train_segmenter
+    from segattr_lib.models.training import SUITES
     from segattr_lib.registry import unknown
 
+    if told.suite is not None and told.suite not in SUITES:
+        raise unknown("suite", told.suite, SUITES)
+    suites = SUITES if told.suite is None else {told.suite: SUITES[told.suite]}
+    offered = {name: train for suite in suites.values() for name, train in suite.get(told.profile, {}).items()}
+    if not offered:
+        raise UserError(f"There is nothing to train for the suite {told.suite!r} in the profile {told.profile!r}.")
+    trainers = {name: train for suite in SUITES.values() for part in suite.values() for name, train in part.items()}
     for name in told.model:
-        if name not in RECIPE:
-            raise unknown("embedded model", name, RECIPE)
-    for name in told.model or RECIPE:
-        print(train_segmenter(name, told.seed, told.output))
+        if name not in trainers:
+            raise unknown("trainable model", name, trainers)
+    for name in told.model or offered:
+        print(trainers[name](name, told.seed, told.output))
 
 
 def _download(told: argparse.Namespace) -> None:
@@ -104,8 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("generate", help="write build/notebooks/*.ipynb from their sources, for papermill")
     command.set_defaults(run=_generate)
 
-    command = commands.add_parser("train", help="train the embedded segmenters")
-    command.add_argument("model", nargs="*", help="all when left out")
+    command = commands.add_parser("train", help="train the embedded models, or tune torchvision's (paper)")
+    command.add_argument("model", nargs="*", help="all of the suite and profile when left out")
+    command.add_argument("--suite", help="benchmark (segmenters) or arcc (classifiers); both when left out")
+    command.add_argument("--profile", default="embedded", help="embedded (default) or paper")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("-o", "--output", type=Path, default=Path("segattr_lib/models/weights"), metavar="FOLDER")
     command.set_defaults(run=_train)

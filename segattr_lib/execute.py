@@ -140,22 +140,40 @@ def write_status(names: list[str], profile: str) -> None:
     lines += [
         "```",
         "",
-        "```{list-table} The embedded models, trained and measured by make train: mean IoU over their classes "
+        "```{list-table} The embedded segmenters, trained and measured by make train: mean IoU over their classes "
         "on 500 held-out scenes each; of the shapes also on small objects (20 to 40 px) and thin ones (lines of 3 to "
         "5 px), apart.",
         ":header-rows: 1",
         ":name: tbl-models",
         "",
-        "* - Model",
-        *(f"  - {column}" for column in ("Regular", "Small", "Thin", "Images seen", "Hours", "Seed")),
+        *_models("miou", {"test": "Regular", "test_small": "Small", "test_thin": "Thin"}),
+        "```",
+        "",
+        "```{list-table} The classifiers, trained and measured by make train: the share of held-out single shapes "
+        "they tell, of all and of each size tier (80 to 100, 40 to 50, 20 to 25 px).",
+        ":header-rows: 1",
+        ":name: tbl-classifiers",
+        "",
+        *_models("accuracy", {"test": "All", "large": "Large", "middle": "Middle", "small": "Small"}),
     ]
+    STATUS.write_text("\n".join([*lines, "```", ""]))
+
+
+def _models(measure: str, parts: dict[str, str]) -> list[str]:
+    """The rows of the models whose metadata tell this measure, by part and what its column is called."""
+    columns = [*parts.values(), "Images seen", "Hours", "Seed"]
+    lines = ["* - Model", *(f"  - {column}" for column in columns)]
     for path in sorted(WEIGHTS.glob("*.safetensors")):
         with safe_open(path, "pt") as file:
-            told = file.metadata()
-        hours = f"{float(told['seconds']) / 3600:.1f}"
-        values = [told.get(f"miou_{split}", "–") for split in ("test", "test_small", "test_thin")]
-        lines += [f"* - `{path.stem}`", *(f"  - {value}" for value in [*values, told["images"], hours, told["seed"]])]
-    STATUS.write_text("\n".join([*lines, "```", ""]))
+            told = file.metadata() or {}
+        if f"{measure}_test" in told:
+            hours = f"{float(told['seconds']) / 3600:.1f}"
+            values = [told.get(f"{measure}_{part}", "–") for part in parts]
+            lines += [
+                f"* - `{path.stem}`",
+                *(f"  - {value}" for value in [*values, told["images"], hours, told["seed"]]),
+            ]
+    return lines
 
 
 def _check_parameters(name: str, raw: Path, parameters: dict[str, Any]) -> None:

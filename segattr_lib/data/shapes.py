@@ -106,7 +106,7 @@ def background(name: str) -> np.ndarray:
     """The clutter behind the scene of this name, (H,W,3) uint8: smooth colour noise of several grains,
     stripes, irregular polygons and zigzag strokes, none of them one of the six shapes."""
     rng = generator("shapes", name, "background")
-    picture = texture(rng, CANVAS)
+    picture = texture(rng, CANVAS, grains=(2, 7, 28, 112), strongest=0.45)
     pen = ImageDraw.Draw(picture)
     for _ in range(rng.integers(4, 14)):
         corners = rng.integers(6, 11)
@@ -114,17 +114,18 @@ def background(name: str) -> np.ndarray:
         radius = rng.uniform(5, 32) * rng.uniform(0.4, 1, corners)
         points = rng.uniform(0, CANVAS, 2) + np.stack([np.cos(turn), np.sin(turn)], 1) * radius[:, None]
         pen.polygon([tuple(point) for point in points], fill=tuple(rng.integers(0, 256, 3).tolist()))
-    scrawl(rng, picture)
+    scrawl(rng, picture, strokes=int(rng.integers(4, 14)))
     return np.asarray(picture)
 
 
-def texture(rng: np.random.Generator, canvas: int) -> Image.Image:
-    """A random ground: smooth colour noise of several grains, and stripes."""
+def texture(rng: np.random.Generator, canvas: int, grains: tuple[int, ...], strongest: float) -> Image.Image:
+    """A random ground: smooth colour noise of so many cells a side, each grain of a random share, at most the
+    strongest, of the range of colours, and stripes."""
     pixels = np.full((canvas, canvas, 3), rng.integers(40, 216, 3), np.float32)
-    for cells in (2, 7, 28, 112):
+    for cells in grains:
         grain = rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
         smooth = Image.fromarray(grain).resize((canvas, canvas), Image.Resampling.BILINEAR)
-        pixels += np.float32(rng.uniform(0.05, 0.45)) * (np.asarray(smooth, np.float32) - 127.5)
+        pixels += np.float32(rng.uniform(0.05, strongest)) * (np.asarray(smooth, np.float32) - 127.5)
     angle, period = rng.uniform(0, np.pi), rng.uniform(6, 60)
     rows, columns = pixel_centres(canvas)
     wave = np.sin((columns * np.cos(angle) + rows * np.sin(angle)) * 2 * np.pi / period)
@@ -132,10 +133,10 @@ def texture(rng: np.random.Generator, canvas: int) -> Image.Image:
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def scrawl(rng: np.random.Generator, picture: Image.Image) -> None:
-    """Draw 4 to 13 zigzag strokes of random colour, 1 to 7 px wide, over a picture."""
+def scrawl(rng: np.random.Generator, picture: Image.Image, strokes: int) -> None:
+    """Draw zigzag strokes of random colours, 1 to 7 px wide, over a picture."""
     pen = ImageDraw.Draw(picture)
-    for _ in range(rng.integers(4, 14)):
+    for _ in range(strokes):
         steps = np.cumsum(rng.normal(0, 25, (rng.integers(2, 6), 2)), 0) + rng.uniform(0, picture.width, 2)
         colour, width = tuple(rng.integers(0, 256, 3).tolist()), int(rng.integers(1, 8))
         pen.line([tuple(point) for point in steps], fill=colour, width=width)

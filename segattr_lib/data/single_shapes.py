@@ -98,11 +98,11 @@ def scene(name: str, ground: np.ndarray | None = None) -> Scene:
 
 
 def background(name: str) -> np.ndarray:
-    """The ground behind the scene of this name, (H,W,3) uint8: colour noise of several grains, stripes and
-    zigzag strokes, without a closed form that could be taken for an object."""
+    """The ground behind the scene of this name, (H,W,3) uint8: colour noise of several grains, stripes and up
+    to three zigzag strokes, without a closed form that could be taken for an object."""
     rng = generator("single_shapes", name, "background")
-    picture = texture(rng, CANVAS)
-    scrawl(rng, picture)
+    picture = texture(rng, CANVAS, grains=(2, 7, 28), strongest=0.2)
+    scrawl(rng, picture, strokes=int(rng.integers(4)))
     return np.asarray(picture)
 
 

@@ -1,22 +1,30 @@
-"""How the embedded segmenters are trained and measured (`make train`)."""
+"""How the embedded segmenters and classifiers are trained and measured (`make train`)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tqdm import tqdm
 
 from segattr_lib.data import Dataset, load_dataset
+from segattr_lib.data.single_shapes import CLASS_NAMES, TIERS, tier_of
+from segattr_lib.models.classifiers import EMBEDDED_CLASSIFIERS, FINETUNED, shapes_vgg11, with_head
 from segattr_lib.models.embedded import EMBEDDED, TRAINED_ON, WEIGHTS, prediction
+from segattr_lib.models.loading import fetched
 from segattr_lib.seeds import generator
 
 BATCH = 8
@@ -34,6 +42,13 @@ MEASURED = {  # the held-out splits of each data set
     "shapes": ("test", "test_small", "test_thin"),
     "planted_context": ("test",),
     "planted_own": ("test",),
+}
+CLASSIFIER_BATCH, CLASSIFIER_POOL = 32, 6_000
+CLASSIFIER_RECIPE = {  # in the order of training; stages: images seen, px a side of each window, highest learning rate
+    "shapes_resnet18": [(48_000, 64, 4e-3), (24_000, 128, 2e-3), (10_000, 224, 1e-3)],
+    "shapes_vgg11": [(48_000, 64, 4e-3), (24_000, 128, 2e-3), (10_000, 224, 1e-3)],
+    "shapes_convnext": [(48_000, 64, 2e-3), (24_000, 128, 1e-3), (10_000, 224, 5e-4)],
+    "shapes_swin": [(48_000, 64, 1e-3), (24_000, 128, 1e-3), (10_000, 224, 5e-4)],
 }
 
 
@@ -92,11 +107,7 @@ def _train_stage(
             schedule.step()
             if step % 50 == 0:
                 progress.set_postfix(loss=f"{loss.item():.3f}")
-    state = {
-        key: value.half() if value.is_floating_point() else value
-        for key, value in model.state_dict().items()
-        if not key.endswith("num_batches_tracked")
-    }
+    state = in_half_precision(model)
     model.load_state_dict(state, strict=False)
     about = {
         "command": f"python -m segattr_lib train {name} --seed {seed}",
@@ -107,8 +118,17 @@ def _train_stage(
         "torch": torch.__version__,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in state.items()}, path, about)
+    save_file(state, path, about)
     return about
+
+
+def in_half_precision(model: nn.Module) -> dict[str, Tensor]:
+    """The weights as they are shipped: floating point ones in half precision, no counters."""
+    return {
+        key: (value.half() if value.is_floating_point() else value).contiguous()
+        for key, value in model.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
 
 
 def soft_jaccard_loss(logits: Tensor, truth: Tensor) -> Tensor:
@@ -147,12 +167,16 @@ def _batches(sample_ids: Sequence[str], size: int = 20) -> Iterator[Sequence[str
 
 def _drawn(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """The first POOL samples of a generated data set: images (N,H,W,3) and labels (N,H,W), both uint8."""
-    names = dataset.sample_ids[:POOL]
-    draw = partial(_pixels_and_labels, dataset.name, dataset.split)
+    images, labels = _in_parallel(_pixels_and_labels, dataset, dataset.sample_ids[:POOL])
+    return np.stack(images), np.stack(labels)
+
+
+def _in_parallel(read: Callable[[str, str, str], Any], dataset: Dataset, names: Sequence[str]) -> Iterator[Any]:
+    """What `read` gives for each sample of a generated data set, by parts: all firsts, all seconds."""
+    draw = partial(read, dataset.name, dataset.split)
     with ProcessPoolExecutor() as workers:
         pairs = tqdm(workers.map(draw, names, chunksize=50), total=len(names), desc="scenes", mininterval=5)
-        images, labels = zip(*pairs, strict=True)
-    return np.stack(images), np.stack(labels)
+        return zip(*pairs, strict=True)
 
 
 def _pixels_and_labels(data: str, split: str, sample_id: str) -> tuple[np.ndarray, np.ndarray]:
@@ -169,3 +193,204 @@ def _augmented(pixels: np.ndarray, labels: np.ndarray, rng: np.random.Generator)
         images.append(image[:, ::-1] if mirror else image)
         truths.append(truth[:, ::-1] if mirror else truth)
     return to_images(np.stack(images)), torch.from_numpy(np.stack(truths)).long()
+
+
+def train_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
+    """Train one embedded classifier on the single shapes and write `folder/name.safetensors`.
+
+    Cross entropy, AdamW under a one-cycle schedule, in the stages of CLASSIFIER_RECIPE: first on small windows
+    around the objects, where an image costs a tenth, in the end on whole images. Weights are stored in half
+    precision and measured as stored; the file's metadata holds the command, the seed, the accuracy on the
+    held-out split and on each size tier of it, the images seen and the seconds taken. Returned.
+    """
+    pool, watched = _examples("train", CLASSIFIER_POOL), _examples("val", 300)
+    began, seen = time.monotonic(), 0
+    torch.manual_seed(seed)
+    model = shapes_vgg11(batch_norm=True) if name == "shapes_vgg11" else EMBEDDED_CLASSIFIERS[name]()
+    model = model.to(memory_format=torch.channels_last)
+    for stage, (images, side, rate) in enumerate(CLASSIFIER_RECIPE[name]):
+        optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
+        steps = images // CLASSIFIER_BATCH
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.2)
+        with tqdm(range(steps), desc=f"{name}, stage {stage + 1}", mininterval=5) as progress:
+            for step in progress:
+                batch, truth = _seen(pool, generator(seed, f"step-{step}", f"classify stage {stage}"), side)
+                loss = functional.cross_entropy(model.train()(batch), truth)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimiser.step()
+                schedule.step()
+                if step % 50 == 0:
+                    progress.set_postfix(loss=f"{loss.item():.3f}")
+                if (step + 1) % max(1, steps // 8) == 0:
+                    progress.write(f"{name}, {seen + (step + 1) * CLASSIFIER_BATCH} images: {accuracy(model, watched)}")
+        seen += images
+    if name == "shapes_vgg11":
+        model = _folded(model)
+    state = in_half_precision(model)
+    model.load_state_dict(state, strict=False)
+    about = {
+        "command": f"python -m segattr_lib train {name} --seed {seed}",
+        "seed": str(seed),
+        "images": str(seen),
+        **_told(accuracy(model, _examples("test"))),
+        "seconds": f"{time.monotonic() - began:.0f}",
+        "torch": torch.__version__,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(state, folder / f"{name}.safetensors", about)
+    return about
+
+
+def fine_tune(name: str, seed: int = 0, folder: Path = WEIGHTS, epochs: int = 40) -> dict[str, str]:
+    """Tune one of torchvision's classifiers, FINETUNED, on the single shapes and write `folder/name.safetensors`.
+
+    The paper's recipe (ARCC paper, 3.5): ImageNet weights, AdamW at 1e-4 with weight decay 1e-4, batches of 32,
+    up to 40 epochs, of which the best on the validation split is kept, the first of equals. On a GPU where there
+    is one. After each epoch all that the next one needs lies in `folder/name.partial`: killed at any moment, the
+    same call goes on from there, and once done does nothing. Metadata as train_classifier's, and the epoch kept.
+    Returned. Raises UserError where the ImageNet weights cannot be had.
+    """
+    path, partial_path = folder / f"{name}.safetensors", folder / f"{name}.partial"
+    if path.is_file() and not partial_path.is_file():
+        with safe_open(path, framework="pt") as file:
+            done = file.metadata() or {}
+        if "accuracy_test" in done and done["seed"] == str(seed):
+            return done
+    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    model = with_head(fetched(FINETUNED[name]), len(CLASS_NAMES)).to(device)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-4)
+    reached: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": 0, "seconds": 0.0}
+    if partial_path.is_file():
+        kept = torch.load(partial_path, map_location=device, weights_only=True)
+        model.load_state_dict(kept["model"])
+        optimiser.load_state_dict(kept["optimiser"])
+        reached = kept["reached"]
+    folder.mkdir(parents=True, exist_ok=True)
+    train, val = _examples("train"), _examples("val")
+    for epoch in range(reached["epoch"], epochs):
+        began, rng = time.monotonic(), generator(seed, f"epoch-{epoch}", "fine-tune")
+        torch.manual_seed(int(rng.integers(2**31)))  # of dropout and stochastic depth
+        order = rng.permutation(len(train.images))
+        batches = [order[start : start + 32] for start in range(0, len(order), 32)]
+        for batch in tqdm(batches, desc=f"{name}, epoch {epoch + 1} of {epochs}", mininterval=5):
+            logits = model.train()(to_images(train.images[batch]).to(device))
+            loss = functional.cross_entropy(logits, torch.from_numpy(train.classes[batch]).to(device))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        share = accuracy(model, val)["test"]
+        reached |= {"epoch": epoch + 1, "seconds": reached["seconds"] + time.monotonic() - began}
+        if share > reached["best"]:
+            reached |= {"best": share, "best_epoch": epoch + 1}
+            _replace(path, lambda spot: save_file(_of(model), spot))
+        everything = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "reached": reached}
+        _replace(partial_path, partial(torch.save, everything))
+    model.load_state_dict(load_file(path))
+    about = {
+        "command": f"python -m segattr_lib train {name} --seed {seed}",
+        "seed": str(seed),
+        "images": str(reached["epoch"] * len(train.images)),
+        "epoch": str(reached["best_epoch"]),
+        "accuracy_val": f"{reached['best']:.4f}",
+        **_told(accuracy(model, _examples("test"))),
+        "seconds": f"{reached['seconds']:.0f}",
+        "torch": torch.__version__,
+    }
+    _replace(path, lambda spot: save_file(_of(model), spot, about))
+    partial_path.unlink(missing_ok=True)
+    return about
+
+
+def _of(model: nn.Module) -> dict[str, Tensor]:
+    return {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file that is whole or not there, whenever the process is killed."""
+    unfinished = path.with_suffix(".unfinished")
+    write(unfinished)
+    unfinished.replace(path)
+
+
+def _told(shares: dict[str, float]) -> dict[str, str]:
+    return {f"accuracy_{part}": f"{share:.4f}" for part, share in shares.items()}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Single shapes, drawn once: images (N,224,224,3) uint8, classes (N,), the first and last row and column of
+    each object (N,4), and the size tier of each."""
+
+    images: np.ndarray
+    classes: np.ndarray
+    boxes: np.ndarray
+    tiers: np.ndarray
+
+
+def accuracy(model: nn.Module, examples: Examples) -> dict[str, float]:
+    """The share of the images whose class a classifier tells: of the whole, "test", and of each size tier."""
+    model.eval()
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        said = [
+            model(to_images(examples.images[i : i + 50]).to(device)).argmax(1).cpu().numpy()
+            for i in range(0, len(examples.images), 50)
+        ]
+    right = np.concatenate(said) == examples.classes
+    return {"test": right.mean().item()} | {tier: right[examples.tiers == tier].mean().item() for tier in TIERS}
+
+
+def _examples(split: str, count: int | None = None) -> Examples:
+    dataset = load_dataset("single_shapes", split=split)
+    images, classes, boxes, tiers = _in_parallel(_example, dataset, dataset.sample_ids[:count])
+    return Examples(np.stack(images), np.array(classes), np.array(boxes), np.array(tiers))
+
+
+def _example(data: str, split: str, sample_id: str) -> tuple[np.ndarray, int, tuple[int, int, int, int], str]:
+    sample = load_dataset(data, split=split).load(sample_id, 224)
+    rows, columns = (np.flatnonzero(sample.mask.any(axis).numpy()) for axis in (1, 0))
+    pixels = sample.image.mul(255).round().byte().movedim(0, -1).numpy()
+    return pixels, sample.class_id, (rows[0], rows[-1], columns[0], columns[-1]), tier_of(sample_id)
+
+
+def _seen(pool: Examples, rng: np.random.Generator, side: int) -> tuple[Tensor, Tensor]:
+    """A batch drawn with replacement, as _augmented does, of the objects that fit into a window of `side` px a
+    side; of each image a random such window that holds the object."""
+    first, last = pool.boxes[:, ::2], pool.boxes[:, 1::2]  # (N,2): row and column
+    drawn = rng.choice(np.flatnonzero((last - first < side).all(1)), CLASSIFIER_BATCH)
+    images = []
+    for index in drawn:
+        turns, mirror, colours = int(rng.integers(4)), rng.integers(2), rng.permutation(3)
+        low, high = np.maximum(0, last[index] + 1 - side), np.minimum(first[index], pool.images.shape[1] - side)
+        row, column = rng.integers(low, high + 1)
+        window = pool.images[index][row : row + side, column : column + side][..., colours]
+        image = np.rot90(window, turns)
+        images.append(image[:, ::-1] if mirror else image)
+    return to_images(np.stack(images)), torch.from_numpy(pool.classes[drawn])
+
+
+def _folded(model: Any) -> nn.Module:
+    """The VGG as it ships, each batch norm folded into the convolution before it."""
+    plain: Any = EMBEDDED_CLASSIFIERS["shapes_vgg11"]().eval()
+    layers = list(model.features)
+    convolutions = [
+        fuse_conv_bn_eval(layer.eval(), after.eval())
+        for layer, after in pairwise(layers)
+        if isinstance(layer, nn.Conv2d)
+    ]
+    spots = [number for number, layer in enumerate(plain.features) if isinstance(layer, nn.Conv2d)]
+    for spot, convolution in zip(spots, convolutions, strict=True):
+        plain.features[spot] = convolution
+    plain.classifier = model.classifier
+    return plain
+
+
+SUITES: dict[str, dict[str, dict[str, Callable[[str, int, Path], dict[str, str]]]]] = {  # suite, profile, model
+    "benchmark": {"embedded": dict.fromkeys(RECIPE, train_segmenter)},
+    "arcc": {
+        "embedded": dict.fromkeys(CLASSIFIER_RECIPE, train_classifier),
+        "paper": dict.fromkeys(FINETUNED, fine_tune),
+    },
+}
