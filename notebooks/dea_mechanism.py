@@ -68,9 +68,9 @@ from segattr_lib.reference import reference
 measures = ["tdd", "odd_abs", "excess_tdd"]
 told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
 run = read_settings({**told, "metrics": [*measures, mechanism.INSIDE]}).runs()[0]
-segmenter = load_segmenter(run.model[0], run.layer, (run.image_size, run.image_size))
+segmenter = load_segmenter(run.model[0], run.layer, (run.image_size, run.image_size), run.layers)
 sweep = mechanism.lattice(run, alphas, betas, grids)
-deep = mechanism.over_layers(layers or mechanism.layers_of(segmenter, run.image_size), segmenter.layer)
+deep = mechanism.over_layers(segmenter.layers, segmenter.layer)
 scalars = mechanism.over_scalars(run)
 written = [*mechanism.MAPS, *sweep["written"], *deep["written"], *scalars["written"]]
 run = run.model_copy(update={"methods": list(dict.fromkeys(written))})

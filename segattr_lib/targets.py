@@ -34,10 +34,12 @@ class Target:
             object.__setattr__(self, "truth", self.mask)
 
     def __getitem__(self, index: Tensor | slice | list[int]) -> Target:
-        return Target(*(None if part is None else part[index] for part in (self.class_id, self.mask, self.truth)))
+        mask, truth = (None if part is None else part[index] for part in (self.mask, self.truth))
+        return Target(self.class_id[index], mask, truth)
 
     def to(self, device: torch.device | str) -> Target:
-        return Target(*(None if part is None else part.to(device) for part in (self.class_id, self.mask, self.truth)))
+        mask, truth = (None if part is None else part.to(device) for part in (self.mask, self.truth))
+        return Target(self.class_id.to(device), mask, truth)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torchvision.models import SwinTransformer
 
-from segattr_lib.attribution import CAMS
+from segattr_lib.attribution import METHODS
 from segattr_lib.attribution.cam import (
     GRADIENT_CAMS,
     activations_and_gradients,
@@ -399,6 +399,9 @@ def test_channels_of_a_region_are_a_plain_loop_whatever_the_batch(batch_size):
             close(got[row], normalise(upsample(raw[None], (16, 16)))[0], 1e-3)
 
 
+EXPLAINERS = [name for name, one in METHODS.items() if one.table == "classification" or name.startswith("refine")]
+
+
 def options(name: str, layers: list[str], rows: list[int]) -> dict[str, object]:
     offered = {
         "layer": layers[0],
@@ -408,15 +411,15 @@ def options(name: str, layers: list[str], rows: list[int]) -> dict[str, object]:
         "segments": 12,
         "steps": 8,
     }
-    return accepted(CAMS[name].function, offered)
+    return accepted(METHODS[name].function, offered)
 
 
-@pytest.mark.parametrize("name", CAMS)
+@pytest.mark.parametrize("name", EXPLAINERS)
 def test_images_explained_together_get_the_maps_they_get_alone_and_no_hook_stays(name):
     score, images, target, layers = setting("vgg")
     target = Target(target.class_id)
     images = upsample(images.flatten(0, 1)[..., ::4, ::4], (32, 32)).view(2, 3, 32, 32)  # SLIC wants some order
-    method = CAMS[name].function
+    method = METHODS[name].function
     before = torch.random.get_rng_state()
     together = method(score, images, target, **options(name, layers, [0, 1]))
     assert torch.equal(before, torch.random.get_rng_state())
@@ -431,11 +434,11 @@ def test_images_explained_together_get_the_maps_they_get_alone_and_no_hook_stays
     assert all(one.inplace for one in score.model.modules() if isinstance(one, nn.ReLU))
 
 
-@pytest.mark.parametrize("name", CAMS)
+@pytest.mark.parametrize("name", EXPLAINERS)
 def test_every_explainer_of_classifiers_explains_a_region_too(name):
     target = Target(torch.tensor([1, 2]), random_masks(2, 16))
     images = random_images(2, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)
     score = bind(ready(ConvNet()), target)
-    maps = CAMS[name].function(score, images, target, **options(name, ["features", "features.2"], [0, 1]))
+    maps = METHODS[name].function(score, images, target, **options(name, ["features", "features.2"], [0, 1]))
     assert maps.shape == (2, 16, 16)
     assert maps.amin() == 0 and maps.amax() == 1

@@ -23,7 +23,6 @@ from segattr_lib.benchmark.mechanism import (
     decompose,
     differences,
     lattice,
-    layers_of,
     mass,
     mean_of,
     means,
@@ -40,7 +39,8 @@ from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.data import IGNORE, Sample
 from segattr_lib.evaluate import counted_passes
-from segattr_lib.models import Segmenter
+from segattr_lib.models import stages
+from segattr_lib.models.loading import tried
 
 OWN = """
 from oracles import ConvNet
@@ -335,11 +335,11 @@ def test_layers_are_the_blocks_beside_the_default_one_shallow_to_deep():
                 images = getattr(self.backbone, f"block{number}")(images)
             return self.head(self.backbone.plain(images))
 
-    model = Segmenter("deep", ready(Deep()), "backbone.block6", 3, "")
-    assert layers_of(model, 16, most=9) == [f"backbone.block{number}" for number in range(7)]
-    assert layers_of(model, 16, most=3) == [f"backbone.block{number}" for number in (0, 3, 6)]
-    assert layers_of(model, 16, most=1) == ["backbone.block6"]
-    tiny = Segmenter("tiny", ready(ConvNet()), "features", 3, "")
-    assert layers_of(tiny, 16) == ["features"]
-    inner = Segmenter("tiny", ready(ConvNet()), "features.2", 3, "")
-    assert layers_of(inner, 16) == ["features.2"]  # the layer itself, where no block lies beside it
+    deep, tiny = ready(Deep()), ready(ConvNet())
+    met = ["stem", *(f"backbone.block{number}" for number in range(8)), "head"]  # block 7 comes after the layer
+    assert stages(deep, "backbone.block6", met, most=9) == [f"backbone.block{number}" for number in range(7)]
+    assert stages(deep, "backbone.block6", met, most=3) == [f"backbone.block{number}" for number in (0, 3, 6)]
+    assert stages(deep, "backbone.block6", met, most=1) == ["backbone.block6"]
+    met = tried("tiny", tiny, (16, 16))[1]
+    assert stages(tiny, "features", met) == ["features"]
+    assert stages(tiny, "features.2", met) == ["features.2"]  # the layer itself, where no block lies beside it

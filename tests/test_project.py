@@ -149,7 +149,7 @@ def test_a_notebook_that_cannot_run_says_so_and_leaves_no_page(
         (["benchmark", "-o", "r", "-p", "k"], "not of the form name=value"),
         (["execute", "--profile", "embeded"], "Unknown profile 'embeded' (did you mean 'embedded'?)"),
         (["execute", "benchmrk"], "Unknown notebook 'benchmrk'"),
-        (["train", "resnet"], "Unknown embedded model 'resnet'"),
+        (["train", "resnet"], "Unknown trainable model 'resnet'"),
         (["download", "coco"], "Unknown download 'coco'"),
     ],
 )

@@ -13,7 +13,7 @@ from oracles import ConvNet, random_images, random_masks, ready
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor
 
-from segattr_lib.attribution import CAMS
+from segattr_lib.attribution import METHODS
 from segattr_lib.attribution.cam import GRADIENT_CAMS, ega, gpa
 from segattr_lib.attribution.fusion import (
     FUSIONS,
@@ -81,7 +81,7 @@ def test_maps_that_are_all_one_map_refine_to_it_where_the_fusion_is_a_mean(fuse)
 @pytest.mark.parametrize("base", REFINABLE)
 def test_refinecam_is_the_fusion_of_the_base_cams_own_maps(base, fuse):
     score, images, target, layers = setting("vgg")
-    alone = [CAMS[base].function(score, images, target, layer=layer) for layer in layers]
+    alone = [METHODS[base].function(score, images, target, layer=layer) for layer in layers]
     with counted_passes(score.model) as passes:
         got = refinecam(score, images, target, layers=layers, base=base, fuse=fuse)
     close(got, refined(alone, fuse), 1e-5)
@@ -93,7 +93,7 @@ def test_refinecam_of_one_layer_is_the_base_cam():
     score, images, target, layers = setting("resnet")
     for fuse in FUSIONS:
         got = refinecam(score, images, target, layers=layers[:1], base="layercam", fuse=fuse)
-        close(got, CAMS["layercam"].function(score, images, target, layer=layers[0]), 1e-6)
+        close(got, METHODS["layercam"].function(score, images, target, layer=layers[0]), 1e-6)
 
 
 @pytest.mark.parametrize("name", ["vgg", "resnet", "convnext"])

@@ -16,18 +16,21 @@ from segattr_lib.attribution import adaptive, axiomatic, cam, channels, fusion, 
 from segattr_lib.registry import lookup
 
 Family = Literal["gradient", "intervention", "fusion", "control", "own"]
+Table = Literal["segmentation", "classification"]
 
 
 @dataclass(frozen=True)
 class Method:
     """function: the method. parts and fuse: a method made of others' maps names them, so that a run
-    which has computed them already need not do so again; `fuse(*maps, **options) -> maps`."""
+    which has computed them already need not do so again; `fuse(*maps, **options) -> maps`. table: where it is
+    a row unless others are asked for, controls in every one; any method can be asked for by name."""
 
     function: Callable[..., Tensor]
     label: str
     family: Family
     parts: tuple[str, ...] = ()
     fuse: Callable[..., Tensor] | None = None
+    table: Table = "segmentation"
 
 
 METHODS: dict[str, Method] = {
@@ -47,28 +50,31 @@ METHODS: dict[str, Method] = {
     "centre": Method(trivial.centre, "centre", "control"),
     "edges": Method(trivial.edges, "edges", "control"),
     "ground_truth": Method(trivial.ground_truth, "ground truth", "control"),
-}
-
-# Explainers of classifiers, which explain a segmenter's region as well.
-CAMS: dict[str, Method] = {
-    "gradcam": Method(cam.gradcam, "Grad-CAM", "gradient"),
-    "gradcam_plus_plus": Method(cam.gradcam_plus_plus, "Grad-CAM++", "gradient"),
-    "hirescam": Method(cam.hirescam, "HiResCAM", "gradient"),
-    "layercam": Method(cam.layercam, "LayerCAM", "gradient"),
-    "shapleycam": Method(cam.shapleycam, "ShapleyCAM", "gradient"),
-    "guided_gradcam": Method(axiomatic.guided_gradcam, "Guided Grad-CAM", "gradient"),
-    "scorecam": Method(channels.scorecam, "Score-CAM", "intervention"),
-    "faster_scorecam": Method(channels.faster_scorecam, "FasterScore-CAM", "intervention"),
-    "ablationcam": Method(channels.ablationcam, "Ablation-CAM", "intervention"),
-    "refinecam": Method(fusion.refinecam, "RefineCAM", "fusion"),
+    "gradcam": Method(cam.gradcam, "Grad-CAM", "gradient", table="classification"),
+    "gradcam_plus_plus": Method(cam.gradcam_plus_plus, "Grad-CAM++", "gradient", table="classification"),
+    "hirescam": Method(cam.hirescam, "HiResCAM", "gradient", table="classification"),
+    "layercam": Method(cam.layercam, "LayerCAM", "gradient", table="classification"),
+    "shapleycam": Method(cam.shapleycam, "ShapleyCAM", "gradient", table="classification"),
+    "guided_gradcam": Method(axiomatic.guided_gradcam, "Guided Grad-CAM", "gradient", table="classification"),
+    "scorecam": Method(channels.scorecam, "Score-CAM", "intervention", table="classification"),
+    "faster_scorecam": Method(channels.faster_scorecam, "FasterScore-CAM", "intervention", table="classification"),
+    "ablationcam": Method(channels.ablationcam, "Ablation-CAM", "intervention", table="classification"),
+    "refinecam": Method(fusion.refinecam, "RefineCAM", "fusion", table="classification"),
     "refine_gpa": Method(fusion.refine_gpa, "RefineCAM of GPA", "fusion"),
     "refine_ega": Method(fusion.refine_ega, "RefineCAM of EGA", "fusion"),
-    "lime": Method(axiomatic.lime, "LIME", "intervention"),
-    "kernel_shap": Method(axiomatic.kernel_shap, "KernelSHAP", "intervention"),
-    "deeplift": Method(axiomatic.deeplift, "DeepLIFT", "gradient"),
-    "input_x_gradient": Method(axiomatic.input_x_gradient, "InputXGradient", "gradient"),
-    "integrated_gradients": Method(axiomatic.integrated_gradients, "Integrated Gradients", "gradient"),
+    "lime": Method(axiomatic.lime, "LIME", "intervention", table="classification"),
+    "kernel_shap": Method(axiomatic.kernel_shap, "KernelSHAP", "intervention", table="classification"),
+    "deeplift": Method(axiomatic.deeplift, "DeepLIFT", "gradient", table="classification"),
+    "input_x_gradient": Method(axiomatic.input_x_gradient, "InputXGradient", "gradient", table="classification"),
+    "integrated_gradients": Method(
+        axiomatic.integrated_gradients, "Integrated Gradients", "gradient", table="classification"
+    ),
 }
+
+
+def methods_of(table: Table) -> list[str]:
+    """The names of the methods that are rows of this table, in order."""
+    return [name for name, method in METHODS.items() if method.table == table or method.family == "control"]
 
 
 def load_method(name: str) -> Method:

@@ -65,9 +65,9 @@ def edges(score: Score, images: Float[Tensor, "b 3 h w"], target: Target) -> Flo
 
 
 def ground_truth(score: Score, images: Float[Tensor, "b 3 h w"], target: Target) -> Float[Tensor, "b h w"]:
-    """The target's own mask: where the label lies, which need not be where the evidence lies."""
-    assert target.mask is not None, "a ground truth map needs a target with a mask"
-    return normalise(target.mask.to(images.dtype))
+    """The target's own mask, or a classifier's truth; where the label lies need not be where the evidence lies."""
+    assert target.truth is not None, "a ground truth map needs a target whose truth is known"
+    return normalise(target.truth.to(images.dtype))
 
 
 def _nearly_constant(images: Tensor, draws: Draws, level: float, special: tuple[float, ...]) -> Tensor:

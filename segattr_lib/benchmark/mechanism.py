@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Bool, Float
 from scipy import ndimage
 from skimage.measure import perimeter_crofton
@@ -25,13 +24,11 @@ from segattr_lib.benchmark.runner import Variant, View
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.data import IGNORE, Sample, load_dataset
 from segattr_lib.metrics import Metric
-from segattr_lib.models import Segmenter
 from segattr_lib.registry import variant
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Scalar, Score, Target
 
 TAIL = 0.25  # the share of samples, best and worst, that success and failure cases are taken from
-MOST_LAYERS = 5
 GRADIENTS = ("gpa", "ega", "dea")  # the methods that take a gradient at a layer
 TRAITS = {  # what may make DEA fail (DEA paper, A.1), as `traits` measures it, and the model's score
     "thinness": "thinness of the target",
@@ -295,38 +292,6 @@ def relations(causes: pd.DataFrame, outcomes: pd.DataFrame, level: float = 0.95,
         found = correlation(causes[trait], outcomes[outcome].reindex(causes.index), "spearman", level, seed)
         rows.append((trait, outcome, *found))
     return pd.DataFrame(rows, columns=["trait", "outcome", "value", "low", "high", "n"])
-
-
-def layers_of(segmenter: Segmenter, size: int, most: int = MOST_LAYERS) -> list[str]:
-    """Layers to sweep, shallow to deep, ending at the one that is explained by default.
-
-    The blocks beside it (modules made of modules, under the same parent, with a (B,C,h,w) output) in the
-    order a forward pass of a size x size image comes to them; of more than `most`, evenly spaced ones.
-    One pass.
-    """
-    parent = segmenter.layer.rpartition(".")[0]
-    modules = dict(segmenter.module.named_modules())
-    beside = [name for name in modules if name.rpartition(".")[0] == parent and any(modules[name].children())]
-    met: list[str] = []
-    handles = [
-        modules[name].register_forward_hook(
-            lambda _module, _inputs, output, name=name: (
-                met.append(name) if isinstance(output, Tensor) and output.dim() == 4 else None
-            )
-        )
-        for name in {*beside, segmenter.layer} - {""}
-    ]
-    try:
-        first = next(segmenter.module.parameters())
-        with torch.inference_mode():
-            segmenter.module(torch.zeros(1, 3, size, size, device=first.device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    found = list(dict.fromkeys(met))
-    found = found[: found.index(segmenter.layer) + 1]
-    places = np.linspace(len(found) - 1, 0, min(most, len(found)))[::-1]
-    return [found[round(place)] for place in places]
 
 
 def _written(run: Settings, alpha: float, beta: float, grid: int) -> str:

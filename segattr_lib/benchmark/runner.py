@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +22,14 @@ from segattr_lib.evaluate import Runtime, counted_passes, prepare, synchronised_
 from segattr_lib.metrics import MEASURED, load_metric
 from segattr_lib.metrics.deletion import model_score
 from segattr_lib.models import Segmenter, load_segmenter
+from segattr_lib.models.classifiers import Classifier, load_classifier
 from segattr_lib.perturbation import PERTURBATIONS, Fill, bind_fill
 from segattr_lib.registry import UserError, accepted, options_of, variant
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
 
 GROUP = 8  # samples that are kept together, and share batches
-OFFERED = ("layer", "scalar", "grid", "budget", "window", "alpha", "beta")
+OFFERED = ("scalar", "grid", "budget", "window", "alpha", "beta")
 
 
 def run_benchmark(settings: Settings, folder: str | Path) -> Path:
@@ -37,15 +38,15 @@ def run_benchmark(settings: Settings, folder: str | Path) -> Path:
     Everything the settings name is loaded and tried first. Raises UserError, before the long work, for
     whatever cannot be had; killed at any moment, the same call goes on where it stopped.
     """
-    dataset = load_dataset(settings.dataset, settings.root, settings.split)
+    dataset = load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
     shape = (settings.image_size, settings.image_size)
-    segmenters = {name: load_segmenter(name, settings.layer, shape) for name in settings.model}
+    models = {name: load_model(dataset, settings, name) for name in settings.model}
     ids = {seed: draw(dataset, settings.samples, settings.order, seed) for seed in settings.seed}
-    check_classes(dataset, segmenters, sorted(set().union(*ids.values())), settings.image_size)
+    check_classes(dataset, models, sorted(set().union(*ids.values())), settings.image_size)
     variants = variants_of(settings)
     fingerprints = {
         "data": {str(seed): dataset.fingerprint(names) for seed, names in ids.items()},
-        "weights": {name: segmenter.fingerprint for name, segmenter in segmenters.items()},
+        "weights": {name: model.fingerprint for name, model in models.items()},
         "library code": library_fingerprint(),
     }
     device = settings.device or str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
@@ -56,7 +57,7 @@ def run_benchmark(settings: Settings, folder: str | Path) -> Path:
     total = sum(len(ids[run.seed[0]]) for run in settings.runs())
     with tqdm(total=total, desc=store.folder.name, unit="sample", smoothing=0.1) as progress:
         for run in settings.runs():
-            segmenter = segmenters[run.model[0]]
+            model = models[run.model[0]]
             runtime: Runtime | None = None
             names = ids[run.seed[0]]
             for start in range(0, len(names), GROUP):
@@ -65,9 +66,9 @@ def run_benchmark(settings: Settings, folder: str | Path) -> Path:
                 parts.append(part)
                 if not store.has(part):
                     runtime = runtime or prepare(
-                        segmenter.module, shape, settings.device, settings.precision, settings.batch_size
+                        model.module, shape, settings.device, settings.precision, settings.batch_size
                     )
-                    rows, timings = run_group(run, dataset, segmenter, runtime, variants, group, names)
+                    rows, timings = run_group(run, dataset, model, runtime, variants, group, names)
                     store.write(part, rows, timings)
                 progress.update(len(group))
     store.finish(parts)
@@ -79,12 +80,23 @@ def view_of(run: Settings, sample_ids: list[str]) -> View:
 
     Raises SampleError for a sample that cannot be read.
     """
-    dataset = load_dataset(run.dataset, run.root, run.split)
+    dataset = load_dataset(run.dataset, run.root, run.split, run.backgrounds)
+    model = load_model(dataset, run, run.model[0])
     shape = (run.image_size, run.image_size)
-    segmenter = load_segmenter(run.model[0], run.layer, shape)
-    runtime = prepare(segmenter.module, shape, run.device, run.precision, run.batch_size)
+    runtime = prepare(model.module, shape, run.device, run.precision, run.batch_size)
     everyone = draw(dataset, run.samples, run.order, run.seed[0])
-    return View(run, dataset, segmenter, runtime, [dataset.load(one, run.image_size) for one in sample_ids], everyone)
+    return View(run, dataset, model, runtime, [dataset.load(one, run.image_size) for one in sample_ids], everyone)
+
+
+def load_model(dataset: Dataset, settings: Settings, name: str) -> Segmenter | Classifier:
+    """The model of this name: a classifier where the data set gives images a class, else a segmenter.
+
+    Raises UserError as load_segmenter and load_classifier do, and for a `layer` a classifier has not.
+    """
+    shape = (settings.image_size, settings.image_size)
+    if dataset.class_of is None:
+        return load_segmenter(name, settings.layer, shape, settings.layers)
+    return load_classifier(name, settings.layers or (settings.layer and [settings.layer]), shape)
 
 
 def library_fingerprint() -> str:
@@ -137,7 +149,7 @@ def variants_of(settings: Settings) -> list[Variant]:
     return found
 
 
-def check_classes(dataset: Dataset, segmenters: dict[str, Segmenter], ids: list[str], size: int) -> None:
+def check_classes(dataset: Dataset, models: Mapping[str, Segmenter | Classifier], ids: list[str], size: int) -> None:
     """Raises UserError where a model has fewer classes than the masks name.
 
     A data set that does not say how many it has is read once to see.
@@ -145,18 +157,18 @@ def check_classes(dataset: Dataset, segmenters: dict[str, Segmenter], ids: list[
     most = len(dataset.class_names) - 1
     if most < 0:
         most = max((sample.class_id for sample in _readable(dataset, ids, size)), default=0)
-    for name, segmenter in segmenters.items():
-        if most >= segmenter.classes:
+    for name, model in models.items():
+        if most >= model.classes:
             raise UserError(
-                f"The masks of {dataset.name!r} name class {most}, but the model {name!r} has {segmenter.classes} "
-                f"classes (0 to {segmenter.classes - 1}); choose data and a model that agree."
+                f"The masks of {dataset.name!r} name class {most}, but the model {name!r} has {model.classes} "
+                f"classes (0 to {model.classes - 1}); choose data and a model that agree."
             )
 
 
 def run_group(
     run: Settings,
     dataset: Dataset,
-    segmenter: Segmenter,
+    model: Segmenter | Classifier,
     runtime: Runtime,
     variants: list[Variant],
     ids: list[str],
@@ -171,7 +183,7 @@ def run_group(
             samples.append(dataset.load(sample_id, run.image_size))
         except SampleError as error:
             rows.append({**about, "sample_id": sample_id, "status": error.status, "reason": error.reason})
-    view, low = _view(run, dataset, segmenter, runtime, samples, everyone)
+    view, low = _view(run, dataset, model, runtime, samples, everyone)
     rows += [{**about, **row} for row in low]
     timings: list[dict[str, Any]] = []
     if view is not None:
@@ -184,12 +196,17 @@ def run_group(
 
 
 def _view(
-    run: Settings, dataset: Dataset, segmenter: Segmenter, runtime: Runtime, samples: list[Sample], everyone: list[str]
+    run: Settings,
+    dataset: Dataset,
+    model: Segmenter | Classifier,
+    runtime: Runtime,
+    samples: list[Sample],
+    everyone: list[str],
 ) -> tuple[View | None, list[dict[str, Any]]]:
     """The samples on the device, without those the model scores below the floor; these as rows."""
     if not samples:
         return None, []
-    view = View(run, dataset, segmenter, runtime, samples, everyone)
+    view = View(run, dataset, model, runtime, samples, everyone)
     if run.floor is None:
         return view, []
     low = view.base < run.floor
@@ -206,7 +223,7 @@ def _view(
     kept = [sample for sample, left in zip(samples, low.tolist(), strict=True) if not left]
     if not kept:
         return None, rows
-    return (View(run, dataset, segmenter, runtime, kept, everyone) if rows else view), rows
+    return (View(run, dataset, model, runtime, kept, everyone) if rows else view), rows
 
 
 class View:
@@ -216,7 +233,7 @@ class View:
         self,
         run: Settings,
         dataset: Dataset,
-        segmenter: Segmenter,
+        model: Segmenter | Classifier,
         runtime: Runtime,
         samples: list[Sample],
         everyone: list[str],
@@ -225,8 +242,9 @@ class View:
         self.images = runtime.place(torch.stack([sample.image for sample in samples]))
         classes = torch.tensor([sample.class_id for sample in samples])
         masks = torch.stack([sample.mask for sample in samples])
-        self.target = Target(classes, masks).to(runtime.device)
-        self.score: Score = bind(segmenter.module, self.target)
+        classifies = isinstance(model, Classifier)
+        self.target = (Target(classes, None, masks) if classifies else Target(classes, masks)).to(runtime.device)
+        self.score: Score = bind(model.module, self.target)
         self.ring = torch.stack([sample.labels == IGNORE for sample in samples]).to(runtime.device)
         self.draws = Draws(run.seed[0], [sample.sample_id for sample in samples])
         self.base = model_score(self.score, self.images)
@@ -235,7 +253,11 @@ class View:
         if "other_image" in used:
             pictures = [_next_image(dataset, sample.sample_id, everyone, run.image_size) for sample in samples]
             self.others = runtime.place(torch.stack(pictures))
-        self.offered = {name: getattr(run, name) for name in OFFERED} | {"fill": run.fill[0], "layer": segmenter.layer}
+        self.offered = {name: getattr(run, name) for name in OFFERED} | {
+            "fill": run.fill[0],
+            "layer": run.layer or (model.layers[0] if isinstance(model, Classifier) else model.layer),
+            "layers": model.layers,
+        }
         self._fills: dict[str, Fill] = {}
         self._maps: dict[tuple[Any, ...], tuple[Tensor, float, int]] = {}
 

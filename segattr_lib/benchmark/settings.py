@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from segattr_lib.attribution import METHODS, Method, load_method
+from segattr_lib.attribution import Method, load_method, methods_of
 from segattr_lib.metrics import Metric, load_metric, metrics_of
 from segattr_lib.perturbation import FILLS
 from segattr_lib.registry import UserError, options_of, unknown, variant
@@ -39,13 +39,15 @@ class Settings(BaseModel):
     dataset: str = "shapes"
     root: str | None = Field(None, description="where the data set lies; none for shapes")
     split: str | None = Field(None, description="the data set's own default when left out")
+    backgrounds: str | None = Field(None, description="a folder of pictures that single_shapes lays its objects on")
     samples: Annotated[int, Field(ge=1)] | None = Field(None, description="how many; all when left out")
     order: Literal["listed", "shuffled"] = "listed"
     image_size: int = Field(224, ge=8, description="px a side")
     model: Annotated[list[str], Listed] = ["shapes_fcn"]
-    layer: str | None = Field(None, description="the model's own default when left out")
+    layer: str | None = Field(None, description="the model's own default when left out, a classifier's shallowest")
+    layers: list[str] | None = Field(None, description="shallow to deep; the model's own stages when left out")
     scalar: Scalar = "probability"
-    methods: Annotated[list[str], Listed] = list(METHODS)
+    methods: Annotated[list[str], Listed] = methods_of("segmentation")
     metrics: Annotated[list[str], Listed] = [*metrics_of("segmentation"), "passes"]
     k: Annotated[list[float], Listed] = [0.2]
     grid: int = Field(14, ge=1, description="RIA's cells a side")
