@@ -18,7 +18,7 @@ from torch.nn import functional
 TOLERANCE = {torch.float32: 5e-4, torch.float64: 5e-7}
 AROUND = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 COARSEST = 256  # unknowns that are solved for directly
-AT_ONCE = 16  # systems a CPU works on together: as many as its cache holds
+AT_ONCE = 16  # systems worked on together on a CPU, whose memory they share
 CYCLES = 100  # five to ten are needed
 
 
@@ -38,7 +38,7 @@ def impute(
     dtype = torch.float64 if images.dtype == torch.float64 else torch.float32
     allowed = TOLERANCE[dtype] if tolerance is None else tolerance
     parts = AT_ONCE if images.device.type == "cpu" else max(1, len(images))
-    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+    with torch.no_grad():
         solved = [
             _solve(some.to(dtype).contiguous(), where, allowed)
             for some, where in zip(images.split(parts), holes.split(parts), strict=True)

@@ -148,6 +148,12 @@ def test_a_linear_fill_is_the_imputation_plus_seeded_noise_of_sigma_one_hundredt
     torch.testing.assert_close(alone[0], got[1], rtol=0, atol=1e-6)
 
 
+def test_a_linear_fill_of_the_whole_image_is_its_mean_without_noise():
+    images, everything = random_images(2, 6), torch.ones(2, 6, 6, dtype=torch.bool)
+    got = occlude(images, everything, torch.arange(2), bind_fill("linear", images, Draws(0, ["a", "b"])))
+    torch.testing.assert_close(got, images.mean((2, 3), keepdim=True).expand_as(images), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize(("name", "missing"), [("linear", "draws"), ("other_image", "others")])
 def test_a_fill_that_lacks_what_it_needs_says_so(name, missing):
     with pytest.raises(ValueError, match=f"'{name}' needs {missing}"):
