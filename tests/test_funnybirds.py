@@ -15,9 +15,15 @@ import pytest
 import torch
 from oracles import Classifier, ready
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
 from scipy import ndimage, stats
 from torch import Tensor, nn
 
+from segattr_lib.attribution.cam import gradcam
+from segattr_lib.benchmark import parts
+from segattr_lib.benchmark.parts import part_scores, part_summary
+from segattr_lib.benchmark.settings import Settings, load_settings
 from segattr_lib.data import SampleError, load_dataset
 from segattr_lib.data.funnybirds import PARTS, REGIONS, PartDataset, part_labels, rivals, sufficient_sets
 from segattr_lib.data.part_figures import CANVAS, VARIANTS, class_of, class_variants, possible_classes
@@ -36,9 +42,13 @@ from segattr_lib.metrics.funnybirds import (
     synthetic_check,
     target_sensitivity,
 )
+from segattr_lib.models import part_training
+from segattr_lib.models.classifiers import figures_resnet, load_classifier
+from segattr_lib.models.embedded import WEIGHTS
+from segattr_lib.models.part_training import accuracies
 from segattr_lib.registry import UserError
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Target
+from segattr_lib.targets import Target, bind
 
 part_figures = importlib.import_module("segattr_lib.data.part_figures")  # not the function of that name
 SETS = [set(taken) for count in range(6) for taken in itertools.combinations(PARTS, count)]
@@ -357,7 +367,7 @@ def test_the_thresholds_are_eighty_from_a_hundredth_to_a_half():
 SIDE = 40
 PLACES = {"beak": (4, 4), "eye": (4, 17), "foot": (4, 30), "tail": (17, 4), "wing": (17, 17)}
 OBJECTS = {"bg_000": (17, 30), "bg_001": (30, 10)}
-WEIGHTS = {"beak": 1.0, "tail": 0.6}  # of the parts that are read; all others are ignored
+GOES_BY = {"beak": 1.0, "tail": 0.6}  # of the parts that are read; all others are ignored
 TABLE = np.array(
     [
         [2, 2, 2, 2, 3],  # shares nothing; what is said where nothing fits
@@ -412,7 +422,7 @@ def blocks(class_ids: list[int], variants: np.ndarray = TABLE) -> PartDataset:
 class PartReader(nn.Module):
     """Logits: of every class the sum of the weights of those parts that look like its own; class 0 has .01 more."""
 
-    def __init__(self, weights: dict[str, float] = WEIGHTS):
+    def __init__(self, weights: dict[str, float] = GOES_BY):
         super().__init__()
         self.weights = weights
 
@@ -429,7 +439,7 @@ def evidence(images: Tensor, target: Target, draws: Draws) -> Tensor:
     """Exactly what PartReader goes by, when asked for a class."""
     maps = torch.zeros(len(images), SIDE, SIDE)
     for one, image, class_id in zip(maps, images, target.class_id.tolist(), strict=True):
-        for part, weight in WEIGHTS.items():
+        for part, weight in GOES_BY.items():
             level = round(float(image[(0, *block(part))].mean()) * 255 / 40) - 1
             one[block(part)] = weight * (level == TABLE[class_id, PARTS.index(part)])
     return maps
@@ -497,7 +507,7 @@ def test_an_object_of_the_background_distracts():
 
 
 def test_a_map_that_is_not_made_anew_for_a_class_is_not_sensitive_to_it():
-    assert (scored(marking(WEIGHTS)).contrastivity == 0).all()
+    assert (scored(marking(GOES_BY)).contrastivity == 0).all()
 
 
 def test_the_map_is_asked_for_the_class_said_the_true_one_and_the_rivals():
@@ -656,3 +666,95 @@ def test_answers_serve_any_number_of_maps():
 
     again = funnybirds_scores(Silent(), dataset, evidence, dataset.sample_ids, size=SIDE, answers=answers)
     pd.testing.assert_frame_equal(asked, again)
+
+
+def test_a_map_that_is_not_finite_fails_its_sample_alone():
+    def explain(images: Tensor, target: Target, draws: Draws) -> Tensor:
+        maps = evidence(images, target, draws)
+        maps[[one == "1" for one in draws.sample_ids], 0, 0] = torch.nan
+        return maps
+
+    table = scored(explain)
+    assert table.status.tolist() == ["ok", "failed", "ok"]
+    assert "finite" in table.reason[1]
+    assert table.funnybirds.tolist()[::2] == [1, 1]
+
+
+# The shipped classifier, and the scores of a run's methods
+
+
+def shipped() -> nn.Module:
+    return ready(load_classifier("figures_resnet").module)
+
+
+def test_the_shipped_classifier_tells_the_birds_whole_and_in_parts():
+    found = accuracies(shipped(), 150)
+    assert found["test"] >= 0.97
+    assert found["parts"] >= 0.9
+
+
+def test_the_shipped_weights_are_small_and_say_how_they_were_made():
+    path = WEIGHTS / "figures_resnet.safetensors"
+    assert path.stat().st_size <= 2**20
+    with safe_open(path, framework="pt") as file:
+        told = file.metadata()
+    assert float(told["accuracy_test"]) >= 0.97
+    assert told["command"] == "python -m segattr_lib train figures_resnet --seed 0"
+
+
+def test_training_is_seeded_and_writes_what_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(part_training, "POOL", 8)
+    monkeypatch.setattr(part_training, "BATCH", 4)
+    monkeypatch.setattr(part_training, "HELD_OUT", 4)
+    monkeypatch.setattr(part_training, "STAGES", [(8, 4, 1e-3), (4, 2, 1e-3)])
+    monkeypatch.setattr(part_training, "accuracies", lambda model: accuracies(model, 4))
+    told = [part_training.train_figures(folder=tmp_path / name) for name in "ab"]
+    first, second = (load_file(tmp_path / name / "figures_resnet.safetensors") for name in "ab")
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert all(value.dtype == torch.float16 for value in first.values())
+    assert told[0]["images"] == "12"
+    missing, unexpected = figures_resnet().load_state_dict(first, strict=False)
+    assert not unexpected
+    assert all(key.endswith("num_batches_tracked") for key in missing)
+
+
+def asked_of(**changes: object) -> Settings:
+    about = {"dataset": "part_figures", "model": "figures_resnet", "samples": 3, "image_size": 112, "batch_size": 16}
+    return load_settings(None, about | {"methods": ["gradcam(layer=layer4)", "random_smooth"]} | changes)
+
+
+def test_the_methods_of_a_run_are_scored_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    found = part_scores(asked_of(), tmp_path)
+    assert list(found.groupby(["method", "variant"], sort=False).groups) == [
+        ("gradcam", "layer=layer4"),
+        ("random_smooth", ""),
+    ]
+    assert found.sample_id.tolist() == ["test-00000", "test-00001", "test-00002"] * 2
+    explained = load_classifier("figures_resnet")
+    dataset = figures()
+
+    def explain(images: Tensor, target: Target, draws: Draws) -> Tensor:
+        return gradcam(bind(explained.module, target), images, target, layer="layer4", scalar="probability")
+
+    alone = funnybirds_scores(ready(explained.module), dataset, explain, dataset.sample_ids[:3], size=112)
+    pd.testing.assert_frame_equal(found[:3][alone.columns], alone, check_dtype=False)
+    assert part_summary(found).loc[("part_figures", "figures_resnet", 0, "random_smooth", ""), "n_pc"] == 3
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr(parts, "ask", refuse)
+    pd.testing.assert_frame_equal(part_scores(asked_of(), tmp_path), found)
+    with pytest.raises(AssertionError, match="asked again"):
+        part_scores(asked_of(samples=2), tmp_path)
+
+
+def test_data_without_parts_and_models_of_other_classes_are_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="part_figures or funnybirds"):
+        part_scores(asked_of(dataset="single_shapes"), tmp_path)
+    with pytest.raises(UserError, match=r"6 classes.*20"):
+        part_scores(asked_of(model=f"{__file__}:six_classes", layers=["0"]), tmp_path)
+
+
+def six_classes() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 6, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten())

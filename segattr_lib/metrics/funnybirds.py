@@ -27,7 +27,7 @@ from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target
 
 THRESHOLDS = np.linspace(0.01, 0.5, 80)  # of a map's sum: a part whose share exceeds it counts as marked
-DILATION = 5  # px, the side of the square by which a part's mask is dilated
+DILATION = 5  # px, the side of the square by which a part's mask is dilated: 2 px on every side, as the code has it
 NEGLIGIBLE = 0.05  # of the logit: a part whose removal lowers it by less is irrelevant
 BATCH = 16  # samples explained at once
 COMPLETENESS = ("csdc", "pc", "dc", "d")
@@ -90,6 +90,7 @@ def funnybirds_scores(
     (single deletion); contrastivity (target sensitivity); funnybirds, the mean of these three; status (ok,
     degenerate: a constant map, undefined: a score does not exist, failed) and reason. `summary` gives the means.
     """
+    assert dataset.class_of, "a data set of parts is for classifiers"
     answers = answers or ask(model, dataset, sample_ids, size)
     readable = [sample_id for sample_id in sample_ids if sample_id in answers.parts]
     rows: dict[str, dict[str, Any]] = {sample_id: _failed(why) for sample_id, why in answers.failed.items()}
@@ -101,7 +102,8 @@ def funnybirds_scores(
     at = best_threshold(np.stack(list(curves.values()))) if curves else 0
     for sample_id, curve in curves.items():
         rows[sample_id] |= dict(zip(COMPLETENESS, curve[:, at].tolist(), strict=True)) | {"threshold": THRESHOLDS[at]}
-    table = pd.DataFrame([{"sample_id": one} | rows[one] for one in sample_ids if one in rows], columns=COLUMNS)
+    judged = [{"sample_id": one, "class_id": dataset.class_of(one)} | rows[one] for one in sample_ids]
+    table = pd.DataFrame(judged, columns=COLUMNS)
     table["completeness"] = _complete(table)
     table["funnybirds"] = (table["completeness"] + table["correctness"] + table["contrastivity"]) / 3
     undefined = table["funnybirds"].isna() & (table["status"] == "ok")
@@ -232,6 +234,8 @@ def _judged(
     sample: PartSample, marks: _Marks, dataset: PartDataset, answers: Answers
 ) -> tuple[Float[np.ndarray, "4 t"], dict[str, Any]]:
     """The parts of completeness at every threshold, and the rest of the row."""
+    if not (np.isfinite(marks.own).all() and np.isfinite(marks.said).all()):
+        return np.full((4, len(THRESHOLDS)), np.nan), _failed("the map holds a value that is not finite")
     logits, objects = (one[sample.sample_id].double().cpu().numpy() for one in (answers.parts, answers.objects))
     said, count, class_id = logits.argmax(1), len(dataset.parts), sample.class_id
     alone = logits[2 ** np.arange(count), class_id]  # without each part
@@ -251,7 +255,6 @@ def _judged(
     pair = rivals(dataset.variants, class_id)
     shared = dataset.variants[list(pair or ())] == dataset.variants[class_id]
     row = {
-        "class_id": class_id,
         "said": int(said[0]),
         "correctness": single_deletion(marks.own[:count], logits[0, class_id] - alone),
         "contrastivity": float("nan") if marks.rivals is None else target_sensitivity(marks.rivals, shared),
@@ -302,7 +305,7 @@ def _why_undefined(row: pd.Series) -> str:
     why = {
         "csdc": "the model is wrong",
         "d": "nothing is irrelevant to the model",
-        "correctness": "all parts are as important",
+        "correctness": "all parts are of one importance, or of none to the model",
         "contrastivity": "the rivals' logits do not follow their parts",
     }
     return "; ".join(text for name, text in why.items() if np.isnan(row[name]))
