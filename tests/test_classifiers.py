@@ -489,9 +489,9 @@ def test_the_train_command_takes_models_suites_and_profiles(
 
     assert train("shapes_resnet18", "shapes_fcn", "--seed", "5") == ["shapes_resnet18", "shapes_fcn"]
     assert {seed for _, seed in asked} == {5}
-    assert train("--suite", "arcc") == list(training.CLASSIFIER_RECIPE)
+    assert train("--suite", "arcc") == [*training.CLASSIFIER_RECIPE, "figures_resnet"]
     assert train("--suite", "arcc", "--profile", "paper") == list(FINETUNED)
-    assert train() == [*training.RECIPE, *training.CLASSIFIER_RECIPE]
+    assert train() == [*training.RECIPE, *training.CLASSIFIER_RECIPE, "figures_resnet"]
     for arguments, complaint in (
         (["shapes_resnet"], "did you mean 'shapes_resnet18'"),
         (["--suite", "arc"], "did you mean 'arcc'"),

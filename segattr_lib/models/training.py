@@ -45,10 +45,16 @@ MEASURED = {  # the held-out splits of each data set
 }
 CLASSIFIER_BATCH, CLASSIFIER_POOL = 32, 6_000
 CLASSIFIER_RECIPE = {  # in the order of training; stages: images seen, px a side of each window, highest learning rate
-    "shapes_resnet18": [(48_000, 64, 4e-3), (24_000, 128, 2e-3), (10_000, 224, 1e-3)],
-    "shapes_vgg11": [(48_000, 64, 4e-3), (24_000, 128, 2e-3), (10_000, 224, 1e-3)],
-    "shapes_convnext": [(48_000, 64, 2e-3), (24_000, 128, 1e-3), (10_000, 224, 5e-4)],
-    "shapes_swin": [(48_000, 64, 1e-3), (24_000, 128, 1e-3), (10_000, 224, 5e-4)],
+    "shapes_resnet18": [
+        (48_000, 64, 4e-3),
+        (24_000, 128, 2e-3),
+        (10_000, 224, 1e-3),
+        (24_000, 128, 2e-3),
+        (10_000, 224, 1e-3),
+    ],
+    "shapes_vgg11": [(48_000, 64, 4e-3), (48_000, 128, 3e-3), (10_000, 224, 1e-3)],
+    "shapes_convnext": [(48_000, 64, 3e-3), (48_000, 128, 2e-3), (10_000, 224, 5e-4)],
+    "shapes_swin": [(48_000, 64, 1e-3), (48_000, 128, 1e-3), (8_000, 224, 5e-4)],
 }
 
 
@@ -204,28 +210,12 @@ def train_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[s
     held-out split and on each size tier of it, the images seen and the seconds taken. Returned.
     """
     pool, watched = _examples("train", CLASSIFIER_POOL), _examples("val", 300)
-    began, seen = time.monotonic(), 0
+    began = time.monotonic()
     torch.manual_seed(seed)
     model = shapes_vgg11(batch_norm=True) if name == "shapes_vgg11" else EMBEDDED_CLASSIFIERS[name]()
     model = model.to(memory_format=torch.channels_last)
-    for stage, (images, side, rate) in enumerate(CLASSIFIER_RECIPE[name]):
-        optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
-        steps = images // CLASSIFIER_BATCH
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.2)
-        with tqdm(range(steps), desc=f"{name}, stage {stage + 1}", mininterval=5) as progress:
-            for step in progress:
-                batch, truth = _seen(pool, generator(seed, f"step-{step}", f"classify stage {stage}"), side)
-                loss = functional.cross_entropy(model.train()(batch), truth)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimiser.step()
-                schedule.step()
-                if step % 50 == 0:
-                    progress.set_postfix(loss=f"{loss.item():.3f}")
-                if (step + 1) % max(1, steps // 8) == 0:
-                    progress.write(f"{name}, {seen + (step + 1) * CLASSIFIER_BATCH} images: {accuracy(model, watched)}")
-        seen += images
+    for stage in range(len(CLASSIFIER_RECIPE[name])):
+        train_stage(model, name, seed, stage, pool, watched)
     if name == "shapes_vgg11":
         model = _folded(model)
     state = in_half_precision(model)
@@ -233,7 +223,7 @@ def train_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[s
     about = {
         "command": f"python -m segattr_lib train {name} --seed {seed}",
         "seed": str(seed),
-        "images": str(seen),
+        "images": str(sum(images for images, _, _ in CLASSIFIER_RECIPE[name])),
         **_told(accuracy(model, _examples("test"))),
         "seconds": f"{time.monotonic() - began:.0f}",
         "torch": torch.__version__,
@@ -241,6 +231,30 @@ def train_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[s
     folder.mkdir(parents=True, exist_ok=True)
     save_file(state, folder / f"{name}.safetensors", about)
     return about
+
+
+def train_stage(model: nn.Module, name: str, seed: int, stage: int, pool: Examples, watched: Examples) -> None:
+    """One stage of CLASSIFIER_RECIPE, in place; it leaves weights that half precision holds. Eight times on the
+    way it tells how well the model does on the examples that are watched."""
+    images, side, rate = CLASSIFIER_RECIPE[name][stage]
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
+    steps = images // CLASSIFIER_BATCH
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.2)
+    with tqdm(range(steps), desc=f"{name}, stage {stage + 1}", mininterval=5) as progress:
+        for step in progress:
+            batch, truth = _seen(pool, generator(seed, f"step-{step}", f"classify stage {stage}"), side)
+            loss = functional.cross_entropy(model.train()(batch), truth)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            if step % 50 == 0:
+                progress.set_postfix(loss=f"{loss.item():.3f}")
+            if (step + 1) % max(1, steps // 8) == 0:
+                shares = (f"{part} {share:.3f}" for part, share in accuracy(model, watched).items())
+                progress.write(f"{name}, stage {stage + 1}, step {step + 1}: {', '.join(shares)}")
+    model.load_state_dict(in_half_precision(model), strict=False)
 
 
 def fine_tune(name: str, seed: int = 0, folder: Path = WEIGHTS, epochs: int = 40) -> dict[str, str]:
@@ -348,11 +362,11 @@ def _examples(split: str, count: int | None = None) -> Examples:
     return Examples(np.stack(images), np.array(classes), np.array(boxes), np.array(tiers))
 
 
-def _example(data: str, split: str, sample_id: str) -> tuple[np.ndarray, int, tuple[int, int, int, int], str]:
+def _example(data: str, split: str, sample_id: str) -> tuple[np.ndarray, int, list[int], str]:
     sample = load_dataset(data, split=split).load(sample_id, 224)
-    rows, columns = (np.flatnonzero(sample.mask.any(axis).numpy()) for axis in (1, 0))
+    rows, columns = (np.flatnonzero(sample.mask.any(axis).numpy()).tolist() for axis in (1, 0))
     pixels = sample.image.mul(255).round().byte().movedim(0, -1).numpy()
-    return pixels, sample.class_id, (rows[0], rows[-1], columns[0], columns[-1]), tier_of(sample_id)
+    return pixels, sample.class_id, [rows[0], rows[-1], columns[0], columns[-1]], tier_of(sample_id)
 
 
 def _seen(pool: Examples, rng: np.random.Generator, side: int) -> tuple[Tensor, Tensor]:
@@ -387,10 +401,17 @@ def _folded(model: Any) -> nn.Module:
     return plain
 
 
+def train_figures(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
+    """See part_training.train_figures, which is built on this module."""
+    from segattr_lib.models.part_training import train_figures
+
+    return train_figures(name, seed, folder)
+
+
 SUITES: dict[str, dict[str, dict[str, Callable[[str, int, Path], dict[str, str]]]]] = {  # suite, profile, model
     "benchmark": {"embedded": dict.fromkeys(RECIPE, train_segmenter)},
     "arcc": {
-        "embedded": dict.fromkeys(CLASSIFIER_RECIPE, train_classifier),
+        "embedded": {**dict.fromkeys(CLASSIFIER_RECIPE, train_classifier), "figures_resnet": train_figures},
         "paper": dict.fromkeys(FINETUNED, fine_tune),
     },
 }
