@@ -8,10 +8,11 @@ import torch
 from oracles import ConvNet, RegionOracle
 from torch import Tensor
 
-from segattr_lib.attribution.adaptive import SMALLEST, _cumulated, _cut, _halves, _weight, adaptive_ria
+from segattr_lib.attribution.adaptive import SMALLEST, _cumulated, _cut, _halves, _weight, adaptive_ria, random_adaptive
 from segattr_lib.attribution.cam import ega
 from segattr_lib.attribution.fusion import adaptive_dea, dual_evidence
 from segattr_lib.evaluate import counted_passes, prepare
+from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
 
@@ -91,6 +92,25 @@ def test_images_do_not_see_each_other():
     for index in range(2):
         alone = adaptive_ria(bind(net, target[[index]]), images[[index]], target[[index]], budget=21, refined=0.4)
         assert torch.allclose(together[[index]], alone, atol=1e-5)
+
+
+def test_random_adaptive_has_the_cells_and_knows_nothing_of_the_model():
+    target = Target(torch.tensor([1, 2]), torch.cat([square(), square(64, 4, 60)]))
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    maps = random_adaptive(bind(ConvNet(), target), images, target, budget=21, draws=Draws(0, ["a", "b"]))
+    for one, mask in zip(maps, target.mask, strict=True):
+        cells = _cut(_cumulated(mask.numpy(), 0.7), 20)
+        drops = []
+        for top, bottom, left, right in cells:
+            assert one[top:bottom, left:right].unique().numel() == 1
+            drops.append(float(one[top, left]) * (bottom - top) * (right - left))
+        assert len(set(drops)) == len(drops)  # a drop a cell, whatever its size
+    other = random_adaptive(
+        bind(ConvNet(), target[[1]]), 0 * images[[1]], target[[1]], budget=21, draws=Draws(0, ["b"])
+    )
+    assert torch.equal(maps[[1]], other)
+    again = random_adaptive(bind(ConvNet(), target), images, target, budget=21, draws=Draws(1, ["a", "b"]))
+    assert not torch.equal(maps, again)
 
 
 def test_adaptive_dea_is_the_fusion_of_its_parts():

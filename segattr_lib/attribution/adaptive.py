@@ -60,6 +60,24 @@ def adaptive_ria(
     return normalise(maps)
 
 
+def random_adaptive(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    budget: int = 49,
+    focus: float = 0.7,
+    draws: Draws,
+) -> Float[Tensor, "b h w"]:
+    """The cells of `adaptive_ria`, each with a random drop: what their layout, which knows the target, earns alone."""
+    found = [_cut(_cumulated(mask, focus), budget - 1) for mask in _masks(target, images)]
+    rngs = draws.generators("random adaptive")
+    drops = [torch.from_numpy(rng.random(len(cells), np.float32)) for rng, cells in zip(rngs, found, strict=True)]
+    maps = torch.zeros_like(images[:, 0])
+    _paint(maps, found, drops)
+    return normalise(maps)
+
+
 def _paint(maps: Tensor, found: list[list[Cell]], drops: list[Tensor]) -> None:
     """Write each cell's drop per pixel over whatever stood there."""
     for one, cells, values in zip(maps, found, drops, strict=True):
