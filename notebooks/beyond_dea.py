@@ -125,7 +125,8 @@ figures.critical_difference(inference.friedman_ranks(values["excess_tdd"], "exce
 simulated = inference.simulated_coverage(0.5, len(values["tdd"].dropna()), seed=run.seed[0])
 covers = simulated[simulated["what"] == "interval covers"]["share"]
 glue("coverage", f"{covers.min():.1%}", display=False)
-simulated.assign(what=simulated["what"].str.replace("_", " "))[["effect", "what", "share", "low", "high", "nominal"]].round(3).astype(object).fillna("–").set_index("effect")  # fmt: skip
+simulated["what"] = simulated["what"].str.replace("_", " ")
+simulated.round(3).astype(object).fillna("–").set_index(simulated["effect"].map("effect {:g}".format)).drop(columns="effect").rename_axis(None)  # fmt: skip
 
 # %% [markdown]
 # The interval held the truth in at least {glue:text}`coverage` of the repeats, for as many images as this page has.
@@ -293,7 +294,7 @@ validity = judge.means(orders, level, run.seed[0])
 better = (orders["excess_tdd"] - orders["tdd"]).dropna()
 better_low, better_high = inference.bca_interval(better.to_numpy(), level, run.seed[0])
 glue("better", f"{better.mean():+.3f} [{better_low:+.3f}, {better_high:+.3f}]", display=False)
-validity.assign(judge=validity["method"].map(figures.metric_label), Spearman=[tables.interval(*one) for one in validity[["mean", "low", "high"]].to_numpy()])[["judge", "Spearman"]].set_index("judge")  # fmt: skip
+validity.assign(judge=validity["method"].map(figures.metric_label), Spearman=[tables.interval(*one) for one in validity[["mean", "low", "high"]].to_numpy()])[["judge", "Spearman"]].set_index("judge").rename_axis(None)  # fmt: skip
 
 # %% [markdown]
 # Over the made maps of an image, excess TDD's rank correlation with the truth is {glue:text}`better` higher than plain
@@ -359,7 +360,7 @@ way_rows = read_samples(run_benchmark(compared_ways, f"{results}/strategies"))
 tables.intervals(economy.reach(way_rows, run.k[0], strategies[0], level, run.seed[0]), "method", "panel", "share", 2)
 
 # %% [markdown]
-# On thin targets, at equal budgets:
+# On thin targets ({glue:text}`thin_n` images), adaptive RIA minus fixed RIA at equal budgets:
 
 # %% tags=["hide-input", "remove-output"]
 closest = min(grids, key=lambda one: abs(one**2 + 1 - budget))
@@ -368,7 +369,9 @@ thin_rows = read_samples(run_benchmark(thin, f"{results}/thin"))
 
 # %% tags=["hide-input"]
 thin_pairs = [(f"adaptive_ria(budget={budget})", f"ria(grid={closest})")]
-tables.comparisons(pd.concat([inference.compare(inference.paired(thin_rows, metric).droplevel("dataset"), thin_pairs, metric, level, run.seed[0]) for metric in ("tdd", "excess_tdd", "odd_abs")]))  # fmt: skip
+thinly = pd.concat([inference.compare(inference.paired(thin_rows, metric).droplevel("dataset"), thin_pairs, metric, level, run.seed[0]) for metric in ("tdd", "excess_tdd", "odd_abs")])  # fmt: skip
+glue("thin_n", int(thinly["n"].min()), display=False)
+tables.comparisons(thinly).droplevel(1)
 
 # %% [markdown]
 # ## Half precision
@@ -383,7 +386,7 @@ cheap = economy.precisions(view_of(run, list(values["tdd"].dropna().index)[:time
 chosen = economy.chosen_precision(cheap, tolerance)
 glue("tolerance", tolerance, display=False)
 glue("chosen", f"{chosen['precision']}, {chosen['layout']}", display=False)
-cheap.round(4).set_index(["precision", "layout"])
+cheap.round(4).set_index(["precision", "layout"]).rename_axis([None, None])
 
 # %% [markdown]
 # Pearson is of the maps with those of the first row, largest the largest change of an image's TDD. The rule: the
