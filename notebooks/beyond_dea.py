@@ -77,7 +77,7 @@ glue("dataset", run.dataset, display=False)
 glue("model", run.model[0], display=False)
 glue("n", len(values["tdd"]), display=False)
 glue("lost", int(rows[rows["metric"].isna()]["sample_id"].nunique()), display=False)
-glue("floor", run.floor, display=False)
+glue("floor", run.floor or 0, display=False)
 glue("k", run.k[0], display=False)
 glue("level", f"{level:.0%}", display=False)
 
