@@ -26,7 +26,7 @@ def adaptive_ria(
     target: Target,
     *,
     budget: int = 49,
-    focus: float = 0.5,
+    focus: float = 0.6,
     guided: float = 0.3,
     refined: float = 0.0,
     fill: str = "mean",

@@ -48,7 +48,7 @@ def adaptive_dea(
     window: int = 1,
     scalar: Scalar = "probability",
     budget: int = 49,
-    focus: float = 0.5,
+    focus: float = 0.6,
     guided: float = 0.3,
     refined: float = 0.0,
     fill: str = "mean",
