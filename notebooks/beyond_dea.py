@@ -38,7 +38,7 @@ floor = 0.3  # samples the model scores lower are left out
 device = None
 precision = "float32"
 batch_size = None
-methods = ["gpa", "ega", "ria", "adaptive_ria", "dea", "adaptive_dea", "random", "random_cells", "random_smooth", "centre", "ground_truth"]  # fmt: skip
+methods = ["gpa", "ega", "ria", "adaptive_ria", "dea", "adaptive_dea", "random", "random_cells", "random_adaptive", "random_smooth", "centre", "ground_truth"]  # fmt: skip
 fills = ["mean", "zeros", "blur", "linear", "other_image"]
 grains = [2, 4, 7, 14, 28, 56, 112, 224]  # cells a side of the noise
 budgets = [17, 33, 49, 99, 197]  # passes of the adaptive map
@@ -47,6 +47,7 @@ curve_k = [0.1, 0.2, 0.3, 0.5]
 thin_dataset = "shapes"
 thin_split = "test_thin"
 few = 12  # samples of the costlier parts
+timed = 2  # samples on which precisions are timed
 planted_samples = 24
 stages = 4  # of the cascade
 precisions = ["float32", "bfloat16"]
@@ -58,6 +59,7 @@ import pandas as pd
 from myst_nb import glue
 
 from segattr_lib import figures, tables
+from segattr_lib.attribution import load_method
 from segattr_lib.benchmark import economy, inference, judge
 from segattr_lib.benchmark.runner import run_benchmark, variants_of, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
@@ -75,7 +77,7 @@ glue("dataset", run.dataset, display=False)
 glue("model", run.model[0], display=False)
 glue("n", len(values["tdd"]), display=False)
 glue("lost", int(rows[rows["metric"].isna()]["sample_id"].nunique()), display=False)
-glue("floor", run.floor, display=False)
+glue("floor", run.floor or 0, display=False)
 glue("k", run.k[0], display=False)
 glue("level", f"{level:.0%}", display=False)
 
@@ -91,7 +93,7 @@ glue("level", f"{level:.0%}", display=False)
 # flipping signs; p values are adjusted over the pairs of one picture (Holm).
 
 # %% tags=["hide-input"]
-told_pairs = [("dea", "ega"), ("dea", "gpa"), ("ria", "dea"), ("adaptive_ria", "ria"), ("adaptive_dea", "dea"), ("dea", "random"), ("ega", "random_smooth"), ("ria", "random_cells")]  # fmt: skip
+told_pairs = [("dea", "ega"), ("dea", "gpa"), ("ria", "dea"), ("adaptive_ria", "ria"), ("adaptive_dea", "dea"), ("dea", "random"), ("ega", "random_smooth"), ("ria", "random_cells"), ("adaptive_ria", "random_adaptive")]  # fmt: skip
 pairs = [pair for pair in told_pairs if set(pair) <= set(values["tdd"])]
 compared = {metric: inference.compare(table, pairs, metric, level, run.seed[0]) for metric, table in values.items()}
 
@@ -123,7 +125,8 @@ figures.critical_difference(inference.friedman_ranks(values["excess_tdd"], "exce
 simulated = inference.simulated_coverage(0.5, len(values["tdd"].dropna()), seed=run.seed[0])
 covers = simulated[simulated["what"] == "interval covers"]["share"]
 glue("coverage", f"{covers.min():.1%}", display=False)
-simulated.round(3).astype(object).fillna("–")
+simulated["what"] = simulated["what"].str.replace("_", " ")
+simulated.round(3).astype(object).fillna("–").set_index(simulated["effect"].map("effect {:g}".format)).drop(columns="effect").rename_axis(None)  # fmt: skip
 
 # %% [markdown]
 # The interval held the truth in at least {glue:text}`coverage` of the repeats, for as many images as this page has.
@@ -206,7 +209,7 @@ own_low, own_high = inference.bca_interval(own.to_numpy(), level, run.seed[0])
 glue("own", f"{own.mean():+.3f} [{own_low:+.3f}, {own_high:+.3f}]", display=False)
 glue("own_n", len(own), display=False)
 operators = judge.operator_agreement(cross_rows, "tdd", run.k[0], level, run.seed[0])
-operators.round(2)
+tables.intervals(operators, "fill", "other", "spearman", 2).fillna("")
 
 # %% [markdown]
 # Judged by its own operator, a map's TDD is {glue:text}`own` higher than that of the maps made with other fills under
@@ -219,10 +222,10 @@ operators.round(2)
 # objects, so the model must look off the target; under `planted_own`, the control, the kind of the badge does.
 
 # %% tags=["hide-input", "remove-output"]
-probes = [name for name in methods if name not in ("half", "all_ones")]
+probes = [*(name for name in methods if name not in ("half", "all_ones")), f"ria(grid={min(grids)})"]
 found, views = {}, {}
 for name in ("planted_context", "planted_own"):
-    told_planted = {**told, "dataset": name, "root": None, "split": None, "samples": planted_samples, "model": f"{name}_lraspp", "layer": None, "methods": probes, "metrics": ["tdd", "odd_abs", "leak_abs"]}  # fmt: skip
+    told_planted = {**told, "dataset": name, "root": None, "split": None, "samples": planted_samples, "order": "listed", "model": f"{name}_lraspp", "layer": None, "methods": probes, "metrics": ["tdd", "odd_abs", "leak_abs"]}  # fmt: skip
     settings = read_settings(told_planted)
     found[name] = read_samples(run_benchmark(settings, f"{results}/{name}"))
     seen = inference.paired(found[name], "tdd").dropna().index.get_level_values("sample_id")
@@ -231,27 +234,22 @@ for name in ("planted_context", "planted_own"):
 # %% tags=["hide-input"]
 evidence = judge.planted_evidence(views, run.image_size)
 owed = judge.owed(views, evidence, run.fill[0], level, run.seed[0])
-owed.round(3)
+tables.intervals(owed, "model", "filled")
 
 # %% [markdown]
 # What the models really use: the share of the target's score that goes when the marker, or the badges, are filled.
 # That is the truth the metrics below are held against.
 
 # %% tags=["hide-input"]
-leaks = pd.concat(
-    [
-        judge.means(inference.paired(one, metric).droplevel("dataset"), level, run.seed[0]).assign(panel=f"{figures.metric_label(metric)}\n{name}")
-        for metric in ("odd_abs", "leak_abs")
-        for name, one in found.items()
-    ]
-)  # fmt: skip
+leaks = pd.concat([judge.means(inference.paired(one, "odd_abs").droplevel("dataset"), level, run.seed[0]).assign(panel=f"{figures.metric_label('odd_abs')}, {name}") for name, one in found.items()])  # fmt: skip
 
-# %% mystnb={"image": {"alt": "Dot plots of absolute ODD and LeakAbs of every method on the planted context and on its control, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of absolute ODD of every method on the planted context and on its control, with intervals."}} tags=["hide-input"]
 figures.interval_dots(leaks)
 
 # %% [markdown]
 # Does each method's map *find* the evidence? The chance that a pixel of the evidence ranks above another pixel of its
-# region: off the target for the marker, on it for the badges. One half is what a map that knows nothing has.
+# region: off the target for the marker, on it for the badges. One half is what a map that knows nothing has. A cell
+# smaller than a badge hides a part of it, and the model may read the rest; a coarser grid stands beside for that.
 
 # %% tags=["hide-input"]
 finds = judge.finds(views, evidence, level, run.seed[0])
@@ -261,11 +259,26 @@ leakage = judge.leakage_found(found, level, run.seed[0])
 figures.interval_dots(finds)
 
 # %% tags=["hide-input"]
-leakage.round(3)
+shown = tables.intervals(leakage, "method", "metric", digits=2)
+shares = leakage.assign(share=leakage["share"].map("{:.0%}".format)).pivot_table(index="method", columns="metric", values="share", aggfunc="first", sort=False)  # fmt: skip
+for metric in ("odd_abs", "leak_abs"):
+    shown.insert(list(shown).index(figures.metric_label(metric)) + 1, f"images, {figures.metric_label(metric)}", shares[metric].to_numpy())  # fmt: skip
+apart = leakage[leakage["low"] > 0].groupby("metric").size()
+controls = [name for name in probes if load_method(name.partition("(")[0]).family == "control"]
+glue("told_odd", int(apart.get("odd_abs", 0)), display=False)
+glue("told_leak", int(apart.get("leak_abs", 0)), display=False)
+glue("told_odd_controls", int(leakage[(leakage["low"] > 0) & leakage["method"].isin(controls)].groupby("metric").size().get("odd_abs", 0)), display=False)  # fmt: skip
+glue("controls", len(controls), display=False)
+glue("probes", len(probes), display=False)
+shown
 
 # %% [markdown]
 # The table says how far |ODD| and LeakAbs of one method tell the two models apart: context minus control on the same
-# images, and the share of images on which the model that does look off the target has the higher value.
+# images, and the share of images on which the model that does look off the target has the higher value. The interval
+# lies above 0 for {glue:text}`told_odd` of {glue:text}`probes` maps in |ODD| and for {glue:text}`told_leak` in LeakAbs,
+# which divides by a TDD that may be next to nothing. Of the {glue:text}`controls` maps that know nothing of the model
+# {glue:text}`told_odd_controls` tell the two apart in |ODD| as well: |ODD| finds that a model looks off the target
+# whatever the map, and does not say that the map has found where.
 #
 # ### Do surrogates judge better?
 #
@@ -281,7 +294,7 @@ validity = judge.means(orders, level, run.seed[0])
 better = (orders["excess_tdd"] - orders["tdd"]).dropna()
 better_low, better_high = inference.bca_interval(better.to_numpy(), level, run.seed[0])
 glue("better", f"{better.mean():+.3f} [{better_low:+.3f}, {better_high:+.3f}]", display=False)
-validity.rename(columns={"method": "judge", "mean": "Spearman"}).round(3)
+validity.assign(judge=validity["method"].map(figures.metric_label), Spearman=[tables.interval(*one) for one in validity[["mean", "low", "high"]].to_numpy()])[["judge", "Spearman"]].set_index("judge").rename_axis(None)  # fmt: skip
 
 # %% [markdown]
 # Over the made maps of an image, excess TDD's rank correlation with the truth is {glue:text}`better` higher than plain
@@ -297,14 +310,16 @@ some = view_of(run, list(values["tdd"].dropna().index)[:few])
 shaken = judge.randomisation(some, variants_of(run), stages)
 
 # %% mystnb={"image": {"alt": "Curves of the rank correlation of each method's map with itself over the share of the model's layers drawn anew."}} tags=["hide-input"]
-figures.interval_lines(judge.cascade_curve(shaken, level, run.seed[0]), "share of layers drawn anew")
+figures.interval_lines(judge.cascade_curve(shaken, level, run.seed[0]), judge.SHARE)
 
 # %% [markdown]
 # ## Adaptive interventions
 #
 # A fixed grid spends most of its passes where nothing happens. The adaptive map cuts the image into as many rectangles
-# as its budget has passes, finer on the target, and fills each once. Its cells are connected, disjoint and at least
-# 8 x 8 px, and the map is made from the drops of its own cells alone. Cost is passes, s(x) among them.
+# as its budget has passes, finer on the target and where the gradient says that the score would drop, and fills each
+# once. Its cells are connected, disjoint and at least
+# 8 x 8 px, and the map is made from the drops of its own cells alone. Cost is passes, s(x) among them. What the
+# layout of the cells earns by itself is in every table above: *random adaptive*, the same cells with random drops.
 
 # %% tags=["hide-input", "remove-output"]
 along = [f"adaptive_ria(budget={one})" for one in budgets] + [f"ria(grid={one})" for one in grids]
@@ -325,7 +340,7 @@ for place, (share, low) in enumerate(best[["share", "low"]].itertuples(index=Fal
     glue(f"reach_low_{place}", f"{low:.1%}", display=False)
 glue("budget", budget, display=False)
 glue("fixed_passes", int(reach["passes"].max()), display=False)
-reach.round(3)
+tables.intervals(reach, "method", "panel", "share", 2)
 
 # %% [markdown]
 # Each share is a mean over that of the fixed map with the most cells, with a paired bootstrap interval; TDD is the mean
@@ -333,20 +348,20 @@ reach.round(3)
 # {glue:text}`reach_low_0`) under the fill that made it, {glue:text}`reach_1` ({glue:text}`reach_low_1`) under blur, which it
 # never used, and {glue:text}`reach_2` ({glue:text}`reach_low_2`) of the excess TDD.
 #
-# *Which* adaptation pays? At one budget: finer on the target (as above); the same with a share of the budget kept to
-# go on coarse to fine, cutting in two what dropped most; cells that know nothing of the target; and the plain tree, which
-# knows nothing of it and goes where the drops lead.
+# *Which* adaptation pays? At one budget: cells that follow target and gradient (as above); the target alone; the gradient
+# alone; both, with a share of the budget kept to go on coarse to fine, cutting in two what dropped most; neither; the
+# plain tree, which follows neither and goes where the drops lead; and the target's cells with random drops.
 
 # %% tags=["hide-input", "remove-output"]
-strategies = ["adaptive_ria", "adaptive_ria(refined=0.3)", "adaptive_ria(focus=0.0)", "adaptive_ria(focus=0.0, refined=0.5)"]  # fmt: skip
+strategies = ["adaptive_ria", "adaptive_ria(focus=0.7, guided=0.0)", "adaptive_ria(focus=0.0, guided=0.7)", "adaptive_ria(refined=0.3)", "adaptive_ria(focus=0.0, guided=0.0)", "adaptive_ria(focus=0.0, guided=0.0, refined=0.5)", "random_adaptive"]  # fmt: skip
 compared_ways = read_settings({**told, "methods": strategies, "metrics": budgeted.metrics, "k": curve_k, "fill": "mean", "evaluation_fill": ["mean", "blur"]})  # fmt: skip
 way_rows = read_samples(run_benchmark(compared_ways, f"{results}/strategies"))
 
 # %% tags=["hide-input"]
-economy.reach(way_rows, run.k[0], strategies[0], level, run.seed[0]).round(3)
+tables.intervals(economy.reach(way_rows, run.k[0], strategies[0], level, run.seed[0]), "method", "panel", "share", 2)
 
 # %% [markdown]
-# On thin targets, at equal budgets:
+# On thin targets ({glue:text}`thin_n` images), adaptive RIA minus fixed RIA at equal budgets:
 
 # %% tags=["hide-input", "remove-output"]
 closest = min(grids, key=lambda one: abs(one**2 + 1 - budget))
@@ -355,7 +370,9 @@ thin_rows = read_samples(run_benchmark(thin, f"{results}/thin"))
 
 # %% tags=["hide-input"]
 thin_pairs = [(f"adaptive_ria(budget={budget})", f"ria(grid={closest})")]
-tables.comparisons(pd.concat([inference.compare(inference.paired(thin_rows, metric).droplevel("dataset"), thin_pairs, metric, level, run.seed[0]) for metric in ("tdd", "excess_tdd", "odd_abs")]))  # fmt: skip
+thinly = pd.concat([inference.compare(inference.paired(thin_rows, metric).droplevel("dataset"), thin_pairs, metric, level, run.seed[0]) for metric in ("tdd", "excess_tdd", "odd_abs")])  # fmt: skip
+glue("thin_n", int(thinly["n"].min()), display=False)
+tables.comparisons(thinly).droplevel(1)
 
 # %% [markdown]
 # ## Half precision
@@ -364,16 +381,17 @@ tables.comparisons(pd.concat([inference.compare(inference.paired(thin_rows, metr
 # this machine:
 
 # %% tags=["hide-input", "remove-output"]
-cheap = economy.precisions(some, precisions, run.grid, run.fill[0], run.k[0])
+cheap = economy.precisions(view_of(run, list(values["tdd"].dropna().index)[:timed]), precisions, run.grid, run.fill[0], run.k[0])  # fmt: skip
 
 # %% tags=["hide-input"]
 chosen = economy.chosen_precision(cheap, tolerance)
 glue("tolerance", tolerance, display=False)
 glue("chosen", f"{chosen['precision']}, {chosen['layout']}", display=False)
-cheap.round(4)
+cheap.round(4).set_index(["precision", "layout"]).rename_axis([None, None])
 
 # %% [markdown]
-# The rule: the fastest whose mean TDD differs from that of float32 by no more than {glue:text}`tolerance`. Here that is
+# Pearson is of the maps with those of the first row, largest the largest change of an image's TDD. The rule: the
+# fastest whose mean TDD differs from that of the first row by no more than {glue:text}`tolerance`. Here that is
 # {glue:text}`chosen`.
 #
 # ## What was reproduced, and what was not

@@ -55,7 +55,7 @@ level = 0.95  # of the intervals
 import pandas as pd
 from myst_nb import glue
 
-from segattr_lib import anatomy
+from segattr_lib import anatomy, tables
 from segattr_lib.benchmark import mechanism
 from segattr_lib.benchmark.inference import paired
 from segattr_lib.benchmark.runner import run_benchmark, view_of
@@ -85,10 +85,10 @@ glue("layer", segmenter.layer, display=False)
 glue("n", len(gain), display=False)
 glue("lost", int(rows[rows["metric"].isna()]["sample_id"].nunique()), display=False)
 glue("k", run.k[0], display=False)
-glue("floor", run.floor, display=False)
+glue("floor", run.floor or 0, display=False)
 glue("tail", f"{mechanism.TAIL:.0%}", display=False)
 glue("level", f"{level:.0%}", display=False)
-glue("gain", anatomy.interval(*mechanism.mean_of(gain, level, run.seed[0])), display=False)
+glue("gain", tables.interval(*mechanism.mean_of(gain, level, run.seed[0])), display=False)
 
 # %% [markdown]
 # What follows is about {glue:text}`n` images of {glue:text}`dataset` under the model {glue:text}`model`, explained at
@@ -129,8 +129,8 @@ traits = mechanism.traits_of(run, list(gain.index))
 on_target = pd.DataFrame({name: mechanism.mean_of(one, level, run.seed[0]) for name, one in shares.items()}).T
 on_target.columns = ["mean", "low", "high"]
 narrowed = shares[mechanism.AGREEMENT] - shares["ega"]
-glue("agreement", anatomy.interval(*on_target.loc[mechanism.AGREEMENT]), display=False)
-glue("narrowed", anatomy.interval(*mechanism.mean_of(narrowed, level, run.seed[0])), display=False)
+glue("agreement", tables.interval(*on_target.loc[mechanism.AGREEMENT]), display=False)
+glue("narrowed", tables.interval(*mechanism.mean_of(narrowed, level, run.seed[0])), display=False)
 glue("area", f"{traits['area'].mean():.2f}", display=False)
 
 # %% mystnb={"image": {"alt": "Dot plot of the share of the map's mass on the target for each method and for the product of the two maps: a dot an image, a bar for the mean, a dashed line at the target's mean area."}} tags=["hide-input"]

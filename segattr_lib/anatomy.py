@@ -16,7 +16,7 @@ from torch import Tensor
 
 from segattr_lib.figures import STYLE, _legend_below, _picture, method_colours, method_label, metric_label
 from segattr_lib.metrics import load_metric
-from segattr_lib.tables import number
+from segattr_lib.tables import interval, number
 
 SMALL = {"fontsize": 7.5}
 PARTS = {  # as benchmark.mechanism.decompose names them
@@ -204,12 +204,6 @@ def layer_curves(table: pd.DataFrame, metrics: Sequence[str], layers: Sequence[s
         return figure
 
 
-def interval(value: float, low: float, high: float, digits: int = 3) -> str:
-    """A value with its interval, as text."""
-    told = [number(round(one, digits) + 0.0, digits) for one in (value, low, high)]  # + 0.0: no minus before zeros
-    return told[0] if pd.isna(low) else f"{told[0]} [{told[1]}, {told[2]}]"
-
-
 def case_table(cases: pd.DataFrame, masses: pd.DataFrame) -> pd.DataFrame:
     """The chosen samples: their case, quantile and difference, and the agreement mass on and off the target.
 
@@ -220,7 +214,7 @@ def case_table(cases: pd.DataFrame, masses: pd.DataFrame) -> pd.DataFrame:
             "case": cases["case"],
             "quantile": cases["quantile"].map(number),
             "DEA − EGA, TDD": cases["difference"].map(number),
-            "target, share of the image": masses["area"].map(number),
+            "target's area": masses["area"].map(number),
             "agreement on target, px": masses["inside"].map("{:.0f}".format),
             "off target, px": masses["outside"].map("{:.0f}".format),
             "share on target": masses["interaction"].map(number),
@@ -245,13 +239,18 @@ def alpha_table(table: pd.DataFrame) -> pd.DataFrame:
 
     table: as benchmark.mechanism.differences gives it, of one beta and grid.
     """
-    told: dict[str, pd.Series] = {}
-    for metric, rows in table.groupby("metric", sort=False):
-        line, label = rows.set_index("alpha").sort_index(), metric_label(str(metric))
-        told[f"DEA − EGA, {label}"] = _intervals(line, "difference")
-        told[f"wins, {label}"] = line["win_rate"].map("{:.0%}".format)
-        told[f"p (Holm), {label}"] = line["sign_flip_holm"].map(number)
-    return pd.DataFrame(told).rename(index="α = {:g}".format).rename_axis(index=None)
+    told = {
+        metric_label(str(metric)): pd.DataFrame(
+            {
+                "DEA − EGA": _intervals(line, "difference"),
+                "wins": line["win_rate"].map("{:.0%}".format),
+                "p (Holm)": line["sign_flip_holm"].map(number),
+            }
+        ).rename(index="α = {:g}".format)
+        for metric, rows in table.groupby("metric", sort=False)
+        for line in [rows.set_index("alpha").sort_index()]
+    }
+    return pd.concat(told).rename_axis(index=(None, None))
 
 
 def scalar_table(means: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:

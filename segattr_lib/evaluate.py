@@ -52,10 +52,11 @@ def prepare(
     device: str | None = None,
     precision: str = "float32",
     batch_size: int | None = None,
+    memory_format: torch.memory_format = torch.channels_last,
 ) -> Runtime:
     """Put a model on its device in evaluation mode and measure how it runs fastest.
 
-    device: None takes a GPU where there is one. batch_size: a given one is used as it is, channels last;
+    device: None takes a GPU where there is one. batch_size: a given one is used as it is, in this memory format;
     None takes the fastest, measured once a machine and model and remembered: a batch size changes the last
     bits of a value, and the same settings are to give the same bytes. Raises UserError for a device or
     precision that is not there.
@@ -66,7 +67,7 @@ def prepare(
     keep_freed_memory()
     model.eval().requires_grad_(False).to(chosen)  # gradients are taken of activations alone
     if batch_size is not None:
-        runtime = Runtime(chosen, precision, batch_size, torch.channels_last, float("nan"))
+        runtime = Runtime(chosen, precision, batch_size, memory_format, float("nan"))
     else:
         runtime = _remembered(model, shape, chosen, precision)
     model.to(memory_format=runtime.memory_format)

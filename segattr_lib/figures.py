@@ -265,31 +265,71 @@ def heat_table(table: pd.DataFrame, row: str, column: str) -> Figure:
 def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = None, log: bool = False) -> Figure:
     """Means with their intervals along `x`: a panel a `panel`, a line a `line`; columns mean, low, high beside.
 
-    marks: named points (columns panel, name, x, mean) drawn over the lines.
+    Lines that are all methods have their colours and labels, controls dashed. marks: named points (columns panel,
+    name, x, mean) drawn over the lines, their names at the right.
     """
     panels, lines = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["line"]))
-    colours = dict(zip(lines, sns.color_palette("colorblind", len(lines)), strict=True))
+    methods = all(variant(line)[0] in METHODS or ":" in line for line in lines)
+    across = len(panels) if len(panels) < 4 else 2
+    down = -(-len(panels) // across)
+    if methods:
+        colours = method_colours([variant(line)[0] for line in lines])
+        look = {line: (colours[variant(line)[0]], _dashes(line), key_label(line)) for line in lines}
+    else:
+        palette = sns.color_palette("colorblind", len(lines))
+        look = {line: (colour, "-", line) for line, colour in zip(lines, palette, strict=True)}
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels) + 0.8, 3.1), squeeze=False)
-        for panel, one in zip(panels, axes[0], strict=True):
+        size = (3.1 * across + 0.8, 2.9 * down + 0.2)
+        figure, axes = plt.subplots(down, across, figsize=size, squeeze=False)
+        for panel, one in zip(panels, axes.flat, strict=False):
             for line, rows in table[table["panel"] == panel].groupby("line", sort=False):
-                one.plot(rows[x], rows["mean"], "o-", color=colours[line], markersize=3.5, label=line)
-                one.fill_between(rows[x], rows["low"], rows["high"], color=colours[line], alpha=0.15, linewidth=0)
-            if marks is not None:
-                here = marks[marks["panel"] == panel]
-                one.scatter(here[x], here["mean"], color="black", s=22, zorder=3)
-                for name, at_x, value in here[["name", x, "mean"]].itertuples(index=False):
-                    one.annotate(name, (at_x, value), (4, 3), textcoords="offset points", fontsize=8)
+                colour, dashes, label = look[str(line)]
+                one.plot(rows[x], rows["mean"], f"o{dashes}", color=colour, markersize=3.5, label=label)
+                one.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
             if log:
                 one.set_xscale("log")
-                ticks = sorted(set(table[x]))
+                ticks = _apart(sorted(set(table[x])))
                 one.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
                 one.minorticks_off()
+            if marks is not None:
+                _name_points(one, marks[marks["panel"] == panel], x)
             one.axhline(0, color="0.7", linewidth=0.8, zorder=0)
             one.set(xlabel=x, title=panel)
         _legend_below(figure, axes[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
+
+
+def _dashes(key: str) -> str:
+    return "--" if load_method(variant(key)[0]).family == "control" else "-"
+
+
+def _apart(ticks: Sequence[float], factor: float = 1.25) -> list[float]:
+    """Those of rising ticks that stand far enough apart on a log axis for their labels."""
+    kept: list[float] = []
+    for tick in ticks:
+        if not kept or tick > factor * kept[-1]:
+            kept.append(tick)
+    return kept
+
+
+def _name_points(axes: Axes, points: pd.DataFrame, x: str) -> None:
+    """Points with their names in a column at the right, in the order of their height, a thin line between."""
+    axes.scatter(points[x], points["mean"], color="black", s=22, zorder=3)
+    points = points.sort_values("mean")
+    low, high = axes.get_ylim()
+    rows = np.linspace(low, high, len(points) + 2)[1:-1]  # as far apart as there is room
+    for (name, at_x, value), row in zip(points[["name", x, "mean"]].itertuples(index=False), rows, strict=True):
+        axes.annotate(
+            name,
+            (at_x, value),
+            (1.04, row),
+            textcoords=axes.get_yaxis_transform(),
+            fontsize=8,
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkB": 2},
+            annotation_clip=False,
+        )
 
 
 def interval_dots(table: pd.DataFrame) -> Figure:

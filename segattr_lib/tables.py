@@ -81,19 +81,37 @@ def comparisons(found: pd.DataFrame) -> pd.DataFrame:
         {
             "metric": found["metric"].map(metric_label),
             "pair": [f"{key_label(a)} − {key_label(b)}" for a, b in found[["method", "over"]].to_numpy()],
-            "n": found["n"],
             "difference": [
-                f"{number(mid)} [{number(low)}, {number(high)}]"
-                for mid, low, high in found[["difference", "low", "high"]].to_numpy()
+                interval(mid, low, high) for mid, low, high in found[["difference", "low", "high"]].to_numpy()
             ],
-            "p, sign flip": found["sign_flip_holm"].map(number),
-            "p, Wilcoxon": found["wilcoxon_holm"].map(number),
+            "p sign flip": found["sign_flip_holm"].map(number),
+            "p Wilcoxon": found["wilcoxon_holm"].map(number),
             "d_z": found["d_z"].map(partial(number, digits=2)),
-            "rank-biserial": found["rank_biserial"].map(partial(number, digits=2)),
+            "rank biserial": found["rank_biserial"].map(partial(number, digits=2)),
             "wins": [f"{rate:.0%}" for rate in found["win_rate"]],
         }
     )
     return table.set_index(["metric", "pair"]).rename_axis(index=(None, None))
+
+
+def interval(value: float, low: float, high: float, digits: int = 3) -> str:
+    """A value with its interval, as text."""
+    told = [number(round(one, digits) + 0.0, digits) for one in (value, low, high)]  # + 0.0: no minus before zeros
+    return told[0] if pd.isna(low) else f"{told[0]} [{told[1]}, {told[2]}]"
+
+
+def intervals(found: pd.DataFrame, row: str, column: str, value: str = "mean", digits: int = 3) -> pd.DataFrame:
+    """Values with their intervals (columns low, high) as text: one column of `found` as rows, another as columns.
+
+    Methods in the rows get their labels, metrics in the columns theirs.
+    """
+    text = [interval(mid, low, high, digits) for mid, low, high in found[[value, "low", "high"]].to_numpy(float)]
+    told = found.assign(text=text).pivot_table(index=row, columns=column, values="text", aggfunc="first", sort=False)
+    if row == "method":
+        told = told.rename(index=key_label)
+    if column == "metric":
+        told = told.rename(columns=metric_label)
+    return told.rename_axis(index=None, columns=None)
 
 
 def _spread(mean: float, std: float) -> str:

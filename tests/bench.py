@@ -90,7 +90,14 @@ def against_bound_and_captum(name: str, layer: str | None, dataset: Dataset, rep
 def memory(samples: int) -> float:
     """Peak resident MB of a whole run of this many samples."""
     with tempfile.TemporaryDirectory() as folder:
-        told = ["model=shapes_lraspp", f"samples={samples}", "grid=4", "surrogates=2", "batch_size=16"]
+        told = [
+            "model=shapes_lraspp",
+            f"samples={samples}",
+            "methods=[gpa,ria,dea,random]",
+            "grid=4",
+            "surrogates=2",
+            "batch_size=16",
+        ]
         command = [sys.executable, "-m", "segattr_lib", "benchmark", "-o", f"{folder}/r"]
         command += [word for setting in told for word in ("-p", setting)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

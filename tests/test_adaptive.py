@@ -8,10 +8,21 @@ import torch
 from oracles import ConvNet, RegionOracle
 from torch import Tensor
 
-from segattr_lib.attribution.adaptive import SMALLEST, _cumulated, _cut, _halves, _weight, adaptive_ria
+from segattr_lib.attribution.adaptive import (
+    SMALLEST,
+    _cumulated,
+    _cut,
+    _halves,
+    _weight,
+    adaptive_ria,
+    first_order,
+    random_adaptive,
+)
 from segattr_lib.attribution.cam import ega
 from segattr_lib.attribution.fusion import adaptive_dea, dual_evidence
 from segattr_lib.evaluate import counted_passes, prepare
+from segattr_lib.perturbation import bind_fill
+from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
 
@@ -67,19 +78,23 @@ def test_a_cell_holds_its_drop_per_pixel():
     weights[32:] = 1 / 4096
     score = bind(RegionOracle(weights), Target(torch.tensor([1]), torch.ones(1, 64, 64, dtype=torch.bool)))
     images = torch.full((1, 3, 64, 64), 0.2)
-    maps = adaptive_ria(score, images, score.target, budget=5, fill="zeros")  # four quarters, each above or below
+    maps = adaptive_ria(
+        score, images, score.target, budget=5, guided=0.0, fill="zeros"
+    )  # four quarters, above or below
     assert torch.allclose(maps[0, :32], torch.ones(32, 64))
     assert torch.allclose(maps[0, 32:], torch.zeros(32, 64), atol=1e-4)
 
 
-@pytest.mark.parametrize(("budget", "refined"), [(2, 0.0), (17, 0.0), (49, 0.3), (50, 0.5)])
-def test_the_budget_is_kept_and_spent(budget: int, refined: float):
+@pytest.mark.parametrize(
+    ("budget", "guided", "refined"), [(2, 0.0, 0.0), (5, 0.3, 0.0), (17, 0.3, 0.0), (49, 0.0, 0.3), (50, 0.3, 0.5)]
+)
+def test_the_budget_is_kept_and_spent(budget: int, guided: float, refined: float):
     net = ConvNet()
     prepare(net, (128, 128), "cpu", batch_size=8)
     target = Target(torch.tensor([1, 2]), square(128, 32, 96).expand(2, -1, -1))
     images = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     with counted_passes(net) as passes:
-        adaptive_ria(bind(net, target), images, target, budget=budget, refined=refined)
+        adaptive_ria(bind(net, target), images, target, budget=budget, guided=guided, refined=refined)
     assert passes[0] == 2 * budget
 
 
@@ -93,6 +108,25 @@ def test_images_do_not_see_each_other():
         assert torch.allclose(together[[index]], alone, atol=1e-5)
 
 
+def test_random_adaptive_has_the_cells_and_knows_nothing_of_the_model():
+    target = Target(torch.tensor([1, 2]), torch.cat([square(), square(64, 4, 60)]))
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    maps = random_adaptive(bind(ConvNet(), target), images, target, budget=21, draws=Draws(0, ["a", "b"]))
+    for one, mask in zip(maps, target.mask, strict=True):
+        cells = _cut(_cumulated(mask.numpy(), 0.7), 20)
+        drops = []
+        for top, bottom, left, right in cells:
+            assert one[top:bottom, left:right].unique().numel() == 1
+            drops.append(float(one[top, left]) * (bottom - top) * (right - left))
+        assert len(set(drops)) == len(drops)  # a drop a cell, whatever its size
+    other = random_adaptive(
+        bind(ConvNet(), target[[1]]), 0 * images[[1]], target[[1]], budget=21, draws=Draws(0, ["b"])
+    )
+    assert torch.equal(maps[[1]], other)
+    again = random_adaptive(bind(ConvNet(), target), images, target, budget=21, draws=Draws(1, ["a", "b"]))
+    assert not torch.equal(maps, again)
+
+
 def test_adaptive_dea_is_the_fusion_of_its_parts():
     net = ConvNet()
     target = Target(torch.tensor([1]), square())
@@ -103,7 +137,33 @@ def test_adaptive_dea_is_the_fusion_of_its_parts():
     assert torch.equal(whole, dual_evidence(*parts, alpha=0.4, beta=0.2))
 
 
-@pytest.mark.parametrize(("option", "value"), [("budget", 1), ("focus", 1.5), ("refined", -0.1)])
+def test_the_first_order_estimate_of_a_linear_score_is_its_drop():
+    weights = torch.zeros(64, 64)
+    weights[:, :32], weights[:, 32:] = 3 / 4096, -1 / 4096
+    score = bind(RegionOracle(weights), Target(torch.tensor([1]), torch.ones(1, 64, 64, dtype=torch.bool)))
+    images = torch.full((1, 3, 64, 64), 0.2)
+    found = first_order(score, images, bind_fill("zeros", images))[0]
+    drop = score(images, torch.tensor([0])) - score(0 * images, torch.tensor([0]))
+    inside = found[:, :4].sum() / 4 * 32  # far from the edge the blur changes nothing
+    rises = -found[:, 60:].sum()
+    assert rises == 0 and inside > 0
+    assert float(inside) == pytest.approx(float(drop) * 3 / 2, rel=1e-4)
+
+
+def test_a_gradient_draws_the_cells_to_where_the_score_would_drop():
+    mask, estimate = np.zeros((64, 64), bool), np.zeros((64, 64))
+    estimate[:16, :16] = 1
+    places = [
+        sum(top < 16 and left < 16 for top, _, left, _ in _cut(_cumulated(mask, 0.0, estimate, share), 12))
+        for share in (0.0, 0.8)
+    ]
+    assert places[0] < places[1]
+    assert np.array_equal(_cumulated(mask, 0.5, 0 * estimate, 0.5), _cumulated(mask, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("budget", 4), ("focus", 1.5), ("guided", 0.5), ("guided", -0.1), ("refined", -0.1)]
+)
 def test_what_cannot_be_is_an_error(option: str, value: float):
     target = Target(torch.tensor([1]), square())
     with pytest.raises(ValueError, match=option):

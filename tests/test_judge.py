@@ -728,7 +728,7 @@ def test_a_budget_curve_has_a_line_a_method_in_the_order_of_passes():
     for row in found.itertuples():
         weight, added = MEASURED[row.panel]
         assert row.passes == PASSES[row.method]
-        assert row.line == METHODS[row.method.split("(")[0]].label
+        assert row.line == row.method.split("(")[0]
         assert row.mean == pytest.approx(weight * (EARNED[row.method] + 0.15) + added)
         assert row.low <= row.mean <= row.high and row.n == 4
 
@@ -779,10 +779,9 @@ def test_a_cascade_curve_begins_at_1_and_follows_the_means():
     curves = found.set_index(["line", SHARE])
     assert len(curves) == 2 * 3 and set(curves["n"]) == {2}
     for name in ("ria", "random"):
-        label = METHODS[name].label
-        assert curves.loc[(label, 0.0), ["mean", "low", "high"]].tolist() == [1, 1, 1]
+        assert curves.loc[(name, 0.0), ["mean", "low", "high"]].tolist() == [1, 1, 1]
         for share in (0.5, 1.0):
-            assert curves.loc[(label, share), "mean"] == pytest.approx(np.mean(values[name, share]))
+            assert curves.loc[(name, share), "mean"] == pytest.approx(np.mean(values[name, share]))
 
 
 def test_two_variants_of_a_method_are_two_lines_of_a_cascade():
@@ -848,7 +847,9 @@ def test_images_that_only_one_of_the_models_saw_are_no_pairs():
 def test_the_same_precision_twice_changes_nothing():
     view = toy(3)
     found = precisions(view, ["float32", "float32", "bfloat16"], 4, "mean", 0.2)
-    assert found["precision"].tolist() == ["float32", "float32", "bfloat16"]
+    assert found["precision"].tolist() == ["float32"] * 4 + ["bfloat16"] * 2
+    assert found["layout"].tolist() == ["channels first", "channels last"] * 3
+    found = found[found["layout"] == "channels first"].reset_index()
     assert found["pearson"][:2].tolist() == pytest.approx([1, 1], abs=1e-6) and found["largest"][:2].tolist() == [0, 0]
     assert found["tdd"][0] == found["tdd"][1] and (found["seconds"] > 0).all()
     one = Variant("ria", "", METHODS["ria"], {"grid": 4})
@@ -856,7 +857,7 @@ def test_the_same_precision_twice_changes_nothing():
     assert found["tdd"][0] == pytest.approx(np.mean(values), abs=1e-5)
     assert runtime_of(view.score.model) == view.runtime  # TDD is measured, and the view left, as the run has it
     coarse = ria(view.score, view.images, view.target, grid=4)
-    prepare(view.score.model, (16, 16), "cpu", "bfloat16", 8)
+    prepare(view.score.model, (16, 16), "cpu", "bfloat16", 8, torch.contiguous_format)
     coarser = ria(view.score, view.images, view.target, grid=4)
     alike = [plain_pearson(*pair) for pair in zip(coarse.numpy(), coarser.numpy(), strict=True)]
     assert found["pearson"][2] == pytest.approx(np.mean(alike), abs=1e-3) and found["pearson"][2] < 1

@@ -44,6 +44,7 @@ METHODS: dict[str, Method] = {
     ),
     "random": Method(trivial.random, "random pixels", "control"),
     "random_cells": Method(trivial.random_cells, "random cells", "control"),
+    "random_adaptive": Method(adaptive.random_adaptive, "random adaptive", "control"),
     "random_smooth": Method(trivial.random_smooth, "random smooth", "control"),
     "half": Method(trivial.half, "half", "control"),
     "all_ones": Method(trivial.all_ones, "all ones", "control"),

@@ -10,12 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segattr_lib.attribution.maps import normalise
-from segattr_lib.evaluate import evaluate
-from segattr_lib.perturbation import Fill, bind_fill, occlude
+from segattr_lib.evaluate import evaluate, runtime_of
+from segattr_lib.perturbation import Fill, bind_fill, gaussian_blur, occlude
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target
 
 SMALLEST = 8  # px a side of a cell
+SPREAD = 6.0  # px over which the first-order estimate is blurred: less than a cell, more than a gradient's speckle
 Cell = tuple[int, int, int, int]  # top, bottom, left, right; half open
 
 
@@ -25,38 +26,75 @@ def adaptive_ria(
     target: Target,
     *,
     budget: int = 49,
-    focus: float = 0.7,
+    focus: float = 0.6,
+    guided: float = 0.3,
     refined: float = 0.0,
     fill: str = "mean",
     draws: Draws | None = None,
     others: Float[Tensor, "b 3 h w"] | None = None,
 ) -> Float[Tensor, "b h w"]:
-    """RIA on cells that follow the target: fine on it, coarse elsewhere. Ours, after the DEA paper's outlook.
+    """RIA on cells that follow target and gradient: fine there, coarse elsewhere. Ours, after the DEA paper's outlook.
 
-    The image is cut into rectangles of equal weight, of which the pixels of the target hold the share `focus`
-    and all pixels alike the rest. Each is filled once. `refined` keeps a share of the budget to go on coarse to
-    fine: the cells of the greatest drop are cut in two and both halves filled, in a second batched evaluation;
-    at equal budgets that cost faithfulness wherever it was tried, so it is 0. A cell's value is its drop per
-    pixel, a rise counts as 0; N: maps in [0,1].
+    The image is cut into rectangles of equal weight. The pixels of the target hold the share `focus` of it, the
+    first-order estimate of every pixel's drop, `first_order`, the share `guided`, and all pixels alike the rest. Each
+    is filled once. `refined` keeps a share of the budget to go on coarse to fine: the cells of the greatest drop are
+    cut in two and both halves filled, in a second batched evaluation; at equal budgets that cost faithfulness
+    wherever it was tried, so it is 0. A cell's value is its drop per pixel, a rise counts as 0; N: maps in [0,1].
 
-    budget: forward passes an image, s(x) among them. Cells of a level are disjoint rectangles, at least 8 x 8
-    px. Raises ValueError for a budget below 2, a focus or refined outside [0,1], and as bind_fill does.
+    budget: passes an image, s(x) among them and a backward pass as 2, which `guided` takes. Cells of a level are
+    disjoint rectangles, at least 8 x 8 px. Raises ValueError for a budget too small for one cell, shares outside
+    [0,1] or above 1 together, and as bind_fill does.
     """
-    if budget < 2:
-        raise ValueError(f"budget is {budget}; expected at least 2 passes, one of them for the image as it is.")
-    for name, value in (("focus", focus), ("refined", refined)):
-        if not 0 <= value <= 1:
+    spent = 4 if guided else 1  # before any cell is filled
+    if budget <= spent:
+        raise ValueError(f"budget is {budget}; expected at least {spent + 1} passes.")
+    for name, value in (("focus", focus), ("guided", guided), ("refined", refined), ("focus + guided", focus + guided)):
+        if not 0 <= value <= 1 + 1e-9:
             raise ValueError(f"{name} is {value}; expected a share in [0, 1].")
-    weights = [_cumulated(mask, focus) for mask in _masks(target, images)]
-    splits = int(refined * (budget - 1)) // 2
     bound = bind_fill(fill, images, draws, others)
-    coarse = [_cut(weight, budget - 1 - 2 * splits) for weight in weights]
+    masks = _masks(target, images)
+    estimate = first_order(score, images, bound) if guided else torch.zeros_like(images[:, 0])
+    weights = [_cumulated(mask, focus, one, guided) for mask, one in zip(masks, estimate.cpu().numpy(), strict=True)]
+    splits = int(refined * (budget - spent)) // 2
+    coarse = [_cut(weight, budget - spent - 2 * splits) for weight in weights]
     base, drops = _drops(score, images, coarse, bound)
     halves = [_halves(*one, splits) for one in zip(coarse, drops, weights, strict=True)]
     _, finer = _drops(score, images, halves, bound, base) if splits else (base, [one[:0] for one in drops])
     maps = torch.zeros_like(images[:, 0])
     _paint(maps, coarse, drops)
     _paint(maps, halves, finer)
+    return normalise(maps)
+
+
+def first_order(score: Score, images: Float[Tensor, "b 3 h w"], fill: Fill) -> Float[Tensor, "b h w"]:
+    """What filling each pixel would take from s(x) were the score linear: the gradient times x - fill.
+
+    Summed over the channels, blurred over 6 px, rises cut to 0. One forward and one backward pass.
+    """
+    runtime = runtime_of(score.model, (images.shape[2], images.shape[3]))
+    owner = torch.arange(len(images), device=images.device)
+    pixels = runtime.place(images).detach().clone().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(score(pixels, owner).sum(), [pixels])
+    filled = occlude(images, torch.ones_like(images[:, 0], dtype=torch.bool), owner, fill)
+    return gaussian_blur(gradient * (images - filled), SPREAD).sum(1).clamp_min(0)
+
+
+def random_adaptive(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    budget: int = 49,
+    focus: float = 0.7,
+    draws: Draws,
+) -> Float[Tensor, "b h w"]:
+    """Cells that follow the target as those of `adaptive_ria` do, with random drops: what their layout earns alone."""
+    found = [_cut(_cumulated(mask, focus), budget - 1) for mask in _masks(target, images)]
+    rngs = draws.generators("random adaptive")
+    drops = [torch.from_numpy(rng.random(len(cells), np.float32)) for rng, cells in zip(rngs, found, strict=True)]
+    maps = torch.zeros_like(images[:, 0])
+    _paint(maps, found, drops)
     return normalise(maps)
 
 
@@ -72,10 +110,17 @@ def _masks(target: Target, images: Tensor) -> list[np.ndarray]:
     return list(mask.cpu().numpy())
 
 
-def _cumulated(mask: np.ndarray, focus: float) -> np.ndarray:
-    """The weights of the pixels summed over rows and columns, (H+1,W+1), so that a rectangle's weight is four reads."""
-    share = focus if mask.any() else 0.0
-    weights = share * mask / max(int(mask.sum()), 1) + (1 - share) / mask.size
+def _cumulated(mask: np.ndarray, focus: float, estimate: np.ndarray | None = None, guided: float = 0.0) -> np.ndarray:
+    """The weights of the pixels summed over rows and columns, (H+1,W+1), so that a rectangle's weight is four reads.
+
+    An empty mask and an estimate that is 0 everywhere leave their shares to all pixels alike.
+    """
+    weights, left = np.zeros(mask.shape), 1.0
+    for share, part in ((focus, mask), (guided, estimate)):
+        if part is not None and part.any():
+            weights += share * part / part.sum(dtype=np.float64)
+            left -= share
+    weights += left / mask.size
     return np.pad(weights.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
 
 

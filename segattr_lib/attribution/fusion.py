@@ -56,7 +56,8 @@ def adaptive_dea(
     window: int = 1,
     scalar: Scalar = "probability",
     budget: int = 49,
-    focus: float = 0.7,
+    focus: float = 0.6,
+    guided: float = 0.3,
     refined: float = 0.0,
     fill: str = "mean",
     draws: Draws | None = None,
@@ -65,7 +66,16 @@ def adaptive_dea(
     """Dual-Evidence Attribution of EGA and adaptive RIA; as `dea`, at a fraction of its passes. Ours."""
     gradient = ega(score, images, target, layer=layer, window=window, scalar=scalar)
     intervention = adaptive_ria(
-        score, images, target, budget=budget, focus=focus, refined=refined, fill=fill, draws=draws, others=others
+        score,
+        images,
+        target,
+        budget=budget,
+        focus=focus,
+        guided=guided,
+        refined=refined,
+        fill=fill,
+        draws=draws,
+        others=others,
     )
     return dual_evidence(gradient, intervention, alpha=alpha, beta=beta)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from segattr_lib.attribution import load_method
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.benchmark.inference import RESAMPLES, paired
 from segattr_lib.benchmark.judge import means
@@ -21,6 +20,7 @@ from segattr_lib.registry import variant
 from segattr_lib.seeds import generator
 
 EXCESS = "excess_tdd"
+LAYOUTS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
 
 
 def relative(table: pd.DataFrame, to: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def budget_curve(rows: pd.DataFrame, k: float, level: float = 0.95, seed: int = 
     curves = []
     for panel, table in faithfulness(rows, k).items():
         found = means(table, level, seed)
-        lines = [load_method(variant(name)[0]).label for name in found["method"]]
+        lines = [variant(name)[0] for name in found["method"]]
         curves.append(found.assign(panel=panel, line=lines, passes=passes[found["method"]].to_numpy()))
     return pd.concat(curves).sort_values("passes", kind="stable")
 
@@ -73,31 +73,32 @@ def reach(rows: pd.DataFrame, k: float, to: str, level: float = 0.95, seed: int 
 
 
 def precisions(view: View, names: Sequence[str], grid: int, fill: str, k: float) -> pd.DataFrame:
-    """RIA under each precision at its fastest batch and memory format: what it saves, and what it changes.
+    """RIA under each precision and memory format: what it saves, and what it changes.
 
-    One row a precision: batch, layout, seconds an image, pearson of the maps with those of the first precision, tdd
-    and largest, the mean TDD and the largest change of an image's TDD. TDD is measured in the run's own precision.
+    One row a precision and format, at the precision's fastest batch: batch, layout, seconds an image, pearson of
+    the maps with those of the first row, tdd and largest, the mean TDD and the largest change of an image's TDD.
+    TDD is measured in the run's own precision.
     """
     model, shape = view.score.model, (view.images.shape[2], view.images.shape[3])
     device = str(view.runtime.device)
     bound = bind_fill(fill, view.images, view.draws, view.others)
     rows, first = [], None
     for name in names:
-        runtime = prepare(model, shape, device, name)
-        began = synchronised_clock(runtime.device)
-        maps = ria(view.score, view.images, view.target, grid=grid, fill=fill, draws=view.draws, others=view.others)
-        seconds = (synchronised_clock(runtime.device) - began) / len(view.samples)
-        prepare(model, shape, device, view.run.precision, view.run.batch_size)
-        values = tdd(view.score, view.images, maps, view.target, k=k, fill=bound, base=view.base)
-        first = first or (maps, values)
-        alike = pearson(first[0], maps).nanmean()
-        about = {"precision": name, "batch": runtime.batch_size, "layout": _layout(runtime.memory_format)}
-        change = {
-            "pearson": float(alike),
-            "tdd": float(values.mean()),
-            "largest": float((values - first[1]).abs().max()),
-        }
-        rows.append({**about, "seconds": seconds, **change})
+        batch = prepare(model, shape, device, name).batch_size
+        for layout, memory_format in LAYOUTS.items():
+            runtime = prepare(model, shape, device, name, batch, memory_format)
+            began = synchronised_clock(runtime.device)
+            maps = ria(view.score, view.images, view.target, grid=grid, fill=fill, draws=view.draws, others=view.others)
+            seconds = (synchronised_clock(runtime.device) - began) / len(view.samples)
+            prepare(model, shape, device, view.run.precision, view.run.batch_size)
+            values = tdd(view.score, view.images, maps, view.target, k=k, fill=bound, base=view.base)
+            first = first or (maps, values)
+            change = {
+                "pearson": float(pearson(first[0], maps).nanmean()),
+                "tdd": float(values.mean()),
+                "largest": float((values - first[1]).abs().max()),
+            }
+            rows.append({"precision": name, "layout": layout, "batch": batch, "seconds": seconds, **change})
     return pd.DataFrame(rows)
 
 
@@ -105,7 +106,3 @@ def chosen_precision(rows: pd.DataFrame, tolerance: float) -> pd.Series:
     """The fastest row whose mean TDD differs from the first row's by no more than the tolerance."""
     near = rows[(rows["tdd"] - rows["tdd"].iloc[0]).abs() <= tolerance]
     return near.loc[near["seconds"].idxmin()]
-
-
-def _layout(memory_format: torch.memory_format) -> str:
-    return "channels last" if memory_format == torch.channels_last else "channels first"

@@ -16,7 +16,6 @@ from jaxtyping import Bool, Float
 from scipy import ndimage, stats
 from torch import Tensor
 
-from segattr_lib.attribution import method_label
 from segattr_lib.attribution.maps import normalise
 from segattr_lib.benchmark.inference import bca_interval, correlation, paired
 from segattr_lib.benchmark.runner import Variant, View, variants_of
@@ -75,7 +74,8 @@ def evidence_found(
             inside, rest = drawn[where & around].cpu().numpy(), drawn[around & ~where].cpu().numpy()
             chance = np.nan
             if np.isfinite(drawn.cpu().numpy()).all():
-                chance = stats.mannwhitneyu(inside, rest, method="asymptotic").statistic / (len(inside) * len(rest))
+                placed = stats.rankdata(np.concatenate([inside, rest]))[: len(inside)]
+                chance = (placed.mean() - (len(inside) + 1) / 2) / len(rest)  # Mann-Whitney's U as a share
             mass = float(inside.sum()) / total if (total := float(inside.sum() + rest.sum())) > 0 else np.nan
             about = {"sample_id": sample.sample_id, "method": one.name, "variant": one.text}
             area = len(inside) / (len(inside) + len(rest))
@@ -220,7 +220,7 @@ def cascade_curve(rows: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.
     """Rank correlation of maps with themselves along `randomisation`, a line a method; 1 before anything is changed."""
     curves = []
     for share, stage in rows.groupby("share", sort=True):
-        names = [method_label(*pair) for pair in stage[["method", "variant"]].to_numpy()]
+        names = [_key(*pair) for pair in stage[["method", "variant"]].to_numpy()]
         table = stage.assign(line=names).pivot_table(index="sample_id", columns="line", values="spearman", sort=False)
         curves.append(means(table, level, seed).assign(**{SHARE: share}))
     start = curves[0].assign(mean=1.0, low=1.0, high=1.0, **{SHARE: 0.0})
@@ -248,7 +248,8 @@ def finds(views: Mapping[str, View], evidence: Evidence, level: float = 0.95, se
         outside = name == "planted_context"
         role, region = ("marker", ~view.target.mask) if outside else ("badge", view.target.mask)
         rows = evidence_found(view, variants_of(view.run), evidence[name][role], region)
-        table = rows.pivot_table(index="sample_id", columns="method", values="auc", sort=False)
+        rows["key"] = [_key(*pair) for pair in rows[["method", "variant"]].to_numpy()]
+        table = rows.pivot_table(index="sample_id", columns="key", values="auc", sort=False)
         found.append(means(table, level, seed).assign(panel=f"finds the {role}"))
     return pd.concat(found)
 
@@ -275,3 +276,8 @@ def planted_evidence(views: Mapping[str, View], size: int) -> Evidence:
         masks = [planted.evidence(sample.sample_id, size) for sample in view.samples]
         found[name] = {role: torch.stack([one[role] for one in masks]).to(view.images.device) for role in masks[0]}
     return found
+
+
+def _key(method: str, text: str) -> str:
+    """The name of a method with its pinned options, as settings have it and `paired` writes it."""
+    return f"{method}({text})" if text else method
