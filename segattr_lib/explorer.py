@@ -20,7 +20,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from segattr_lib.attribution import METHODS, load_method
+from segattr_lib.attribution import load_method, methods_of
 from segattr_lib.benchmark.runner import Variant, View, check_classes
 from segattr_lib.benchmark.settings import options_of_method, options_of_metric, read_settings
 from segattr_lib.data import SampleError, draw, load_dataset
@@ -247,7 +247,7 @@ def figure(picture: Float[np.ndarray, "h w 3"], alt: str, caption: str, pixels: 
 def _controls(ids: Sequence[str], model: str) -> dict[str, Any]:
     number: dict[str, Any] = {"continuous_update": False, "style": STYLE}
     models = list(SEGMENTERS) if model in SEGMENTERS else [model, *SEGMENTERS]
-    methods = [(method.label, name) for name, method in METHODS.items()]
+    methods = [(load_method(name).label, name) for name in methods_of("segmentation")]
     return {
         "sample": w.Dropdown(options=list(ids), description="Sample", style=STYLE),
         "model": w.Dropdown(options=models, value=model, description="Model", style=STYLE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import matplotlib as mpl
@@ -41,11 +42,11 @@ def metric_label(metric: str) -> str:
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """A colour for every method, of its family's hue; the same for a registered method in every figure."""
+    """A colour for every method, of its family's hue, shaded within its table; a registered method's is always the same."""
     colours: dict[str, tuple[float, ...]] = {}
-    everyone = list(dict.fromkeys([*METHODS, *methods]))
-    for family, hue in FAMILIES.items():
-        members = [name for name in everyone if load_method(name).family == family]
+    everyone = {name: load_method(name) for name in [*METHODS, *methods]}
+    for (family, hue), table in product(FAMILIES.items(), ("segmentation", "classification")):
+        members = [name for name, one in everyone.items() if (one.family, one.table) == (family, table)]
         shades = mpl.colormaps[hue](np.linspace(0.85, 0.4, max(len(members), 2)))
         colours |= {name: tuple(shade) for name, shade in zip(members, shades, strict=False)}
     return {name: colours[name] for name in methods}
