@@ -112,6 +112,36 @@ def curves(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> 
         return figure
 
 
+def correlation_forest(found: pd.DataFrame, ways: Mapping[str, str], whole: str) -> Figure:
+    """Correlations with their intervals: a panel a way, a row a metric; see validity.correlations.
+
+    found: columns way, metric, model, value, low, high, of one kind of correlation. ways: titles, by name, in order.
+    whole: the model that stands for all, drawn thick and black; the others beside it in their own colours.
+    """
+    metrics, models = list(dict.fromkeys(found["metric"])), list(dict.fromkeys(found["model"]))
+    single = [model for model in models if model != whole]
+    colours = {**dict(zip(single, sns.color_palette("colorblind", len(single)), strict=True)), whole: "black"}
+    with mpl.rc_context(STYLE):
+        size = (2.2 * len(ways) + 1.2, (0.13 * len(models) + 0.12) * len(metrics) + 1.1)
+        figure, panels = plt.subplots(1, len(ways), figsize=size, sharex=True, sharey=True, squeeze=False)
+        for axes, (way, title) in zip(panels[0], ways.items(), strict=True):
+            for place, model in enumerate([whole, *single]):
+                rows = found[(found["way"] == way) & (found["model"] == model)].set_index("metric").reindex(metrics)
+                heights = np.arange(len(metrics)) + 0.72 * (place - (len(models) - 1) / 2) / len(models)
+                thick = model == whole
+                axes.hlines(heights, rows["low"], rows["high"], color=colours[model], linewidth=2.4 if thick else 1.1)
+                axes.scatter(
+                    rows["value"], heights, s=30 if thick else 12, color=[colours[model]], label=model, zorder=3
+                )
+            axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+            axes.set(title=title, xlim=(-1.02, 1.02), xticks=(-1, 0, 1), ylim=(len(metrics) - 0.5, -0.5))
+            axes.set(yticks=range(len(metrics)), yticklabels=[load_metric(metric).label for metric in metrics])
+            axes.tick_params(axis="y", length=0)
+        _legend_below(figure, panels[0][0])
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
 def dot_plot(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> Figure:
     """Metrics side by side: a dot a run, a bar for the mean over runs; methods as rows."""
     table = _wide(runs, metrics, column)
@@ -228,7 +258,8 @@ def _legend_below(figure: Figure, axes: Axes) -> None:
 
 def _picture(axes: Axes, image: Tensor, mask: Tensor, title: str) -> None:
     axes.imshow(image.movedim(0, -1).cpu().numpy())
-    axes.contour(mask.cpu().numpy(), levels=[0.5], colors="cyan", linewidths=0.8)
+    if mask.any():  # no outline where no truth is known
+        axes.contour(mask.cpu().numpy(), levels=[0.5], colors="cyan", linewidths=0.8)
     axes.set(xticks=[], yticks=[])
     axes.set_title(title, fontsize=8)
     for spine in axes.spines.values():

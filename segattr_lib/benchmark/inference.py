@@ -201,8 +201,8 @@ def correlation(
         drawn = chosen.reshape(-1, chosen.shape[-1]).astype(int) + len(names) * np.arange(chosen[..., 0].size)[:, None]
         times = np.bincount(drawn.ravel(), minlength=len(drawn) * len(names)).reshape(len(drawn), -1)
         weights = times[:, group].astype(float)
-        x, y = (_ranks(one, weights), _ranks(other, weights)) if kind == "spearman" else (one, other)
-        return _pearson(x, y, weights).reshape(chosen.shape[:-1])
+        x, y = (weighted_ranks(one, weights), weighted_ranks(other, weights)) if kind == "spearman" else (one, other)
+        return weighted_pearson(x, y, weights).reshape(chosen.shape[:-1])
 
     everyone = np.arange(len(names))
     low, high = np.nan, np.nan
@@ -325,7 +325,9 @@ def _bootstrap(
         ).confidence_interval
 
 
-def _ranks(values: Float[np.ndarray, " n"], weights: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, "draws n"]:
+def weighted_ranks(
+    values: Float[np.ndarray, " n"], weights: Float[np.ndarray, "draws n"]
+) -> Float[np.ndarray, "draws n"]:
     """Ranks, up to a constant, of values that stand as often as they weigh; equal values share their mean rank."""
     order = np.argsort(values)
     _, starts, place = np.unique(values[order], return_index=True, return_inverse=True)
@@ -335,9 +337,10 @@ def _ranks(values: Float[np.ndarray, " n"], weights: Float[np.ndarray, "draws n"
     return ranks
 
 
-def _pearson(
+def weighted_pearson(
     x: Float[np.ndarray, "*draws n"], y: Float[np.ndarray, "*draws n"], weights: Float[np.ndarray, "several n"]
 ) -> Float[np.ndarray, " several"]:
+    """Pearson's correlation of pairs that stand as often as they weigh; NaN where either side is constant."""
     total = weights.sum(axis=1, keepdims=True)
     dx, dy = (values - (weights * values).sum(axis=1, keepdims=True) / total for values in (x, y))
     norms = [np.sqrt((weights * values**2).sum(axis=1)) for values in (dx, dy, x, y)]

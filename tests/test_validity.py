@@ -1,0 +1,224 @@
+"""Metrics against a known truth: correlations by hand, intervals beside scipy's, choices that must be made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from segattr_lib.benchmark import validity
+from segattr_lib.benchmark.inference import correlation
+from segattr_lib.data.single_shapes import tier_of
+from segattr_lib.metrics.composite import arcc, harmonic_mean
+from segattr_lib.registry import UserError
+
+INDEX = ["model", "sample_id", "method"]
+
+
+def maps(models: int = 2, images: int = 8, methods: int = 4, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
+    """Maps whose truth depends on image and method; "good" follows it, "weak" a little, "blind" not."""
+    rng = np.random.default_rng(seed)
+    names = [[f"net{i}" for i in range(models)], [f"im{i}" for i in range(images)], [f"way{i}" for i in range(methods)]]
+    index = pd.MultiIndex.from_product(names, names=INDEX)
+    shape = (models, images, methods)
+    truth = 0.3 * rng.random(shape) + rng.random((1, images, 1)) + rng.random((1, 1, methods))
+    noise = rng.normal(size=(3, *shape))
+    columns = {"good": truth + 0.1 * noise[0], "weak": truth + noise[1], "blind": noise[2]}
+    table = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index)
+    return table, pd.Series(truth.ravel(), index)
+
+
+def told(found: pd.DataFrame, model: str, kind: str, way: str, metric: str) -> pd.Series:
+    return found.set_index(["model", "kind", "way", "metric"]).loc[(model, kind, way, metric)]
+
+
+@pytest.mark.parametrize(("kind", "scipy_has"), [("pearson", stats.pearsonr), ("spearman", stats.spearmanr)])
+def test_the_three_ways_are_scipys_correlations_of_images_of_means_and_of_everything(kind, scipy_has) -> None:
+    table, truth = maps()
+    missing = ("net1", "im3", "way2")
+    table.loc[missing, "weak"] = np.nan  # one metric lacks one map: it counts for none
+    agreement = validity.agreement(table, truth, resamples=9)
+    found = validity.correlations(agreement, over="weak")
+    assert (agreement.maps, agreement.missing, agreement.images) == (63, 1, 8)
+    one = table.assign(truth=truth).drop(missing).loc["net1"]
+    for metric in table:
+        within = [scipy_has(rows[metric], rows["truth"])[0] for _, rows in one.groupby("method")]
+        means = one.groupby("method").mean()
+        across, pooled = (scipy_has(rows[metric], rows["truth"])[0] for rows in (means, one))
+        for way, expected in (("within", np.mean(within)), ("across", across), ("pooled", pooled)):
+            row = told(found, "net1", kind, way, metric)
+            assert row["value"] == pytest.approx(expected, abs=1e-12)
+            both = [told(found, f"net{i}", kind, way, metric)["value"] for i in range(2)]
+            assert told(found, validity.EVERY, kind, way, metric)["value"] == pytest.approx(np.mean(both))
+            weak = told(found, "net1", kind, way, "weak")["value"]
+            assert row["difference"] == pytest.approx(row["value"] - weak)
+
+
+@pytest.mark.parametrize("kind", validity.KINDS)
+def test_intervals_are_scipys_bca_with_images_resampled_whole(kind) -> None:
+    table, truth = maps(models=1, images=12)
+    found = validity.correlations(validity.agreement(table, truth, resamples=4000), over="weak")
+    images = table.index.get_level_values("sample_id").to_numpy()
+    for metric in table:
+        expected = correlation(table[metric], truth, kind, groups=images)
+        row = told(found, "net0", kind, "pooled", metric)
+        assert row["value"] == pytest.approx(expected.value, abs=1e-12)
+        assert [row["low"], row["high"]] == pytest.approx([expected.low, expected.high], abs=0.03)
+
+
+def test_a_method_that_stands_ten_times_tells_no_more_than_once() -> None:
+    table, truth = maps(models=1, methods=1)
+    copies = pd.concat({f"way{i}": table.droplevel("method") for i in range(10)}, names=["method"])
+    truths = pd.concat({f"way{i}": truth.droplevel("method") for i in range(10)}, names=["method"])
+    once = validity.correlations(validity.agreement(table, truth, resamples=300), over="weak")
+    often = validity.agreement(copies.reorder_levels(INDEX), truths.reorder_levels(INDEX), resamples=300)
+    shown = ["low", "high", "difference_low", "difference_high"]
+    for metric in ("good", "blind"):
+        for way in ("within", "pooled"):
+            many = told(validity.correlations(often, over="weak"), "net0", "pearson", way, metric)
+            few = told(once, "net0", "pearson", way, metric)
+            assert many[shown].astype(float).to_numpy() == pytest.approx(few[shown].astype(float).to_numpy())
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say_and_shrink_with_images() -> None:
+    rng = np.random.default_rng(1)
+    index = pd.MultiIndex.from_product([["net"], range(30), ["way"]], names=INDEX)
+    held, widths = 0, []
+    for _ in range(40):
+        x = rng.normal(size=30)
+        truth = pd.Series(0.6 * x + 0.8 * rng.normal(size=30), index)
+        row = validity.correlations(validity.agreement(pd.DataFrame({"x": x}, index), truth, resamples=300), "x").iloc[
+            0
+        ]
+        held += row["low"] <= 0.6 <= row["high"]
+        widths.append(row["high"] - row["low"])
+    assert 33 <= held <= 40
+    assert 0.2 < np.mean(widths) < 0.8
+
+
+def test_a_metric_that_is_the_truth_is_first_and_is_chosen_on_every_model() -> None:
+    table, truth = maps(models=3)
+    table.insert(0, "itself", truth)
+    agreement = validity.agreement(table, truth, resamples=200)
+    found = validity.correlations(agreement, over="weak")
+    highest = validity.ends(found).set_index(["way", "end"])
+    assert (highest.xs("highest", level="end")["metric"] == "itself").all()
+    assert (highest.xs("lowest", level="end")["metric"] == "blind").any()
+    row = told(found, validity.EVERY, "pearson", "pooled", "itself")
+    assert row[["value", "low", "high"]].tolist() == pytest.approx([1, 1, 1])
+    assert told(found, "net0", "pearson", "pooled", "weak")[["difference", "difference_low"]].tolist() == [0, 0]
+    nested = validity.nested(agreement, over="weak")
+    assert all(one == {"itself": 3} for one in nested["chosen"])
+    assert nested["value"].tolist() == pytest.approx([1] * 6)
+    assert (nested["difference"] == nested["value"] - nested["baseline"]).all()
+    assert (nested["low"] > 0).all()
+
+
+def test_the_choice_is_made_on_the_other_models_alone() -> None:
+    table, truth = maps(models=2, methods=2)
+    other = maps(models=2, methods=2, seed=7)[0]["blind"]
+    first = table.index.get_level_values("model") == "net0"
+    table["best on net0"] = np.where(first, truth, other)
+    table["best on net1"] = np.where(first, other, truth)
+    agreement = validity.agreement(table[["best on net0", "best on net1", "weak"]], truth, resamples=9)
+    pooled = validity.nested(agreement, over="weak").set_index(["kind", "way"]).loc[("pearson", "pooled")]
+    values = validity.correlations(agreement, over="weak")
+    misled = [told(values, *where)["value"] for where in (
+        ("net0", "pearson", "pooled", "best on net1"), ("net1", "pearson", "pooled", "best on net0"))]  # fmt: skip
+    assert pooled["chosen"] == {"best on net1": 1, "best on net0": 1}
+    assert pooled["value"] == pytest.approx(np.mean(misled))
+    with pytest.raises(UserError, match="two or more"):
+        validity.nested(validity.agreement(*[one.loc[["net0"]] for one in (table, truth)], resamples=9), over="weak")
+
+
+def test_without_a_complete_map_there_is_nothing_to_correlate_and_it_is_said() -> None:
+    table, truth = maps()
+    assert not validity.truth_known(pd.DataFrame({"cosine": truth * np.nan}))
+    with pytest.raises(UserError, match="None of 64 maps"):
+        validity.agreement(table, truth * np.nan)
+    some = truth.index.get_level_values("sample_id") == "im0"
+    one = validity.correlations(validity.agreement(table[some], truth[some], resamples=9), over="weak")
+    assert one["low"].isna().all()
+    assert one.set_index("way").loc["within", "value"].isna().all()
+
+
+def test_composites_are_arcc_and_what_else_its_parts_make() -> None:
+    rng = np.random.default_rng(0)
+    parts = pd.DataFrame(rng.random((5, 4)), columns=["average_drop", "complexity", "coherency", "road"])
+    parts.loc[0, "road"] = -0.2
+    tensors = {name: torch.tensor(values.to_numpy()) for name, values in parts.items()}
+    whole = arcc(tensors["coherency"], tensors["complexity"], tensors["road"])
+    table = validity.with_composites(parts.assign(arcc=whole.numpy(), adcc=0.5))
+    three = [tensors["coherency"], 1 - tensors["complexity"], tensors["road"]]
+    assert validity.harmonic(*(pd.Series(one.numpy()) for one in three)).to_numpy() == pytest.approx(whole.numpy())
+    every = harmonic_mean(*three, 1 - tensors["average_drop"]).numpy()
+    assert table["harmonic, ARCC's parts and 1 − AD"].to_numpy() == pytest.approx(every)
+    assert (table["average_drop"] == -parts["average_drop"]).all()
+    assert (table["road"] == parts["road"]).all()
+    positive = table[parts["road"] > 0]
+    means = ["least part", "arcc", "geometric mean", "arithmetic mean"]
+    assert (positive[means].diff(axis=1).iloc[:, 1:] > 0).all().all()
+    assert (positive["product"].rank() == positive["geometric mean"].rank()).all()
+    missing = validity.with_composites(parts.assign(arcc=np.nan, adcc=np.nan, coherency=np.nan))
+    assert missing["harmonic, ARCC's parts and 1 − AD"].isna().all()
+    assert missing["least part"].isna().all()
+
+
+def test_tiers_are_those_the_scenes_were_drawn_in() -> None:
+    names = [f"test-{number:05d}" for number in range(20)]
+    found = validity.tiers(names, "single_shapes")
+    assert sorted(name for those in found.values() for name in those) == names
+    assert all(tier_of(name) == tier for tier, those in found.items() for name in those)
+    assert validity.tiers(names, "image_folder") == {"all": names}
+
+
+def rows_of(values: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
+    """Rows of a run: (method, metric) to a value an image."""
+    return pd.DataFrame(
+        [
+            {"run_id": "r", "dataset": "d", "model": "m", "seed": 0, "sample_id": f"im{i}", "class_id": 0}
+            | {"method": method, "variant": "", "metric": metric, "k": np.nan, "fill": None, "value": value}
+            | {"status": "ok", "reason": None}
+            for (method, metric), those in values.items()
+            for i, value in enumerate(those)
+        ]
+    )
+
+
+def test_a_trivial_map_fools_a_metric_when_it_is_not_clearly_worse_than_the_methods() -> None:
+    rows = rows_of(
+        {
+            ("half", "average_drop"): [0.1, 0.2, 0.3, 0.2],
+            ("layercam", "average_drop"): [0.5, 0.6, 0.5, 0.4],
+            ("scorecam", "average_drop"): [0.1, 0.1, 0.3, 0.1],
+            ("half", "road"): [0.0, 0.0, 0.0, 0.0],
+            ("layercam", "road"): [0.5, 0.4, 0.6, 0.5],
+            ("scorecam", "road"): [-0.1, 0.2, 0.1, np.nan],
+        }
+    )
+    found = validity.fooled(rows, ["half"], ["layercam", "scorecam"], ["average_drop", "road"]).set_index("metric")
+    drop, road = found.loc["average_drop"], found.loc["road"]
+    assert drop["difference"] == pytest.approx(np.mean([0.2, 0.15, 0.1, 0.05]))  # the lower drop is the better one
+    assert (drop["beaten"], drop["of"], bool(drop["fools"])) == (1, 2, True)
+    assert road["difference"] == pytest.approx(-np.mean([0.2, 0.3, 0.35, 0.5]))
+    assert (road["beaten"], bool(road["fools"])) == (0, False)
+    assert drop["value"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("name", [name for name in validity.TRANSFORMS if name != "equalised"])
+def test_a_transform_keeps_the_order_of_any_two_levels_and_the_ends(name: str) -> None:
+    levels = torch.arange(validity.LEVELS + 1).view(1, 32, 32) / validity.LEVELS
+    bent = validity.TRANSFORMS[name](levels).flatten()
+    assert (bent.diff() > 0).all()
+    assert bent[0] == 0
+    assert bent[-1] == pytest.approx(1)
+
+
+def test_equalised_maps_keep_the_order_and_have_a_flat_histogram() -> None:
+    drawn = torch.rand(2, 16, 16, generator=torch.manual_seed(0)) ** 5
+    flat = validity.equalised(drawn)
+    assert (flat.flatten(1).argsort(1) == drawn.flatten(1).argsort(1)).all()
+    assert flat.flatten(1).sort(1)[0].diff(dim=1).numpy() == pytest.approx(1 / 255, abs=1e-6)
+    assert (validity.equalised(torch.ones(1, 4, 4)) == 0).all()
