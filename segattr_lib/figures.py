@@ -42,7 +42,7 @@ def metric_label(metric: str) -> str:
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """A colour for every method, of its family's hue, shaded within its table; a registered method's is always the same."""
+    """A colour for every method: its family's hue, shaded within its table; a registered method's never changes."""
     colours: dict[str, tuple[float, ...]] = {}
     everyone = {name: load_method(name) for name in [*METHODS, *methods]}
     for (family, hue), table in product(FAMILIES.items(), ("segmentation", "classification")):

@@ -32,3 +32,16 @@ def dea_table1() -> pd.DataFrame:
             for metric in table["metrics"]
         ]
     )
+
+
+def refinecam_table2() -> pd.DataFrame:
+    """Table 2 of the ARCC paper, RefineCAM's ARCC by how it fuses; columns base, fuse, mean, std."""
+    rows = reference()["refinecam_table2"]["rows"]
+    return pd.DataFrame(
+        [
+            {"base": row["base"], "fuse": fuse, "mean": mean, "std": std}
+            for row in rows
+            for fuse, (mean, std) in row.items()
+            if fuse != "base"
+        ]
+    )

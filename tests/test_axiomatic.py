@@ -27,6 +27,7 @@ from segattr_lib.attribution.axiomatic import (
     superpixels,
     surrogate,
 )
+from segattr_lib.attribution.cam import activations_and_gradients, pooled
 from segattr_lib.attribution.maps import normalise, upsample
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
@@ -139,7 +140,9 @@ def test_deeplift_is_captums_but_where_a_pool_follows_a_relu():
     images, target = random_images(2, 32), Target(torch.tensor([1, 2]))
     overlapping = outright((8, 12))
     overlapping.features.add_module("pool", nn.MaxPool2d((3, 2), (2, 1), (1, 0)))
-    for model in (outright((8, 12)), outright((8, "M", 12)), overlapping):
+    rounded = outright((8, 12))
+    rounded.features.add_module("pool", nn.MaxPool2d(3, ceil_mode=True))
+    for model in (outright((8, 12)), outright((8, "M", 12)), overlapping, rounded):
         theirs = captum.attr.DeepLift(model).attribute(images, target=[1, 2]).detach()
         ours, wanted = rescaled(bind(model, target, "logit"), images), rise(bind(model, target, "logit"), images)
         torch.testing.assert_close(ours.sum((1, 2, 3)), wanted, rtol=1e-3, atol=1e-4)
@@ -153,6 +156,10 @@ def test_deeplift_is_captums_but_where_a_pool_follows_a_relu():
 def test_guided_gradcam_is_captums():
     images, target = random_images(2, 32), Target(torch.tensor([1, 2]))
     model = outright((8, "M", 12, "M", 16))
+    with torch.no_grad():
+        model.head.weight.abs_()  # so that the last layer's map is nowhere 0, and N would change its product
+    ((activation, gradient),) = activations_and_gradients(bind(model, target, "logit"), images, ["features.7"])
+    assert pooled(activation, gradient).min() > 0
     for layer in ("features.1", "features.4", "features.7"):
         explainer = captum.attr.GuidedGradCam(model, model.get_submodule(layer))
         theirs = explainer.attribute(images, [1, 2], interpolate_mode="bilinear").detach()

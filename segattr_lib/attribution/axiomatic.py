@@ -222,10 +222,10 @@ def superpixels(image: Float[Tensor, "3 h w"], segments: int) -> Int[Tensor, "h 
 class _Scored(nn.Module):
     """A Score as the module captum hooks: a copy of its model, sharing the weights, that captum can follow.
 
-    An activation called several times, as in torchvision's residual blocks, is several modules; none works in
-    place; and each gives a tensor of its own, since captum, hooking the tensor between a ReLU and the pooling
-    after it for both, would tell the ReLU the gradient before the pooling's rule has changed it. The windows of
-    an overlapping max pooling are pooled apart, since captum keeps one window's share of a pixel and no other's.
+    An activation called several times, as in torchvision's residual blocks, is several modules. Each gives a
+    tensor of its own, since captum, hooking the tensor between a ReLU and the pooling after it for both, would
+    tell the ReLU the gradient before the pooling's rule has changed it. The windows of an overlapping max
+    pooling are pooled apart, since captum keeps one window's share of a pixel and no other's.
     """
 
     def __init__(self, score: Score, images: Float[Tensor, "b 3 h w"]):
@@ -234,8 +234,6 @@ class _Scored(nn.Module):
         self.model = copy.deepcopy(score.model, shared)  # a memo that holds the weights leaves them uncopied
         calls = _calls(self.model, images[:1])
         for name, module in list(self.model.named_modules(remove_duplicate=False)):
-            if hasattr(module, "inplace"):
-                module.inplace = False
             if module in calls:
                 plain = isinstance(module, nn.MaxPool2d) and module.dilation == 1 and not module.ceil_mode
                 apart = _Windows(module) if plain else module

@@ -250,7 +250,7 @@ def channel_axis(model: nn.Module, layer: str, shape: Sequence[int], images: Flo
         return 1 if first < last else 3
     try:
         with kept_outputs(model, [layer]) as kept, torch.no_grad():
-            model(images.new_zeros(1, 3, 2 * height, width))
+            model(runtime_of(model, (height, width)).place(images.new_zeros(1, 3, 2 * height, width)))
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
             f"The layer {layer!r} gives {tuple(shape)} for images of {height} x {width} px, of which the axis of "

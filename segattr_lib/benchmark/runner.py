@@ -106,6 +106,7 @@ def library_fingerprint() -> str:
         "claims",
         "inference",
         "judge",
+        "refinement",
         "economy",
         "anatomy",
         "statistics",
