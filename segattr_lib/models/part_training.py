@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,16 @@ from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from segattr_lib.data.part_figures import PARTS, picture, possible_classes, taken_in_training
+from segattr_lib.data.part_figures import (
+    CLASSES,
+    PARTS,
+    VARIANTS,
+    class_of,
+    class_variants,
+    picture,
+    possible_classes,
+    taken_in_training,
+)
 from segattr_lib.models.classifiers import figures_resnet
 from segattr_lib.models.embedded import WEIGHTS
 from segattr_lib.models.training import in_half_precision, to_images
@@ -22,16 +32,18 @@ BATCH = 32
 POOL = 6_000  # scenes drawn once; each is seen as it is and mirrored, which leaves its class
 STAGES = [(24_000, 2, 4e-3), (10_000, 1, 1.5e-3)]  # images seen, averaged so many px a side, highest learning rate
 HELD_OUT = 500
+TELLING = [len(VARIANTS[part]) + 1 for part in PARTS]  # rows of the head: a part's variants, and that it is away
 
 
 def train_figures(name: str = "figures_resnet", seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
     """Train the classifier of the part-made figures and write `folder/name.safetensors`.
 
     Half of the scenes lack parts; cross entropy to all classes that what is left may be of, each as likely, as
-    FunnyBirds' multi-target loss has it. AdamW under a one-cycle schedule, in STAGES. Weights are stored in half
-    precision and measured as stored; the file's metadata holds the command, the seed, the images seen, the
-    seconds taken, accuracy_test, of whole scenes, and accuracy_parts, the share of scenes without a random set
-    of their parts that is given a class they may be of. Returned.
+    FunnyBirds' multi-target loss has it. While it learns the head also tells every part's variant, or that the
+    part is taken away; these rows are dropped in the end. AdamW under a one-cycle schedule, in STAGES. Weights
+    are stored in half precision and measured as stored; the file's metadata holds the command, the seed, the
+    images seen, the seconds taken, accuracy_test, of whole scenes, and accuracy_parts, the share of scenes
+    without a random set of their parts that is given a class they may be of. Returned.
     """
     began = time.monotonic()
     torch.manual_seed(seed)
@@ -40,7 +52,10 @@ def train_figures(name: str = "figures_resnet", seed: int = 0, folder: Path = WE
     pixels = _drawn(names, taken)
     wanted = torch.from_numpy(_possible(names, taken)).float()
     wanted /= wanted.sum(1, keepdim=True)
-    model = figures_resnet().to(memory_format=torch.channels_last)
+    variants = torch.from_numpy(_variants(names, taken))
+    model: Any = figures_resnet()
+    model.fc = nn.Linear(model.fc.in_features, CLASSES + sum(TELLING))
+    model = model.to(memory_format=torch.channels_last)
     for stage, (images, smaller, rate) in enumerate(STAGES):
         optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
         steps = images // BATCH
@@ -52,13 +67,16 @@ def train_figures(name: str = "figures_resnet", seed: int = 0, folder: Path = WE
                 batch = functional.avg_pool2d(to_images(pixels[drawn]), smaller)
                 mirrored = torch.from_numpy(rng.integers(0, 2, BATCH).astype(bool))
                 batch[mirrored] = batch[mirrored].flip(3)
-                loss = functional.cross_entropy(model.train()(batch), wanted[drawn])
+                told, *parts = model.train()(batch).split([CLASSES, *TELLING], 1)
+                loss = functional.cross_entropy(told, wanted[drawn])
+                loss = loss + sum(map(functional.cross_entropy, parts, variants[drawn].T))
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()
                 schedule.step()
                 if step % 50 == 0:
                     progress.set_postfix(loss=f"{loss.item():.3f}")
+    model.fc.weight, model.fc.bias = (nn.Parameter(one[:CLASSES]) for one in (model.fc.weight, model.fc.bias))
     state = in_half_precision(model)
     model.load_state_dict(state, strict=False)
     about = {
@@ -100,3 +118,10 @@ def _drawn(names: list[str], taken: list[frozenset[str]]) -> np.ndarray:
 
 def _possible(names: list[str], taken: list[frozenset[str]]) -> np.ndarray:
     return np.stack([possible_classes(*pair) for pair in zip(names, taken, strict=True)])
+
+
+def _variants(names: list[str], taken: list[frozenset[str]]) -> np.ndarray:
+    """The variant of every part (N,P), the number of its variants where it is taken away."""
+    seen = np.stack([class_variants()[class_of(name)] for name in names])
+    away = np.array([[part in some for part in PARTS] for some in taken])
+    return np.where(away, [len(VARIANTS[part]) for part in PARTS], seen)
