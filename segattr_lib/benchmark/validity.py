@@ -61,6 +61,11 @@ def tiers(sample_ids: Sequence[str], dataset: str) -> dict[str, list[str]]:
     return {tier: names for tier, names in found.items() if names}
 
 
+def directed(table: pd.DataFrame) -> pd.DataFrame:
+    """The metrics of PAPER, signed so that higher is better."""
+    return pd.DataFrame({name: table[name] * load_metric(name).direction for name in PAPER})
+
+
 def harmonic(*parts: pd.Series) -> pd.Series:
     """The harmonic mean, 0 where a part is 0 or less; as metrics.composite.harmonic_mean."""
     stacked = pd.concat(parts, axis=1)
@@ -78,8 +83,7 @@ def with_composites(table: pd.DataFrame) -> pd.DataFrame:
     road = table["road"].clip(lower=0)
     three = [coherency, simplicity, road]
     product = coherency * simplicity * road
-    better = pd.DataFrame({name: table[name] * load_metric(name).direction for name in PAPER})
-    return better.assign(
+    return directed(table).assign(
         **{
             "arithmetic mean": sum(three) / 3,
             "geometric mean": product ** (1 / 3),
@@ -161,6 +165,24 @@ def correlations(found: Agreement, over: str = "arcc", level: float = 0.95) -> p
         for m, metric in enumerate(found.metrics)
     ]
     return pd.DataFrame(rows)
+
+
+def over_tiers(
+    table: pd.DataFrame,
+    truth: pd.Series,
+    dataset: str,
+    over: str = "arcc",
+    level: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> pd.DataFrame:
+    """`correlations` of the images of each size tier by themselves, with columns tier and images."""
+    found = []
+    for tier, names in tiers(list(table.index.unique("sample_id")), dataset).items():
+        mine = table.index.get_level_values("sample_id").isin(names)
+        of_tier = agreement(table[mine], truth[mine], seed, resamples)
+        found.append(correlations(of_tier, over, level).assign(tier=tier, images=of_tier.images))
+    return pd.concat(found, ignore_index=True)
 
 
 def nested(found: Agreement, over: str = "arcc", level: float = 0.95) -> pd.DataFrame:
