@@ -36,12 +36,11 @@ def dea_table1() -> pd.DataFrame:
 
 def refinecam_table2() -> pd.DataFrame:
     """Table 2 of the ARCC paper, RefineCAM's ARCC by how it fuses; columns base, fuse, mean, std."""
-    rows = reference()["refinecam_table2"]["rows"]
+    table = reference()["refinecam_table2"]
     return pd.DataFrame(
         [
-            {"base": row["base"], "fuse": fuse, "mean": mean, "std": std}
-            for row in rows
-            for fuse, (mean, std) in row.items()
-            if fuse != "base"
+            {"base": row["base"], "fuse": fuse, "mean": row[fuse][0], "std": row[fuse][1]}
+            for row in table["rows"]
+            for fuse in table["fuses"]
         ]
     )
