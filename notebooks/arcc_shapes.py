@@ -63,7 +63,6 @@ from myst_nb import glue
 
 from segattr_lib import figures, tables
 from segattr_lib.benchmark import validity
-from segattr_lib.benchmark.inference import paired
 from segattr_lib.benchmark.judge import means
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
@@ -88,12 +87,12 @@ maps = everything[everything.index.get_level_values("method").isin(real)]
 blind = [name for name in trivial if name != "ground_truth"]
 fakes = trivial if known else blind
 scores = rows[rows["metric"] == "score"]["value"]
-images = list(dict.fromkeys(everything.index.get_level_values("sample_id")))
+images = list(dict.fromkeys(rows[rows["metric"] == "score"]["sample_id"].astype(str)))
 names = {name: name.removeprefix("shapes_").removeprefix("finetuned_") for name in settings.model}
 labels = {metric: figures.metric_label(metric) for metric in measures}
-plain_names = {metric: load_metric(metric).label for metric in validity.PAPER}
-plain_names |= {"average_drop": "− AD", "complexity": "− Complexity"}
-nothing = "No truth is known of these images, so what follows of this section is left empty."
+titles = {metric: load_metric(metric).label for metric in measures}
+signed = {**titles, "average_drop": "− AD", "complexity": "− Complexity"}
+truth = "The truth is known here." if known else "No truth is known of these images: this section is left empty."
 glue("dataset", settings.dataset, display=False)
 glue("images", len(images), display=False)
 glue("models", len(settings.model), display=False)
@@ -104,7 +103,7 @@ glue("unsure", int((scores < 0.5).sum()), display=False)
 glue("scored", len(scores), display=False)
 glue("lost", int(rows[rows["metric"].isna()]["sample_id"].nunique()), display=False)
 glue("level", f"{level:.0%}", display=False)
-glue("truth", "" if known else nothing, display=False)
+glue("truth", truth, display=False)
 
 # %% [markdown]
 # What follows is about {glue:text}`images` images of {glue:text}`dataset` under {glue:text}`models` models and
@@ -121,7 +120,7 @@ glue("truth", "" if known else nothing, display=False)
 
 # %% tags=["hide-input"]
 shown = [*real, *fakes]
-averages = {metric: means(paired(rows, metric).droplevel("dataset")[shown], level, settings.seed[0]).assign(panel=labels[metric]) for metric in measures}  # fmt: skip
+averages = {metric: means(validity.by_image(everything, metric)[shown], level, settings.seed[0]).assign(panel=labels[metric]) for metric in measures}  # fmt: skip
 
 # %% mystnb={"image": {"alt": "Dot plots of mean Average Drop and mean ADCC of the ten methods and the trivial maps, with intervals, the trivial maps in grey."}} tags=["hide-input"]
 figures.interval_dots(pd.concat([averages["adcc"], averages["average_drop"]]))
@@ -136,11 +135,11 @@ figures.interval_dots(pd.concat([averages["arcc"], averages["road"]]))
 
 # %% tags=["hide-input"]
 judged = ["average_drop", "adcc", "road", "arcc"]
-tricked = validity.fooled(rows, fakes, real, judged, level, settings.seed[0])
+tricked = validity.fooled(everything, fakes, real, judged, level, settings.seed[0])
 verdict = tricked.set_index(["method", "metric"])["fools"]
 lies = tricked[tricked["method"].isin(blind)].groupby("metric")["fools"].sum()
 for metric in judged:
-    glue(f"half_{metric}", ("fools " if verdict.get(("half", metric), False) else "does not fool ") + labels[metric][:-2], display=False)  # fmt: skip
+    glue(f"half_{metric}", ("fools " if verdict.get(("half", metric), False) else "does not fool ") + titles[metric], display=False)  # fmt: skip
     glue(f"lies_{metric}", int(lies[metric]), display=False)
 glue("blind", len(blind), display=False)
 told_apart = tables.intervals(tricked, "method", "metric", "difference", 2)
@@ -151,15 +150,13 @@ told_apart + tricked.assign(mark=tricked["fools"].map({True: " ✗", False: ""})
 # the {glue:text}`blind` maps that know nothing, {glue:text}`lies_average_drop` fool AD, {glue:text}`lies_adcc` ADCC,
 # {glue:text}`lies_road` ROAD and {glue:text}`lies_arcc` ARCC.
 #
-# ## Ten methods, four models
+# ## The methods on the models
 #
-# Means over images and models; beside them how many maps there are of each method, and how many of them have no
-# Coherency.
+# Means over images and models; beside them how many of a method's maps have no Coherency.
 
 # %% tags=["hide-input"]
 by_method = maps.groupby("method", sort=False)
-overview = by_method[measures].mean().map(tables.number).rename(columns=labels)
-overview["maps"] = by_method.size()
+overview = by_method[measures].mean().map(tables.number, digits=2).rename(columns=labels)
 overview["undefined"] = by_method["coherency"].agg(lambda one: int(one.isna().sum()))
 overview.rename(index=figures.key_label).rename_axis(None)
 
@@ -169,7 +166,7 @@ overview.rename(index=figures.key_label).rename_axis(None)
 # %% tags=["hide-input"]
 both = {}
 for metric in ["arcc", "cosine"] if known else ["arcc"]:
-    both[labels[metric]] = maps.pivot_table(index="method", columns="model", values=metric, sort=False)
+    both[labels[metric]] = maps.pivot_table(index="method", columns="model", values=metric, sort=False, dropna=False)
     both[labels[metric]] = both[labels[metric]].map(tables.number, digits=2).rename(columns=names)
 pd.concat(both, axis=1).rename(index=figures.key_label).rename_axis(index=None, columns=[None, None])
 
@@ -200,25 +197,25 @@ figures.correlation_forest(agreed[agreed["kind"] == "pearson"], validity.WAYS, v
 if known:
     over_models = agreed[agreed["model"] == validity.EVERY].replace({"way": validity.WAYS})
     shown = {kind.capitalize(): tables.intervals(one, "metric", "way", "value", 2) for kind, one in over_models.groupby("kind", sort=False)}  # fmt: skip
-    display(pd.concat(shown).rename(index=plain_names))
+    display(pd.concat(shown).rename(index=signed))
 
 # %% tags=["hide-input"]
 best = validity.ends(agreed) if known else pd.DataFrame()
 claims = []
 for way, label in validity.WAYS.items():
     highest, lowest = (best[(best["way"] == way) & (best["end"] == end)].iloc[0] if known else None for end in ("highest", "lowest"))  # fmt: skip
-    glue(f"highest_{way}", labels[highest["metric"]][:-2] if known else "–", display=False)
-    glue(f"lowest_{way}", labels[lowest["metric"]][:-2] if known else "–", display=False)
-    glue(f"lead_{way}", tables.interval(*highest[["difference", "difference_low", "difference_high"]], digits=2) if known and highest["metric"] != "arcc" else "nothing, being ARCC itself" if known else "–", display=False)  # fmt: skip
+    lead = tables.interval(*highest[["difference", "difference_low", "difference_high"]], digits=2) if known else "–"
+    own = known and highest["metric"] == "arcc"
+    glue(f"highest_{way}", "ARCC's own" if own else f"{signed[highest['metric']]}'s, {lead} above ARCC's" if known else "–", display=False)  # fmt: skip
+    glue(f"lowest_{way}", f"{signed[lowest['metric']]}'s" if known else "–", display=False)
     if known:
         claims += [(f"ARCC has the highest correlation with the truth: {label}", highest["metric"] == "arcc"), (f"AD has the lowest: {label}", lowest["metric"] == "average_drop")]  # fmt: skip
 
 # %% [markdown]
-# Over the images of a method the highest Pearson correlation is {glue:text}`highest_within`'s, above ARCC's by
-# {glue:text}`lead_within`, and the lowest {glue:text}`lowest_within`'s. Over the means of methods the highest is
-# {glue:text}`highest_across`'s, above ARCC's by {glue:text}`lead_across`, and the lowest {glue:text}`lowest_across`'s. Over
-# all maps the highest is {glue:text}`highest_pooled`'s, above ARCC's by {glue:text}`lead_pooled`, and the lowest
-# {glue:text}`lowest_pooled`'s. Where the interval of a lead holds 0, as many images as these do not tell the two apart.
+# Over the images of a method the highest Pearson correlation is {glue:text}`highest_within`, the lowest
+# {glue:text}`lowest_within`. Over the means of methods the highest is {glue:text}`highest_across`, the lowest
+# {glue:text}`lowest_across`. Over all maps the highest is {glue:text}`highest_pooled`, the lowest
+# {glue:text}`lowest_pooled`. Where the interval of a lead holds 0, as many images as these do not tell the two apart.
 #
 # ### By the size of the shape
 #
@@ -231,7 +228,7 @@ if known:
     of_tiers["tier"] = of_tiers["tier"] + " (" + of_tiers["images"].astype(str) + ")"
     of_tiers = of_tiers[(of_tiers["model"] == validity.EVERY) & (of_tiers["kind"] == "pearson")]
     shown = {label: tables.intervals(of_tiers[of_tiers["way"] == way], "metric", "tier", "value", 2) for way, label in validity.WAYS.items() if way != "across"}  # fmt: skip
-    display(pd.concat(shown).rename(index=plain_names))
+    display(pd.concat(shown).rename(index=signed))
 
 # %% [markdown]
 # ## What a metric sees of a map's values
@@ -264,8 +261,8 @@ bends.pivot_table(index="method", columns="metric", values="value", sort=False).
 # %% [markdown]
 # Means over {glue:text}`bent_images` images of {glue:text}`bent` on {glue:text}`bent_model`. ROAD moves
 # {glue:text}`road_moved` on any of them; ARCC by up to {glue:text}`most_arcc`, ADCC by up to {glue:text}`most_adcc`, AD by up
-# to {glue:text}`most_average_drop`. So ARCC can be raised without knowing more of the model, by how a map is scaled; that
-# ROAD cannot is at once what it cannot see.
+# to {glue:text}`most_average_drop`. Whatever moves here can be won by scaling a map, without knowing more of the model;
+# whatever does not is blind to how a map is scaled.
 #
 # ## A better composite?
 #
@@ -282,18 +279,19 @@ if known:
     values = every.pivot_table(index="metric", columns="way", values="value", sort=False).map(tables.number, digits=2)
     leads = every.drop(columns=["low", "high"]).rename(columns={"difference_low": "low", "difference_high": "high"})
     leads = tables.intervals(leads.rename(columns={"metric": "composite"}), "composite", "way", "difference", 2)
-    display(pd.concat({way: pd.DataFrame({"r": values[way], "− ARCC's": leads[way]}) for way in validity.WAYS.values()}, axis=1).rename(index=plain_names).rename_axis(None))  # fmt: skip
+    shown = {way: pd.DataFrame({"r": values[way], "− ARCC's": leads[way]}) for way in validity.WAYS.values()}
+    display(HTML(pd.concat(shown, axis=1).rename(index=signed).rename_axis(None).to_html(classes="wrap", border=0)))
 
 # %% [markdown]
 # The best of many candidates looks good by luck alone. So one is chosen on all models but one and scored on that one,
-# each model once; the choice is made anew in every resample of the images.
+# each model once; the choice is made anew in every resample of the images. It takes two models or more.
 
 # %% tags=["hide-input"]
 nested = validity.nested(composites, "arcc", level) if known and len(settings.model) > 1 else pd.DataFrame()
 glue("nested_rows", len(nested), display=False)
 glue("nested_better", int((nested["low"] > 0).sum()) if len(nested) else 0, display=False)
 glue("nested_worse", int((nested["high"] < 0).sum()) if len(nested) else 0, display=False)
-chosen = [", ".join(f"{plain_names.get(name, name)} ({times})" for name, times in one.items()) for one in nested.get("chosen", [])]  # fmt: skip
+chosen = [", ".join(f"{signed.get(name, name)} ({times})" for name, times in one.items()) for one in nested.get("chosen", [])]  # fmt: skip
 HTML(pd.DataFrame({"correlation": nested["kind"].str.capitalize(), "over": nested["way"].map(validity.WAYS), "chosen (held-out models)": chosen, "ARCC": nested["baseline"].map(tables.number, digits=2), "chosen − ARCC": [tables.interval(*one, digits=2) for one in nested[["difference", "low", "high"]].to_numpy()]}).to_html(index=False, classes="wrap", border=0)) if len(nested) else None  # fmt: skip
 
 # %% [markdown]
@@ -306,8 +304,8 @@ HTML(pd.DataFrame({"correlation": nested["kind"].str.capitalize(), "over": neste
 
 # %% tags=["hide-input"]
 stated = [
-    *((f"The half map fools {labels[metric][:-2]}", bool(verdict.get(("half", metric), False))) for metric in ("average_drop", "adcc")),
-    *((f"The half map does not fool {labels[metric][:-2]}", not verdict.get(("half", metric), False)) for metric in ("road", "arcc")),
+    *((f"The half map fools {titles[metric]}", bool(verdict.get(("half", metric), False))) for metric in ("average_drop", "adcc")),
+    *((f"The half map does not fool {titles[metric]}", not verdict.get(("half", metric), False)) for metric in ("road", "arcc")),
     ("ROAD is the same under a monotone transform of the map", most["road"] == 0),
     ("ARCC is not", most["arcc"] > 0),
     *claims,

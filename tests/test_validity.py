@@ -174,31 +174,16 @@ def test_tiers_are_those_the_scenes_were_drawn_in() -> None:
     assert validity.tiers(names, "image_folder") == {"all": names}
 
 
-def rows_of(values: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
-    """Rows of a run: (method, metric) to a value an image."""
-    return pd.DataFrame(
-        [
-            {"run_id": "r", "dataset": "d", "model": "m", "seed": 0, "sample_id": f"im{i}", "class_id": 0}
-            | {"method": method, "variant": "", "metric": metric, "k": np.nan, "fill": None, "value": value}
-            | {"status": "ok", "reason": None}
-            for (method, metric), those in values.items()
-            for i, value in enumerate(those)
-        ]
-    )
-
-
 def test_a_trivial_map_fools_a_metric_when_it_is_not_clearly_worse_than_the_methods() -> None:
-    rows = rows_of(
-        {
-            ("half", "average_drop"): [0.1, 0.2, 0.3, 0.2],
-            ("layercam", "average_drop"): [0.5, 0.6, 0.5, 0.4],
-            ("scorecam", "average_drop"): [0.1, 0.1, 0.3, 0.1],
-            ("half", "road"): [0.0, 0.0, 0.0, 0.0],
-            ("layercam", "road"): [0.5, 0.4, 0.6, 0.5],
-            ("scorecam", "road"): [-0.1, 0.2, 0.1, np.nan],
-        }
-    )
-    found = validity.fooled(rows, ["half"], ["layercam", "scorecam"], ["average_drop", "road"]).set_index("metric")
+    values = {
+        "half": {"average_drop": [0.1, 0.2, 0.3, 0.2], "road": [0.0, 0.0, 0.0, 0.0]},
+        "layercam": {"average_drop": [0.5, 0.6, 0.5, 0.4], "road": [0.5, 0.4, 0.6, 0.5]},
+        "scorecam": {"average_drop": [0.1, 0.1, 0.3, 0.1], "road": [-0.1, 0.2, 0.1, np.nan]},
+    }
+    of = {method: pd.DataFrame(one, pd.Index(range(4), name="sample_id")) for method, one in values.items()}
+    one = pd.concat(of, names=["method"])
+    table = pd.concat({"net0": one, "net1": one, "net2": one * np.nan}, names=["model"]).reorder_levels(INDEX)
+    found = validity.fooled(table, ["half"], ["layercam", "scorecam"], ["average_drop", "road"]).set_index("metric")
     drop, road = found.loc["average_drop"], found.loc["road"]
     assert drop["difference"] == pytest.approx(np.mean([0.2, 0.15, 0.1, 0.05]))  # the lower drop is the better one
     assert (drop["beaten"], drop["of"], bool(drop["fools"])) == (1, 2, True)

@@ -53,6 +53,14 @@ def truth_known(table: pd.DataFrame, truth: str = "cosine") -> bool:
     return bool(table[truth].notna().any())
 
 
+def by_image(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One metric's values, images as rows and methods as columns: means over the models that have one."""
+    seen = table.reset_index().pivot_table(
+        index="sample_id", columns="method", values=metric, dropna=False, sort=False, observed=True
+    )
+    return seen.reindex(columns=table.index.unique("method"))
+
+
 def tiers(sample_ids: Sequence[str], dataset: str) -> dict[str, list[str]]:
     """The samples of each size tier that has any; one tier, "all", for a data set other than the single shapes."""
     if dataset != "single_shapes":
@@ -227,7 +235,7 @@ def ends(found: pd.DataFrame, kind: str = "pearson", model: str = EVERY) -> pd.D
 
 
 def fooled(
-    rows: pd.DataFrame,
+    table: pd.DataFrame,
     trivial: Sequence[str],
     real: Sequence[str],
     metrics: Sequence[str],
@@ -236,24 +244,24 @@ def fooled(
 ) -> pd.DataFrame:
     """Does a metric tell a map that knows nothing from those of the methods? One row a trivial map and metric.
 
-    value: the trivial map's mean over images (and models). difference: trivial minus the mean of the real methods on
-    the same images, signed so that more is better, with its BCa interval; fools: it reaches 0 or lies above.
-    beaten: the real methods whose mean is no better, of how many. Methods without a value on an image are left out
-    there.
+    table: of `maps_table`. value: the trivial map's mean over images (and models). difference: trivial minus the mean
+    of the real methods on the same images, signed so that more is better, with its BCa interval; fools: it reaches 0
+    or lies above. beaten: the real methods whose mean is no better, of how many. Methods without a value on an image
+    are left out there.
     """
     found = []
     for metric in metrics:
-        table, direction = paired(rows, metric), load_metric(metric).direction
-        others = table[[name for name in real if table[name].notna().any()]]
+        values, direction = by_image(table, metric), load_metric(metric).direction
+        others = values[[name for name in real if values[name].notna().any()]]
         for name in trivial:
-            lead = (direction * (table[name] - others.mean(axis=1))).dropna().to_numpy(float)
+            lead = (direction * (values[name] - others.mean(axis=1))).dropna().to_numpy(float)
             low, high = bca_interval(lead, level, seed)
-            shared = direction * others.sub(table[name], axis=0).mean()
+            shared = direction * others.sub(values[name], axis=0).mean()
             found.append(
                 {
                     "method": name,
                     "metric": metric,
-                    "value": table[name].mean(),
+                    "value": values[name].mean(),
                     "difference": lead.mean() if len(lead) else np.nan,
                     "low": low,
                     "high": high,
