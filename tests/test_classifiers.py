@@ -383,6 +383,16 @@ def test_a_batch_norm_folded_away_answers_the_same():
     assert list(folded.state_dict()) == list(classifiers.shapes_vgg11().state_dict())
 
 
+@pytest.mark.parametrize("name", training.STEM_OF)
+def test_a_stem_begins_as_the_vggs(name: str):
+    vgg, module = classifiers.shapes_vgg11(), EMBEDDED_CLASSIFIERS[name]()
+    training.begin_with_stem(module, training.in_half_precision(vgg))
+    vgg.load_state_dict(training.in_half_precision(vgg))
+    stem, batch = module.features[0][0], images(2, 64)
+    assert torch.equal(stem[:6](batch.clone()), vgg.features[:6](batch.clone()))
+    assert stem(batch).shape[2:] == (16, 16)
+
+
 def test_a_window_holds_the_whole_object():
     """Painted black everywhere else, every window still holds all of the object's pixels."""
     pool = drawn_examples()

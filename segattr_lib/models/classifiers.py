@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -133,14 +134,34 @@ def shapes_swin() -> nn.Module:
         stochastic_depth_prob=0.0,
         num_classes=len(CLASS_NAMES),
     )
-    return normalised(module, MEAN, STD)
+    return normalised(spread_by_width(with_stem(module)), MEAN, STD)
 
 
 def shapes_convnext() -> nn.Module:
     """ConvNeXt of 32 to 192 channels, one, one, two and one block deep."""
     plan = [(32, 64, 1), (64, 128, 1), (128, 192, 2), (192, None, 1)]
     blocks = [CNBlockConfig(*stage) for stage in plan]
-    return normalised(ConvNeXt(blocks, layer_scale=1.0, num_classes=len(CLASS_NAMES)), MEAN, STD)
+    module = ConvNeXt(blocks, layer_scale=1.0, num_classes=len(CLASS_NAMES))
+    return normalised(spread_by_width(with_stem(module)), MEAN, STD)
+
+
+def with_stem(module: Any) -> nn.Module:
+    """A ConvNeXt or Swin that begins with the two small convolutions of the VGG instead of one over patches of
+    4 x 4 px, at the same stride: the lines of a small outline are hardly wider than a patch, and so few weights
+    learn many times more slowly from patches (Xiao et al. 2021, Early Convolutions Help Transformers See Better).
+    """
+    patches = module.features[0][0]
+    module.features[0][0] = nn.Sequential(*make_layers([8, "M", 16, "M"]), nn.Conv2d(16, patches.out_channels, 1))
+    return module
+
+
+def spread_by_width(module: nn.Module) -> nn.Module:
+    """The module with its weights drawn anew, so that no layer damps what it is given. torchvision's spread of
+    0.02 suits hundreds of channels; over tens it leaves a net almost linear, and it does not begin to learn."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+    return module
 
 
 EMBEDDED_CLASSIFIERS: dict[str, Callable[[], nn.Module]] = {

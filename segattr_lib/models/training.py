@@ -22,7 +22,12 @@ from tqdm import tqdm
 
 from segattr_lib.data import Dataset, load_dataset
 from segattr_lib.data.single_shapes import CLASS_NAMES, TIERS, tier_of
-from segattr_lib.models.classifiers import EMBEDDED_CLASSIFIERS, FINETUNED, shapes_vgg11, with_head
+from segattr_lib.models.classifiers import (
+    EMBEDDED_CLASSIFIERS,
+    FINETUNED,
+    shapes_vgg11,
+    with_head,
+)
 from segattr_lib.models.embedded import EMBEDDED, TRAINED_ON, WEIGHTS, prediction
 from segattr_lib.models.loading import fetched
 from segattr_lib.seeds import generator
@@ -43,6 +48,8 @@ MEASURED = {  # the held-out splits of each data set
     "planted_context": ("test",),
     "planted_own": ("test",),
 }
+STEM_OF = {"shapes_convnext": "shapes_vgg11", "shapes_swin": "shapes_vgg11"}  # they learn many times more slowly alone
+STEM = ("0.weight", "0.bias", "3.weight", "3.bias")
 CLASSIFIER_BATCH, CLASSIFIER_POOL = 32, 6_000
 CLASSIFIER_RECIPE = {  # in the order of training; stages: images seen, px a side of each window, highest learning rate
     "shapes_resnet18": [
@@ -53,8 +60,8 @@ CLASSIFIER_RECIPE = {  # in the order of training; stages: images seen, px a sid
         (10_000, 224, 1e-3),
     ],
     "shapes_vgg11": [(48_000, 64, 4e-3), (48_000, 128, 3e-3), (10_000, 224, 1e-3)],
-    "shapes_convnext": [(48_000, 64, 3e-3), (48_000, 128, 2e-3), (10_000, 224, 5e-4)],
-    "shapes_swin": [(48_000, 64, 1e-3), (48_000, 128, 1e-3), (8_000, 224, 5e-4)],
+    "shapes_convnext": [(32_000, 64, 1e-3), (20_000, 128, 1e-3), (5_000, 224, 5e-4)],
+    "shapes_swin": [(32_000, 56, 1e-3), (20_000, 112, 1e-3), (5_000, 224, 5e-4)],
 }
 
 
@@ -207,13 +214,16 @@ def train_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[s
     Cross entropy, AdamW under a one-cycle schedule, in the stages of CLASSIFIER_RECIPE: first on small windows
     around the objects, where an image costs a tenth, in the end on whole images. Weights are stored in half
     precision and measured as stored; the file's metadata holds the command, the seed, the accuracy on the
-    held-out split and on each size tier of it, the images seen and the seconds taken. Returned.
+    held-out split and on each size tier of it, the images seen and the seconds taken. Returned. A model of
+    STEM_OF begins with the stem of another, trained before it into the same folder, and its metadata say so.
     """
     pool, watched = _examples("train", CLASSIFIER_POOL), _examples("val", 300)
     began = time.monotonic()
     torch.manual_seed(seed)
     model = shapes_vgg11(batch_norm=True) if name == "shapes_vgg11" else EMBEDDED_CLASSIFIERS[name]()
     model = model.to(memory_format=torch.channels_last)
+    if name in STEM_OF:
+        begin_with_stem(model, load_file(folder / f"{STEM_OF[name]}.safetensors"))
     for stage in range(len(CLASSIFIER_RECIPE[name])):
         train_stage(model, name, seed, stage, pool, watched)
     if name == "shapes_vgg11":
@@ -224,6 +234,7 @@ def train_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[s
         "command": f"python -m segattr_lib train {name} --seed {seed}",
         "seed": str(seed),
         "images": str(sum(images for images, _, _ in CLASSIFIER_RECIPE[name])),
+        **({"stem_of": STEM_OF[name]} if name in STEM_OF else {}),
         **_told(accuracy(model, _examples("test"))),
         "seconds": f"{time.monotonic() - began:.0f}",
         "torch": torch.__version__,
@@ -231,6 +242,12 @@ def train_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[s
     folder.mkdir(parents=True, exist_ok=True)
     save_file(state, folder / f"{name}.safetensors", about)
     return about
+
+
+def begin_with_stem(model: Any, weights: dict[str, Tensor]) -> None:
+    """Give a ConvNeXt or Swin the first two convolutions of a VGG, by the names they have in both."""
+    stem = {key.removeprefix("features."): value for key, value in weights.items() if key.startswith("features.")}
+    model.features[0][0].load_state_dict({key: stem[key] for key in STEM}, strict=False)
 
 
 def train_stage(model: nn.Module, name: str, seed: int, stage: int, pool: Examples, watched: Examples) -> None:
