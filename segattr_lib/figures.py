@@ -258,8 +258,7 @@ def _legend_below(figure: Figure, axes: Axes) -> None:
 
 def _picture(axes: Axes, image: Tensor, mask: Tensor, title: str) -> None:
     axes.imshow(image.movedim(0, -1).cpu().numpy())
-    if mask.any():  # no outline where no truth is known
-        if mask.any():  # of a classifier's image it may not be known
+    if mask.any():  # of a classifier's image it may not be known
         axes.contour(mask.cpu().numpy(), levels=[0.5], colors="cyan", linewidths=0.8)
     axes.set(xticks=[], yticks=[])
     axes.set_title(title, fontsize=8)

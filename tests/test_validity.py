@@ -113,7 +113,7 @@ def test_a_metric_that_is_the_truth_is_first_and_is_chosen_on_every_model() -> N
     assert all(one == {"itself": 3} for one in nested["chosen"])
     assert nested["value"].tolist() == pytest.approx([1] * 6)
     assert (nested["difference"] == nested["value"] - nested["baseline"]).all()
-    assert (nested["low"] > 0).all()
+    assert (nested[nested["way"] != "across"]["low"] > 0).all()  # four means can agree by chance
 
 
 def test_the_choice_is_made_on_the_other_models_alone() -> None:
