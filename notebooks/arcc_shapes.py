@@ -143,7 +143,7 @@ for metric in judged:
     glue(f"lies_{metric}", int(lies[metric]), display=False)
 glue("blind", len(blind), display=False)
 told_apart = tables.intervals(tricked, "method", "metric", "difference", 2)
-told_apart + tricked.assign(mark=tricked["fools"].map({True: " ✗", False: ""})).pivot_table(index="method", columns="metric", values="mark", aggfunc="first", sort=False).to_numpy()  # fmt: skip
+told_apart + tricked.assign(mark=(tricked["fools"] & tricked["method"].isin(blind)).map({True: " ✗", False: ""})).pivot_table(index="method", columns="metric", values="mark", aggfunc="first", sort=False).to_numpy()  # fmt: skip
 
 # %% [markdown]
 # The half map {glue:text}`half_average_drop`, {glue:text}`half_adcc`, {glue:text}`half_road` and {glue:text}`half_arcc`. Of
@@ -191,7 +191,8 @@ figures.correlation_forest(agreed[agreed["kind"] == "pearson"], validity.WAYS, v
 
 # %% [markdown]
 # Over {glue:text}`complete` maps; {glue:text}`incomplete` without a value of every metric are left out of all. As
-# numbers, the mean over the models, Pearson's and Spearman's:
+# numbers, the mean over the models, Pearson's and Spearman's; without an interval where the resamples do not surround the
+# value, as can happen to the correlation of few noisy means:
 
 # %% tags=["hide-input"]
 if known:

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
+from torch import nn
 
 from segattr_lib.benchmark import validity
 from segattr_lib.benchmark.inference import correlation
+from segattr_lib.benchmark.runner import variants_of, view_of
+from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.data.single_shapes import tier_of
 from segattr_lib.metrics.composite import arcc, harmonic_mean
 from segattr_lib.registry import UserError
@@ -207,3 +210,38 @@ def test_equalised_maps_keep_the_order_and_have_a_flat_histogram() -> None:
     assert (flat.flatten(1).argsort(1) == drawn.flatten(1).argsort(1)).all()
     assert flat.flatten(1).sort(1)[0].diff(dim=1).numpy() == pytest.approx(1 / 255, abs=1e-6)
     assert (validity.equalised(torch.ones(1, 4, 4)) == 0).all()
+
+
+def plain_classifier() -> nn.Module:
+    """A net of one convolution with weights of its own, so that runs can name it."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 8, 5, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 6))
+    return module.eval()
+
+
+def test_bent_maps_keep_their_road_to_the_last_bit_and_nothing_else() -> None:
+    told = {"dataset": "single_shapes", "image_size": 48, "model": f"{__file__}:plain_classifier", "layers": ["1"]}
+    methods = {"methods": ["layercam"], "metrics": list(validity.PAPER), "batch_size": 8, "scalar": "logit"}
+    run = read_settings({**told, **methods, "samples": 2}).runs()[0]
+    view = view_of(run, ["test-00000", "test-00001"])
+    variants = validity.bent_methods("layercam")
+    rows = validity.transformed(view, variants, validity.PAPER)
+    drift = validity.moved(rows).set_index(["transform", "metric"])["most"]
+    assert set(rows["status"]) == {"ok"}
+    assert (drift.xs("road", level="metric") == 0).all()
+    assert (drift.xs("complexity", level="metric") > 0.01).all()
+    assert (drift.xs("coherency", level="metric") > 0).all()
+    own = view.maps_of(variants_of(run)[0])[0]
+    drawn = {one.name: view.maps_of(one)[0] for one in variants}
+    assert (drawn["as it is"] - own).abs().max() <= 0.5 / validity.LEVELS + 1e-6
+    assert torch.equal(drawn["square"], (drawn["as it is"].double() ** 2).float())
+    shown = rows[(rows["method"] == "square") & (rows["metric"] == "complexity")]["value"]
+    assert shown.to_numpy() == pytest.approx(drawn["square"].mean((1, 2)).numpy(), abs=1e-6)
+    faded = view.images * drawn["square"][:, None]  # explained anew, and bent anew
+    again = view.again(variants_of(run)[0], faded, view.target, "anew")
+    again = ((again * validity.LEVELS).round() / validity.LEVELS) ** 2
+    expected = [(np.corrcoef(a.ravel(), b.ravel())[0, 1] + 1) / 2 for a, b in zip(drawn["square"], again, strict=True)]
+    coherent = rows[(rows["method"] == "square") & (rows["metric"] == "coherency")]["value"]
+    assert coherent.to_numpy() == pytest.approx(expected, abs=1e-4)
+    with pytest.raises(UserError, match="made of other methods"):
+        validity.bent_methods("dea")

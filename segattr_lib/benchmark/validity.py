@@ -157,7 +157,8 @@ def correlations(found: Agreement, over: str = "arcc", level: float = 0.95) -> p
     """One row a model, kind, way and metric: value, low, high, and difference (with its low and high) to `over`.
 
     EVERY is the mean over the models. Intervals are BCa over images, resamples without a value left aside; NaN for
-    fewer than three images.
+    fewer than three images, and where the resamples do not surround the value: the correlation of few noisy means is
+    drawn towards 0 further in a resample, and what lies beyond all of them no interval can say.
     """
     place = found.metrics.index(over)
     names = [*found.models, EVERY]
@@ -406,7 +407,9 @@ def _intervals(found: Agreement, statistic: Callable[[np.ndarray], np.ndarray], 
             share = stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
             ends.append(_quantile(drawn, share))
         alike = np.nanmin(drawn, axis=-1) == np.nanmax(drawn, axis=-1)  # no spread: the interval is the point
-    low, high = (np.where(found.images < 3, np.nan, np.where(alike, value[..., 0], end)) for end in ends)
+    # BCa knows no better than the outermost draws when they do not surround the value
+    lost = (found.images < 3) | (np.abs(below - 0.5) > level / 2)
+    low, high = (np.where(lost, np.nan, np.where(alike, value[..., 0], end)) for end in ends)
     return np.stack([value[..., 0], low, high])
 
 
