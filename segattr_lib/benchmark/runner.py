@@ -107,6 +107,7 @@ def library_fingerprint() -> str:
         "inference",
         "judge",
         "refinement",
+        "validity",
         "economy",
         "anatomy",
         "statistics",
