@@ -167,6 +167,7 @@ table1.map(tables.number).rename(index=figures.method_label, level="base").renam
 
 # %% tags=["hide-input"]
 parts = found.pivot_table(index=["base", "place"], columns="metric", values="mean", sort=False)[measures]
+parts = parts.reindex([(base, place) for base in bases for place in refinement.PLACES])
 wholes = parts.groupby("place").mean()
 for metric in ("road", "coherency", "complexity"):
     for name, place in {"shallowest": SHALLOWEST, "deepest": DEEPEST, "refined": REFINED}.items():
@@ -245,10 +246,12 @@ apart_road = max((road[key_of(base)] - road[key_of(base, fuse="geometric_mean")]
 glue("apart_road", f"{apart_road:.4f}", display=False)
 wins = (best["ours"] == "product").all()
 glue("multiplies", "held" if wins else "did not hold" if not (best["ours"] == "product").any() else "held in part", display=False)  # fmt: skip
+table2 = table2.reindex(columns=[(fuse.replace("_", " "), whose) for fuse in [*means, "product"] for whose in ("ours", "paper")])  # fmt: skip
 table2.fillna("–").rename(index=figures.method_label).rename_axis(index=None, columns=(None, None))
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, the product minus each of the two means, for every CAM, with intervals."}} tags=["hide-input"]
-figures.interval_plot(beaten)
+names = {"method": [f"{base}(fuse=product)" for _ in means for base in bases], "over": [f"{base}(fuse={fuse})" for fuse in means for base in bases]}  # fmt: skip
+figures.interval_plot(beaten.assign(**names))
 
 # %% [markdown]
 # The product has the highest mean for {glue:text}`product_best` of {glue:text}`cams` CAMs; in the paper's own table for
