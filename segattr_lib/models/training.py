@@ -61,7 +61,7 @@ CLASSIFIER_RECIPE = {  # in the order of training; stages: images seen, px a sid
     ],
     "shapes_vgg11": [(48_000, 64, 4e-3), (48_000, 128, 3e-3), (10_000, 224, 1e-3)],
     "shapes_convnext": [(32_000, 64, 1e-3), (20_000, 128, 1e-3), (5_000, 224, 5e-4)],
-    "shapes_swin": [(32_000, 56, 1e-3), (20_000, 112, 1e-3), (5_000, 224, 5e-4)],
+    "shapes_swin": [(32_000, 56, 1e-3), (20_000, 112, 1e-3), (5_000, 224, 1e-3)],
 }
 
 
