@@ -316,8 +316,7 @@ figures.interval_lines(judge.cascade_curve(shaken, level, run.seed[0]), judge.SH
 # ## Adaptive interventions
 #
 # A fixed grid spends most of its passes where nothing happens. The adaptive map cuts the image into as many rectangles
-# as its budget has passes, finer on the target and where the gradient says that the score would drop, and fills each
-# once. Its cells are connected, disjoint and at least
+# as its budget has passes, finer on the target, and fills each once. Its cells are connected, disjoint and at least
 # 8 x 8 px, and the map is made from the drops of its own cells alone. Cost is passes, s(x) among them. What the
 # layout of the cells earns by itself is in every table above: *random adaptive*, the same cells with random drops.
 
@@ -348,12 +347,13 @@ tables.intervals(reach, "method", "panel", "share", 2)
 # {glue:text}`reach_low_0`) under the fill that made it, {glue:text}`reach_1` ({glue:text}`reach_low_1`) under blur, which it
 # never used, and {glue:text}`reach_2` ({glue:text}`reach_low_2`) of the excess TDD.
 #
-# *Which* adaptation pays? At one budget: cells that follow target and gradient (as above); the target alone; the gradient
-# alone; both, with a share of the budget kept to go on coarse to fine, cutting in two what dropped most; neither; the
-# plain tree, which follows neither and goes where the drops lead; and the target's cells with random drops.
+# *Which* adaptation pays? At one budget: cells that follow the target (as above); that follow where the gradient says
+# that the score would drop, which takes three passes of the budget; that follow both; the target, with a share of the
+# budget kept to go on coarse to fine, cutting in two what dropped most; cells that follow neither; the plain tree, which
+# goes where the drops lead; and the target's cells with random drops.
 
 # %% tags=["hide-input", "remove-output"]
-strategies = ["adaptive_ria", "adaptive_ria(focus=0.7, guided=0.0)", "adaptive_ria(focus=0.0, guided=0.7)", "adaptive_ria(refined=0.3)", "adaptive_ria(focus=0.0, guided=0.0)", "adaptive_ria(focus=0.0, guided=0.0, refined=0.5)", "random_adaptive"]  # fmt: skip
+strategies = ["adaptive_ria", "adaptive_ria(focus=0.0, guided=0.7)", "adaptive_ria(focus=0.6, guided=0.3)", "adaptive_ria(refined=0.3)", "adaptive_ria(focus=0.0)", "adaptive_ria(focus=0.0, refined=0.5)", "random_adaptive"]  # fmt: skip
 compared_ways = read_settings({**told, "methods": strategies, "metrics": budgeted.metrics, "k": curve_k, "fill": "mean", "evaluation_fill": ["mean", "blur"]})  # fmt: skip
 way_rows = read_samples(run_benchmark(compared_ways, f"{results}/strategies"))
 
