@@ -162,7 +162,7 @@ def test_a_gradient_draws_the_cells_to_where_the_score_would_drop():
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("budget", 4), ("focus", 1.5), ("guided", 0.5), ("guided", -0.1), ("refined", -0.1)]
+    ("option", "value"), [("budget", 1), ("focus", 1.5), ("guided", 1.1), ("guided", -0.1), ("refined", -0.1)]
 )
 def test_what_cannot_be_is_an_error(option: str, value: float):
     target = Target(torch.tensor([1]), square())

@@ -27,19 +27,20 @@ def adaptive_ria(
     *,
     budget: int = 49,
     focus: float = 0.6,
-    guided: float = 0.3,
+    guided: float = 0.0,
     refined: float = 0.0,
     fill: str = "mean",
     draws: Draws | None = None,
     others: Float[Tensor, "b 3 h w"] | None = None,
 ) -> Float[Tensor, "b h w"]:
-    """RIA on cells that follow target and gradient: fine there, coarse elsewhere. Ours, after the DEA paper's outlook.
+    """RIA on cells that follow the target: fine on it, coarse elsewhere. Ours, after the DEA paper's outlook.
 
     The image is cut into rectangles of equal weight. The pixels of the target hold the share `focus` of it, the
     first-order estimate of every pixel's drop, `first_order`, the share `guided`, and all pixels alike the rest. Each
     is filled once. `refined` keeps a share of the budget to go on coarse to fine: the cells of the greatest drop are
-    cut in two and both halves filled, in a second batched evaluation; at equal budgets that cost faithfulness
-    wherever it was tried, so it is 0. A cell's value is its drop per pixel, a rise counts as 0; N: maps in [0,1].
+    cut in two and both halves filled, in a second batched evaluation. At equal budgets neither following the gradient
+    nor the drops gained anything that held on other images, so both are 0. A cell's value is its drop per pixel, a
+    rise counts as 0; N: maps in [0,1].
 
     budget: passes an image, s(x) among them and a backward pass as 2, which `guided` takes. Cells of a level are
     disjoint rectangles, at least 8 x 8 px. Raises ValueError for a budget too small for one cell, shares outside

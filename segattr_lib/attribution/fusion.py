@@ -57,7 +57,7 @@ def adaptive_dea(
     scalar: Scalar = "probability",
     budget: int = 49,
     focus: float = 0.6,
-    guided: float = 0.3,
+    guided: float = 0.0,
     refined: float = 0.0,
     fill: str = "mean",
     draws: Draws | None = None,

@@ -51,7 +51,7 @@ class Settings(BaseModel):
     metrics: Annotated[list[str], Listed] = [*metrics_of("segmentation"), "passes"]
     k: Annotated[list[float], Listed] = [0.2]
     grid: int = Field(14, ge=1, description="RIA's cells a side")
-    budget: int = Field(49, ge=5, description="adaptive RIA's passes")
+    budget: int = Field(49, ge=2, description="adaptive RIA's passes")
     window: int = Field(1, ge=1, description="EGA's pooling window, feature cells")
     alpha: float = 0.65
     beta: float = 0.35
