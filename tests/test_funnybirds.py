@@ -683,16 +683,24 @@ def test_a_map_that_is_not_finite_fails_its_sample_alone():
 # The shipped classifier, and the scores of a run's methods
 
 
+trained = pytest.mark.skipif(
+    not (WEIGHTS / "figures_resnet.safetensors").is_file(),
+    reason="no weights of figures_resnet are shipped; `python -m segattr_lib train figures_resnet` makes them",
+)
+
+
 def shipped() -> nn.Module:
     return ready(load_classifier("figures_resnet").module)
 
 
+@trained
 def test_the_shipped_classifier_tells_the_birds_whole_and_in_parts():
     found = accuracies(shipped(), 150)
     assert found["test"] >= 0.97
     assert found["parts"] >= 0.9
 
 
+@trained
 def test_the_shipped_weights_are_small_and_say_how_they_were_made():
     path = WEIGHTS / "figures_resnet.safetensors"
     assert path.stat().st_size <= 2**20
@@ -723,6 +731,7 @@ def asked_of(**changes: object) -> Settings:
     return load_settings(None, about | {"methods": ["gradcam(layer=layer4)", "random_smooth"]} | changes)
 
 
+@trained
 def test_the_methods_of_a_run_are_scored_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     found = part_scores(asked_of(), tmp_path)
     assert list(found.groupby(["method", "variant"], sort=False).groups) == [
@@ -749,6 +758,7 @@ def test_the_methods_of_a_run_are_scored_and_kept(tmp_path: Path, monkeypatch: p
         part_scores(asked_of(samples=2), tmp_path)
 
 
+@trained
 def test_data_without_parts_and_models_of_other_classes_are_refused(tmp_path: Path):
     with pytest.raises(UserError, match="part_figures or funnybirds"):
         part_scores(asked_of(dataset="single_shapes"), tmp_path)

@@ -7,8 +7,8 @@ from typing import Literal
 
 from segattr_lib.data.folders import folder
 from segattr_lib.data.funnybirds import funnybirds
-from segattr_lib.data.part_figures import part_figures
 from segattr_lib.data.image_folder import image_folder
+from segattr_lib.data.part_figures import part_figures
 from segattr_lib.data.planted import planted_context, planted_own
 from segattr_lib.data.sample import IGNORE, Dataset, Sample, SampleError, as_sample
 from segattr_lib.data.shapes import shapes
