@@ -15,7 +15,7 @@
 # that a new composite, ARCC, follows the truth best. We ask:
 #
 # 1. Which metrics do maps fool that know nothing of the model?
-# 2. How do ten methods fare on four models?
+# 2. How do ten methods fare on several models?
 # 3. Which metric follows the truth, and in which of three ways is that meant?
 # 4. What does a metric see of a map's values, beyond their order?
 # 5. Is there a better composite than ARCC?

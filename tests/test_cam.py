@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import pytorch_grad_cam
@@ -54,12 +56,9 @@ def apart(got: Tensor, other: Tensor | np.ndarray) -> float:
 def theirs(explainer: type, model: nn.Module, layer: str, images: Tensor, target: Target) -> np.ndarray:
     """grad-cam's maps of the logits."""
     reshape = (lambda values: values.permute(0, 3, 1, 2)) if isinstance(model, SwinTransformer) else None
-    model.requires_grad_(True)  # its Hessian's product asks for it
-    try:
-        cam = explainer(model, [model.get_submodule(layer)], reshape)
-        return cam(images.clone().requires_grad_(), [ClassifierOutputTarget(int(one)) for one in target.class_id])
-    finally:
-        model.requires_grad_(False).zero_grad()
+    model = copy.deepcopy(model).requires_grad_(True)  # its hooks stay; its Hessian's product asks for gradients
+    cam = explainer(model, [model.get_submodule(layer)], reshape)
+    return cam(images.clone().requires_grad_(), [ClassifierOutputTarget(int(one)) for one in target.class_id])
 
 
 @pytest.mark.parametrize("name", NETS)

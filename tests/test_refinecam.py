@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from decimal import Decimal, getcontext
 
 import pytest
@@ -103,9 +104,8 @@ def test_refinecam_of_one_layer_is_the_base_cam():
 )
 def test_refinecam_is_grad_cams(base, explainer, name):
     score, images, target, layers = setting(name)
-    theirs = pytorch_grad_cam.RefineCAM(
-        score.model, [score.model.get_submodule(layer) for layer in layers], base_method=explainer
-    )
+    model = copy.deepcopy(score.model)  # its hooks stay
+    theirs = pytorch_grad_cam.RefineCAM(model, [model.get_submodule(layer) for layer in layers], base_method=explainer)
     wanted = theirs(images.clone().requires_grad_(), [ClassifierOutputTarget(int(one)) for one in target.class_id])
     close(refinecam(score, images, target, layers=layers, base=base), wanted)
 
