@@ -277,8 +277,8 @@ shown
 # images, and the share of images on which the model that does look off the target has the higher value. The interval
 # lies above 0 for {glue:text}`told_odd` of {glue:text}`probes` maps in |ODD| and for {glue:text}`told_leak` in LeakAbs,
 # which divides by a TDD that may be next to nothing. Of the {glue:text}`controls` maps that know nothing of the model
-# {glue:text}`told_odd_controls` tell the two apart in |ODD| as well: |ODD| finds that a model looks off the target
-# whatever the map, and does not say that the map has found where.
+# {glue:text}`told_odd_controls` tell the two apart in |ODD| as well. Each that does shows |ODD| to see that a model looks
+# off the target whatever the map, which does not say that the map has found where.
 #
 # ### Do surrogates judge better?
 #

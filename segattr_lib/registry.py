@@ -83,6 +83,11 @@ def variant(text: str) -> tuple[str, dict[str, Any]]:
     return parts[1], options
 
 
+def with_options(name: str, pinned: str) -> str:
+    """A name with its options, as `variant` splits it."""
+    return f"{name}({pinned})" if pinned else name
+
+
 def options_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The keyword-only parameters of a method or metric, with their defaults (inspect's `empty` if none)."""
     parameters = inspect.signature(function).parameters.values()

@@ -297,6 +297,11 @@ def test_ones_own_classifier(own: Path):
     assert (classifier.classes, classifier.layers) == (5, ("stem", "deep"))
     with torch.no_grad():
         module.head.bias[2] += 1e-6
+    assert classifier.layer == "stem"
+    assert load_classifier(f"{own}:net", ["stem", "deep"], (32, 32), "deep").layer == "deep"
+    assert load_classifier(f"{own}:net", None, (32, 32), "deep").layers == ("deep",)
+    with pytest.raises(UserError, match="no feature layer"):
+        load_classifier(f"{own}:net", ["stem", "deep"], (32, 32), "gone")
     assert load_classifier(f"{own}:net", ["deep"], (32, 32)).fingerprint == classifier.fingerprint
     assert loading.weight_fingerprint(module) != classifier.fingerprint
 

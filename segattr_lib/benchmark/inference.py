@@ -20,7 +20,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from segattr_lib.benchmark.statistics import at, plain
 from segattr_lib.metrics import load_metric
-from segattr_lib.registry import UserError, unknown
+from segattr_lib.registry import UserError, unknown, with_options
 from segattr_lib.seeds import generator
 
 RESAMPLES = 9999
@@ -59,8 +59,8 @@ def paired(
         raise UserError(
             f"{metric!r} at k = {k}, fill = {fill}, floor = {floor}: expected values of one, found {found}."
         )
-    pinned = values["variant"].fillna("")
-    methods = values["method"] + np.where(pinned == "", "", "(" + pinned + ")")
+    pairs = zip(values["method"], values["variant"].fillna(""), strict=True)
+    methods = pd.Series([with_options(*pair) for pair in pairs], values.index, dtype=object)
     seen = values.assign(method=methods).pivot(  # noqa: PD010 - refuses a value that stands twice
         index=["dataset", "model", "seed", "sample_id"], columns="method", values="value"
     )

@@ -26,7 +26,7 @@ from segattr_lib.metrics.deletion import excess_tdd, excess_tdd_phase, tdd
 from segattr_lib.metrics.stability import pearson
 from segattr_lib.models.randomisation import cascade
 from segattr_lib.perturbation import bind_fill, cells, occlude, top_fraction
-from segattr_lib.registry import variant
+from segattr_lib.registry import variant, with_options
 
 DEGREES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of truth in a made map; the rest is noise
 GRAINS = (1, 4, 16, 56)  # px of the noise's cells
@@ -220,7 +220,7 @@ def cascade_curve(rows: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.
     """Rank correlation of maps with themselves along `randomisation`, a line a method; 1 before anything is changed."""
     curves = []
     for share, stage in rows.groupby("share", sort=True):
-        names = [_key(*pair) for pair in stage[["method", "variant"]].to_numpy()]
+        names = [with_options(*pair) for pair in stage[["method", "variant"]].to_numpy()]
         table = stage.assign(line=names).pivot_table(index="sample_id", columns="line", values="spearman", sort=False)
         curves.append(means(table, level, seed).assign(**{SHARE: share}))
     start = curves[0].assign(mean=1.0, low=1.0, high=1.0, **{SHARE: 0.0})
@@ -248,7 +248,7 @@ def finds(views: Mapping[str, View], evidence: Evidence, level: float = 0.95, se
         outside = name == "planted_context"
         role, region = ("marker", ~view.target.mask) if outside else ("badge", view.target.mask)
         rows = evidence_found(view, variants_of(view.run), evidence[name][role], region)
-        rows["key"] = [_key(*pair) for pair in rows[["method", "variant"]].to_numpy()]
+        rows["key"] = [with_options(*pair) for pair in rows[["method", "variant"]].to_numpy()]
         table = rows.pivot_table(index="sample_id", columns="key", values="auc", sort=False)
         found.append(means(table, level, seed).assign(panel=f"finds the {role}"))
     return pd.concat(found)
@@ -276,8 +276,3 @@ def planted_evidence(views: Mapping[str, View], size: int) -> Evidence:
         masks = [planted.evidence(sample.sample_id, size) for sample in view.samples]
         found[name] = {role: torch.stack([one[role] for one in masks]).to(view.images.device) for role in masks[0]}
     return found
-
-
-def _key(method: str, text: str) -> str:
-    """The name of a method with its pinned options, as settings have it and `paired` writes it."""
-    return f"{method}({text})" if text else method

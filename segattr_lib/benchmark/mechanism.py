@@ -24,7 +24,7 @@ from segattr_lib.benchmark.runner import Variant, View
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.data import IGNORE, Sample, load_dataset
 from segattr_lib.metrics import Metric
-from segattr_lib.registry import variant
+from segattr_lib.registry import variant, with_options
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Scalar, Score, Target
 
@@ -230,7 +230,7 @@ def _points(written: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> pd
     for text, setting in zip(written, settings, strict=True):
         name, pinned = variant(text)
         options = ", ".join(f"{option}={value}" for option, value in pinned.items())
-        rows.append({**setting, "method": name, "key": f"{name}({options})" if options else name, "written": text})
+        rows.append({**setting, "method": name, "key": with_options(name, options), "written": text})
     return pd.DataFrame(rows)
 
 

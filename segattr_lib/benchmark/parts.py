@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from segattr_lib.benchmark.runner import OFFERED, Variant, library_fingerprint, variants_of
+from segattr_lib.benchmark.runner import Variant, library_fingerprint, offered, variants_of
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.funnybirds import PartDataset
@@ -41,7 +41,7 @@ def part_scores(settings: Settings, folder: str | Path) -> pd.DataFrame:
     size, place = settings.image_size, Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     variants, tables = variants_of(settings), []
-    models = {name: load_classifier(name, settings.layers, (size, size)) for name in settings.model}
+    models = {name: load_classifier(name, settings.layers, (size, size), settings.layer) for name in settings.model}
     for name, model in models.items():
         if model.classes != len(dataset.variants):
             raise UserError(f"The model {name!r} has {model.classes} classes, {dataset.name} {len(dataset.variants)}.")
@@ -53,7 +53,7 @@ def part_scores(settings: Settings, folder: str | Path) -> pd.DataFrame:
                 answers: Answers | None = None
                 for one in variants:
                     about = [dataset.name, name, seed, one.name, one.text]
-                    decided = [*about, names, _offered(settings, model), size, settings.precision, model.fingerprint]
+                    decided = [*about, names, offered(settings, model), size, settings.precision, model.fingerprint]
                     decided += [dataset.fingerprint(names), library_fingerprint()]
                     digest = hashlib.blake2b(json.dumps(decided).encode(), digest_size=8).hexdigest()
                     path = place / f"{one.name}-{digest}.parquet"
@@ -82,19 +82,12 @@ def part_summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({key: summary(rows) for key, rows in groups}).T.rename_axis(KEYS)
 
 
-def _offered(settings: Settings, model: Classifier) -> dict[str, object]:
-    """The options that a run offers its methods."""
-    layer = settings.layer or model.layers[0]
-    settled = {name: getattr(settings, name) for name in OFFERED}
-    return {**settled, "fill": settings.fill[0], "layer": layer, "layers": model.layers}
-
-
 def _explainer(one: Variant, settings: Settings, model: Classifier, runtime: Runtime) -> Explain:
     function = one.method.function
 
     def explain(images: Tensor, target: Target, draws: Draws) -> Tensor:
         target = target.to(runtime.device)
-        options = accepted(function, {**_offered(settings, model), "draws": draws, **one.pinned})
+        options = accepted(function, {**offered(settings, model), "draws": draws, **one.pinned})
         maps = function(bind(model.module, target), runtime.place(images), target, **options)
         return torch.as_tensor(maps).detach().float().cpu()
 

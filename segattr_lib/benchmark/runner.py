@@ -24,7 +24,7 @@ from segattr_lib.metrics.deletion import model_score
 from segattr_lib.models import Segmenter, load_segmenter
 from segattr_lib.models.classifiers import Classifier, load_classifier
 from segattr_lib.perturbation import PERTURBATIONS, Fill, bind_fill
-from segattr_lib.registry import UserError, accepted, options_of, variant
+from segattr_lib.registry import UserError, accepted, options_of, variant, with_options
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
 
@@ -91,12 +91,18 @@ def view_of(run: Settings, sample_ids: list[str]) -> View:
 def load_model(dataset: Dataset, settings: Settings, name: str) -> Segmenter | Classifier:
     """The model of this name: a classifier where the data set gives images a class, else a segmenter.
 
-    Raises UserError as load_segmenter and load_classifier do, and for a `layer` a classifier has not.
+    Raises UserError as load_segmenter and load_classifier do.
     """
     shape = (settings.image_size, settings.image_size)
     if dataset.class_of is None:
         return load_segmenter(name, settings.layer, shape, settings.layers)
-    return load_classifier(name, settings.layers or (settings.layer and [settings.layer]), shape)
+    return load_classifier(name, settings.layers, shape, settings.layer)
+
+
+def offered(run: Settings, model: Segmenter | Classifier) -> dict[str, Any]:
+    """The options that a run offers its methods, of those that are the same for every sample."""
+    settled = {name: getattr(run, name) for name in OFFERED}
+    return {**settled, "fill": run.fill[0], "layer": model.layer, "layers": model.layers}
 
 
 def library_fingerprint() -> str:
@@ -117,6 +123,7 @@ def library_fingerprint() -> str:
         "execute",
         "reference",
         "training",
+        "part_training",
         "__main__",
     }
     digest = hashlib.blake2b(digest_size=8)
@@ -152,7 +159,7 @@ def variants_of(settings: Settings) -> list[Variant]:
 
 
 def check_classes(dataset: Dataset, models: Mapping[str, Segmenter | Classifier], ids: list[str], size: int) -> None:
-    """Raises UserError where a model has fewer classes than the masks name.
+    """Raises UserError where a model has fewer classes than the data set names.
 
     A data set that does not say how many it has is read once to see.
     """
@@ -162,7 +169,7 @@ def check_classes(dataset: Dataset, models: Mapping[str, Segmenter | Classifier]
     for name, model in models.items():
         if most >= model.classes:
             raise UserError(
-                f"The masks of {dataset.name!r} name class {most}, but the model {name!r} has {model.classes} "
+                f"The data set {dataset.name!r} names class {most}, but the model {name!r} has {model.classes} "
                 f"classes (0 to {model.classes - 1}); choose data and a model that agree."
             )
 
@@ -255,11 +262,7 @@ class View:
         if "other_image" in used:
             pictures = [_next_image(dataset, sample.sample_id, everyone, run.image_size) for sample in samples]
             self.others = runtime.place(torch.stack(pictures))
-        self.offered = {name: getattr(run, name) for name in OFFERED} | {
-            "fill": run.fill[0],
-            "layer": run.layer or (model.layers[0] if isinstance(model, Classifier) else model.layer),
-            "layers": model.layers,
-        }
+        self.offered = offered(run, model)
         self._fills: dict[str, Fill] = {}
         self._maps: dict[tuple[Any, ...], tuple[Tensor, float, int]] = {}
 
@@ -298,7 +301,7 @@ class View:
             if name == "seconds":
                 continue  # lies in the timings, apart from what a setting decides
             others = ", ".join(f"{key}={value}" for key, value in pinned.items() if key not in ("k", "fill"))
-            label = f"{name}({others})" if others else name
+            label = with_options(name, others)
             for k, fill in self._settings_of(name, one, pinned):
                 if name == "passes":
                     values = torch.tensor(passes, dtype=torch.float32)

@@ -44,7 +44,7 @@ class Classifier:
 
     module: (B,3,H,W) RGB in [0,1] to logits (B,C), in evaluation mode. layers: the modules whose activations
     are explained, shallow to deep; (B,K,h,w), or (B,h,w,K) as Swin's are. classes: C. fingerprint: changes
-    when a weight changes.
+    when a weight changes. layer: the one that is explained where a method takes one.
     """
 
     name: str
@@ -52,14 +52,21 @@ class Classifier:
     layers: tuple[str, ...]
     classes: int
     fingerprint: str
+    layer: str
 
 
-def load_classifier(name: str, layers: Sequence[str] | None = None, shape: tuple[int, int] = (224, 224)) -> Classifier:
+def load_classifier(
+    name: str,
+    layers: Sequence[str] | None = None,
+    shape: tuple[int, int] = (224, 224),
+    layer: str | None = None,
+) -> Classifier:
     """Load a classifier by registered name, "file.py:function" or "package.module:function", and try it.
 
     layers: shallow to deep; None takes the model's own four stages, a user's model has none and must name
-    some. Raises UserError for an unknown model, weights that are missing or truncated, an output that is not
-    (B,C), and layers that are not named, do not exist, or come in another order than the forward pass has.
+    some, or a layer. layer: None takes the shallowest of them, as the ARCC paper does. Raises UserError for an
+    unknown model, weights that are missing or truncated, an output that is not (B,C), and layers that are not
+    named, do not exist, or come in another order than the forward pass has.
     """
     module = built("classifier", name, CLASSIFIERS)
     output, candidates = tried(name, module, shape)
@@ -68,21 +75,21 @@ def load_classifier(name: str, layers: Sequence[str] | None = None, shape: tuple
         raise UserError(
             f"The model {name!r} gives {got} for an image (1,3,{shape[0]},{shape[1]}); expected logits (1,C)."
         )
-    layers = layers or STAGES.get({**FAMILY, **FINETUNED}.get(name, name))
+    layers = layers or STAGES.get({**FAMILY, **FINETUNED}.get(name, name)) or (layer and [layer])
     if not layers:
         raise UserError(
             f"The model {name!r} has no default layers; name some with layers=, such as {some(candidates)}."
         )
-    for layer in layers:
-        if layer not in candidates:
+    for one in (*layers, layer or layers[0]):
+        if one not in candidates:
             raise UserError(
-                f"layers has {layer!r}, which is no feature layer of the model {name!r}; "
+                f"layers has {one!r}, which is no feature layer of the model {name!r}; "
                 f"choose some such as {some(candidates)}."
             )
     ordered = sorted(set(layers), key=candidates.index)
     if list(layers) != ordered:
         raise UserError(f"layers are {', '.join(layers)}; expected shallow to deep, each once: {', '.join(ordered)}.")
-    return Classifier(name, module, tuple(layers), output.shape[1], weight_fingerprint(module))
+    return Classifier(name, module, tuple(layers), output.shape[1], weight_fingerprint(module), layer or layers[0])
 
 
 def shapes_vgg11(batch_norm: bool = False) -> nn.Module:

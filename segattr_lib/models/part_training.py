@@ -30,7 +30,7 @@ from segattr_lib.seeds import generator
 
 BATCH = 32
 POOL = 6_000  # scenes drawn once; each is seen as it is and mirrored, which leaves its class
-STAGES = [(24_000, 2, 4e-3), (10_000, 1, 1.5e-3)]  # images seen, averaged so many px a side, highest learning rate
+STAGES = [(32_000, 2, 4e-3), (32_000, 1, 3e-3)]  # images seen, averaged so many px a side, highest learning rate
 HELD_OUT = 500
 TELLING = [len(VARIANTS[part]) + 1 for part in PARTS]  # rows of the head: a part's variants, and that it is away
 
