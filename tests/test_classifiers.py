@@ -80,7 +80,7 @@ def test_shipped_weights_do_what_they_claim(name: str):
         assert right(name)[tiers == tier].mean() == pytest.approx(float(facts[f"accuracy_{tier}"]), abs=0.1)
 
 
-BELOW = ("shapes_swin", "shapes_convnext")  # trained for too short a time as yet
+BELOW = ("shapes_swin",)  # trained for too short a time as yet
 
 
 @pytest.mark.parametrize(
