@@ -261,6 +261,15 @@ def test_the_whole_kvasir_is_not_taken_for_the_sessile_polyps(tmp_path: Path, in
         load_dataset("kvasir_seg", str(tmp_path / inside), "sessile")
 
 
+@pytest.mark.parametrize("part", ["images", "masks"])
+@pytest.mark.parametrize(("split", "inner"), [("all", "Kvasir-SEG"), ("sessile", "sessile-main-Kvasir-SEG")])
+def test_kvasir_without_a_folder_says_where_to_get_it(tmp_path: Path, split: str, inner: str, part: str):
+    write_kvasir(tmp_path)
+    shutil.rmtree(tmp_path / inner / part)
+    with pytest.raises(UserError, match=rf"{inner}/{part}.* unpack https"):
+        load_dataset("kvasir_seg", str(tmp_path), split)
+
+
 @pytest.mark.parametrize(
     ("table", "text"),
     [

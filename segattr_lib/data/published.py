@@ -132,9 +132,9 @@ def kvasir_seg(root: str | None, split: str | None) -> Dataset:
     """
     split = _split("kvasir_seg", split or "all", ("all", "sessile"))
     if split == "all":
-        place = _place("kvasir_seg", root, "Kvasir-SEG", "masks")
+        place = _place("kvasir_seg", root, "Kvasir-SEG", "images", "masks")
     else:  # never root itself: it may be the whole Kvasir-SEG, which has the same layout
-        place = _place("kvasir_seg sessile", root, "", f"{SESSILE}/masks") / SESSILE
+        place = _place("kvasir_seg sessile", root, "", f"{SESSILE}/images", f"{SESSILE}/masks") / SESSILE
     return replace(folder(str(place), None), name="kvasir_seg", split=split, class_names=["background", "polyp"])
 
 
@@ -176,15 +176,16 @@ def _split(name: str, split: str, splits: Sequence[str]) -> str:
     return split
 
 
-def _place(name: str, root: str | None, inner: str, needed: str) -> Path:
+def _place(name: str, root: str | None, inner: str, *needed: str) -> Path:
     """root/inner, or root where that is the unpacked folder itself; `needed` is what must lie there."""
     if root is None:
-        raise UserError(f"{name} needs root, the folder that holds {Path(inner, needed)}; {GET[name]}.")
+        raise UserError(f"{name} needs root, the folder that holds {Path(inner, needed[0])}; {GET[name]}.")
     place = Path(root).expanduser()
     for one in (place / inner, place):
-        if (one / needed).exists():
+        if all((one / part).exists() for part in needed):
             return one
-    raise UserError(f"There is no {name} at root {root!r}: {place / inner / needed} does not exist; {GET[name]}.")
+    there = " and ".join(str(place / inner / part) for part in needed)
+    raise UserError(f"There is no {name} at root {root!r}: it needs {there}; {GET[name]}.")
 
 
 def _table(path: Path) -> dict[str, str]:
