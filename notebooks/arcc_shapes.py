@@ -17,8 +17,9 @@
 # 1. Which metrics do maps fool that know nothing of the model?
 # 2. How do ten methods fare on several models?
 # 3. Which metric follows the truth, and in which of three ways is that meant?
-# 4. What does a metric see of a map's values, beyond their order?
-# 5. Is there a better composite than ARCC?
+# 4. And which follows another truth, what a model loses when a part of the thing is taken away?
+# 5. What does a metric see of a map's values, beyond their order?
+# 6. Is there a better composite than ARCC?
 #
 # | metric | what it asks |
 # |---|---|
@@ -53,6 +54,11 @@ precision = "float32"
 batch_size = None
 bent = "layercam"  # the method whose maps are transformed
 few = 6  # images of the transforms
+parts_dataset = "part_figures"  # whose parts can be taken away, or "funnybirds"; None leaves that section empty
+parts_root = None
+parts_samples = 16
+parts_image_size = 224
+parts_model = "figures_resnet"
 resamples = 1999  # of the correlations' intervals
 level = 0.95  # of the intervals
 
@@ -64,6 +70,7 @@ from myst_nb import glue
 from segattr_lib import figures, tables
 from segattr_lib.benchmark import validity
 from segattr_lib.benchmark.judge import means
+from segattr_lib.benchmark.parts import KEYS, part_scores, part_summary
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
@@ -232,6 +239,87 @@ if known:
     display(pd.concat(shown).rename(index=signed))
 
 # %% [markdown]
+# ## A truth that is measured: parts taken away
+#
+# {glue:text}`parts_truth`
+#
+# A shape's pixels are where the evidence should lie, not where a model found it. FunnyBirds
+# ([Hesse et al., ICCV 2023](https://github.com/visinf/funnybirds)) asks the model: its classes differ by five parts, each
+# of which can be taken out of the scene. *Completeness*: are the parts that a map marks enough for the class, and needed,
+# and is nothing marked that the model can do without? *Correctness*: do the parts rank by the map as they rank by what the
+# logit loses without each? *Contrastivity*: does the map move to the parts of the class it is asked about? The score is
+# the mean of the three, and lies in [0, 1].
+
+# %% tags=["hide-input", "remove-output"]
+has_parts = parts_dataset is not None
+if has_parts:
+    parts_told = {"dataset": parts_dataset, "root": parts_root, "split": None, "backgrounds": None, "samples": parts_samples, "image_size": parts_image_size, "model": parts_model, "layer": None, "layers": None}  # fmt: skip
+    parts_settings = read_settings({**told, **parts_told, "methods": [*real, *blind], "metrics": measures})
+    parts_rows = read_samples(run_benchmark(parts_settings, f"{results}/funnybirds"))
+    parts_scores = part_scores(parts_settings, f"{results}/funnybirds_scores")
+
+# %% tags=["hide-input"]
+lacking = "No data set of parts is named: this section is left empty."
+one_of = validity.FUNNYBIRDS
+if has_parts:
+    parts_maps = validity.maps_table(parts_rows, measures)
+    parts_maps = parts_maps[parts_maps.index.get_level_values("method").isin(real)]
+    parts_metrics = validity.directed(parts_maps).assign(cosine=parts_maps["cosine"])
+    parts_both = parts_metrics.join(validity.parts_table(parts_scores)).dropna()
+    lacking = "" if len(parts_both) else "No map here has a value of every metric and score; nothing is correlated."
+    summed = part_summary(parts_scores).groupby(KEYS[3:], sort=False).mean()
+    summed.index = [figures.method_label(*key) for key in summed.index]
+    right = parts_scores.drop_duplicates("sample_id").eval("said == class_id")
+    display(summed[[*one_of[1:], one_of[0]]].map(tables.number, digits=2).rename(columns={"funnybirds": "score"}))
+glue("parts_truth", lacking or "The parts can be taken away here.", display=False)
+glue("parts_dataset", parts_dataset or "–", display=False)
+glue("parts_model", parts_model, display=False)
+glue("parts_images", parts_scores["sample_id"].nunique() if has_parts else 0, display=False)
+glue("parts_right", int(right.sum()) if has_parts else 0, display=False)
+glue("parts_complete", len(parts_both) if has_parts else 0, display=False)
+glue("parts_incomplete", len(parts_metrics) - len(parts_both) if has_parts else 0, display=False)
+
+# %% [markdown]
+# Means over {glue:text}`parts_images` images of {glue:text}`parts_dataset`, of which {glue:text}`parts_model` names
+# {glue:text}`parts_right` rightly; the methods above, the maps that know nothing below. A map that does not depend on the
+# class has no contrastivity to win; one that marks everything is complete by half.
+#
+# The metrics of the same maps against the score, beside the correlations with the cosine from above. Thick: the score;
+# thin: its three parts, and the mean over the models of the cosine on {glue:text}`dataset`. Here the cosine, with the
+# parts' pixels, is a metric among the others.
+
+# %% tags=["hide-input"]
+compared = bool(has_parts and len(parts_both))
+titled = {name: name if name != "funnybirds" else "FunnyBirds score" for name in one_of}
+beside = {titled[name]: validity.agreement(parts_both[list(parts_metrics)], parts_both[name], settings.seed[0], resamples) for name in one_of} if compared else {}  # fmt: skip
+shown = [validity.correlations(one, "arcc", level).query("model == @validity.EVERY").assign(model=name) for name, one in beside.items()]  # fmt: skip
+with_score = pd.concat(shown) if compared else pd.DataFrame()
+shapes_beside = [agreed[agreed["model"] == validity.EVERY].assign(model=f"cosine, {settings.dataset}")] if known else []
+forest = pd.concat([with_score, *shapes_beside]) if compared else None
+
+# %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of seven metrics with FunnyBirds' score and its three parts, and with the cosine on the single shapes, a panel each for images of a method, means of methods and all maps, with intervals."}} tags=["hide-input"]
+figures.correlation_forest(forest[forest["kind"] == "pearson"], validity.WAYS, titled["funnybirds"]) if compared else None  # fmt: skip
+
+# %% tags=["hide-input"]
+if compared:
+    of_score = with_score[with_score["model"] == titled["funnybirds"]].replace({"way": validity.WAYS})
+    shown = {kind.capitalize(): tables.intervals(one, "metric", "way", "value", 2) for kind, one in of_score.groupby("kind", sort=False)}  # fmt: skip
+    display(pd.concat(shown).rename(index=signed))
+tops = validity.ends(with_score, model=titled["funnybirds"]) if compared else pd.DataFrame()
+for way in validity.WAYS:
+    for end in ("highest", "lowest"):
+        row = tops[(tops["way"] == way) & (tops["end"] == end)].iloc[0] if compared else None
+        away = tables.interval(*row[["difference", "difference_low", "difference_high"]], digits=2) if compared else "–"
+        glue(f"parts_{end}_{way}", "ARCC" if compared and row["metric"] == "arcc" else f"{signed[row['metric']]} ({away} from ARCC's)" if compared else "–", display=False)  # fmt: skip
+
+# %% [markdown]
+# Over {glue:text}`parts_complete` maps; {glue:text}`parts_incomplete` lack a metric's value or a score. The highest and the
+# lowest correlation with the score: over the images of a method {glue:text}`parts_highest_within` and
+# {glue:text}`parts_lowest_within`, over the means of methods {glue:text}`parts_highest_across` and
+# {glue:text}`parts_lowest_across`, over all maps {glue:text}`parts_highest_pooled` and {glue:text}`parts_lowest_pooled`.
+# A metric that changes sides between the two truths says as much of the truths as of the metric: the cosine asks where a
+# map lies, the score what the model lost there.
+#
 # ## What a metric sees of a map's values
 #
 # ROAD ranks pixels: a map that is bent, so that every pixel keeps its rank, must keep its ROAD. Here one method's maps
@@ -319,8 +407,10 @@ HTML(answers.replace({"here": {True: "yes", False: "no"}}).to_html(index=False, 
 # {glue:text}`held` hold. A row of the table is about means over models; whether an interval bears it out is in the sections
 # above. What differs from the paper: the models and the number of images of this profile (see the
 # [status page](../status.md)), procedural backgrounds in the place of the picture book's, ROAD with exactly as many
-# pixels taken away as it says, where the published code takes more of a map with ties. *Fools*, the three ways, the tiers
-# and the composites are ours.
+# pixels taken away as it says, where the published code takes more of a map with ties. *Fools*, the three ways, the tiers,
+# the composites and the correlation with FunnyBirds' score are ours; the part-made figures are drawn here in FunnyBirds'
+# layout. The published archive takes their place with `-p parts_dataset=funnybirds -p parts_root=...` and a classifier of
+# its fifty classes as `-p parts_model=file.py:function`.
 #
 # The profile `paper` runs the paper's four models, fine-tuned by its recipe, on 500 images. Its figure of trivial maps
 # is about ImageNet: the same page runs there on a folder of images a class, with

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import combinations
 from math import comb
 
 import captum.attr
+import numpy as np
 import pytest
 import torch
 from nets import NETS, Vgg, net, setting
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from segattr_lib.attribution.axiomatic import (
     colour_map,
     deeplift,
+    gradient_variance,
     guided_gradcam,
     guided_gradient,
     input_x_gradient,
@@ -23,12 +26,18 @@ from segattr_lib.attribution.axiomatic import (
     integrated_gradients,
     kernel_shap,
     lime,
+    occlusion,
     rescaled,
+    sliding_drops,
     superpixels,
     surrogate,
+    vargrad,
 )
 from segattr_lib.attribution.cam import activations_and_gradients, pooled
 from segattr_lib.attribution.maps import normalise, upsample
+from segattr_lib.evaluate import counted_passes
+from segattr_lib.perturbation import bind_fill
+from segattr_lib.registry import accepted
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
 
@@ -252,10 +261,61 @@ def test_lime_finds_the_weights_of_a_model_linear_in_its_superpixels():
     assert pearsonr(found, shares)[0] > 0.999
 
 
-@pytest.mark.parametrize("method", [lime, kernel_shap])
-def test_surrogates_are_drawn_by_seed_sample_and_occasion_whatever_the_batch(method):
+def test_lime_converges_with_fewer_samples_than_superpixels():
+    """captum leaves scikit-learn its 1000 rounds, which then end with a warning and weights on their way."""
+    images, target = blocks(1, 48, 8), Target(torch.tensor([1]))
+    model = ready(Classifier())
+    with torch.no_grad():
+        model.head.weight.mul_(1000)
+    score = bind(model, target, "logit")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values = surrogate(captum.attr.Lime, score, images, Draws(0, ["a"]), 25, 60)
+    assert values.any()
+    explainer = captum.attr.Lime(lambda perturbed: score(perturbed, torch.zeros(len(perturbed), dtype=torch.long)))
+    torch.manual_seed(0)
+    with pytest.warns(UserWarning, match="did not converge"), torch.no_grad():
+        explainer.attribute(images, 0, feature_mask=superpixels(images[0], 60)[None, None], n_samples=25)
+
+
+def test_vargrad_is_the_variance_of_the_gradient_among_the_noisy_copies():
+    score, images, target, _ = setting("convnext")
+    got = gradient_variance(logit(score), images, DRAWS, 6, 0.2)
+    for row, rng in enumerate(DRAWS.generators("vargrad")):
+        slopes = []
+        for _ in range(6):
+            noise = torch.from_numpy(rng.standard_normal(tuple(images.shape[1:]), np.float32))
+            copy = (images[[row]] + 0.2 * noise).requires_grad_()
+            slopes.append(torch.autograd.grad(score.model(copy)[0, int(target.class_id[row])], copy)[0][0])
+        wanted = torch.stack(slopes).var(0, correction=0)
+        close(got[row], wanted, float(1e-4 * wanted.amax()))
+        maps = vargrad(bind(score.model, target), images, target, draws=DRAWS, samples=6, noise=0.2)
+        close(maps[row], normalise(wanted.sum(0)[None])[0], 1e-3)
+
+
+def test_vargrad_comes_to_captums():
+    score, images, _, _ = setting("convnext", 1)
+    explainer = captum.attr.NoiseTunnel(captum.attr.Saliency(score.model))
+    torch.manual_seed(0)
+    told = {"nt_type": "vargrad", "nt_samples": 800, "nt_samples_batch_size": 100, "stdevs": 0.15, "abs": False}
+    theirs = explainer.attribute(images, target=1, **told).detach()
+    ours = gradient_variance(logit(score), images, Draws(0, ["a"]), 800, 0.15)
+    assert pearsonr(ours.flatten(), theirs.flatten())[0] > 0.99
+    assert float(ours.sum() / theirs.sum()) == pytest.approx(1, abs=0.03)
+
+
+def test_a_gradient_that_is_the_same_everywhere_has_no_variance_and_one_copy_is_refused():
+    images, target = random_images(2, 24), Target(torch.tensor([1, 2]))
+    score = bind(ready(Classifier()), target)
+    assert not vargrad(score, images, target, draws=DRAWS, samples=5).any()
+    with pytest.raises(ValueError, match="samples is 1"):
+        vargrad(score, images, target, draws=DRAWS, samples=1)
+
+
+@pytest.mark.parametrize("method", [lime, kernel_shap, vargrad])
+def test_what_draws_is_drawn_by_seed_sample_and_occasion_whatever_the_batch(method):
     images, target = blocks(1, 32, 4), Target(torch.tensor([1]))
-    options = {"samples": 40, "segments": 16}
+    options = accepted(method, {"samples": 40, "segments": 16})
 
     def maps(draws: Draws, batch_size: int = 16) -> Tensor:
         return method(bind(ready(net("vgg"), batch_size), target), images, target, draws=draws, **options)
@@ -268,6 +328,40 @@ def test_surrogates_are_drawn_by_seed_sample_and_occasion_whatever_the_batch(met
     for other in (Draws(1, ["a"]), Draws(0, ["b"]), Draws(0, ["a"]).on("noise")):
         assert (maps(other) - first).abs().amax() > 1e-3
     torch.random.set_rng_state(state)
+
+
+@pytest.mark.parametrize(("patch", "stride"), [(8, 8), (8, 4), (9, 5), (32, 1), (5, 3)])
+def test_occlusion_is_captums(patch: int, stride: int):
+    """Some of the strides leave a last square that hangs over the border."""
+    score, images, target, _ = setting("vgg")
+    explainer = captum.attr.Occlusion(score.model)
+    fill = bind_fill("mean", images)
+    told = {"strides": (3, stride, stride), "baselines": fill.reference, "perturbations_per_eval": 16}
+    with torch.no_grad():
+        theirs = explainer.attribute(images, (3, patch, patch), target=target.class_id, **told)
+    ours = sliding_drops(logit(score), images, patch, stride, fill)
+    close(ours[:, None].expand_as(theirs), theirs)
+    close(occlusion(score, images, target, patch=patch, stride=stride), colour_map(theirs), 1e-3)
+
+
+def test_squares_side_by_side_share_out_the_whole_rise_from_the_fill_of_a_linear_logit():
+    images, target = random_images(2, 24), Target(torch.tensor([1, 2]))
+    score = bind(ready(Classifier()), target, "logit")
+    drops = sliding_drops(score, images, 6, 6, bind_fill("zeros", images))
+    close(drops[:, ::6, ::6].sum((1, 2)), rise(score, images), 1e-5)
+    exact = (images * score.model.head.weight[target.class_id][:, :, None, None] / 24**2).sum(1)
+    close(sliding_drops(score, images, 1, 1, bind_fill("zeros", images)), exact, 1e-5)
+
+
+def test_occlusion_costs_one_pass_a_square_and_one_and_refuses_what_does_not_fit():
+    score, images, target, _ = setting("vgg")
+    with counted_passes(score.model) as passes:
+        maps = occlusion(score, images, target)  # squares of 32 // 7 px, every 2 px
+    assert passes == [2 * (15**2 + 1)]
+    close(maps, occlusion(score, images, target, patch=4, stride=2))
+    for patch, stride in ((33, 1), (4, 5), (4, 0)):
+        with pytest.raises(ValueError, match=f"patch is {patch} and stride {stride}; expected"):
+            occlusion(score, images, target, patch=patch, stride=stride)
 
 
 @pytest.mark.parametrize("method", [lime, kernel_shap])

@@ -62,8 +62,16 @@ def low_bits(colours: np.ndarray) -> np.ndarray:
     return np.hstack([bits, bits[:, first] * bits[:, second]])
 
 
+def of_ground(picture: np.ndarray) -> np.ndarray:
+    """What a glance at a picture keeps: 4 x 4 mean colours, mean and spread of each channel, shares of low bits set."""
+    coarse = picture.reshape(4, CANVAS // 4, 4, CANVAS // 4, 3).mean((1, 3)).ravel()
+    channels = picture.reshape(-1, 3)
+    bits = [(channels >> bit & 1).mean(0) for bit in range(3)]
+    return np.concatenate([coarse, channels.mean(0), channels.std(0), *bits])
+
+
 def right_by_probe(features: np.ndarray, classes: np.ndarray) -> int:
-    return int((cross_val_predict(LogisticRegression(max_iter=200), features, classes, cv=5) == classes).sum())
+    return int((cross_val_predict(LogisticRegression(max_iter=500), features, classes, cv=5) == classes).sum())
 
 
 def chance_at_most(classes: np.ndarray) -> int:
@@ -100,6 +108,23 @@ def test_the_background_does_not_know_the_class(monkeypatch: pytest.MonkeyPatch)
         assert np.array_equal(other.image[off], plain.image[off])
         centre = [np.median(s.image[s.labels > 0], axis=0) for s in (plain, other)]
         assert np.abs(centre[0] - centre[1]).max() <= 2
+
+
+def test_a_probe_of_the_background_alone_does_not_tell_the_class():
+    names = MANY[:300]
+    grounds, classes = [background(name) for name in names], np.array([class_of(name) for name in names])
+
+    def right(pictures: list[np.ndarray]) -> int:
+        features = np.stack([of_ground(picture) for picture in pictures])
+        spread = features.std(0)
+        return right_by_probe((features - features.mean(0)) / np.where(spread > 0, spread, 1), classes)
+
+    assert right(grounds) <= chance_at_most(classes)
+    tinted, odd = ([one.copy() for one in grounds] for _ in range(2))
+    for one, other, own in zip(tinted, odd, classes, strict=True):
+        one[:64, :64, own % 3] = one[:64, :64, own % 3] // 2 + 128 * (own // 3)  # one corner, one channel
+        other[..., own % 3] = other[..., own % 3] & 254 | own // 3  # the lowest bit alone
+    assert min(right(tinted), right(odd)) > 1.5 * chance_at_most(classes)  # the probe sees a leak
 
 
 # 2: the colour.

@@ -169,6 +169,25 @@ def test_composites_are_arcc_and_what_else_its_parts_make() -> None:
     assert missing["least part"].isna().all()
 
 
+def test_scores_of_parts_stand_beside_the_runs_own_metrics_of_the_same_maps() -> None:
+    """Two seeds of one model, two methods of which one has options, two samples in another order than the run's."""
+    keys = [
+        (seed, method, name) for seed in (0, 1) for method in (("lime", "samples=40"), ("half", "")) for name in "ba"
+    ]
+    about = [{"model": "net", "seed": s, "method": m, "variant": v, "sample_id": name} for s, (m, v), name in keys]
+    scores = pd.DataFrame(about).assign(
+        **{name: np.arange(8.0) + place for place, name in enumerate(validity.FUNNYBIRDS)}
+    )
+    scores.loc[7, "contrastivity"] = np.nan  # half, seed 1, sample a
+    run = pd.DataFrame(about).assign(dataset="d", run_id="r", k=np.nan, fill=None, metric="road", status="ok")
+    table = validity.maps_table(run.assign(value=np.arange(8.0) * 2)[::-1], ["road"])
+    both = table.join(validity.parts_table(scores))
+    assert len(both) == 4
+    assert (both["road"] == both["funnybirds"] * 2).all()
+    assert both.loc[("net", "a", "lime(samples=40)"), "funnybirds"] == pytest.approx((1 + 5) / 2)
+    assert both["contrastivity"].isna().tolist() == [one == ("net", "a", "half") for one in both.index]
+
+
 def test_tiers_are_those_the_scenes_were_drawn_in() -> None:
     names = [f"test-{number:05d}" for number in range(20)]
     found = validity.tiers(names, "single_shapes")

@@ -70,6 +70,8 @@ METHODS: dict[str, Method] = {
     "integrated_gradients": Method(
         axiomatic.integrated_gradients, "Integrated Gradients", "gradient", table="classification"
     ),
+    "vargrad": Method(axiomatic.vargrad, "VarGrad", "gradient", table="classification"),
+    "occlusion": Method(axiomatic.occlusion, "Occlusion", "intervention", table="classification"),
 }
 
 

@@ -1,4 +1,5 @@
-"""Pixel attributions through captum: gradients along paths, rules for backward passes, models of superpixels."""
+"""Pixel attributions: gradients along paths and among noisy copies, rules for backward passes, models of superpixels,
+sliding windows; through captum where it does it well."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from captum._utils.models.linear_model import SkLearnLasso
 from captum.attr import DeepLift, GuidedBackprop, InputXGradient, IntegratedGradients, KernelShap, Lime
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from skimage.segmentation import slic
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,10 +22,12 @@ from torch.nn import functional
 from segattr_lib.attribution.cam import activations_and_gradients, pooled
 from segattr_lib.attribution.maps import normalise, upsample
 from segattr_lib.evaluate import evaluate, runtime_of
+from segattr_lib.perturbation import Fill, bind_fill, occlude
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Scalar, Score, Target
 
 Sign = Literal["absolute", "positive"]
+PATCHES = 7  # a side, a CAM's grain
 
 
 def input_x_gradient(
@@ -73,6 +78,57 @@ def deeplift(
     plain gradient. A forward and a backward pass of image and baseline, and one forward pass.
     """
     return colour_map(rescaled(replace(score, scalar=scalar), images), sign)
+
+
+def vargrad(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    draws: Draws,
+    samples: int = 50,
+    noise: float = 0.15,
+    scalar: Scalar = "logit",
+) -> Float[Tensor, "b h w"]:
+    """VarGrad (Adebayo et al. 2018): the variance of the gradient among noisy copies of the image, a map in [0,1].
+
+    samples: copies, a forward and a backward pass each. noise: its standard deviation in RGB, Gaussian, drawn per
+    sample, not clamped. The variances of the colours are summed, N. Raises ValueError for fewer than 2 samples.
+    """
+    if samples < 2:
+        raise ValueError(f"samples is {samples}; a variance needs 2 noisy copies or more.")
+    return normalise(gradient_variance(replace(score, scalar=scalar), images, draws, samples, noise).sum(1))
+
+
+def occlusion(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    *,
+    patch: int | None = None,
+    stride: int | None = None,
+    fill: str = "mean",
+    scalar: Scalar = "logit",
+    sign: Sign = "absolute",
+    draws: Draws | None = None,
+    others: Float[Tensor, "b 3 h w"] | None = None,
+) -> Float[Tensor, "b h w"]:
+    """Occlusion (Zeiler and Fergus 2014): a square slides over the image; a pixel's value is the mean fall of the
+    score over the squares that cover it. A map in [0,1] (see `colour_map`).
+
+    patch: px a side, a seventh of the shorter side when left out; stride: px, half a patch when left out. The last
+    squares hang over the border. One pass a square, and one. Raises ValueError for a patch larger than the image,
+    a stride larger than the patch, which would leave pixels out, and a fill as `bind_fill` does.
+    """
+    shorter = min(images.shape[2:])
+    patch = max(1, shorter // PATCHES) if patch is None else patch
+    stride = max(1, patch // 2) if stride is None else stride
+    if not 1 <= stride <= patch <= shorter:
+        raise ValueError(
+            f"patch is {patch} and stride {stride}; expected 1 <= stride <= patch <= {shorter}, the image's side in px."
+        )
+    operator = bind_fill(fill, images, draws, others)
+    return colour_map(sliding_drops(replace(score, scalar=scalar), images, patch, stride, operator)[:, None], sign)
 
 
 def lime(
@@ -149,7 +205,7 @@ def guided_gradcams(
     return [colour_map(guided * one[:, None], sign) for one in cams]
 
 
-def colour_map(values: Float[Tensor, "b 3 h w"], sign: Sign = "absolute") -> Float[Tensor, "b h w"]:
+def colour_map(values: Float[Tensor, "b c h w"], sign: Sign = "absolute") -> Float[Tensor, "b h w"]:
     """A map in [0,1] of signed attributions to colours: their sum, its absolute value, N.
 
     sign="positive" keeps the positive part instead of the absolute value.
@@ -184,6 +240,53 @@ def guided_gradient(score: Score, images: Float[Tensor, "b 3 h w"]) -> Float[Ten
         return GuidedBackprop(_Scored(score, images)).attribute(images, additional_forward_args=owner)
 
 
+def gradient_variance(
+    score: Score, images: Float[Tensor, "b 3 h w"], draws: Draws, samples: int, noise: float
+) -> Float[Tensor, "b 3 h w"]:
+    """The variance of the gradient among noisy copies of each image, whose noise is the same in any batch."""
+    images, _ = _placed(score, images)
+    at_once = runtime_of(score.model).batch_size
+    sources = draws.generators("vargrad")
+    total, squares = (torch.zeros_like(images, dtype=torch.float64) for _ in range(2))
+    for start in range(0, len(images) * samples, at_once):
+        owner = torch.arange(start, min(start + at_once, len(images) * samples)) // samples
+        drawn = [sources[row].standard_normal(tuple(images.shape[1:]), np.float32) for row in owner.tolist()]
+        owner = owner.to(images.device)
+        copies = (images[owner] + noise * torch.from_numpy(np.stack(drawn)).to(images)).requires_grad_()
+        (gradient,) = torch.autograd.grad(score(copies, owner).sum(), copies)
+        total.index_add_(0, owner, gradient.double())
+        squares.index_add_(0, owner, gradient.double() ** 2)
+    return (squares / samples - (total / samples) ** 2).clamp_min(0).to(images)
+
+
+def sliding_drops(
+    score: Score, images: Float[Tensor, "b 3 h w"], patch: int, stride: int, fill: Fill
+) -> Float[Tensor, "b h w"]:
+    """The mean, over the squares that cover a pixel, of s(x) - s(x with the square filled); signed."""
+    rows, columns = (_covered(size, patch, stride).to(images.device) for size in images.shape[2:])
+    squares = len(rows) * len(columns)
+
+    def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
+        index = torch.arange(start, stop, device=images.device)
+        owner, square = index // squares, index % squares
+        selected = rows[square // len(columns), :, None] & columns[square % len(columns), None]
+        return occlude(images, selected, owner, fill), owner
+
+    everyone = torch.arange(len(images), device=images.device)
+    base = evaluate(score, len(images), lambda start, stop: (images[start:stop], everyone[start:stop]))
+    left = evaluate(score, len(images) * squares, perturb).view(len(images), len(rows), len(columns))
+    drops = (base[:, None, None] - left).to(images)
+    high, wide = rows.to(images), columns.to(images)
+    return high.T @ drops @ wide / (high.sum(0)[:, None] * wide.sum(0))
+
+
+def _covered(size: int, patch: int, stride: int) -> Bool[Tensor, "n size"]:
+    """What of a side each place of the patch covers, the last of them cut off at its end."""
+    begins = stride * torch.arange(-(-(size - patch) // stride) + 1)[:, None]
+    place = torch.arange(size)
+    return (begins <= place) & (place < begins + patch)
+
+
 def surrogate(
     explainer: type[Lime], score: Score, images: Float[Tensor, "b 3 h w"], draws: Draws, samples: int, segments: int
 ) -> Float[Tensor, "b 3 h w"]:
@@ -193,6 +296,8 @@ def surrogate(
     """
     at_once = runtime_of(score.model, (images.shape[2], images.shape[3])).batch_size
     found = []
+    # with fewer samples than superpixels a lasso takes more than scikit-learn's 1000 rounds, which are milliseconds
+    fit = {} if explainer is KernelShap else {"interpretable_model": SkLearnLasso(alpha=0.01, max_iter=100_000)}
     for row, rng in enumerate(draws.generators(explainer.__name__)):
         image = images[[row]].detach().cpu()
         regions = superpixels(image[0], segments)
@@ -206,7 +311,7 @@ def surrogate(
 
         with torch.random.fork_rng(devices=[]), _quiet():
             torch.manual_seed(int(rng.integers(2**63)))
-            values = explainer(ask).attribute(
+            values = explainer(ask, **fit).attribute(
                 image, 0, feature_mask=regions[None, None], n_samples=samples, perturbations_per_eval=at_once
             )
         found.append(values.expand_as(image))

@@ -22,13 +22,14 @@ from segattr_lib.benchmark.inference import HELD, bca_interval, paired, weighted
 from segattr_lib.benchmark.runner import Variant, View
 from segattr_lib.data.single_shapes import TIERS, tier_of
 from segattr_lib.metrics import load_metric
-from segattr_lib.registry import UserError, variant
+from segattr_lib.registry import UserError, variant, with_options
 from segattr_lib.seeds import generator
 
 PAPER = ("average_drop", "complexity", "coherency", "adcc", "road", "arcc")
 WAYS = {"within": "images of a method", "across": "means of methods", "pooled": "all maps"}
 KINDS = ("pearson", "spearman")
 EVERY = "all models"
+FUNNYBIRDS = ("funnybirds", "completeness", "correctness", "contrastivity")  # a truth that is measured, and its parts
 RESAMPLES = 1999
 LEVELS = 1023  # steps of grey of a map before it is transformed: no transform makes one of two
 
@@ -46,6 +47,16 @@ def maps_table(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         for metric in metrics
     }
     return pd.DataFrame(columns)
+
+
+def parts_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """FunnyBirds' scores of a run's maps: rows as in `maps_table`, a column for each of FUNNYBIRDS.
+
+    scores: of parts.part_scores, averaged over seeds; NaN where one of them lacks the score.
+    """
+    names = [with_options(*pair) for pair in scores[["method", "variant"]].to_numpy()]
+    groups = scores.assign(method=names).groupby(["model", "sample_id", "method"], sort=False)
+    return groups[list(FUNNYBIRDS)].mean(skipna=False)
 
 
 def truth_known(table: pd.DataFrame, truth: str = "cosine") -> bool:

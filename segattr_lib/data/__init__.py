@@ -10,6 +10,7 @@ from segattr_lib.data.funnybirds import funnybirds
 from segattr_lib.data.image_folder import image_folder
 from segattr_lib.data.part_figures import part_figures
 from segattr_lib.data.planted import planted_context, planted_own
+from segattr_lib.data.published import cub, kvasir_seg, usis10k
 from segattr_lib.data.sample import IGNORE, Dataset, Sample, SampleError, as_sample
 from segattr_lib.data.shapes import shapes
 from segattr_lib.data.single_shapes import single_shapes
@@ -27,6 +28,9 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
     "part_figures": part_figures,
     "voc": voc,
     "sbd": sbd,
+    "cub": cub,
+    "usis10k": usis10k,
+    "kvasir_seg": kvasir_seg,
     "funnybirds": funnybirds,
     "folder": folder,
     "image_folder": image_folder,

@@ -1,0 +1,200 @@
+"""CUB-200-2011, USIS10K and Kvasir-SEG, each as its archives unpack.
+
+CUB_200_2011/images.txt, image_class_labels.txt, classes.txt, train_test_split.txt    tables by a number
+CUB_200_2011/images/<class>/<name>.jpg
+segmentations/<class>/<name>.png           of CUB, in an archive of its own
+USIS10K/multi_class_annotations/multi_class_<split>_annotations.json    as COCO's
+USIS10K/<split>/<name>.jpg
+Kvasir-SEG/images/<name>.jpg               Kvasir-SEG/masks/<name>.jpg
+sessile-main-Kvasir-SEG/images, masks      the sessile polyps among them, in an archive of its own
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image
+from skimage.draw import polygon
+
+from segattr_lib.data.folders import folder
+from segattr_lib.data.sample import Dataset, SampleError, file_fingerprint
+from segattr_lib.registry import UserError, unknown
+
+GET = {
+    "cub": "unpack CUB_200_2011.tgz (https://data.caltech.edu/records/65de6-vp158) and segmentations.tgz "
+    "(https://data.caltech.edu/records/w9d68-gec53) into root",
+    "usis10k": "unpack the archive that https://github.com/LiamLian0727/USIS10K links to into root",
+    "kvasir_seg": "unpack https://datasets.simula.no/downloads/kvasir-seg.zip into root",
+    "kvasir_seg sessile": "unpack https://datasets.simula.no/downloads/kvasir-sessile.zip into root",
+}
+SESSILE = "sessile-main-Kvasir-SEG"
+UNREADABLE = (OSError, SyntaxError, ValueError, LookupError, TypeError)
+
+
+def cub(root: str | None, split: str | None) -> Dataset:
+    """CUB-200-2011 (Wah et al., Caltech CNS-TR-2011-001): 200 species of birds, one bird labelled in an image.
+
+    root holds CUB_200_2011/ and segmentations/ (or is the former and holds the latter). Splits: test (the
+    default), train, all. Masks are grey, cut at 128; the labels are the species' ids, 1 to 200. Raises
+    UserError for another split, where files are missing, and for tables that are not CUB's.
+    """
+    split = _split("cub", split or "test", ("test", "train", "all"))
+    place = _place("cub", root, "CUB_200_2011", "images.txt")
+    masks = next((one for one in (place / "segmentations", place.parent / "segmentations") if one.is_dir()), None)
+    if masks is None:
+        raise UserError(f"cub has no folder segmentations in {place} or beside it; {GET['cub']}.")
+    files, species, trained, names = (
+        _table(place / f"{name}.txt") for name in ("images", "image_class_labels", "train_test_split", "classes")
+    )
+    wanted = {"train": ("1",), "test": ("0",), "all": ("0", "1")}[split]
+    try:
+        listed = [number for number in files if trained[number] in wanted]
+        class_of = {Path(files[number]).with_suffix("").as_posix(): int(species[number]) for number in listed}
+        by_id = {int(number): name.partition(".")[2].replace("_", " ") for number, name in names.items()}
+        class_names = ["background", *(by_id[number] for number in range(1, len(by_id) + 1))]
+    except (KeyError, ValueError) as error:
+        raise UserError(f"The tables in {place} are not those of CUB-200-2011: {error!r}; {GET['cub']}.") from error
+
+    def paths(sample_id: str) -> tuple[Path, Path]:
+        return place / "images" / f"{sample_id}.jpg", masks / f"{sample_id}.png"
+
+    def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
+        try:
+            image, mask = map(Image.open, paths(sample_id))
+            inside = np.array(mask.convert("L")) >= 128
+            return image.convert("RGB"), np.where(inside, class_of[sample_id], 0).astype(np.uint8)
+        except UNREADABLE as error:
+            raise _failed(error) from error
+
+    def fingerprint(sample_ids: list[str]) -> str:
+        return file_fingerprint([path for sample_id in sample_ids for path in paths(sample_id)])
+
+    return Dataset("cub", split, list(class_of), class_names, read, fingerprint)
+
+
+def usis10k(root: str | None, split: str | None) -> Dataset:
+    """USIS10K (Lian et al., ICML 2024): the salient things under water, instances of 7 classes.
+
+    root holds USIS10K/, or is it. Splits: test (the default), val, train. A pixel's label is its instance's
+    category, counted from 1 in the order of the categories' ids; where instances overlap the smaller one is
+    in front. Raises UserError for another split, and where files are missing or the annotations are not COCO's.
+    """
+    split = _split("usis10k", split or "test", ("test", "val", "train"))
+    annotations = f"multi_class_annotations/multi_class_{split}_annotations.json"
+    place = _place("usis10k", root, "USIS10K", annotations)
+    try:
+        told = json.loads((place / annotations).read_text())
+        categories = sorted(told["categories"], key=lambda one: one["id"])
+        label_of = {one["id"]: label for label, one in enumerate(categories, 1)}
+        images = {Path(one["file_name"]).stem: one for one in told["images"]}
+        instances: dict[Any, list[dict[str, Any]]] = {one["id"]: [] for one in images.values()}
+        for instance in told["annotations"]:
+            instances[instance["image_id"]].append(instance)
+        class_names = ["background", *(one["name"] for one in categories)]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{place / annotations} is not USIS10K's: {error!r}; {GET['usis10k']}.") from error
+
+    def path(sample_id: str) -> Path:
+        return place / split / images[sample_id]["file_name"]
+
+    def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
+        try:
+            entry = images[sample_id]
+            labels = np.zeros((entry["height"], entry["width"]), np.uint8)
+            drawn = [
+                (instance_mask(one["segmentation"], *labels.shape), label_of[one["category_id"]])
+                for one in instances[entry["id"]]
+            ]
+            for mask, label in sorted(drawn, key=lambda one: -one[0].sum()):
+                labels[mask] = label
+            return Image.open(path(sample_id)).convert("RGB"), labels
+        except UNREADABLE as error:
+            raise _failed(error) from error
+
+    def fingerprint(sample_ids: list[str]) -> str:
+        return file_fingerprint([place / annotations, *map(path, sample_ids)])
+
+    return Dataset("usis10k", split, list(images), class_names, read, fingerprint)
+
+
+def kvasir_seg(root: str | None, split: str | None) -> Dataset:
+    """Kvasir-SEG (Jha et al., MMM 2020): 1000 images of polyps; "sessile" are the 196 of Kvasir-Sessile.
+
+    root holds Kvasir-SEG/ (or is it), and sessile-main-Kvasir-SEG/ for the split sessile. Splits: all (the
+    default) and sessile. Masks are JPEG, cut at 128. Raises UserError for another split and where files are
+    missing.
+    """
+    split = _split("kvasir_seg", split or "all", ("all", "sessile"))
+    if split == "all":
+        place = _place("kvasir_seg", root, "Kvasir-SEG", "images", "masks")
+    else:  # never root itself: it may be the whole Kvasir-SEG, which has the same layout
+        place = _place("kvasir_seg sessile", root, "", f"{SESSILE}/images", f"{SESSILE}/masks") / SESSILE
+    return replace(folder(str(place), None), name="kvasir_seg", split=split, class_names=["background", "polyp"])
+
+
+def instance_mask(segmentation: Any, height: int, width: int) -> Bool[np.ndarray, "{height} {width}"]:
+    """A COCO segmentation as pixels: polygons, or runs down the columns, plain or as COCO packs them into text.
+
+    Polygons are lists x, y, x, y, ... in px from the corner of the image; a pixel is inside where its centre
+    is. Raises ValueError where the runs do not fill the image, LookupError and TypeError for other things.
+    """
+    if isinstance(segmentation, dict):
+        counts = segmentation["counts"]
+        runs = _unpacked(counts) if isinstance(counts, str) else counts
+        return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+    mask = np.zeros((height, width), bool)
+    for corners in segmentation:
+        x, y = np.reshape(np.array(corners, float), (-1, 2)).T - 0.5
+        mask[polygon(y, x, mask.shape)] = True
+    return mask
+
+
+def _unpacked(text: str) -> list[int]:
+    """COCO's packed runs: 5 bits a character from "0" on, low bits first, 32 means more follow; signed, and
+    from the fourth on the difference to the run two before."""
+    runs: list[int] = []
+    value = shift = 0
+    for code in (ord(character) - 48 for character in text):
+        value |= (code & 31) << shift
+        shift += 5
+        if not code & 32:
+            value -= (code & 16) << (shift - 4)
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs
+
+
+def _split(name: str, split: str, splits: Sequence[str]) -> str:
+    if split not in splits:
+        raise unknown(f"{name} split", split, splits)
+    return split
+
+
+def _place(name: str, root: str | None, inner: str, *needed: str) -> Path:
+    """root/inner, or root where that is the unpacked folder itself; `needed` is what must lie there."""
+    if root is None:
+        raise UserError(f"{name} needs root, the folder that holds {Path(inner, needed[0])}; {GET[name]}.")
+    place = Path(root).expanduser()
+    for one in (place / inner, place):
+        if all((one / part).exists() for part in needed):
+            return one
+    there = " and ".join(str(place / inner / part) for part in needed)
+    raise UserError(f"There is no {name} at root {root!r}: it needs {there}; {GET[name]}.")
+
+
+def _table(path: Path) -> dict[str, str]:
+    """A text of lines "number value", by number."""
+    try:
+        return dict(line.split(maxsplit=1) for line in path.read_text().splitlines() if line.strip())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}; {GET['cub']}.") from error
+
+
+def _failed(error: Exception) -> SampleError:
+    return SampleError("failed", f"cannot be read: {error}")
