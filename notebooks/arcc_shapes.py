@@ -159,7 +159,8 @@ told_apart + tricked.assign(mark=(tricked["fools"] & tricked["method"].isin(blin
 #
 # ## The methods on the models
 #
-# Means over images and models; beside them how many of a method's maps have no Coherency.
+# Means over images and models; beside them how many of a method's maps have no Coherency. Guided
+# Grad-CAM guides ReLUs alone: through the GELUs of a ConvNeXt or Swin its backward pass is the plain gradient's.
 
 # %% tags=["hide-input"]
 by_method = maps.groupby("method", sort=False)
