@@ -159,7 +159,8 @@ told_apart + tricked.assign(mark=(tricked["fools"] & tricked["method"].isin(blin
 #
 # ## The methods on the models
 #
-# Means over images and models; beside them how many of a method's maps have no Coherency.
+# Means over images and models; beside them how many of a method's maps have no Coherency. Guided
+# Grad-CAM guides ReLUs alone: through the GELUs of a ConvNeXt or Swin its backward pass is the plain gradient's.
 
 # %% tags=["hide-input"]
 by_method = maps.groupby("method", sort=False)
@@ -305,18 +306,20 @@ if compared:
     of_score = with_score[with_score["model"] == titled["funnybirds"]].replace({"way": validity.WAYS})
     shown = {kind.capitalize(): tables.intervals(one, "metric", "way", "value", 2) for kind, one in of_score.groupby("kind", sort=False)}  # fmt: skip
     display(pd.concat(shown).rename(index=signed))
-tops = validity.ends(with_score, model=titled["funnybirds"]) if compared else pd.DataFrame()
-for way in validity.WAYS:
+tops = validity.ends(with_score[with_score["metric"] != "cosine"], model=titled["funnybirds"]) if compared else None
+for way, label in validity.WAYS.items():
     for end in ("highest", "lowest"):
         row = tops[(tops["way"] == way) & (tops["end"] == end)].iloc[0] if compared else None
         away = tables.interval(*row[["difference", "difference_low", "difference_high"]], digits=2) if compared else "–"
         glue(f"parts_{end}_{way}", "ARCC" if compared and row["metric"] == "arcc" else f"{signed[row['metric']]} ({away} from ARCC's)" if compared else "–", display=False)  # fmt: skip
+        if compared:
+            claims.append((f"{'ARCC' if end == 'highest' else 'AD'} has the {end} correlation with FunnyBirds' score: {label}", row["metric"] == ("arcc" if end == "highest" else "average_drop")))  # fmt: skip
 
 # %% [markdown]
-# Over {glue:text}`parts_complete` maps; {glue:text}`parts_incomplete` lack a metric's value or a score. The highest and the
-# lowest correlation with the score: over the images of a method {glue:text}`parts_highest_within` and
-# {glue:text}`parts_lowest_within`, over the means of methods {glue:text}`parts_highest_across` and
-# {glue:text}`parts_lowest_across`, over all maps {glue:text}`parts_highest_pooled` and {glue:text}`parts_lowest_pooled`.
+# Over {glue:text}`parts_complete` maps; {glue:text}`parts_incomplete` lack a metric's value or a score. Of the six metrics
+# the highest and the lowest correlation with the score have, over the images of a method, {glue:text}`parts_highest_within` and
+# {glue:text}`parts_lowest_within`, over the means of methods, {glue:text}`parts_highest_across` and
+# {glue:text}`parts_lowest_across`, over all maps, {glue:text}`parts_highest_pooled` and {glue:text}`parts_lowest_pooled`.
 # A metric that changes sides between the two truths says as much of the truths as of the metric: the cosine asks where a
 # map lies, the score what the model lost there.
 #

@@ -18,7 +18,7 @@ from segattr_lib.perturbation import PERTURBATIONS
 from segattr_lib.registry import lookup, variant
 from segattr_lib.targets import EPS
 
-Table = Literal["segmentation", "classification"]
+Table = Literal["segmentation", "classification", "prompting"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,26 @@ METRICS: dict[str, Metric] = {
         (0.0, 1.0),
         undefined="a constant map, or an empty truth, has no direction",
         table="classification",
+    ),
+    "coverage": Metric(
+        localization.coverage, "Coverage", 1, (0.0, 1.0), undefined="the truth is empty", table="prompting"
+    ),
+    "spill": Metric(localization.spill, "Spill", -1, (0.0, 1.0), undefined="the support is empty", table="prompting"),
+    "pointing_game": Metric(
+        localization.pointing_game,
+        "LA",
+        1,
+        (0.0, 1.0),
+        undefined="a constant map has no maximum, or the truth is empty",
+        table="prompting",
+    ),
+    "effectiveness": Metric(
+        localization.effectiveness,
+        "Effectiveness",
+        1,
+        (-INF, 1.0),
+        undefined="the model's score is 0",
+        table="prompting",
     ),
 }
 MEASURED: dict[str, Metric] = {  # by the run itself, while it explains
