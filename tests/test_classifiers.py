@@ -523,3 +523,19 @@ def test_the_train_command_takes_models_suites_and_profiles(
     ):
         assert main(["train", *arguments]) == 2
         assert complaint in capsys.readouterr().err
+
+
+def test_groups_of_classes_answer_with_the_sum_of_their_probabilities(own: Path):
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        plain = load_classifier(f"{own}:net", ["deep"], (32, 32)).module(images).softmax(1)
+        groups = load_classifier(f"{own}:net", ["deep"], (32, 32), members=[[], [4, 0], [2]])
+        told = groups.module(images).softmax(1)
+    assert groups.classes == 3
+    assert torch.equal(told[:, 0], torch.zeros(3))
+    torch.testing.assert_close(
+        told[:, 1:], torch.stack([plain[:, [0, 4]].sum(1), plain[:, 2], plain[:, [1, 3]].sum(1)], 1)
+    )
+    assert groups.fingerprint != load_classifier(f"{own}:net", ["deep"], (32, 32), members=[[], [4], [2]]).fingerprint
+    with pytest.raises(UserError, match=r"names class 5, but the model .* has 0 to 4"):
+        load_classifier(f"{own}:net", ["deep"], (32, 32), members=[[], [5]])

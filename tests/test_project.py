@@ -26,6 +26,8 @@ ROOMS = [  # each imports only itself and those before it
     {"imputation"},
     {"perturbation", "evaluate"},
     {"attribution", "metrics"},
+    {"prompting"},
+    {"segmenters"},
     {"benchmark"},
     {"reference", "figures", "tables", "anatomy"},
     {"explorer"},

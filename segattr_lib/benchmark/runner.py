@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from segattr_lib.attribution import Method, load_method
 from segattr_lib.benchmark.settings import Settings, options_of_metric
 from segattr_lib.benchmark.store import Store
 from segattr_lib.data import IGNORE, Dataset, Sample, SampleError, draw, load_dataset
-from segattr_lib.evaluate import Runtime, counted_passes, prepare, synchronised_clock
+from segattr_lib.data.class_maps import load_class_map, members
+from segattr_lib.evaluate import Runtime, autocast, counted_passes, prepare, synchronised_clock
 from segattr_lib.metrics import MEASURED, load_metric
 from segattr_lib.metrics.deletion import model_score
 from segattr_lib.models import Segmenter, load_segmenter
@@ -28,11 +29,23 @@ from segattr_lib.registry import UserError, accepted, options_of, variant, with_
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
 
+PREDICTED = "predicted"  # the class map of data whose classes the classifier is not asked for
 GROUP = 8  # samples that are kept together, and share batches
 OFFERED = ("scalar", "grid", "budget", "window", "alpha", "beta")
 
 
-def run_benchmark(settings: Settings, folder: str | Path) -> Path:
+@dataclass(frozen=True)
+class Question:
+    """Something more that a run asks of its samples: `rows(view, variants)` gives rows as View.rows_of does.
+
+    about: whatever decides the answer, in a form that json writes; another one is another run.
+    """
+
+    about: dict[str, Any]
+    rows: Callable[[View, list[Variant]], list[dict[str, Any]]]
+
+
+def run_benchmark(settings: Settings, folder: str | Path, question: Question | None = None) -> Path:
     """Do what is not yet done of these runs, and leave their results in the folder; return it.
 
     Everything the settings name is loaded and tried first. Raises UserError, before the long work, for
@@ -42,12 +55,14 @@ def run_benchmark(settings: Settings, folder: str | Path) -> Path:
     shape = (settings.image_size, settings.image_size)
     models = {name: load_model(dataset, settings, name) for name in settings.model}
     ids = {seed: draw(dataset, settings.samples, settings.order, seed) for seed in settings.seed}
-    check_classes(dataset, models, sorted(set().union(*ids.values())), settings.image_size)
+    if settings.class_map != PREDICTED:
+        check_classes(dataset, models, sorted(set().union(*ids.values())), settings.image_size)
     variants = variants_of(settings)
     fingerprints = {
         "data": {str(seed): dataset.fingerprint(names) for seed, names in ids.items()},
         "weights": {name: model.fingerprint for name, model in models.items()},
         "library code": library_fingerprint(),
+        **({"question": question.about} if question else {}),
     }
     device = settings.device or str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
     store = Store(folder, settings, fingerprints, device)
@@ -68,7 +83,7 @@ def run_benchmark(settings: Settings, folder: str | Path) -> Path:
                     runtime = runtime or prepare(
                         model.module, shape, settings.device, settings.precision, settings.batch_size
                     )
-                    rows, timings = run_group(run, dataset, model, runtime, variants, group, names)
+                    rows, timings = run_group(run, dataset, model, runtime, variants, group, names, question)
                     store.write(part, rows, timings)
                 progress.update(len(group))
     store.finish(parts)
@@ -89,14 +104,14 @@ def view_of(run: Settings, sample_ids: list[str]) -> View:
 
 
 def load_model(dataset: Dataset, settings: Settings, name: str) -> Segmenter | Classifier:
-    """The model of this name: a classifier where the data set gives images a class, else a segmenter.
-
-    Raises UserError as load_segmenter and load_classifier do.
+    """The model of this name: a classifier where the data set gives images a class or there is a class map, else
+    a segmenter. Raises UserError as load_segmenter, load_classifier and load_class_map do.
     """
-    shape = (settings.image_size, settings.image_size)
-    if dataset.class_of is None:
+    shape, chosen = (settings.image_size, settings.image_size), settings.class_map
+    if dataset.class_of is None and chosen is None:
         return load_segmenter(name, settings.layer, shape, settings.layers)
-    return load_classifier(name, settings.layers, shape, settings.layer)
+    told = None if chosen in (None, PREDICTED) else members(load_class_map(chosen), dataset.class_names)
+    return load_classifier(name, settings.layers, shape, settings.layer, told)
 
 
 def offered(run: Settings, model: Segmenter | Classifier) -> dict[str, Any]:
@@ -182,6 +197,7 @@ def run_group(
     variants: list[Variant],
     ids: list[str],
     everyone: list[str],
+    question: Question | None = None,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The rows and timings of some samples of one run; `everyone` is the run's whole list of ids."""
     about = {"run_id": run.run_id(), "dataset": run.dataset, "model": run.model[0], "seed": run.seed[0]}
@@ -189,7 +205,7 @@ def run_group(
     samples: list[Sample] = []
     for sample_id in ids:
         try:
-            samples.append(dataset.load(sample_id, run.image_size))
+            samples.append(_known(dataset.load(sample_id, run.image_size), dataset, model))
         except SampleError as error:
             rows.append({**about, "sample_id": sample_id, "status": error.status, "reason": error.reason})
     view, low = _view(run, dataset, model, runtime, samples, everyone)
@@ -201,7 +217,18 @@ def run_group(
             more, timed = view.rows_of(one, run.metrics)
             rows += [{**about, **row} for row in more]
             timings += [{**about, **row} for row in timed]
+        if question is not None:
+            rows += [{**about, **row} for row in question.rows(view, variants)]
     return rows, timings
+
+
+def _known(sample: Sample, dataset: Dataset, model: Segmenter | Classifier) -> Sample:
+    """The sample; SampleError for one of a class that the classifier does not know."""
+    groups = model.members if isinstance(model, Classifier) else None
+    if groups is not None and not groups[sample.class_id]:
+        name = dataset.class_names[sample.class_id]
+        raise SampleError("skipped", f"the classifier {model.name} knows no class {name!r}")
+    return sample
 
 
 def _view(
@@ -247,8 +274,13 @@ class View:
         samples: list[Sample],
         everyone: list[str],
     ):
-        self.run, self.samples, self.runtime = run, samples, runtime
+        self.run, self.runtime = run, runtime
         self.images = runtime.place(torch.stack([sample.image for sample in samples]))
+        if run.class_map == PREDICTED:
+            with torch.inference_mode(), autocast(runtime):
+                said = model.module(self.images).argmax(1).tolist()
+            samples = [replace(sample, class_id=one) for sample, one in zip(samples, said, strict=True)]
+        self.samples = samples
         classes = torch.tensor([sample.class_id for sample in samples])
         masks = torch.stack([sample.mask for sample in samples])
         classifies = isinstance(model, Classifier)
@@ -286,11 +318,13 @@ class View:
     def rows_of(self, one: Variant, metrics: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The values of all metrics for one method's maps, and what the maps took."""
         maps, seconds, passes = self.maps_of(one)
+        about = [{"sample_id": sample.sample_id, "method": one.name, "variant": one.text} for sample in self.samples]
+        timings = [{**row, "seconds": took} for row, took in zip(about, seconds, strict=True)]
+        return self.judged(one, maps, metrics, passes), timings
+
+    def judged(self, one: Variant, maps: Tensor, metrics: list[str], passes: list[int]) -> list[dict[str, Any]]:
+        """The values of all metrics for these maps (B,H,W), which one made in so many passes each."""
         about = [{**_of(sample), "method": one.name, "variant": one.text} for sample in self.samples]
-        timings = [
-            {key: value for key, value in row.items() if key != "class_id"} | {"seconds": took}
-            for row, took in zip(about, seconds, strict=True)
-        ]
         broken = [_fault(one_map) for one_map in maps]
         flat = (maps.amax((1, 2)) == maps.amin((1, 2))).tolist()
         rows: list[dict[str, Any]] = []
@@ -317,7 +351,7 @@ class View:
                         status, reason = "degenerate", "the map is constant"
                     row = {**about[index], "metric": label, "k": k, "fill": fill}
                     rows.append({**row, "value": value, "status": status, "reason": reason})
-        return rows, timings
+        return rows
 
     def maps_of(self, one: Variant) -> tuple[Tensor, list[float], list[int]]:
         """A method's maps on the images as they are, one call an image: maps, seconds and passes of each."""

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from segattr_lib.attribution import Method, load_method, methods_of
-from segattr_lib.metrics import Metric, load_metric, metrics_of
+from segattr_lib.metrics import PROMPTED, Metric, load_metric, metrics_of
 from segattr_lib.perturbation import FILLS
 from segattr_lib.registry import UserError, options_of, unknown, variant
 from segattr_lib.targets import Scalar
@@ -40,6 +40,11 @@ class Settings(BaseModel):
     root: str | None = Field(None, description="where the data set lies; none for shapes")
     split: str | None = Field(None, description="the data set's own default when left out")
     backgrounds: str | None = Field(None, description="a folder of pictures that single_shapes lays its objects on")
+    class_map: str | None = Field(
+        None,
+        description="explain classifiers on data of masks: which of their classes each of the data's is (a class map, "
+        "or a file of one's own), or 'predicted', whatever the model says",
+    )
     samples: Annotated[int, Field(ge=1)] | None = Field(None, description="how many; all when left out")
     order: Literal["listed", "shuffled"] = "listed"
     image_size: int = Field(224, ge=8, description="px a side")
@@ -118,6 +123,8 @@ class Settings(BaseModel):
     def _metrics(cls, values: list[str]) -> list[str]:
         for value in values:
             name, pinned = variant(value)
+            if name in PROMPTED:
+                raise ValueError(f"{name} is no metric of a map; benchmark.prompted tells it, leave it out.")
             _check_options("metric", name, pinned, options_of_metric(load_metric(name)))
             _check_values(pinned)
         return values

@@ -130,6 +130,15 @@ METRICS: dict[str, Metric] = {
         table="prompting",
     ),
 }
+PROMPTED: dict[str, Metric] = {  # by benchmark.prompted, of maps beside each other and of the masks they prompt
+    "consensus": Metric(None, "consensus", 1, (0.0, 1.0), undefined="no other map has a support"),
+    "focus": Metric(None, "focus", 1, (0.0, 1.0), undefined="a map of zeros is no distribution"),
+    "robustness": Metric(None, "robustness", 1, (-1.0, 1.0), undefined=CONSTANT),
+    "weight": Metric(None, "weight", 0, (0.0, 1.0), undefined="no map is reliable"),
+    "agreement": Metric(None, "agreement", 0, (0.0, 1.0), undefined="both supports are empty"),
+    "iou": Metric(None, "IoU", 1, (0.0, 1.0), undefined="mask and truth are empty"),
+    "confidence": Metric(None, "confidence", 0, (0.0, 1.0), undefined="there is no mask"),
+}
 MEASURED: dict[str, Metric] = {  # by the run itself, while it explains
     "passes": Metric(None, "passes", -1, (0.0, INF)),
     "seconds": Metric(None, "seconds", -1, (0.0, INF)),
@@ -144,5 +153,5 @@ def metrics_of(table: Table) -> list[str]:
 def load_metric(name: str) -> Metric:
     """The metric of this name, pinned options aside, or a user's own by "file.py:function". Raises UserError."""
     name, _ = variant(name)
-    found: Any = lookup("metric", name, {**METRICS, **MEASURED})
+    found: Any = lookup("metric", name, {**METRICS, **PROMPTED, **MEASURED})
     return found if isinstance(found, Metric) else Metric(found, name.rpartition(":")[2], 1, (-INF, INF))

@@ -44,7 +44,9 @@ class Classifier:
 
     module: (B,3,H,W) RGB in [0,1] to logits (B,C), in evaluation mode. layers: the modules whose activations
     are explained, shallow to deep; (B,K,h,w), or (B,h,w,K) as Swin's are. classes: C. fingerprint: changes
-    when a weight changes. layer: the one that is explained where a method takes one.
+    when a weight changes. layer: the one that is explained where a method takes one. members: which of the
+    module's own classes each of the C is, where another data set's classes are asked for; none of them for a
+    class it does not know.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Classifier:
     classes: int
     fingerprint: str
     layer: str
+    members: Sequence[Sequence[int]] | None = None
 
 
 def load_classifier(
@@ -60,13 +63,15 @@ def load_classifier(
     layers: Sequence[str] | None = None,
     shape: tuple[int, int] = (224, 224),
     layer: str | None = None,
+    members: Sequence[Sequence[int]] | None = None,
 ) -> Classifier:
     """Load a classifier by registered name, "file.py:function" or "package.module:function", and try it.
 
     layers: shallow to deep; None takes the model's own four stages, a user's model has none and must name
-    some, or a layer. layer: None takes the shallowest of them, as the ARCC paper does. Raises UserError for an
-    unknown model, weights that are missing or truncated, an output that is not (B,C), and layers that are not
-    named, do not exist, or come in another order than the forward pass has.
+    some, or a layer. layer: None takes the shallowest of them, as the ARCC paper does. members: see Classifier;
+    the module then answers for groups of its classes, see `grouped`. Raises UserError for an unknown model,
+    weights that are missing or truncated, an output that is not (B,C), layers that are not named, do not exist,
+    or come in another order than the forward pass has, and members the model has not.
     """
     module = built("classifier", name, CLASSIFIERS)
     output, candidates = tried(name, module, shape)
@@ -89,7 +94,32 @@ def load_classifier(
     ordered = sorted(set(layers), key=candidates.index)
     if list(layers) != ordered:
         raise UserError(f"layers are {', '.join(layers)}; expected shallow to deep, each once: {', '.join(ordered)}.")
-    return Classifier(name, module, tuple(layers), output.shape[1], weight_fingerprint(module), layer or layers[0])
+    fingerprint, classes = weight_fingerprint(module), output.shape[1]
+    if members is not None:
+        module, fingerprint, classes = grouped(name, module, classes, members), f"{fingerprint}-{members}", len(members)
+    return Classifier(name, module, tuple(layers), classes, fingerprint, layer or layers[0], members)
+
+
+def grouped(name: str, module: nn.Module, classes: int, members: Sequence[Sequence[int]]) -> nn.Module:
+    """The module, answering for groups of its classes: logits (B,C), or (B,C+1) where classes are left over.
+
+    members: the classes of each group, disjoint. A group's logit is the logarithm of the sum of its members'
+    exponentials, so that its probability is the sum of theirs; what is left over comes last, and a group without
+    members has probability 0. By a forward hook: the names of the layers stay. Raises UserError for a class that
+    the module has not.
+    """
+    told = [number for group in members for number in group]
+    if told and max(told) >= classes:
+        raise UserError(f"The class map names class {max(told)}, but the model {name!r} has 0 to {classes - 1}.")
+    rest = [number for number in range(classes) if number not in set(told)]
+    groups = [*members, rest] if rest else members
+
+    def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
+        none = logits.new_full((len(logits),), float("-inf"))
+        return torch.stack([logits[:, list(group)].logsumexp(1) if group else none for group in groups], 1)
+
+    module.register_forward_hook(hook)
+    return module
 
 
 def shapes_vgg11(batch_norm: bool = False) -> nn.Module:

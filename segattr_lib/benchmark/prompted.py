@@ -1,0 +1,269 @@
+"""Explainers as prompts: what a run's maps are worth as masks, and as cues for a promptable segmenter.
+
+Rows join the run's own, so that interpretability (coverage, spill, pointing game, effectiveness: the run's metrics)
+and utility (the IoU of a mask) are read from one table and told apart. `iou(segmenter=threshold)` is of a map's own
+support, `iou(segmenter=NAME)` of the mask that NAME gives when it is prompted with the map's cues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from segattr_lib import prompting
+from segattr_lib.attribution import Method
+from segattr_lib.benchmark.runner import Question, Variant, View, run_benchmark
+from segattr_lib.benchmark.settings import Settings
+from segattr_lib.metrics import load_metric
+from segattr_lib.prompting import Cues, NoCues
+from segattr_lib.registry import UserError, variant, with_options
+from segattr_lib.seeds import generator
+from segattr_lib.segmenters import Segmenter, load_segmenter, stacked
+
+INTERPRETABILITY = ["coverage", "spill", "pointing_game", "effectiveness"]
+FUSIONS = {"mean": "mean of the maps", "weighted": "weighted by reliability"}
+ALONE = {"centre_point": "centre point", "uniform_points": "uniform points"}  # the segmenter without a map
+CEILING = {"truth": "points of the truth"}
+THRESHOLD = "threshold"  # in a segmenter's place: the map's own support
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """How maps become prompts (spec 3; the poster's defaults).
+
+    segmenters: names that segmenters.load_segmenter takes. threshold: of a map's support. foreground, background:
+    points. top, bottom: the shares of pixels they are drawn from. apart: px between points. robustness: the metric
+    that weighs a map beside consensus and focus. counts: of points of either kind, and shares, top and bottom alike,
+    that the fused map's prompts are tried with under the segmenters of `swept`; the first by default.
+    """
+
+    segmenters: tuple[str, ...] = ("shapes_sam2", "random_walker")
+    threshold: float = 0.5
+    foreground: int = 5
+    background: int = 5
+    top: float = 0.05
+    bottom: float = 0.05
+    apart: float = 8
+    robustness: str = "stability"
+    counts: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    shares: tuple[float, ...] = (0.01, 0.02, 0.1, 0.2)
+    swept: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.segmenters or THRESHOLD in self.segmenters:
+            raise UserError(f"segmenters is {self.segmenters}; expected one or more, {THRESHOLD!r} is always told.")
+        if not 0 < self.threshold <= 1:
+            raise UserError(f"threshold is {self.threshold}; expected a value in (0, 1], such as 0.5.")
+        if self.foreground < 1 or self.background < 0 or min(self.counts, default=1) < 1:
+            raise UserError(
+                f"foreground is {self.foreground}, background {self.background}, counts {self.counts}; expected one "
+                "point in the foreground or more, and no negative number."
+            )
+        for share in (self.top, self.bottom, *self.shares):
+            if not 0 < share <= 0.5:
+                raise UserError(f"top, bottom or one of shares is {share}; expected shares of pixels in (0, 0.5].")
+        for name in self.swept or ():
+            if name not in self.segmenters:
+                raise UserError(f"swept has {name!r}, which is none of the segmenters {', '.join(self.segmenters)}.")
+
+    @property
+    def sweeps(self) -> tuple[str, ...]:
+        return self.segmenters[:1] if self.swept is None else self.swept
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """What a segmenter is asked: the rows' method and variant, the options that its metric's name tells, and the
+    cues, or why there are none. Each is one of its own: two are the same only if they are one."""
+
+    method: str
+    variant: str
+    options: str
+    cues: Cues | str
+
+
+def run_prompted(settings: Settings, prompts: Prompting, folder: str | Path) -> Path:
+    """run_benchmark with the explainers as prompts: the run's rows, and those of `prompt_rows`; return the folder.
+
+    Every method that is no control takes part in the fusions. Raises UserError as run_benchmark and load_segmenter
+    do, before the long work, and where fewer than two methods can be fused.
+    """
+    segmenters = {name: load_segmenter(name) for name in prompts.segmenters}
+    runs = {**settings.model_dump(), "metrics": list(dict.fromkeys([*settings.metrics, prompts.robustness]))}
+    question = Question(
+        {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(prompts).items()},
+        lambda view, variants: prompt_rows(view, variants, prompts, segmenters),
+    )
+    return run_benchmark(Settings(**runs), folder, question)
+
+
+def prompt_rows(
+    view: View, variants: list[Variant], prompts: Prompting, segmenters: dict[str, Segmenter]
+) -> list[dict[str, Any]]:
+    """Rows of the view's samples, all beside the run's own of its metrics.
+
+    Of each explainer: consensus, focus, robustness and weight; agreement(with=OTHER), the IoU of two supports.
+    Of the fusions: those of the run's metrics that are of INTERPRETABILITY. Of every map, of ALONE and of the
+    CEILING: iou and confidence by segmenter; of the fusions also with background=0, with cues=box, the box of the
+    support, and by other numbers of points and shares. Of every map: iou(segmenter=threshold); coverage and spill
+    against=SEGMENTER, its mask from the weighted fusion standing for the truth.
+    """
+    maps = {one: torch.nan_to_num(view.maps_of(one)[0]).clamp(0, 1) for one in variants}
+    explainers = [one for one in variants if one.method.family != "control"]
+    if len(explainers) < 2:
+        raise UserError(f"methods has {len(explainers)} that are no controls; a fusion needs two or more.")
+    together = torch.stack([maps[one] for one in explainers])
+    parts = {
+        "consensus": prompting.consensus(together, prompts.threshold),
+        "focus": prompting.focus(together),
+        "robustness": torch.stack([_robustness(view, one, prompts.robustness) for one in explainers]).to(together),
+    }
+    weights = prompting.reliability(*parts.values())
+    rows: list[dict[str, Any]] = []
+    for name, values in {**parts, "weight": weights}.items():
+        for one, told in zip(explainers, values, strict=True):
+            rows += [_row(view, index, one, name, value) for index, value in enumerate(told.tolist())]
+    agreement = prompting.pairwise_iou(prompting.support(together, prompts.threshold))
+    for (a, one), (b, other) in permutations(enumerate(explainers), 2):
+        metric = with_options("agreement", f"with={with_options(other.name, other.text)}")
+        rows += [_row(view, index, one, metric, value) for index, value in enumerate(agreement[:, a, b].tolist())]
+    fusions = {"mean": prompting.fused(together), "weighted": prompting.fused(together, weights)}
+    for name, fused in fusions.items():
+        one = Variant(name, "", Method(prompting.fused, FUSIONS[name], "fusion"), {})
+        of_maps = [each for each in view.run.metrics if variant(each)[0] in INTERPRETABILITY]
+        rows += view.judged(one, fused, of_maps, [])
+        maps[one] = torch.nan_to_num(fused)
+    for index in range(len(view.samples)):
+        rows += list(_masks(view, index, {one: all_maps[index] for one, all_maps in maps.items()}, prompts, segmenters))
+    return rows
+
+
+def _masks(
+    view: View,
+    index: int,
+    maps: dict[Variant, Float[Tensor, "h w"]],
+    prompts: Prompting,
+    segmenters: dict[str, Segmenter],
+) -> Iterator[dict[str, Any]]:
+    """The rows of one sample's masks."""
+    assert view.target.truth is not None
+    truth, told = view.target.truth[index].cpu(), ~view.ring[index].cpu()
+    for one, one_map in maps.items():
+        support = prompting.support(one_map, prompts.threshold).cpu()
+        metric = with_options("iou", f"segmenter={THRESHOLD}")
+        yield _row(view, index, one, metric, _iou(support, truth, told))
+    for name, segmenter in segmenters.items():
+        asked = _prompts(view, index, maps, truth, prompts, swept=name in prompts.sweeps)
+        given = {prompt: prompt.cues for prompt in asked if isinstance(prompt.cues, Cues)}
+        masks, confidences = segmenter(view.images[index])(*stacked(list(given.values())))
+        proxy: Tensor | None = None
+        found = dict(zip(given, zip(masks.cpu(), confidences.tolist(), strict=True), strict=True))
+        for prompt in asked:
+            values, reason = {"iou": float("nan"), "confidence": float("nan")}, None
+            if isinstance(prompt.cues, Cues):
+                mask, confidence = found[prompt]
+                values = {"iou": _iou(mask, truth, told), "confidence": confidence}
+                proxy = mask if (prompt.method, prompt.options) == ("weighted", "") else proxy
+            else:
+                reason = prompt.cues
+            for metric, value in values.items():
+                written = with_options(metric, f"segmenter={name}{prompt.options}")
+                yield _row(view, index, prompt, written, value, reason)
+        for one, one_map in maps.items():
+            support = prompting.support(one_map, prompts.threshold).cpu()
+            told_of = {"coverage": float("nan"), "spill": float("nan")}
+            if proxy is not None:
+                told_of = {"coverage": _share(support, proxy), "spill": 1 - _share(proxy, support)}
+            for metric, value in told_of.items():
+                yield _row(view, index, one, with_options(metric, f"against={name}"), value, "there is no mask")
+
+
+def _prompts(
+    view: View,
+    index: int,
+    maps: dict[Variant, Float[Tensor, "h w"]],
+    truth: Bool[Tensor, "h w"],
+    prompts: Prompting,
+    swept: bool,
+) -> list[Prompt]:
+    """All that a segmenter is asked about one sample. What is drawn depends on nothing but the run's seed, the
+    sample, the map and the setting."""
+    plain = {name: getattr(prompts, name) for name in ("foreground", "background", "top", "bottom", "apart")}
+    place = (view.run.seed[0], view.samples[index].sample_id)
+    counts = {"foreground": prompts.foreground, "background": prompts.background, "apart": prompts.apart}
+    shape = (truth.shape[0], truth.shape[1])
+
+    def drawn(draw: Callable[[np.random.Generator], Cues], method: str, variant: str = "", options: str = "") -> Prompt:
+        try:
+            found: Cues | str = draw(generator(*place, f"cues {method} {variant}"))
+        except NoCues as error:
+            found = str(error)
+        return Prompt(method, variant, options, found)
+
+    asked = []
+    for one, one_map in maps.items():
+        settings = {"": plain}
+        if one.name in FUSIONS:
+            settings[", background=0"] = {**plain, "background": 0}
+            boxed = partial(_box_of, one_map, prompts.threshold)
+            asked.append(drawn(boxed, one.name, one.text, ", cues=box"))
+        if swept and one.name in FUSIONS:
+            settings |= {f", points={n}": {**plain, "foreground": n, "background": n} for n in prompts.counts}
+            settings |= {f", share={share}": {**plain, "top": share, "bottom": share} for share in prompts.shares}
+        for text, told in settings.items():
+            asked.append(drawn(partial(_cues_of, one_map, told), one.name, one.text, text))
+    asked.append(drawn(lambda _rng: prompting.centre_point(shape), "centre_point"))
+    asked.append(drawn(lambda rng: prompting.uniform_points(shape, prompts.foreground, rng), "uniform_points"))
+    for text, more in {"": counts, ", background=0": {**counts, "background": 0}}.items():
+        asked.append(drawn(partial(_cues_of_truth, truth, more), "truth", "", text))
+    return asked
+
+
+def _cues_of(one_map: Tensor, told: dict[str, Any], rng: np.random.Generator) -> Cues:
+    return prompting.cues(one_map, rng, **told)
+
+
+def _cues_of_truth(truth: Tensor, told: dict[str, Any], rng: np.random.Generator) -> Cues:
+    return prompting.truth_cues(truth, rng, **told)
+
+
+def _box_of(one_map: Tensor, threshold: float, _rng: np.random.Generator) -> Cues:
+    return prompting.support_box(one_map, threshold)
+
+
+def _robustness(view: View, one: Variant, metric: str) -> Float[Tensor, " b"]:
+    """The run's own metric of each sample's map, NaN where it does not exist."""
+    rows = view.rows_of(one, [metric])[0]
+    return torch.tensor([float("nan") if row["value"] is None else row["value"] for row in rows])
+
+
+def _row(
+    view: View, index: int, one: Variant | Prompt, metric: str, value: float, reason: str | None = None
+) -> dict[str, Any]:
+    """A row as View.judged has them; a value of NaN is undefined, for this reason or the metric's own."""
+    sample = view.samples[index]
+    method, text = (one.name, one.text) if isinstance(one, Variant) else (one.method, one.variant)
+    row = {"sample_id": sample.sample_id, "class_id": sample.class_id, "method": method, "variant": text}
+    if value != value:
+        why = reason or load_metric(metric).undefined
+        return {**row, "metric": metric, "value": None, "status": "undefined", "reason": why}
+    return {**row, "metric": metric, "value": value, "status": "ok", "reason": None}
+
+
+def _iou(mask: Bool[Tensor, "h w"], truth: Bool[Tensor, "h w"], told: Bool[Tensor, "h w"]) -> float:
+    """Over the pixels whose class is told; NaN where both are empty."""
+    return _share(mask & truth & told, (mask | truth) & told)
+
+
+def _share(part: Bool[Tensor, "h w"], whole: Bool[Tensor, "h w"]) -> float:
+    """How much of the whole the part covers; NaN for an empty one."""
+    return ((part & whole).sum() / whole.sum()).item()
