@@ -32,6 +32,7 @@ dataset = "shapes"
 root = None
 split = None
 backgrounds = None
+class_map = None  # explain classifiers on masks: which of their classes each of the data's is
 samples = 4
 order = "shuffled"
 image_size = 224
