@@ -352,6 +352,7 @@ OTHER: dict[str, Any] = {
     "root": "/data",
     "split": "val",
     "backgrounds": "pictures",
+    "class_map": "shapes",
     "samples": 7,
     "order": "shuffled",
     "image_size": 64,
