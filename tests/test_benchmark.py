@@ -728,7 +728,7 @@ def test_a_folder_that_cannot_be_written_is_a_users_error(own, tmp_path):
         ({"ignore": "maybe"}, r"ignore is 'maybe'"),
         ({"floor": 2}, r"floor is 2"),
         ({"seed": []}, r"\[\] is empty"),
-        ({"model": "{own}:few"}, r"name class 6, but the model .*few' has 2 classes \(0 to 1\)"),
+        ({"model": "{own}:few"}, r"names class 6, but the model .*few' has 2 classes \(0 to 1\)"),
         ({"dataset": "folder"}, r"'folder' needs root"),
         # options pinned for one method or metric are settings too
         ({"methods": ["dea(alpha=1.1)"]}, r"alpha is 1.1"),
@@ -752,7 +752,7 @@ def test_a_faulty_setting_is_refused_in_one_clear_sentence_before_any_work(own, 
 def test_masks_that_name_more_classes_than_the_model_has_are_refused_before_any_work(own, tmp_path):
     root = tmp_path / "pictures"
     _save(root, "one", np.full((40, 40, 3), 90), _square(40, 5))
-    with pytest.raises(UserError, match=r"name class 5, but the model .* has 2 classes"):
+    with pytest.raises(UserError, match=r"names class 5, but the model .* has 2 classes"):
         run_benchmark(
             told(own, dataset="folder", root=str(root), samples=None, model=f"{own}:few"), tmp_path / "results"
         )
