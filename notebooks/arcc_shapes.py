@@ -208,6 +208,15 @@ if known:
     shown = {kind.capitalize(): tables.intervals(one, "metric", "way", "value", 2) for kind, one in over_models.groupby("kind", sort=False)}  # fmt: skip
     display(pd.concat(shown).rename(index=signed))
 
+# %% [markdown]
+# The same for each model by itself:
+
+# %% tags=["hide-input", "hide-output"]
+if known:
+    single = agreed[agreed["model"] != validity.EVERY].replace({"way": validity.WAYS, "model": names})
+    shown = {(kind.capitalize(), model): tables.intervals(one, "metric", "way", "value", 2) for (kind, model), one in single.groupby(["kind", "model"], sort=False)}  # fmt: skip
+    display(pd.concat(shown).rename(index=signed))
+
 # %% tags=["hide-input"]
 best = validity.ends(agreed) if known else pd.DataFrame()
 claims = []
@@ -235,8 +244,17 @@ for way, label in validity.WAYS.items():
 if known:
     of_tiers = validity.over_tiers(validity.directed(maps), maps["cosine"], settings.dataset, "arcc", level, settings.seed[0], resamples)  # fmt: skip
     of_tiers["tier"] = of_tiers["tier"] + " (" + of_tiers["images"].astype(str) + ")"
-    of_tiers = of_tiers[(of_tiers["model"] == validity.EVERY) & (of_tiers["kind"] == "pearson")]
-    shown = {label: tables.intervals(of_tiers[of_tiers["way"] == way], "metric", "tier", "value", 2) for way, label in validity.WAYS.items() if way != "across"}  # fmt: skip
+    over_all = of_tiers[(of_tiers["model"] == validity.EVERY) & (of_tiers["kind"] == "pearson")]
+    shown = {label: tables.intervals(over_all[over_all["way"] == way], "metric", "tier", "value", 2) for way, label in validity.WAYS.items() if way != "across"}  # fmt: skip
+    display(pd.concat(shown).rename(index=signed))
+
+# %% [markdown]
+# All three ways, both correlations, each model:
+
+# %% tags=["hide-input", "hide-output"]
+if known:
+    apart = of_tiers.replace({"way": validity.WAYS, "model": names | {validity.EVERY: "mean"}})
+    shown = {(kind.capitalize(), model, way): tables.intervals(one, "metric", "tier", "value", 2) for (kind, model, way), one in apart.groupby(["kind", "model", "way"], sort=False)}  # fmt: skip
     display(pd.concat(shown).rename(index=signed))
 
 # %% [markdown]
@@ -245,7 +263,7 @@ if known:
 # {glue:text}`parts_truth`
 #
 # A shape's pixels are where the evidence should lie, not where a model found it. FunnyBirds
-# ([Hesse et al., ICCV 2023](https://github.com/visinf/funnybirds)) asks the model: its classes differ by five parts, each
+# {cite:p}`hesse2023funnybirds` asks the model: its classes differ by five parts, each
 # of which can be taken out of the scene. *Completeness*: are the parts that a map marks enough for the class, and needed,
 # and is nothing marked that the model can do without? *Correctness*: do the parts rank by the map as they rank by what the
 # logit loses without each? *Contrastivity*: does the map move to the parts of the class it is asked about? The score is

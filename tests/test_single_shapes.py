@@ -14,6 +14,9 @@ from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
+from segattr_lib.benchmark.runner import run_benchmark
+from segattr_lib.benchmark.settings import read_settings
+from segattr_lib.benchmark.store import read_samples
 from segattr_lib.data import Dataset, SampleError, as_sample, load_dataset
 from segattr_lib.data.single_shapes import (
     CANVAS,
@@ -420,3 +423,22 @@ def test_a_folder_that_is_none_is_an_error_and_an_image_that_is_none_a_row(tmp_p
     with pytest.raises(SampleError, match="there is no image"):
         dataset.load("cat/c.png", 16)
     assert dataset.fingerprint(["cat/a.png"]) != before
+
+
+def test_imagenets_classifiers_are_judged_on_a_folder_of_images(tmp_path: Path, real: Path):
+    folder = tmp_path / "images" / "n03785016"  # moped
+    folder.mkdir(parents=True)
+    (folder / "one.jpg").symlink_to(real / "VOCdevkit/VOC2012/JPEGImages/2007_009756.jpg")
+    told = {
+        "dataset": "image_folder",
+        "root": str(tmp_path / "images"),
+        "model": f"{real / 'models.py'}:imagenet_mobilenet_v2",
+        "layers": ["features.7", "features.18"],
+        "methods": ["gradcam", "refinecam", "random"],
+        "metrics": ["arcc", "average_drop"],
+    }
+    rows = read_samples(run_benchmark(read_settings(told), tmp_path / "results"))
+    assert (rows["status"] == "ok").all()
+    assert (rows["class_id"] == 665).all()
+    values = rows.set_index(["method", "metric"])["value"]
+    assert values["gradcam", "arcc"] > values["random", "arcc"]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 from transformers import Sam2Model
@@ -20,13 +20,13 @@ from transformers import Sam2Model
 from segattr_lib.data.shapes import CANVAS, CLASS_NAMES, SIZE_RANGE, scene
 from segattr_lib.models.classifiers import MEAN, STD
 from segattr_lib.models.embedded import WEIGHTS
-from segattr_lib.models.promptable import SIDE, shapes_sam2
+from segattr_lib.models.promptable import HIDDEN, SIDE, shapes_sam2
 from segattr_lib.models.training import in_half_precision, to_images
 from segattr_lib.seeds import generator
 
 BATCH, PROMPTS = 8, 4  # images, and prompts on each: the image encoder costs as much as four
 POOL = 6_000  # scenes drawn once; each is seen turned, mirrored and with its colours exchanged
-STAGES = [(40_000, 128, 1.5e-3), (8_000, 256, 1e-3)]  # images seen, px a side, highest learning rate
+STAGES = [(56_000, 128, 8e-4), (9_600, 256, 5e-4)]  # images seen, px a side, highest learning rate
 FOREGROUND, BACKGROUND = (1, 1, 1, 2, 3, 5, 8), (0, 1, 2, 2, 3, 5, 8)  # how many clicks of a prompt: one of these
 BOXED = 0.15  # share of the prompts that are a box, with a click at most
 WHOLE_CLASS = 0.2  # share of the prompts that ask for all objects of a class, each with a click of its own
@@ -83,19 +83,22 @@ def train_stage(given: Sam2Model, name: str, seed: int, stage: int, scenes: Scen
     model = shapes_sam2(side)
     model.load_state_dict(given.state_dict())
     steps = images // BATCH
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
+    heads = Heads()
+    optimiser = torch.optim.AdamW([*model.parameters(), *heads.parameters()], lr=rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
     with tqdm(range(steps), desc=f"{name}, stage {stage + 1}", mininterval=5) as progress:
         for step in progress:
             rng = generator(seed, f"step-{step}", f"prompt stage {stage}")
-            pixels, points, labels, truth = _batch(scenes, rng, side)
-            told = model.train()(
-                pixel_values=as_seen(pixels, side),
+            pixels, points, labels, truth, classes = _batch(scenes, rng, side)
+            levels = _embedded(model.train(), as_seen(pixels, side))
+            told = model(
+                image_embeddings=levels,
                 input_points=points,
                 input_labels=labels,
                 multimask_output=bool(rng.random() < 0.75),
             )
             loss, best = _loss(told.pred_masks, told.iou_scores, truth)
+            loss = loss + functional.cross_entropy(heads(levels), classes)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -105,6 +108,29 @@ def train_stage(given: Sam2Model, name: str, seed: int, stage: int, scenes: Scen
                 progress.set_postfix(loss=f"{loss.item():.3f}", iou=f"{best:.3f}")
     given.load_state_dict(in_half_precision(model))
     return given
+
+
+class Heads(nn.Module):
+    """What every pixel's class is, told from the image's embeddings at all levels: (B,classes,h,w) at the finest.
+
+    For training alone. A prompt's loss says little of where objects are to an encoder that knows none; this does.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each = nn.ModuleList(nn.Conv2d(width, len(CLASS_NAMES), 1) for width in (HIDDEN // 8, HIDDEN // 4, HIDDEN))
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        told = [head(level) for head, level in zip(self.each, levels, strict=True)]
+        return sum(functional.interpolate(one, told[0].shape[2:], mode="bilinear") for one in told)
+
+
+def _embedded(model: Sam2Model, images: Tensor) -> list[Tensor]:
+    """As model.get_image_embeddings, which cannot be differentiated."""
+    levels = list(model.get_image_features(images, return_dict=True).fpn_hidden_states)
+    levels[-1] = levels[-1] + model.no_memory_embedding
+    sizes = model.backbone_feature_sizes
+    return [one.permute(1, 2, 0).unflatten(2, tuple(size)) for one, size in zip(levels, sizes, strict=True)]
 
 
 def as_seen(pixels: UInt8[np.ndarray, "b h w 3"], side: int = SIDE) -> Float[Tensor, "b 3 side side"]:
@@ -175,14 +201,16 @@ def _loss(logits: Tensor, quality: Tensor, truth: Tensor) -> tuple[Tensor, float
     return best.values.mean() + gap, iou.gather(1, best.indices[:, None]).mean().item()
 
 
-def _batch(scenes: Scenes, rng: np.random.Generator, side: int) -> tuple[np.ndarray, Tensor, Tensor, Tensor]:
-    """pixels (B,H,W,3), points (B,P,K,2) in px of the model, labels (B,P,K), truth (B,P,FINE,FINE) in [0,1]."""
-    pictures, prompts, truths = [], [], []
+def _batch(scenes: Scenes, rng: np.random.Generator, side: int) -> tuple[np.ndarray, Tensor, Tensor, Tensor, Tensor]:
+    """pixels (B,H,W,3), points (B,P,K,2) in px of the model, labels (B,P,K), truth (B,P,FINE,FINE) in [0,1], and the
+    class ids of the pixels (B,side/4,side/4)."""
+    pictures, prompts, truths, classes = [], [], [], []
     for index in rng.integers(0, len(scenes.pixels), BATCH):
         turns, mirror, colours = int(rng.integers(4)), bool(rng.integers(2)), rng.permutation(3)
         picture, owner = np.rot90(scenes.pixels[index][..., colours], turns), np.rot90(scenes.owner[index], turns)
         picture, owner = (one[:, ::-1] if mirror else one for one in (picture, owner))
         pictures.append(picture)
+        classes.append(np.concatenate([[0], scenes.classes[index]])[owner].astype(np.float32))
         for _ in range(PROMPTS):
             points, labels, truth = _prompt(owner, scenes.classes[index], rng)
             prompts.append((points, labels))
@@ -200,6 +228,7 @@ def _batch(scenes: Scenes, rng: np.random.Generator, side: int) -> tuple[np.ndar
         torch.from_numpy(points * (side / CANVAS)).unflatten(0, shape),
         torch.from_numpy(labels).unflatten(0, shape),
         masks[:, 0].unflatten(0, shape),
+        functional.interpolate(torch.from_numpy(np.stack(classes))[:, None], (side // 4, side // 4))[:, 0].long(),
     )
 
 

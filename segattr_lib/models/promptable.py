@@ -53,7 +53,8 @@ def drawn_anew(model: Sam2Model) -> Sam2Model:
     """The model with weights to begin from; transformers draws all with a spread of 0.02, for weights loaded next.
 
     Layers damp nothing (see spread_by_width). What tells a point's label, or a mask from the others, stands out from
-    where the point lies, as in SAM's own code. And the mask decoder's attention begins with one projection for
+    where the point lies, as in SAM's own code. Places have one embedding for points and pixels, which transformers
+    takes from the weights it loads and otherwise draws twice: without it nothing is learnt. And the mask decoder's attention begins with one projection for
     queries and keys, so that a point and the pixels around it find each other from the first step on (after Trockman
     and Kolter 2023, Mimetic Initialization of Self-Attention Layers): else the first thousands of images go into that.
     """
@@ -62,6 +63,8 @@ def drawn_anew(model: Sam2Model) -> Sam2Model:
             nn.init.normal_(layer.weight)
         elif isinstance(layer, nn.ConvTranspose2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="linear")
+    points, pixels = model.prompt_encoder.shared_embedding, model.shared_image_embedding
+    points.positional_embedding.copy_(pixels.positional_embedding)
     for layer in model.mask_decoder.modules():
         if isinstance(layer, Sam2Attention):
             layer.q_proj.weight.data *= SHARPER
