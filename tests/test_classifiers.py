@@ -515,7 +515,8 @@ def test_the_train_command_takes_models_suites_and_profiles(
     assert {seed for _, seed in asked} == {5}
     assert train("--suite", "arcc") == [*training.CLASSIFIER_RECIPE, "figures_resnet"]
     assert train("--suite", "arcc", "--profile", "paper") == list(FINETUNED)
-    assert train() == [*training.RECIPE, *training.CLASSIFIER_RECIPE, "figures_resnet"]
+    assert train("--suite", "wsss") == ["shapes_sam2"]
+    assert train() == [*training.RECIPE, *training.CLASSIFIER_RECIPE, "figures_resnet", "shapes_sam2"]
     for arguments, complaint in (
         (["shapes_resnet"], "did you mean 'shapes_resnet18'"),
         (["--suite", "arc"], "did you mean 'arcc'"),

@@ -139,6 +139,7 @@ def library_fingerprint() -> str:
         "reference",
         "training",
         "part_training",
+        "prompt_training",
         "__main__",
     }
     digest = hashlib.blake2b(digest_size=8)

@@ -431,10 +431,18 @@ def train_figures(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str,
     return train_figures(name, seed, folder)
 
 
+def train_promptable(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
+    """See prompt_training.train_promptable, which is built on this module."""
+    from segattr_lib.models.prompt_training import train_promptable
+
+    return train_promptable(name, seed, folder)
+
+
 SUITES: dict[str, dict[str, dict[str, Callable[[str, int, Path], dict[str, str]]]]] = {  # suite, profile, model
     "benchmark": {"embedded": dict.fromkeys(RECIPE, train_segmenter)},
     "arcc": {
         "embedded": {**dict.fromkeys(CLASSIFIER_RECIPE, train_classifier), "figures_resnet": train_figures},
         "paper": dict.fromkeys(FINETUNED, fine_tune),
     },
+    "wsss": {"embedded": {"shapes_sam2": train_promptable}},
 }
