@@ -54,9 +54,10 @@ def drawn_anew(model: Sam2Model) -> Sam2Model:
 
     Layers damp nothing (see spread_by_width). What tells a point's label, or a mask from the others, stands out from
     where the point lies, as in SAM's own code. Places have one embedding for points and pixels, which transformers
-    takes from the weights it loads and otherwise draws twice: without it nothing is learnt. And the mask decoder's attention begins with one projection for
-    queries and keys, so that a point and the pixels around it find each other from the first step on (after Trockman
-    and Kolter 2023, Mimetic Initialization of Self-Attention Layers): else the first thousands of images go into that.
+    takes from the weights it loads and otherwise draws twice: then a point is not where its pixel is, and nothing is
+    learnt. And the mask decoder's attention begins with one projection for queries and keys, so that a point and the
+    pixels around it find each other from the first step on (after Trockman and Kolter 2023, Mimetic Initialization of
+    Self-Attention Layers).
     """
     for layer in spread_by_width(model).modules():
         if isinstance(layer, nn.Embedding):
