@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 import jupytext
 import nbformat
 import papermill
+import torch
 import yaml
 from papermill.exceptions import PapermillExecutionError
 from safetensors import safe_open
@@ -28,6 +31,7 @@ from segattr_lib.registry import UserError, unknown
 
 SOURCES, GENERATED, EXECUTED = Path("notebooks"), Path("build/notebooks"), Path("book/executed")
 FAILED, STATUS = Path("build/failed"), Path("book/status.md")
+AT_ONCE = 2
 TIERS = {"test": "All", "large": "Large", "middle": "Middle", "small": "Small"}
 CLICKS = {"1_0": "1 in", "1_2": "1 in, 2 out", "3_4": "3, 4", "8_8": "8, 8", "1_2_small": "Small", "1_2_thin": "Thin"}
 VERSIONS = ("torch", "torchvision", "numpy", "pandas", "papermill", "jupyter-book", "ipywidgets", "seaborn")
@@ -105,13 +109,25 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
 def execute_profile(profile: str) -> None:
     """Execute every notebook of a profile into book/executed and write the status page.
 
-    Every parameter of every notebook is checked before the first one runs.
+    Every parameter of every notebook is checked before the first one runs. Without an accelerator two run at once and
+    share the cores, which small models keep busier so; where one fails the other is finished and no more are begun.
     """
     told = load_profile(profile)
     for name, parameters in told.items():
         _check_parameters(name, generate(name), parameters or {})
-    for name, parameters in told.items():
-        execute(name, parameters or {}, EXECUTED / f"{name}.ipynb", profile)
+    at_once = 1 if torch.accelerator.is_available() else AT_ONCE
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // at_once)))  # of the kernels
+    with ThreadPoolExecutor(at_once) as workers:
+        running = [
+            workers.submit(execute, name, parameters or {}, EXECUTED / f"{name}.ipynb", profile)
+            for name, parameters in told.items()
+        ]
+        try:
+            for one in as_completed(running):
+                one.result()
+        except BaseException:
+            workers.shutdown(cancel_futures=True)
+            raise
     write_status(list(told), profile)
 
 
