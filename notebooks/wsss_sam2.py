@@ -74,7 +74,7 @@ from myst_nb import glue
 
 from segattr_lib import figures, tables
 from segattr_lib.benchmark import inference, judge, protocol, refinement
-from segattr_lib.benchmark.prompted import THRESHOLD, Prompting, run_prompted
+from segattr_lib.benchmark.prompted import FUSIONS, THRESHOLD, Prompting, run_prompted
 from segattr_lib.benchmark.runner import view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
@@ -177,11 +177,13 @@ proxies = protocol.summary(rows, against, level, seed)
 tables.intervals(proxies, "label", "panel", digits=2)
 
 # %% [markdown]
-# The support depends on its threshold, and with it both. A point of a curve is the mean over the images:
+# The support depends on its threshold, and with it both. A point of a curve is the mean over the images, whose interval at
+# {glue:text}`threshold` stands in the table above:
 
-# %% mystnb={"image": {"alt": "Coverage and spill of every explainer along the threshold of the support, with interval bands."}} tags=["hide-input"]
-curves = [protocol.along(rows, name, "threshold", threshold, explainers, level, seed).assign(panel=title) for name, title in (("coverage", "Coverage ↑"), ("spill", "Spill ↓"))]  # fmt: skip
-figures.interval_lines(pd.concat(curves).assign(line=lambda table: table["method"].str.partition("(")[0]), "threshold")
+# %% mystnb={"image": {"alt": "Coverage and spill of every explainer along the threshold of the support."}} tags=["hide-input"]
+curves = pd.concat([protocol.along(rows, name, "threshold", threshold, explainers, level, seed).assign(panel=title) for name, title in (("coverage", "Coverage ↑"), ("spill", "Spill ↓"))])  # fmt: skip
+lines = curves.assign(line=curves["method"].str.partition("(")[0], low=curves["mean"], high=curves["mean"])
+figures.interval_lines(lines, "threshold")
 
 # %% [markdown]
 # ### Do they agree?
@@ -222,7 +224,8 @@ tables.intervals(reliability, "label", "panel", digits=2)
 
 # %% tags=["hide-input"]
 used = protocol.utility(rows, segmenters, level, seed)
-tables.intervals(used, "label", "panel", digits=2).fillna("–")
+order = list(used[used["panel"] == main]["label"])
+tables.intervals(used, "label", "panel", digits=2).reindex(order).fillna("–")
 
 # %% mystnb={"image": {"alt": "Mean IoU of every way to a mask with intervals, a panel for the threshold and each segmenter."}} tags=["hide-input"]
 figures.interval_rows(used, "mIoU ↑")
@@ -257,11 +260,18 @@ figures.interval_rows(ablations, "difference in IoU")
 # Along the number of points of either kind, and along the shares of pixels that they are drawn from; as many as fit are
 # drawn.
 
-# %% mystnb={"image": {"alt": "Mean IoU along the number of points and along the share of pixels they are drawn from, for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
-trials = {"points of either kind": ("points", foreground), "share of pixels": ("share", top)}
-steps_of = [(name, axis, protocol.along(rows, f"iou(segmenter={name})", option, default, ["mean", "weighted"], level, seed).rename(columns={option: "value"})) for name in prompts.sweeps for axis, (option, default) in trials.items()]  # fmt: skip
-tried = pd.concat([table.assign(panel=f"{name}: {axis}", line=table["method"].map(protocol.label)) for name, axis, table in steps_of])  # fmt: skip
-figures.interval_lines(tried, "value", log=True)
+# %% tags=["hide-input"]
+fusions = list(FUSIONS)
+tried = {option: pd.concat([protocol.along(rows, f"iou(segmenter={name})", option, default, fusions, level, seed).assign(panel=name) for name in prompts.sweeps]) for option, default in {"points": foreground, "share": top}.items()}  # fmt: skip
+tried = {option: table.assign(line=table["method"].map(protocol.label)) for option, table in tried.items()}
+
+# %% mystnb={"image": {"alt": "Mean IoU along the number of points for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
+points_of = tried["points"].rename(columns={"points": "points of either kind"})
+figures.interval_lines(points_of, "points of either kind", log=True)
+
+# %% mystnb={"image": {"alt": "Mean IoU along the share of pixels that points are drawn from for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
+shares_of = tried["share"].rename(columns={"share": "share of pixels drawn from"})
+figures.interval_lines(shares_of, "share of pixels drawn from", log=True)
 
 # %% [markdown]
 # ## What share of the gain is the segmenter's prior?

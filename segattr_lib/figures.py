@@ -387,13 +387,15 @@ def interval_dots(table: pd.DataFrame) -> Figure:
 
 
 def interval_rows(table: pd.DataFrame, unit: str) -> Figure:
-    """Values with their intervals: a panel a `panel`, a row a `label`, in the order of the table; columns mean, low,
-    high beside. unit: what the axis measures. A column `told`, where there is one, says which are drawn blue."""
-    panels, labels = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["label"]))
+    """Values with their intervals: a panel a `panel`, in the order of the table, a row a `label`, in that of the panel
+    with the most; columns mean, low, high beside. unit: what the axis measures. A column `told`, where there is one,
+    says which are drawn blue."""
+    panels = list(dict.fromkeys(table["panel"]))
+    labels = list(table[table["panel"] == table["panel"].mode()[0]]["label"])
     told = table["told"] if "told" in table else pd.Series(True, table.index)
     with mpl.rc_context(STYLE):
         size = (2.9 * len(panels) + 2.2, 0.27 * len(labels) + 1.1)
-        figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+        figure, axes = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
         for panel, one in zip(panels, axes[0], strict=True):
             for colour, some in (("0.6", ~told), ("tab:blue", told)):
                 rows = table[(table["panel"] == panel) & some]

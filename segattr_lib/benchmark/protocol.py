@@ -90,15 +90,20 @@ def summary(rows: pd.DataFrame, metrics: Mapping[str, str], level: float = 0.95,
 
 def utility(rows: pd.DataFrame, segmenters: Sequence[str], level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """mIoU, the mean IoU over images, of every way to a mask by segmenter: columns as `summary`'s, the panel the
-    segmenter.
+    segmenter; explainers first, then fusions, controls, the segmenter alone and the ceiling.
 
     Numbers of points and shares that were tried are not among them, see `along`.
     """
-    found = []
+    found, kinds = [], [explainers_of(rows), FUSIONS, None, ALONE, CEILING]
+
+    def kind(key: str) -> int:
+        name = key.partition(" | ")[0]
+        return next((place for place, keys in enumerate(kinds) if keys and name in keys), kinds.index(None))
+
     for name in (THRESHOLD, *segmenters):
         table = masks(rows, name)
         kept = [key for key in table if key.partition(" | ")[2] in ("", *OTHERWISE)]
-        found.append(means(table[kept], level, seed).assign(panel=name))
+        found.append(means(table[sorted(kept, key=kind)], level, seed).assign(panel=name))
     return _labelled(pd.concat(found, ignore_index=True))
 
 
@@ -106,7 +111,7 @@ def along(
     rows: pd.DataFrame,
     metric: str,
     option: str,
-    default: float,
+    default: int | float,
     keys: Sequence[str],
     level: float = 0.95,
     seed: int = 0,
@@ -262,20 +267,20 @@ def _checks(
     walked = masks(rows, WALKER) if beside else pd.DataFrame(np.nan, table.index, table.columns)
 
     def told(
-        rule: str, check: str, interval: Sequence[float], n: float, bound: float = 0, above: bool = True
+        rule: str, check: str, interval: Sequence[float], n: int, bound: float = 0.0, above: bool = True
     ) -> dict[str, object]:
         value, low, high = interval
         wanted = f"{'above' if above else 'below'} {bound:g}"
-        numbers = {"value": value, "low": low, "high": high, "n": int(n), "wanted": wanted}
+        numbers = {"value": value, "low": low, "high": high, "n": n, "wanted": wanted}
         return {"recommendation": rule, "check": check, **numbers, "verdict": verdict(low, high, bound, above)}
 
     def beyond(rule: str, check: str, other: pd.Series) -> dict[str, object]:
         found = compare(pd.DataFrame({"one": fused, "other": other}), [("one", "other")], "iou", level, seed).iloc[0]
-        return told(rule, check, found[["difference", "low", "high"]].to_list(), found["n"])
+        return told(rule, check, found[["difference", "low", "high"]].to_list(), int(found["n"]))
 
     overlap = means(paired(rows, "consensus").mean(axis=1).to_frame(), level, seed).iloc[0]
     measured = "mean overlap (IoU) of two explainers' supports"
-    yield told(SINGLE, measured, overlap[["mean", "low", "high"]].to_list(), overlap["n"], AGREE, above=False)
+    yield told(SINGLE, measured, overlap[["mean", "low", "high"]].to_list(), int(overlap["n"]), AGREE, above=False)
     best = str(table[keys].mean().idxmax())
     yield beyond(SINGLE, "IoU of the fused mask − of an explainer's taken blindly", table[keys].mean(axis=1))
     yield beyond(SINGLE, f"IoU of the fused mask − of the best explainer's here, {label(best)}", table[best])
@@ -285,7 +290,7 @@ def _checks(
     yield beyond(DECLARE, f"IoU of {main} − of the random walker, same cues", walked["weighted"])
     share = prior_shares(own, walked, table, ["weighted"], level, seed).iloc[0]
     measured = f"share of {main}'s gain over the threshold that is its prior"
-    yield told(DECLARE, measured, share[["share", "share_low", "share_high"]].to_list(), share["n"])
+    yield told(DECLARE, measured, share[["share", "share_low", "share_high"]].to_list(), int(share["n"]))
     yield beyond(DECLARE, f"IoU of {main} from cues − from uniform points, no map", table["uniform_points"])
     for metric in measures:
         ranks = rank_correlation(paired(rows, metric).droplevel("dataset")[keys], table[keys], level, seed)
