@@ -102,7 +102,7 @@ rows = protocol.settled(raw_rows)
 explainers = protocol.explainers_of(rows)
 main = protocol.assisted(segmenters)
 assisted, plain = protocol.masks(rows, main), protocol.masks(rows, THRESHOLD)
-walked = protocol.masks(rows, protocol.WALKER) if protocol.WALKER in segmenters else None
+walked = protocol.control(rows, segmenters)
 checks = protocol.recommendations(raw_rows, segmenters, [coverage, effectiveness], level, seed)
 masks = rows[rows["metric"] == f"iou(segmenter={main})"]
 for name, value in {"dataset": dataset, "model": model, "layer": layer, "segmenter": main, "explainers": len(explainers), "threshold": threshold, "foreground": foreground, "background": background, "apart": apart, "robustness": robustness}.items():  # fmt: skip
@@ -123,7 +123,8 @@ glue("bottom", f"{bottom:.0%}", display=False)
 # {glue:text}`n` images of {glue:text}`dataset`; {glue:text}`skipped` more were left out, because the classifier does not
 # recognise them or has no such class. A map's support is where it reaches {glue:text}`threshold`. Prompts are
 # {glue:text}`foreground` foreground points of the highest {glue:text}`top` of pixels and {glue:text}`background` background
-# points of the lowest {glue:text}`bottom`, {glue:text}`apart` px or more apart; robustness is `{glue:text}`robustness``.
+# points of the lowest {glue:text}`bottom`, {glue:text}`apart` px or more apart; robustness is
+# {glue:text}`robustness`.
 #
 # The segmenter is {glue:text}`segmenter`, and beside it {glue:text}`others`. Whatever a promptable segmenter other than the
 # random walker has learnt of objects, it adds to every mask below: that is the scope. The embedded `shapes_sam2` has the
@@ -239,7 +240,7 @@ figures.interval_rows(used, "mIoU ↑")
 
 # %% tags=["hide-input"]
 rivals = [key for key in [*explainers, "mean", "weighted | background=0", "weighted | cues=box", *controls, "centre_point", "uniform_points", "truth"] if key in assisted]  # fmt: skip
-compared = {name: inference.compare(table, [("weighted", key) for key in rivals], "iou", level, seed) for name, table in {main: assisted, protocol.WALKER: walked}.items() if table is not None}  # fmt: skip
+compared = {name: inference.compare(table, [("weighted", key) for key in rivals], "iou", level, seed) for name, table in {main: assisted, protocol.WALKER: walked}.items() if table.notna().any(axis=None)}  # fmt: skip
 ablations = pd.concat([found.assign(panel=name, mean=found["difference"], told=found["sign_flip_holm"] < 0.05, label=["− " + protocol.label(key) for key in found["over"]]) for name, found in compared.items()], ignore_index=True)  # fmt: skip
 singles = compared[main][compared[main]["over"].isin(explainers)]
 glue("single_above", int((singles["low"] > 0).sum()), display=False)
@@ -277,25 +278,31 @@ figures.interval_lines(shares_of, "share of pixels drawn from", log=True)
 # ## What share of the gain is the segmenter's prior?
 #
 # The gain of a segmenter is the IoU of its mask minus that of the map's own support. The random walker gets the same
-# cues and has no prior, so that what it gains the cues bring; what {glue:text}`segmenter` gains beyond it is its prior:
+# cues and has learnt nothing, so that its gain comes from the cues and from this image's colours; what
+# {glue:text}`segmenter` gains beyond it is its prior:
 #
 # $$\text{share} = \frac{\text{IoU}_\text{segmenter} - \text{IoU}_\text{walker}}{\text{IoU}_\text{segmenter} - \text{IoU}_\text{threshold}},$$
 #
-# a ratio of means over images. Without a gain there is nothing to share, and a dash stands there.
+# a ratio of means over images, below 0 where the walker gains more. Where the gain's interval does not lie above 0
+# there is nothing to share, and a dash stands there.
 
 # %% tags=["hide-input"]
-shared = protocol.prior_shares(plain, plain if walked is None else walked, assisted, [*explainers, "mean", "weighted"], level, seed)  # fmt: skip
+shared = protocol.prior_shares(plain, walked, assisted, [*explainers, "mean", "weighted"], level, seed)  # fmt: skip
 texts = {title: [tables.interval(*row, 2) for row in shared[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)] for name, title in {"gain": f"gain of {main}", "control": "gain of the walker", "prior": "difference", "share": "share of the prior"}.items()}  # fmt: skip
 weighted = shared.set_index("method").loc["weighted"]
 for name in ("gain", "control", "share"):
     glue(f"weighted_{name}", tables.interval(*weighted[[name, f"{name}_low", f"{name}_high"]], 2), display=False)
+miou = used[used["panel"] == main].set_index("method")[["mean", "low", "high"]]
+for name, key in {"uniform_iou": "uniform_points", "fused_iou": "weighted", "random_iou": "random"}.items():
+    glue(name, tables.interval(*miou.loc[key], 2) if key in miou.index else "not run", display=False)
 pd.DataFrame(texts, [protocol.label(key) for key in shared["method"]])
 
 # %% [markdown]
 # For the weighted fusion {glue:text}`segmenter` gains {glue:text}`weighted_gain` over the threshold and the walker
 # {glue:text}`weighted_control`: the prior's share is {glue:text}`weighted_share`. The other view needs no walker: from
-# uniform points, with no map at all, {glue:text}`segmenter` already has the IoU that the utility table shows, and the
-# cues add {glue:text}`over_uniform`.
+# uniform points, with no map at all, {glue:text}`segmenter` has an mIoU of {glue:text}`uniform_iou`; the fusion's cues have
+# {glue:text}`fused_iou`, a difference of {glue:text}`over_uniform`, and random pixels as a map have
+# {glue:text}`random_iou`.
 #
 # ## Interpretability against utility
 #

@@ -159,17 +159,16 @@ def prior_shares(
     """
     found = []
     for key in keys:
-        table = pd.DataFrame({"plain": threshold[key], "walker": walker[key], "sam": assisted[key]}).dropna()
-        gain, control, prior = (
-            table[a] - table[b] for a, b in (("sam", "plain"), ("walker", "plain"), ("sam", "walker"))
-        )
-        row: dict[str, Any] = {"method": key, "n": len(table)}
-        for name, values in {"gain": gain, "control": control, "prior": prior}.items():
+        sides = {"gain": (assisted, threshold), "control": (walker, threshold), "prior": (assisted, walker)}
+        gains = {name: (one[key] - other[key]).dropna() for name, (one, other) in sides.items()}
+        row: dict[str, Any] = {"method": key, "n": len(gains["gain"])}
+        for name, values in gains.items():
             low, high = bca_interval(values.to_numpy(float), level, seed)
             row |= {name: values.mean(), f"{name}_low": low, f"{name}_high": high}
         share = (np.nan,) * 3
-        if row["gain_low"] > 0:
-            share = _ratio(prior.to_numpy(float), gain.to_numpy(float), level, seed)
+        if row["gain_low"] > 0 and len(gains["prior"]):
+            both = pd.DataFrame(gains).dropna()
+            share = _ratio(both["prior"].to_numpy(float), both["gain"].to_numpy(float), level, seed)
         found.append({**row, **dict(zip(("share", "share_low", "share_high"), share, strict=True))})
     return pd.DataFrame(found)
 
@@ -245,6 +244,14 @@ def assisted(segmenters: Sequence[str]) -> str:
     return next((name for name in segmenters if name != WALKER), segmenters[0])
 
 
+def control(rows: pd.DataFrame, segmenters: Sequence[str]) -> pd.DataFrame:
+    """`masks` of the random walker where it stands beside the `assisted` segmenter; else NaN throughout."""
+    main = assisted(segmenters)
+    if WALKER in segmenters and main != WALKER:
+        return masks(rows, WALKER)
+    return masks(rows, main) * np.nan
+
+
 def verdict(low: float, high: float, bound: float, above: bool) -> str:
     """Whether an interval lies on the side of the bound that is wanted."""
     if low > bound or high < bound:
@@ -263,8 +270,7 @@ def _checks(
 ) -> Iterator[dict[str, object]]:
     """The rows of `recommendations`; table: `masks` of the main segmenter."""
     keys, fused, own = explainers_of(rows), table["weighted"], masks(rows, THRESHOLD)
-    beside = WALKER in segmenters and main != WALKER
-    walked = masks(rows, WALKER) if beside else pd.DataFrame(np.nan, table.index, table.columns)
+    walked = control(rows, segmenters)
 
     def told(
         rule: str, check: str, interval: Sequence[float], n: int, bound: float = 0.0, above: bool = True
