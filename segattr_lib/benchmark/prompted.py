@@ -47,17 +47,17 @@ class Prompting:
     that the fused map's prompts are tried with under the segmenters of `swept`; the first by default.
     """
 
-    segmenters: tuple[str, ...] = ("shapes_sam2", "random_walker")
-    threshold: float = 0.5
+    segmenters: list[str] | tuple[str, ...] = ("shapes_sam2", "random_walker")
+    threshold: int | float = 0.5
     foreground: int = 5
     background: int = 5
     top: float = 0.05
     bottom: float = 0.05
-    apart: float = 8
+    apart: int | float = 8
     robustness: str = "stability"
-    counts: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    shares: tuple[float, ...] = (0.01, 0.02, 0.1, 0.2)
-    swept: tuple[str, ...] | None = None
+    counts: list[int] | tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    shares: list[float] | tuple[float, ...] = (0.01, 0.02, 0.1, 0.2)
+    swept: list[str] | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         lists = {"segmenters": self.segmenters, "counts": self.counts, "shares": self.shares, "swept": self.swept or ()}
@@ -90,7 +90,7 @@ class Prompting:
 
     @property
     def sweeps(self) -> tuple[str, ...]:
-        return self.segmenters[:1] if self.swept is None else self.swept
+        return tuple(self.segmenters[:1] if self.swept is None else self.swept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,10 +145,13 @@ def prompt_rows(
     A map that the run calls failed has no values here either, and counts as one of zeros in the fusions; values of a
     constant map are degenerate; the weighted fusion does not exist where no map is reliable.
     """
-    maps = {one: torch.nan_to_num(view.maps_of(one)[0]).clamp(0, 1) for one in variants}
     robust = {one: view.rows_of(one, [prompts.robustness])[0] for one in variants}
     notes = {_key(row): (row["status"], row["reason"]) for told in robust.values() for row in told}
     notes = {key: note for key, note in notes.items() if note[0] == "failed"}
+    maps = {}
+    for one, judged in robust.items():
+        broken = torch.tensor([row["status"] == "failed" for row in judged], device=view.images.device)
+        maps[one] = view.maps_of(one)[0].masked_fill(broken[:, None, None], 0)
     explainers = _explainers(variants)
     together = torch.stack([maps[one] for one in explainers])
     parts = {
@@ -239,8 +242,9 @@ def _masks(
             told_of = {"coverage": math.nan, "spill": math.nan}
             if proxy is not None:
                 told_of = {"coverage": _share(support, proxy), "spill": 1 - _share(proxy, support)}
+            reason = "there is no mask" if proxy is None else None
             for metric, value in told_of.items():
-                yield _row(view, index, one, with_options(metric, f"against={name}"), value, "there is no mask")
+                yield _row(view, index, one, with_options(metric, f"against={name}"), value, reason)
 
 
 def _prompts(
