@@ -384,3 +384,110 @@ def interval_dots(table: pd.DataFrame) -> Figure:
         axes[0][0].set_yticklabels([key_label(key) for key in first])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
+
+
+def interval_rows(table: pd.DataFrame, unit: str) -> Figure:
+    """Values with their intervals: a panel a `panel`, in the order of the table, a row a `label`, in that of the panel
+    with the most; columns mean, low, high beside. unit: what the axis measures. A column `told`, where there is one,
+    says which are drawn blue."""
+    panels = list(dict.fromkeys(table["panel"]))
+    labels = list(table[table["panel"] == table["panel"].mode()[0]]["label"])
+    told = table["told"] if "told" in table else pd.Series(True, table.index)
+    with mpl.rc_context(STYLE):
+        size = (2.9 * len(panels) + 2.2, 0.27 * len(labels) + 1.1)
+        figure, axes = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
+        for panel, one in zip(panels, axes[0], strict=True):
+            for colour, some in (("0.6", ~told), ("tab:blue", told)):
+                rows = table[(table["panel"] == panel) & some]
+                places = [labels.index(label) for label in rows["label"]]
+                one.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2.5)
+                one.scatter(rows["mean"], places, s=34, color=colour, zorder=3)
+            one.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+            one.set(title=panel, xlabel=unit, yticks=range(len(labels)), ylim=(len(labels) - 0.4, -0.6))
+        axes[0][0].set_yticklabels(labels)
+        figure.tight_layout()
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def interval_scatter(table: pd.DataFrame, y: str) -> Figure:
+    """Methods by two values, each with its interval: a panel a `panel`, which names x; columns method, x, x_low,
+    x_high, y, y_low, y_high. y: what the height measures."""
+    panels, keys = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["method"]))
+    colours = method_colours([variant(key)[0] for key in keys])
+    with mpl.rc_context(STYLE):
+        size = (3.4 * len(panels) + 0.6, 3.5)
+        figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+        for panel, one in zip(panels, axes[0], strict=True):
+            rows = table[table["panel"] == panel].set_index("method")
+            for mark, key in zip("osD^vP*Xdhp<>8" * len(keys), keys, strict=False):
+                row, colour = rows.loc[key], colours[variant(key)[0]]
+                one.hlines(row["y"], row["x_low"], row["x_high"], color=colour, linewidth=1, alpha=0.7)
+                one.vlines(row["x"], row["y_low"], row["y_high"], color=colour, linewidth=1, alpha=0.7)
+                look: Any = {"marker": mark, "s": 48, "color": colour, "edgecolor": "black", "linewidth": 0.6}
+                one.scatter(row["x"], row["y"], **look, zorder=3, label=method_label(variant(key)[0]))
+            one.set(xlabel=panel)
+        axes[0][0].set_ylabel(y)
+        _legend_below(figure, axes[0][0])
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def heat_panels(tables: Mapping[str, pd.DataFrame], column: str) -> Figure:
+    """Tables of the same rows as heat maps side by side, each with its own scale, brighter is less; a blank cell has no
+    value. column: what the columns are."""
+    first = next(iter(tables.values()))
+    with mpl.rc_context(STYLE):
+        size = (2.7 * len(tables) + 1.4, 0.27 * len(first) + 1.1)
+        figure, panels = plt.subplots(1, len(tables), figsize=size, sharey=True, squeeze=False)
+        for axes, (title, table) in zip(panels[0], tables.items(), strict=True):
+            sns.heatmap(table, cmap="crest", xticklabels=False, ax=axes, cbar_kws={"pad": 0.03})
+            axes.set(title=title, xlabel=column, ylabel="")
+            axes.tick_params(axis="both", length=0, rotation=0)
+        figure.tight_layout()
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def prompt_panel(
+    images: Sequence[Tensor],
+    truths: Sequence[Tensor],
+    maps: Mapping[str, Sequence[Tensor]],
+    cues: Mapping[str, Sequence[tuple[Tensor, Tensor] | None]],
+    masks: Mapping[str, Sequence[Tensor | None]],
+    titles: Sequence[str],
+) -> Figure:
+    """Two rows an image: above every map over it with the cues drawn from it, below the masks that they prompt.
+
+    images (3,H,W), truths (H,W), outlined everywhere; by label one an image: maps (H,W), cues, points (P,2), x then
+    y, and labels (P,), white crosses inside and red dots outside, masks (H,W), filled. None where a map gave no cues.
+    titles: one an image.
+    """
+    columns = len(maps) + 1
+    with mpl.rc_context(STYLE):
+        size = (1.45 * columns, 3.15 * len(images))
+        figure, panels = plt.subplots(2 * len(images), columns, figsize=size, squeeze=False, layout="compressed")
+        for row, (image, truth, title) in enumerate(zip(images, truths, titles, strict=True)):
+            above, below = panels[2 * row], panels[2 * row + 1]
+            grey = image.mean(0, keepdim=True).expand(3, -1, -1)
+            _picture(above[0], image, truth, "image and truth" if row == 0 else "")
+            above[0].set_ylabel(title, fontsize=8)
+            below[0].set_axis_off()
+            for place, name in enumerate(maps, 1):
+                _picture(above[place], grey, truth, name if row == 0 else "")
+                above[place].imshow(maps[name][row].cpu().numpy(), cmap="inferno", vmin=0, vmax=1, alpha=0.75)
+                _picture(below[place], grey, truth, "")
+                mask, drawn = masks[name][row], cues[name][row]
+                if mask is None or drawn is None:
+                    below[place].set_title("no cues", fontsize=8, y=0.05, color="white")
+                    continue
+                shade = np.zeros((*mask.shape, 4))
+                shade[mask.cpu().numpy()] = (*mpl.colors.to_rgb("tab:orange"), 0.6)
+                below[place].imshow(shade)
+                points, labels = drawn[0].cpu().numpy(), drawn[1].cpu().numpy()
+                for kind, mark, colour in ((1, "+", "white"), (0, ".", "red")):
+                    here = points[labels == kind]
+                    for axes in (above[place], below[place]):
+                        axes.scatter(here[:, 0], here[:, 1], s=26, marker=mark, color=colour, linewidth=1.1)
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure

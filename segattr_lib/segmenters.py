@@ -9,20 +9,27 @@ function and one line of SEGMENTERS.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import torch
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 from jaxtyping import Bool, Float, Int
+from safetensors import SafetensorError
 from skimage.segmentation import random_walker as walk
 from torch import Tensor
 from transformers import AutoConfig, EdgeTamModel, Sam2ImageProcessor, Sam2Model, Sam2Processor
 
+from segattr_lib.models.loading import weight_fingerprint
 from segattr_lib.models.promptable import SIDE, embedded_sam2
 from segattr_lib.prompting import Cues
-from segattr_lib.registry import UserError, lookup
+from segattr_lib.registry import UserError, unknown, user_object
 
 OUTSIDE, INSIDE, TOP_LEFT, BOTTOM_RIGHT, NO_POINT = 0, 1, 2, 3, -10
 AT_ONCE = 16  # prompts: at SAM 2's own size each takes some 30 MB while its mask is made
@@ -44,29 +51,57 @@ def load_segmenter(name: str, device: str | torch.device = "cpu") -> Segmenter:
     """
     if name in SEGMENTERS:
         return SEGMENTERS[name](device)
-    if ":" in name or "/" not in name:
-        own: Any = lookup("promptable segmenter", name, SEGMENTERS)
+    if Path(name).expanduser().is_dir():
+        return pretrained(str(Path(name).expanduser()), device)
+    if ":" in name:
+        own: Any = user_object("promptable segmenter", name)
         return own
+    if "/" not in name:
+        valid = ["path/to/file.py:name", "package.module:name", "path/to/folder", "facebook/sam2.1-hiera-tiny"]
+        raise unknown("promptable segmenter", name, [*SEGMENTERS, *valid])
     return pretrained(name, device)
 
 
 def pretrained(name: str, device: str | torch.device) -> Segmenter:
     """A checkpoint of FAMILIES in transformers' layout, with the processor that lies beside it."""
+    folder = Path(name).is_dir()
     try:
-        family = AutoConfig.from_pretrained(name).model_type
+        stored = folder or isinstance(try_to_load_from_cache(name, "config.json"), str)
+        if not stored and not constants.HF_HUB_OFFLINE:  # without a network the loaders try for half a minute
+            with suppress(HTTPError):
+                urlopen(constants.ENDPOINT, timeout=10).close()
+        family = AutoConfig.from_pretrained(name, local_files_only=stored).model_type
         if family not in FAMILIES:
             raise UserError(f"{name!r} holds a {family} model; expected one of {', '.join(FAMILIES)}.")
-        model = FAMILIES[family].from_pretrained(name)
-        processor = Sam2Processor.from_pretrained(name)
-    except (OSError, ValueError, HfHubHTTPError) as error:
+        model, told = FAMILIES[family].from_pretrained(name, local_files_only=stored, output_loading_info=True)
+        if told["missing_keys"]:  # transformers draws them at random
+            raise UserError(
+                f"The weights of {name!r} lack {len(told['missing_keys'])}, {min(told['missing_keys'])} first."
+            )
+        processor = Sam2Processor.from_pretrained(name, local_files_only=stored)
+    except HFValidationError as error:
         raise UserError(
-            f"The weights of the segmenter {name!r} cannot be had: {str(error).splitlines()[0]} Fetch them with "
-            f"`hf download {name}` where there is a network, or name the folder they lie in; "
+            f"There is no folder {name!r} with a segmenter's weights, and no hub has such a name."
+        ) from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        cause = str(error).splitlines()[0].rstrip(".")
+        remedy = (
+            "It needs config.json, model.safetensors and a processor's json, as save_pretrained writes them"
+            if folder
+            else f"Fetch them with `hf download {name}` where there is a network, or name the folder they lie in"
+        )
+        raise UserError(
+            f"The weights of the segmenter {name!r} cannot be had: {cause}. {remedy}; "
             f"{', '.join(SEGMENTERS)} come with the library."
         ) from error
     except ImportError as error:
         raise UserError(f"The segmenter {name!r} needs timm: pip install 'segattr[edgetam]' ({error}).") from error
     return partial(sam2, model.eval().requires_grad_(False).to(device), processor)
+
+
+def fingerprint(segmenter: Segmenter) -> str | None:
+    """A digest of the weights that a segmenter was loaded with; None for one without, such as a user's own."""
+    return weight_fingerprint(segmenter.args[0]) if isinstance(segmenter, partial) else None
 
 
 def embedded(device: str | torch.device) -> Segmenter:
@@ -89,22 +124,28 @@ def sam2(model: Any, processor: Any, image: Float[Tensor, "3 h w"]) -> Answer:
     def answer(
         points: Float[Tensor, "n k 2"], labels: Int[Tensor, "n k"]
     ) -> tuple[Bool[Tensor, "n h w"], Float[Tensor, " n"]]:
-        masks, confidences = [], []
-        for some, kinds in zip(points.cpu().split(AT_ONCE), labels.cpu().split(AT_ONCE), strict=True):
-            prompt = processor(
-                input_points=some[None], input_labels=kinds[None], original_sizes=size, return_tensors="pt"
-            )
-            with torch.inference_mode():
-                told = model(
-                    image_embeddings=embeddings,
-                    input_points=prompt["input_points"].to(device),
-                    input_labels=prompt["input_labels"].to(device),
-                )
-            best = told.iou_scores[0].argmax(1)
-            chosen = told.pred_masks[0][torch.arange(len(best)), best][:, None]
-            masks.append(processor.post_process_masks([chosen], size)[0][:, 0])
-            confidences.append(told.iou_scores[0].amax(1))
-        return torch.cat(masks), torch.cat(confidences)
+        points, given = points.cpu(), labels.cpu() != NO_POINT
+        lengths = given.sum(1)
+        masks, confidences = torch.zeros(len(points), *size[0], dtype=torch.bool), torch.zeros(len(points))
+        for length in lengths.unique().tolist():  # to the decoder what fills a prompt up is one more thing to heed
+            for rows in (lengths == length).nonzero()[:, 0].split(AT_ONCE):
+                prompt = processor(
+                    input_points=points[rows][given[rows]].view(1, len(rows), length, 2),
+                    input_labels=labels.cpu()[rows][given[rows]].view(1, len(rows), length),
+                    original_sizes=size,
+                    return_tensors="pt",
+                ).to(device)
+                with torch.inference_mode():
+                    told = model(
+                        image_embeddings=embeddings,
+                        input_points=prompt["input_points"],
+                        input_labels=prompt["input_labels"],
+                    )
+                quality, best = told.iou_scores[0].max(1)
+                chosen = told.pred_masks[0][torch.arange(len(best)), best][:, None]
+                masks[rows] = processor.post_process_masks([chosen], size)[0][:, 0].cpu()
+                confidences[rows] = quality.float().cpu()
+        return masks, confidences
 
     return answer
 
@@ -119,8 +160,14 @@ def random_walker(image: Float[Tensor, "3 h w"], beta: float = 400.0) -> Answer:
     picture = image.movedim(0, -1).cpu().double().numpy()
     shape = picture.shape[:2]
 
+    if np.ptp(picture) == 0:  # skimage divides by the spread; no step across any picture costs more where beta is 0
+        picture, beta = np.linspace(0, 1, picture.size).reshape(picture.shape), 0.0
+
     def one(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
-        inside = walk(picture, seeds(points, labels, shape), beta, "bf", channel_axis=-1, return_full_prob=True)[0]
+        told = seeds(points, labels, shape)
+        inside = (told != 2).astype(float)
+        if (told == 0).any() and (told == 2).any():  # else there is nothing to walk from, or to
+            inside = walk(picture, told, beta, "bf", channel_axis=-1, return_full_prob=True)[0]
         return inside > 0.5, float(np.maximum(inside, 1 - inside).mean())
 
     def answer(

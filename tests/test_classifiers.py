@@ -80,16 +80,7 @@ def test_shipped_weights_do_what_they_claim(name: str):
         assert right(name)[tiers == tier].mean() == pytest.approx(float(facts[f"accuracy_{tier}"]), abs=0.1)
 
 
-BELOW = ("shapes_swin",)  # trained for too short a time as yet
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(name in BELOW, reason="not trained to its bar", strict=True))
-        for name in EMBEDDED_CLASSIFIERS
-    ],
-)
+@pytest.mark.parametrize("name", EMBEDDED_CLASSIFIERS)
 def test_shipped_weights_reach_their_bar(name: str):
     assert float(about(shipped(name))["accuracy_test"]) >= 0.97
 

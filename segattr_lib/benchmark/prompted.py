@@ -7,6 +7,7 @@ support, `iou(segmenter=NAME)` of the mask that NAME gives when it is prompted w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,13 +22,13 @@ from torch import Tensor
 
 from segattr_lib import prompting
 from segattr_lib.attribution import Method
-from segattr_lib.benchmark.runner import Question, Variant, View, run_benchmark
-from segattr_lib.benchmark.settings import Settings
-from segattr_lib.metrics import load_metric
+from segattr_lib.benchmark.runner import Question, Variant, View, run_benchmark, variants_of
+from segattr_lib.benchmark.settings import Settings, options_of_metric, read_settings
+from segattr_lib.metrics import MEASURED, load_metric
 from segattr_lib.prompting import Cues, NoCues
 from segattr_lib.registry import UserError, variant, with_options
 from segattr_lib.seeds import generator
-from segattr_lib.segmenters import Segmenter, load_segmenter, stacked
+from segattr_lib.segmenters import Segmenter, fingerprint, load_segmenter, stacked
 
 INTERPRETABILITY = ["coverage", "spill", "pointing_game", "effectiveness"]
 FUSIONS = {"mean": "mean of the maps", "weighted": "weighted by reliability"}
@@ -46,19 +47,31 @@ class Prompting:
     that the fused map's prompts are tried with under the segmenters of `swept`; the first by default.
     """
 
-    segmenters: tuple[str, ...] = ("shapes_sam2", "random_walker")
-    threshold: float = 0.5
+    segmenters: list[str] | tuple[str, ...] = ("shapes_sam2", "random_walker")
+    threshold: int | float = 0.5
     foreground: int = 5
     background: int = 5
     top: float = 0.05
     bottom: float = 0.05
-    apart: float = 8
+    apart: int | float = 8
     robustness: str = "stability"
-    counts: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    shares: tuple[float, ...] = (0.01, 0.02, 0.1, 0.2)
-    swept: tuple[str, ...] | None = None
+    counts: list[int] | tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    shares: list[float] | tuple[float, ...] = (0.01, 0.02, 0.1, 0.2)
+    swept: list[str] | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        lists = {"segmenters": self.segmenters, "counts": self.counts, "shares": self.shares, "swept": self.swept or ()}
+        for name, values in lists.items():
+            if not isinstance(values, list | tuple):
+                raise UserError(f"{name} is {values!r}; expected a list.")
+        for number in (self.foreground, self.background, *self.counts):
+            if not isinstance(number, int):
+                raise UserError(f"foreground, background or one of counts is {number!r}; expected whole numbers.")
+        for share in (self.threshold, self.top, self.bottom, self.apart, *self.shares):
+            if not isinstance(share, int | float):
+                raise UserError(f"threshold, top, bottom, apart or one of shares is {share!r}; expected numbers.")
+        if not 0 <= self.apart < math.inf:
+            raise UserError(f"apart is {self.apart}; expected a distance of 0 px or more.")
         if not self.segmenters or THRESHOLD in self.segmenters:
             raise UserError(f"segmenters is {self.segmenters}; expected one or more, {THRESHOLD!r} is always told.")
         if not 0 < self.threshold <= 1:
@@ -77,7 +90,7 @@ class Prompting:
 
     @property
     def sweeps(self) -> tuple[str, ...]:
-        return self.segmenters[:1] if self.swept is None else self.swept
+        return tuple(self.segmenters[:1] if self.swept is None else self.swept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +108,27 @@ def run_prompted(settings: Settings, prompts: Prompting, folder: str | Path) -> 
     """run_benchmark with the explainers as prompts: the run's rows, and those of `prompt_rows`; return the folder.
 
     Every method that is no control takes part in the fusions. Raises UserError as run_benchmark and load_segmenter
-    do, before the long work, and where fewer than two methods can be fused.
+    do, before the long work, where fewer than two methods can be fused, and for a metric of robustness that gives a
+    map no number, or several.
     """
-    segmenters = {name: load_segmenter(name) for name in prompts.segmenters}
     runs = {**settings.model_dump(), "metrics": list(dict.fromkeys([*settings.metrics, prompts.robustness]))}
+    settings = read_settings(runs)
+    explainers = _explainers(variants_of(settings))
+    if len(explainers) < 2:
+        raise UserError(f"methods has {len(explainers)} that are no controls; a fusion needs two or more.")
+    name, pinned = variant(prompts.robustness)
+    many: dict[str, list[Any]] = {"k": settings.k, "fill": settings.evaluation_fills(None)}
+    takes = [one for one in many if one in options_of_metric(load_metric(name)) and one not in pinned]
+    if name in MEASURED or any(len(many[one]) > 1 for one in takes):
+        raise UserError(f"robustness is {prompts.robustness!r}; expected a metric that gives a map one number.")
+    device = settings.device or str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
+    segmenters = {one: load_segmenter(one, device) for one in prompts.segmenters}
+    about = {one: list(value) if isinstance(value, tuple) else value for one, value in asdict(prompts).items()}
     question = Question(
-        {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(prompts).items()},
+        {**about, "weights": {one: fingerprint(segmenter) for one, segmenter in segmenters.items()}},
         lambda view, variants: prompt_rows(view, variants, prompts, segmenters),
     )
-    return run_benchmark(Settings(**runs), folder, question)
+    return run_benchmark(settings, folder, question)
 
 
 def prompt_rows(
@@ -116,16 +141,23 @@ def prompt_rows(
     CEILING: iou and confidence by segmenter; of the fusions also with background=0, with cues=box, the box of the
     support, and by other numbers of points and shares. Of every map: iou(segmenter=threshold); coverage and spill
     against=SEGMENTER, its mask from the weighted fusion standing for the truth.
+
+    A map that the run calls failed has no values here either, and counts as one of zeros in the fusions; values of a
+    constant map are degenerate; the weighted fusion does not exist where no map is reliable.
     """
-    maps = {one: torch.nan_to_num(view.maps_of(one)[0]).clamp(0, 1) for one in variants}
-    explainers = [one for one in variants if one.method.family != "control"]
-    if len(explainers) < 2:
-        raise UserError(f"methods has {len(explainers)} that are no controls; a fusion needs two or more.")
+    robust = {one: view.rows_of(one, [prompts.robustness])[0] for one in variants}
+    notes = {_key(row): (row["status"], row["reason"]) for told in robust.values() for row in told}
+    notes = {key: note for key, note in notes.items() if note[0] == "failed"}
+    maps = {}
+    for one, judged in robust.items():
+        broken = torch.tensor([row["status"] == "failed" for row in judged], device=view.images.device)
+        maps[one] = view.maps_of(one)[0].masked_fill(broken[:, None, None], 0)
+    explainers = _explainers(variants)
     together = torch.stack([maps[one] for one in explainers])
     parts = {
         "consensus": prompting.consensus(together, prompts.threshold),
         "focus": prompting.focus(together),
-        "robustness": torch.stack([_robustness(view, one, prompts.robustness) for one in explainers]).to(together),
+        "robustness": torch.stack([_values(robust[one]) for one in explainers]).to(together),
     }
     weights = prompting.reliability(*parts.values())
     rows: list[dict[str, Any]] = []
@@ -142,9 +174,30 @@ def prompt_rows(
         of_maps = [each for each in view.run.metrics if variant(each)[0] in INTERPRETABILITY]
         rows += view.judged(one, fused, of_maps, [])
         maps[one] = torch.nan_to_num(fused)
-    for index in range(len(view.samples)):
-        rows += list(_masks(view, index, {one: all_maps[index] for one, all_maps in maps.items()}, prompts, segmenters))
-    return rows
+    for index, sample in enumerate(view.samples):
+        if weights[:, index].isnan().any():
+            notes["weighted", "", sample.sample_id] = ("undefined", load_metric("weight").undefined)
+        of_sample = {one: all_maps[index] for one, all_maps in maps.items()}
+        for one, one_map in of_sample.items():
+            if one_map.amax() == one_map.amin():
+                notes.setdefault((one.name, one.text, sample.sample_id), ("degenerate", "the map is constant"))
+        rows += list(_masks(view, index, of_sample, prompts, segmenters))
+    return [_noted(row, *notes.get(_key(row), ("ok", None))) for row in rows]
+
+
+def _explainers(variants: list[Variant]) -> list[Variant]:
+    return [one for one in variants if one.method.family != "control"]
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["method"], row["variant"], row["sample_id"]
+
+
+def _noted(row: dict[str, Any], status: str, reason: str | None) -> dict[str, Any]:
+    """A row of a map that this is known of."""
+    if status in ("failed", "undefined"):
+        return {**row, "value": None, "status": status, "reason": reason}
+    return {**row, "status": status, "reason": reason} if row["status"] == "ok" else row
 
 
 def _masks(
@@ -165,10 +218,16 @@ def _masks(
         asked = _prompts(view, index, maps, truth, prompts, swept=name in prompts.sweeps)
         given = {prompt: prompt.cues for prompt in asked if isinstance(prompt.cues, Cues)}
         masks, confidences = segmenter(view.images[index])(*stacked(list(given.values())))
+        expected = (len(given), *truth.shape)
+        if masks.dtype != torch.bool or masks.shape != expected or confidences.shape != expected[:1]:
+            raise UserError(
+                f"The segmenter {name!r} gives masks {tuple(masks.shape)} of {masks.dtype} and confidences "
+                f"{tuple(confidences.shape)}; expected {expected} of torch.bool and {expected[:1]}."
+            )
         proxy: Tensor | None = None
         found = dict(zip(given, zip(masks.cpu(), confidences.tolist(), strict=True), strict=True))
         for prompt in asked:
-            values, reason = {"iou": float("nan"), "confidence": float("nan")}, None
+            values, reason = {"iou": math.nan, "confidence": math.nan}, None
             if isinstance(prompt.cues, Cues):
                 mask, confidence = found[prompt]
                 values = {"iou": _iou(mask, truth, told), "confidence": confidence}
@@ -180,11 +239,12 @@ def _masks(
                 yield _row(view, index, prompt, written, value, reason)
         for one, one_map in maps.items():
             support = prompting.support(one_map, prompts.threshold).cpu()
-            told_of = {"coverage": float("nan"), "spill": float("nan")}
+            told_of = {"coverage": math.nan, "spill": math.nan}
             if proxy is not None:
                 told_of = {"coverage": _share(support, proxy), "spill": 1 - _share(proxy, support)}
+            reason = "there is no mask" if proxy is None else None
             for metric, value in told_of.items():
-                yield _row(view, index, one, with_options(metric, f"against={name}"), value, "there is no mask")
+                yield _row(view, index, one, with_options(metric, f"against={name}"), value, reason)
 
 
 def _prompts(
@@ -240,10 +300,9 @@ def _box_of(one_map: Tensor, threshold: float, _rng: np.random.Generator) -> Cue
     return prompting.support_box(one_map, threshold)
 
 
-def _robustness(view: View, one: Variant, metric: str) -> Float[Tensor, " b"]:
-    """The run's own metric of each sample's map, NaN where it does not exist."""
-    rows = view.rows_of(one, [metric])[0]
-    return torch.tensor([float("nan") if row["value"] is None else row["value"] for row in rows])
+def _values(rows: list[dict[str, Any]]) -> Float[Tensor, " b"]:
+    """NaN where there is none."""
+    return torch.tensor([math.nan if row["value"] is None else row["value"] for row in rows])
 
 
 def _row(

@@ -128,6 +128,7 @@ def library_fingerprint() -> str:
         "inference",
         "judge",
         "refinement",
+        "protocol",
         "validity",
         "economy",
         "anatomy",

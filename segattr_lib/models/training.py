@@ -67,8 +67,17 @@ CLASSIFIER_RECIPE = {  # in the order of training; stages: images seen, px a sid
         (24_000, 128, 1.5e-3),
         (16_000, 224, 1.5e-3),
     ],
-    "shapes_swin": [(32_000, 56, 1e-3), (20_000, 112, 1e-3), (5_000, 224, 1e-3)],
+    "shapes_swin": [
+        (32_000, 56, 1e-3),
+        (20_000, 112, 1e-3),
+        (5_000, 224, 1e-3),
+        (32_000, 112, 1.5e-3),
+        (24_000, 224, 1.5e-3),
+        (16_000, 224, 1e-3),
+        (12_000, 224, 6e-4),
+    ],
 }
+FRESH = {"shapes_swin": 6}  # from this stage on another pool of scenes: it had learnt the first by heart
 
 
 def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
@@ -231,6 +240,8 @@ def train_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[s
     if name in STEM_OF:
         begin_with_stem(model, load_file(folder / f"{STEM_OF[name]}.safetensors"))
     for stage in range(len(CLASSIFIER_RECIPE[name])):
+        if stage == FRESH.get(name):
+            pool = _examples("train", CLASSIFIER_POOL, CLASSIFIER_POOL)
         train_stage(model, name, seed, stage, pool, watched)
     if name == "shapes_vgg11":
         model = _folded(model)
@@ -379,9 +390,10 @@ def accuracy(model: nn.Module, examples: Examples) -> dict[str, float]:
     return {"test": right.mean().item()} | {tier: right[examples.tiers == tier].mean().item() for tier in TIERS}
 
 
-def _examples(split: str, count: int | None = None) -> Examples:
+def _examples(split: str, count: int | None = None, start: int = 0) -> Examples:
     dataset = load_dataset("single_shapes", split=split)
-    images, classes, boxes, tiers = _in_parallel(_example, dataset, dataset.sample_ids[:count])
+    names = dataset.sample_ids[start : None if count is None else start + count]
+    images, classes, boxes, tiers = _in_parallel(_example, dataset, names)
     return Examples(np.stack(images), np.array(classes), np.array(boxes), np.array(tiers))
 
 
