@@ -135,3 +135,10 @@ def test_a_module_that_cannot_be_imported_is_an_error(place: str):
 def test_a_missing_name_of_a_module_is_an_error():
     with pytest.raises(UserError, match=r"math has no 'nothing'; it has .*sqrt"):
         user_object("metric", "math:nothing")
+
+
+def test_a_metric_is_known_by_its_name_whatever_it_is_pinned_to() -> None:
+    from segattr_lib.metrics import METRICS, PROMPTED, load_metric
+
+    assert load_metric("excess_tdd(k=0.2)") is METRICS["excess_tdd"]
+    assert load_metric("agreement(with=lime(samples=60))") is PROMPTED["agreement"]

@@ -122,7 +122,7 @@ class Heads(nn.Module):
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         told = [head(level) for head, level in zip(self.each, levels, strict=True)]
-        return sum(functional.interpolate(one, told[0].shape[2:], mode="bilinear") for one in told)
+        return torch.stack([functional.interpolate(one, told[0].shape[2:], mode="bilinear") for one in told]).sum(0)
 
 
 def _embedded(model: Sam2Model, images: Tensor) -> list[Tensor]:
