@@ -26,8 +26,10 @@ from segattr_lib.seeds import generator
 
 BATCH, PROMPTS = 8, 4  # images, and prompts on each: the image encoder costs as much as four
 POOL = 6_000  # scenes drawn once; each is seen turned, mirrored and with its colours exchanged
-STAGES = [(56_000, 128, 8e-4), (9_600, 256, 5e-4)]  # images seen, px a side, highest learning rate
+STAGES = [(56_000, 128, 8e-4), (9_600, 256, 5e-4), (8_000, 256, 5e-4)]  # images seen, px a side, highest learning rate
 FOREGROUND, BACKGROUND = (1, 1, 1, 2, 3, 5, 8), (0, 1, 2, 2, 3, 5, 8)  # how many clicks of a prompt: one of these
+ALIKE = 2  # from this stage on a batch's prompts are of one length, as answers are; before, NO_POINT fills them up
+LENGTHS = (1, 2, 3, 3, 4, 6, 8, 10, 16)  # one of these
 BOXED = 0.15  # share of the prompts that are a box, with a click at most
 WHOLE_CLASS = 0.2  # share of the prompts that ask for all objects of a class, each with a click of its own
 FINE = 128  # px a side at which masks are compared: an outline is hardly wider than a pixel of the model's own 64
@@ -89,7 +91,9 @@ def train_stage(given: Sam2Model, name: str, seed: int, stage: int, scenes: Scen
     with tqdm(range(steps), desc=f"{name}, stage {stage + 1}", mininterval=5) as progress:
         for step in progress:
             rng = generator(seed, f"step-{step}", f"prompt stage {stage}")
-            pixels, points, labels, truth, classes = _batch(scenes, rng, side)
+            pixels, points, labels, truth, classes = _batch(
+                scenes, rng, side, None if stage < ALIKE else int(rng.choice(LENGTHS))
+            )
             levels = _embedded(model.train(), as_seen(pixels, side))
             told = model(
                 image_embeddings=levels,
@@ -201,7 +205,9 @@ def _loss(logits: Tensor, quality: Tensor, truth: Tensor) -> tuple[Tensor, float
     return best.values.mean() + gap, iou.gather(1, best.indices[:, None]).mean().item()
 
 
-def _batch(scenes: Scenes, rng: np.random.Generator, side: int) -> tuple[np.ndarray, Tensor, Tensor, Tensor, Tensor]:
+def _batch(
+    scenes: Scenes, rng: np.random.Generator, side: int, length: int | None
+) -> tuple[np.ndarray, Tensor, Tensor, Tensor, Tensor]:
     """pixels (B,H,W,3), points (B,P,K,2) in px of the model, labels (B,P,K), truth (B,P,FINE,FINE) in [0,1], and the
     class ids of the pixels (B,side/4,side/4)."""
     pictures, prompts, truths, classes = [], [], [], []
@@ -212,7 +218,7 @@ def _batch(scenes: Scenes, rng: np.random.Generator, side: int) -> tuple[np.ndar
         pictures.append(picture)
         classes.append(np.concatenate([[0], scenes.classes[index]])[owner].astype(np.float32))
         for _ in range(PROMPTS):
-            points, labels, truth = _prompt(owner, scenes.classes[index], rng)
+            points, labels, truth = _prompt(owner, scenes.classes[index], rng, length)
             prompts.append((points, labels))
             truths.append(truth)
     most = max(len(labels) for _, labels in prompts)
@@ -233,20 +239,25 @@ def _batch(scenes: Scenes, rng: np.random.Generator, side: int) -> tuple[np.ndar
 
 
 def _prompt(
-    owner: np.ndarray, classes: np.ndarray, rng: np.random.Generator
+    owner: np.ndarray, classes: np.ndarray, rng: np.random.Generator, length: int | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points (K,2) x, y in px of the canvas, their labels (K,), and the mask they ask for."""
+    """Points (K,2) x, y in px of the canvas, their labels (K,), and the mask they ask for; K is a given length."""
     visible = np.flatnonzero(np.bincount(owner.ravel(), minlength=len(classes) + 1)[1:])
     chosen = visible[rng.integers(len(visible))]
     wanted = visible[classes[visible] == classes[chosen]] if rng.random() < WHOLE_CLASS else np.array([chosen])
+    if length is not None and len(wanted) > length:
+        wanted = np.array([chosen])
     truth = np.isin(owner, wanted + 1)
-    if rng.random() < BOXED:
+    if rng.random() < BOXED and length != 1:
         rows, columns = (np.flatnonzero(truth.any(axis)) for axis in (1, 0))
         corners = np.array([[columns[0], rows[0]], [columns[-1], rows[-1]]])
         corners = (corners + rng.normal(0, 0.03, (2, 2)) * (corners[1] - corners[0])).clip(0, len(owner) - 1)
-        inside = _within(rng, truth, int(rng.integers(2)))
+        inside = _within(rng, truth, int(rng.integers(2)) if length is None else length - 2)
         return np.concatenate([corners, inside]), np.array([2, 3] + [1] * len(inside)), truth
     count, outside = int(rng.choice(FOREGROUND)), int(rng.choice(BACKGROUND))
+    if length is not None:
+        count = min(max(count, len(wanted)), length)
+        outside = length - count
     own = [_within(rng, owner == one + 1, 1) for one in wanted]
     inside = np.concatenate([*own, _within(rng, truth, max(0, count - len(wanted)))])
     rivals = (owner > 0) & ~truth  # half of the clicks outside, where there are other objects
