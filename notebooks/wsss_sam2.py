@@ -31,10 +31,10 @@
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 results = "results/wsss_sam2"  # a folder of finished results is read, any other is made
-dataset = "shapes"
+dataset = "single_shapes"
 root = None
 split = None
-class_map = "shapes"  # the classifier's classes for the data's; "predicted" explains whatever it says
+class_map = None  # of data of masks: the classifier's classes for the data's; "predicted" explains whatever it says
 samples = 16
 order = "shuffled"
 image_size = 224
@@ -70,6 +70,7 @@ level = 0.95  # of the intervals
 import dataclasses
 
 import pandas as pd
+from IPython.display import HTML
 from myst_nb import glue
 
 from segattr_lib import figures, tables
@@ -332,7 +333,7 @@ verdicts = checks["verdict"].value_counts()
 for name, verdict in {"holding": protocol.HOLDS, "violated": protocol.VIOLATED, "untold": protocol.UNTOLD}.items():
     glue(name, int(verdicts.get(verdict, 0)), display=False)
 glue("checks", len(checks), display=False)
-listed.set_index(["recommendation", "check"])[["measured", "wanted", "n", "verdict"]].rename_axis(index=(None, None))
+HTML(listed.set_index(["recommendation", "check"])[["measured", "wanted", "n", "verdict"]].rename_axis(index=(None, None)).to_html(classes="wrap", border=0))  # fmt: skip
 
 # %% [markdown]
 # Of {glue:text}`checks` checks {glue:text}`holding` hold, {glue:text}`violated` are violated and {glue:text}`untold` cannot
