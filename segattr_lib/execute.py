@@ -125,9 +125,8 @@ def execute_profile(profile: str) -> None:
         try:
             for one in as_completed(running):
                 one.result()
-        except BaseException:
+        finally:  # after the last one there is nothing left to cancel
             workers.shutdown(cancel_futures=True)
-            raise
     write_status(list(told), profile)
 
 

@@ -27,11 +27,10 @@ from torch import Tensor
 from transformers import AutoConfig, EdgeTamModel, Sam2ImageProcessor, Sam2Model, Sam2Processor
 
 from segattr_lib.models.loading import weight_fingerprint
-from segattr_lib.models.promptable import SIDE, embedded_sam2
-from segattr_lib.prompting import Cues
+from segattr_lib.models.promptable import NO_POINT, SIDE, embedded_sam2
+from segattr_lib.prompting import BACKGROUND, BOTTOM_RIGHT, FOREGROUND, TOP_LEFT, Cues
 from segattr_lib.registry import UserError, unknown, user_object
 
-OUTSIDE, INSIDE, TOP_LEFT, BOTTOM_RIGHT, NO_POINT = 0, 1, 2, 3, -10
 AT_ONCE = 16  # prompts: at SAM 2's own size each takes some 30 MB while its mask is made
 FAMILIES: dict[str, Any] = {
     "sam2": Sam2Model,
@@ -185,18 +184,21 @@ def seeds(
     """What a random walker begins from: 1 inside, 2 outside, 0 to be told. Raises ValueError with nothing inside."""
     rows, columns = (points.T[::-1].round().astype(int)).clip(0, np.array(shape)[:, None] - 1)
     told = np.zeros(shape, int)
-    at = {kind: (rows[labels == kind], columns[labels == kind]) for kind in (OUTSIDE, INSIDE, TOP_LEFT, BOTTOM_RIGHT)}
+    at = {
+        kind: (rows[labels == kind], columns[labels == kind])
+        for kind in (BACKGROUND, FOREGROUND, TOP_LEFT, BOTTOM_RIGHT)
+    }
     boxed = len(at[TOP_LEFT][0]) > 0
     if boxed:
         (top, left), (bottom, right) = (np.array(at[corner])[:, 0] for corner in (TOP_LEFT, BOTTOM_RIGHT))
         beyond = np.ones(shape, bool)
         beyond[top : bottom + 1, left : right + 1] = False
         told[beyond] = 2
-    if not len(at[OUTSIDE][0]) and not (told == 2).any():
+    if not len(at[BACKGROUND][0]) and not (told == 2).any():
         told[[0, -1]] = told[:, [0, -1]] = 2
-    told[at[OUTSIDE]] = 2
-    told[at[INSIDE]] = 1
-    if boxed and not len(at[INSIDE][0]):
+    told[at[BACKGROUND]] = 2
+    told[at[FOREGROUND]] = 1
+    if boxed and not len(at[FOREGROUND][0]):
         told[(top + bottom) // 2, (left + right) // 2] = 1
     if not (told == 1).any():
         raise ValueError("no point of the prompt is inside; a random walker needs one.")

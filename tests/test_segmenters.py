@@ -32,10 +32,10 @@ from segattr_lib.prompting import Cues
 from segattr_lib.registry import UserError
 from segattr_lib.segmenters import (
     AT_ONCE,
+    BACKGROUND,
     BOTTOM_RIGHT,
-    INSIDE,
+    FOREGROUND,
     NO_POINT,
-    OUTSIDE,
     SEGMENTERS,
     TOP_LEFT,
     fingerprint,
@@ -152,7 +152,9 @@ def test_a_checkpoint_loads_by_its_folder_and_answers_as_transformers_does(tmp_p
     processor().save_pretrained(tmp_path / "here")
     segmenter = load_segmenter(str(tmp_path / "here"))
     image = random_images(1, 90, 150)[0]
-    masks, confidences = segmenter(image)(*points_of([(30, 20, INSIDE), (100, 70, OUTSIDE)], [(120, 60, INSIDE)]))
+    masks, confidences = segmenter(image)(
+        *points_of([(30, 20, FOREGROUND), (100, 70, BACKGROUND)], [(120, 60, FOREGROUND)])
+    )
     assert masks.shape == (2, 90, 150) and masks.dtype == torch.bool
     if family == "sam2_video":  # has no forward pass for images alone
         made = small_sam2_of(made)
@@ -180,8 +182,8 @@ def test_an_image_is_embedded_once_however_many_prompts_there_are(model: Sam2Mod
     embed = model.vision_encoder.forward
     monkeypatch.setattr(model.vision_encoder, "forward", lambda *a, **b: calls.append(1) or embed(*a, **b))
     answer = sam2(model, processor(), random_images(1, 64)[0])
-    answer(*points_of(*[[(place, 5, INSIDE)] for place in range(2 * AT_ONCE + 1)]))
-    answer(*points_of([(1, 2, INSIDE)]))
+    answer(*points_of(*[[(place, 5, FOREGROUND)] for place in range(2 * AT_ONCE + 1)]))
+    answer(*points_of([(1, 2, FOREGROUND)]))
     assert len(calls) == 1
 
 
@@ -212,12 +214,12 @@ def test_to_the_model_itself_a_filled_up_prompt_is_another_one(model: Sam2Model)
 
 def test_fillers_may_stand_anywhere(model: Sam2Model):
     answer = sam2(model, processor(), random_images(1, 64)[0])
-    points, labels = points_of([(10, 20, INSIDE), (50, 40, OUTSIDE)])
+    points, labels = points_of([(10, 20, FOREGROUND), (50, 40, BACKGROUND)])
     apart = torch.tensor([[[9.0, 9.0], [10, 20], [3, 3], [50, 40]]]), torch.tensor([[NO_POINT, 1, NO_POINT, 0]])
     same(answer(*apart), answer(points, labels))
 
 
-@pytest.mark.parametrize("more", [[], [(30.0, 25.0, INSIDE)]])
+@pytest.mark.parametrize("more", [[], [(30.0, 25.0, FOREGROUND)]])
 def test_labels_2_and_3_are_transformers_own_boxes(model: Sam2Model, more: list[tuple[float, float, int]]):
     image = random_images(1, 64, 80)[0]
     found = sam2(model, processor(), image)(*points_of([(10, 8, TOP_LEFT), (60, 50, BOTTOM_RIGHT), *more]))
@@ -258,7 +260,7 @@ def test_points_fall_where_they_are_put_whatever_the_images_size(shape: tuple[in
     height, width = shape
     places = [(width * a // 8, height * b // 8) for a, b in [(4, 4), (1, 6), (7, 2)]]
     masks, confidences = sam2(WhereItFell(), processor(), torch.rand(3, height, width))(
-        *points_of(*[[(x, y, INSIDE)] for x, y in places])
+        *points_of(*[[(x, y, FOREGROUND)] for x, y in places])
     )
     torch.testing.assert_close(confidences, torch.full((3,), 0.9))
     rows, columns = np.mgrid[:height, :width]
@@ -366,10 +368,10 @@ MIDDLE = (slice(5, 15), slice(6, 12))
 @pytest.mark.parametrize(
     "prompt",
     [
-        [(8, 9, INSIDE), (1, 1, OUTSIDE)],
-        [(8, 9, INSIDE)],  # the border is outside
+        [(8, 9, FOREGROUND), (1, 1, BACKGROUND)],
+        [(8, 9, FOREGROUND)],  # the border is outside
         [(3, 2, TOP_LEFT), (15, 17, BOTTOM_RIGHT)],  # its middle is inside, what is beyond is not
-        [(3, 2, TOP_LEFT), (15, 17, BOTTOM_RIGHT), (7, 6, INSIDE), (4, 4, OUTSIDE)],
+        [(3, 2, TOP_LEFT), (15, 17, BOTTOM_RIGHT), (7, 6, FOREGROUND), (4, 4, BACKGROUND)],
         [(0, 0, TOP_LEFT), (19, 19, BOTTOM_RIGHT)],  # nothing is beyond: the border again
     ],
 )
@@ -383,7 +385,7 @@ def test_of_two_flat_colours_the_random_walker_finds_the_one_that_is_meant(promp
 def test_the_random_walker_stays_in_the_part_it_was_pointed_at():
     image, _ = flat((slice(3, 8), slice(3, 8)), (slice(12, 17), slice(12, 17)))
     masks, _ = random_walker(image)(
-        *points_of([(5, 5, INSIDE)], [(14, 14, INSIDE)], [(5, 5, INSIDE), (14, 14, INSIDE)])
+        *points_of([(5, 5, FOREGROUND)], [(14, 14, FOREGROUND)], [(5, 5, FOREGROUND), (14, 14, FOREGROUND)])
     )
     assert masks[0, 3:8, 3:8].all() and masks[0].sum() == 25
     assert masks[1, 12:17, 12:17].all() and masks[1].sum() == 25
@@ -392,7 +394,9 @@ def test_the_random_walker_stays_in_the_part_it_was_pointed_at():
 
 def test_along_a_flat_line_the_probability_falls_evenly():
     """Between a point inside at column 2 and one outside at column 8 a fair walk is won in proportion to the way."""
-    masks, confidences = random_walker(torch.full((3, 1, 11), 0.4))(*points_of([(2, 0, INSIDE), (8, 0, OUTSIDE)]))
+    masks, confidences = random_walker(torch.full((3, 1, 11), 0.4))(
+        *points_of([(2, 0, FOREGROUND), (8, 0, BACKGROUND)])
+    )
     inside = np.array([1, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6, 0, 0, 0])
     assert masks[0, 0, :5].all() and not masks[0, 0, 6:].any()
     assert confidences[0] == pytest.approx(np.maximum(inside, 1 - inside).mean(), abs=1e-4)
@@ -400,12 +404,15 @@ def test_along_a_flat_line_the_probability_falls_evenly():
 
 def test_the_random_walker_is_scikit_images():
     image = 0.4 + 0.1 * random_images(1, 24, 30)[0]
-    prompts = [[(20, 10, INSIDE), (4, 20, OUTSIDE)], [(7, 7, INSIDE), (9, 2, INSIDE), (28, 22, OUTSIDE)]]
+    prompts = [
+        [(20, 10, FOREGROUND), (4, 20, BACKGROUND)],
+        [(7, 7, FOREGROUND), (9, 2, FOREGROUND), (28, 22, BACKGROUND)],
+    ]
     masks, confidences = random_walker(image)(*points_of(*prompts))
     for index, prompt in enumerate(prompts):
         labels = np.zeros((24, 30), int)
         for x, y, label in prompt:
-            labels[y, x] = 1 if label == INSIDE else 2
+            labels[y, x] = 1 if label == FOREGROUND else 2
         told = walk(image.movedim(0, -1).numpy(), labels, 400, "cg_j", 1e-8, channel_axis=-1, return_full_prob=True)
         assert np.array_equal(masks[index].numpy(), told[0] > told[1])
         assert confidences[index] == pytest.approx(told.max(0).mean(), abs=1e-4)
@@ -413,18 +420,18 @@ def test_the_random_walker_is_scikit_images():
 
 def test_points_beyond_the_image_are_of_its_border_and_fillers_of_nothing():
     image, mask = flat(MIDDLE)
-    found = random_walker(image)(*points_of([(8, 9, INSIDE), (-5, 40, OUTSIDE)], [(8, 9, INSIDE)]))
+    found = random_walker(image)(*points_of([(8, 9, FOREGROUND), (-5, 40, BACKGROUND)], [(8, 9, FOREGROUND)]))
     assert np.array_equal(found[0][0].numpy(), mask) and np.array_equal(found[0][1].numpy(), mask)
 
 
 @pytest.mark.parametrize(
     ("shape", "prompt", "wanted"),
     [
-        ((1, 1), [(0, 0, INSIDE)], [[1]]),
-        ((3, 3), [(1, 1, INSIDE)], [[0, 0, 0], [0, 1, 0], [0, 0, 0]]),  # all but the middle is border
-        ((2, 2), [(0, 1, INSIDE)], [[0, 0], [1, 0]]),
-        ((2, 3), [(1, 1, INSIDE), (1, 1, OUTSIDE)], [[1, 1, 1], [1, 1, 1]]),  # nothing is left outside
-        ((1, 3), [(0, 0, INSIDE), (2, 0, OUTSIDE), (1, 0, OUTSIDE)], [[1, 0, 0]]),
+        ((1, 1), [(0, 0, FOREGROUND)], [[1]]),
+        ((3, 3), [(1, 1, FOREGROUND)], [[0, 0, 0], [0, 1, 0], [0, 0, 0]]),  # all but the middle is border
+        ((2, 2), [(0, 1, FOREGROUND)], [[0, 0], [1, 0]]),
+        ((2, 3), [(1, 1, FOREGROUND), (1, 1, BACKGROUND)], [[1, 1, 1], [1, 1, 1]]),  # nothing is left outside
+        ((1, 3), [(0, 0, FOREGROUND), (2, 0, BACKGROUND), (1, 0, BACKGROUND)], [[1, 0, 0]]),
     ],
 )
 def test_images_of_few_pixels_are_walked_too(shape, prompt, wanted):
@@ -438,17 +445,17 @@ def test_images_of_few_pixels_are_walked_too(shape, prompt, wanted):
 def test_one_flat_colour_is_walked_evenly_and_without_a_warning(value):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        masks, confidences = random_walker(torch.full((3, 9, 9), value))(*points_of([(4, 4, INSIDE)]))
+        masks, confidences = random_walker(torch.full((3, 9, 9), value))(*points_of([(4, 4, FOREGROUND)]))
     assert masks[0, 4, 4] and torch.equal(masks[0], masks[0].T) and torch.equal(masks[0], masks[0].flip(0))
     assert 0.5 <= confidences[0] <= 1
 
 
 def test_with_nothing_inside_a_random_walker_has_nowhere_to_go():
     with pytest.raises(ValueError, match="no point of the prompt is inside"):
-        random_walker(torch.rand(3, 8, 8))(*points_of([(1, 1, OUTSIDE)]))
+        random_walker(torch.rand(3, 8, 8))(*points_of([(1, 1, BACKGROUND)]))
 
 
 def test_stacked_prompts_are_their_cues_and_fillers():
-    points, labels = points_of([(1, 2, INSIDE)], [(3, 4, OUTSIDE), (5, 6, INSIDE), (7, 8, TOP_LEFT)])
+    points, labels = points_of([(1, 2, FOREGROUND)], [(3, 4, BACKGROUND), (5, 6, FOREGROUND), (7, 8, TOP_LEFT)])
     assert labels.tolist() == [[1, NO_POINT, NO_POINT], [0, 1, 2]]
     assert points[0, 0].tolist() == [1, 2] and points[1].tolist() == [[3, 4], [5, 6], [7, 8]]

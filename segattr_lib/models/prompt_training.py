@@ -20,7 +20,7 @@ from transformers import Sam2Model
 from segattr_lib.data.shapes import CANVAS, CLASS_NAMES, SIZE_RANGE, scene
 from segattr_lib.models.classifiers import MEAN, STD
 from segattr_lib.models.embedded import WEIGHTS
-from segattr_lib.models.promptable import HIDDEN, SIDE, shapes_sam2
+from segattr_lib.models.promptable import HIDDEN, NO_POINT, SIDE, shapes_sam2
 from segattr_lib.models.training import in_half_precision, to_images
 from segattr_lib.seeds import generator
 
@@ -33,7 +33,6 @@ LENGTHS = (1, 2, 3, 3, 4, 6, 8, 10, 16)  # one of these
 BOXED = 0.15  # share of the prompts that are a box, with a click at most
 WHOLE_CLASS = 0.2  # share of the prompts that ask for all objects of a class, each with a click of its own
 FINE = 128  # px a side at which masks are compared: an outline is hardly wider than a pixel of the model's own 64
-NO_POINT = -10  # transformers' label of what fills up a prompt with fewer points
 HELD_OUT = {"test": "regular", "test_small": "small", "test_thin": "thin"}  # splits, and the sizes in them
 CLICKS = {"1_0": (1, 0), "1_2": (1, 2), "3_4": (3, 4), "8_8": (8, 8)}  # foreground and background, measured
 

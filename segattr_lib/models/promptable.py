@@ -15,6 +15,7 @@ from segattr_lib.models.loading import stored
 SIDE = 256  # px of the images it sees; its masks are a quarter of that
 WIDTHS = (24, 48, 96, 192)
 HIDDEN = 96
+NO_POINT = -10  # transformers' label of what fills up a prompt with fewer points
 SHARPER = 1.7  # times the spread: a point then has some hundred times the weight of a pixel far away
 
 
