@@ -69,10 +69,11 @@ from myst_nb import glue
 from segattr_lib import figures, tables
 from segattr_lib.attribution import load_method
 from segattr_lib.benchmark.claims import held
-from segattr_lib.benchmark.runner import run_benchmark, variants_of, view_of
+from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import at, ranking, run_level, wins, with_seconds
 from segattr_lib.benchmark.store import read_samples, read_timings
+from segattr_lib.benchmark.view import variants_of
 from segattr_lib.explorer import deletion_slider
 from segattr_lib.reference import reference
 from segattr_lib.targets import bind

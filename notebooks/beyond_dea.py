@@ -61,9 +61,10 @@ from myst_nb import glue
 from segattr_lib import figures, tables
 from segattr_lib.attribution import load_method
 from segattr_lib.benchmark import economy, inference, judge
-from segattr_lib.benchmark.runner import run_benchmark, variants_of, view_of
+from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.benchmark.view import variants_of
 
 told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
 measures = ["tdd", "excess_tdd", "excess_tdd_phase", "odd_abs", "insertion", "grain", "passes"]

@@ -83,7 +83,14 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
     print(f"{name}: running ...", flush=True)
     try:
         papermill.execute_notebook(
-            raw, partial, parameters, kernel_name="python3", progress_bar=False, log_output=True, stderr_file=sys.stderr
+            raw,
+            partial,
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            log_output=True,
+            stderr_file=sys.stderr,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # else it warns that it talks to us over TCP
         )
     except PapermillExecutionError as error:
         what = error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}"

@@ -21,8 +21,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from segattr_lib.attribution import load_method, methods_of
-from segattr_lib.benchmark.runner import Variant, View, check_classes
+from segattr_lib.benchmark.runner import check_classes
 from segattr_lib.benchmark.settings import options_of_method, options_of_metric, read_settings
+from segattr_lib.benchmark.view import Variant, View
 from segattr_lib.data import SampleError, draw, load_dataset
 from segattr_lib.evaluate import prepare
 from segattr_lib.metrics import load_metric

@@ -40,8 +40,8 @@ from segattr_lib.benchmark.judge import (
     rank_agreement,
     ranks,
 )
-from segattr_lib.benchmark.runner import Variant, View, variants_of
 from segattr_lib.benchmark.settings import read_settings
+from segattr_lib.benchmark.view import Variant, View, variants_of
 from segattr_lib.data import Sample, load_dataset, planted
 from segattr_lib.evaluate import prepare, runtime_of
 from segattr_lib.metrics import load_metric

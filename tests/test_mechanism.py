@@ -33,10 +33,11 @@ from segattr_lib.benchmark.mechanism import (
     traits,
     traits_of,
 )
-from segattr_lib.benchmark.runner import run_benchmark, variants_of, view_of
+from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.benchmark.view import variants_of
 from segattr_lib.data import IGNORE, Sample
 from segattr_lib.evaluate import counted_passes
 from segattr_lib.models import stages

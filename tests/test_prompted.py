@@ -15,10 +15,10 @@ from torch import Tensor
 
 from segattr_lib.benchmark import prompted, runner
 from segattr_lib.benchmark.prompted import Prompting, run_prompted
-from segattr_lib.benchmark.runner import View, variants_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.benchmark.view import View, variants_of
 from segattr_lib.data import IGNORE, Sample, load_dataset
 from segattr_lib.evaluate import prepare
 from segattr_lib.models.classifiers import load_classifier
@@ -290,12 +290,15 @@ def test_other_prompts_or_weights_in_the_same_folder_are_refused(own: Path, tmp_
     run_prompted(settings, prompts(own, "spots"), tmp_path / "here")
     run_prompted(settings, prompts(own, "spots"), tmp_path / "here")
     for changes in ({"foreground": 6}, {"shares": (0.2,)}, {"swept": ()}, {"threshold": 0.4}):
-        with pytest.raises(UserError, match=r"were made with other question.*name another folder"):
+        with pytest.raises(UserError, match=rf"made with other settings: {next(iter(changes))} was .* name another"):
             run_prompted(settings, prompts(own, "spots", **changes), tmp_path / "here")
+    with pytest.raises(UserError, match=r"made with other settings: segmenters was .* and is now None"):
+        with_robustness = [*settings.metrics, prompts(own, "spots").robustness]
+        runner.run_benchmark(settings.model_copy(update={"metrics": with_robustness}), tmp_path / "here")
     with pytest.raises(UserError, match="were made with other"):
         run_prompted(settings, prompts(own, "spots", robustness="stability_flip"), tmp_path / "here")
     monkeypatch.setattr(prompted, "fingerprint", lambda _segmenter: "other weights")
-    with pytest.raises(UserError, match="were made with other question"):
+    with pytest.raises(UserError, match="made with other settings: weights was"):
         run_prompted(settings, prompts(own, "spots"), tmp_path / "here")
 
 

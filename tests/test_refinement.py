@@ -14,10 +14,11 @@ from segattr_lib.attribution import METHODS
 from segattr_lib.attribution.fusion import FUSIONS, refined
 from segattr_lib.benchmark import refinement
 from segattr_lib.benchmark.refinement import DEEPEST, REFINED, SHALLOWEST, key_of
-from segattr_lib.benchmark.runner import View, run_benchmark, view_of
+from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.benchmark.view import View
 from segattr_lib.metrics.composite import faded
 from segattr_lib.metrics.stability import pearson
 from segattr_lib.reference import reference, refinecam_table2

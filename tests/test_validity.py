@@ -11,8 +11,9 @@ from torch import nn
 
 from segattr_lib.benchmark import validity
 from segattr_lib.benchmark.inference import correlation
-from segattr_lib.benchmark.runner import variants_of, view_of
+from segattr_lib.benchmark.runner import view_of
 from segattr_lib.benchmark.settings import read_settings
+from segattr_lib.benchmark.view import variants_of
 from segattr_lib.data.single_shapes import tier_of
 from segattr_lib.metrics.composite import arcc, harmonic_mean
 from segattr_lib.registry import UserError

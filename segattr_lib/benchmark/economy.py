@@ -11,7 +11,7 @@ import torch
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.benchmark.inference import RESAMPLES, paired
 from segattr_lib.benchmark.judge import means
-from segattr_lib.benchmark.runner import View
+from segattr_lib.benchmark.view import View
 from segattr_lib.evaluate import prepare, synchronised_clock
 from segattr_lib.metrics.deletion import tdd
 from segattr_lib.metrics.stability import pearson

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from segattr_lib.attribution.maps import normalise
 from segattr_lib.benchmark.inference import bca_interval, correlation, paired
-from segattr_lib.benchmark.runner import Variant, View, variants_of
 from segattr_lib.benchmark.statistics import at, plain
+from segattr_lib.benchmark.view import Variant, View, variants_of
 from segattr_lib.data import planted
 from segattr_lib.evaluate import evaluate
 from segattr_lib.metrics.deletion import excess_tdd, excess_tdd_phase, tdd

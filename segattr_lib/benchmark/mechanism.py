@@ -20,8 +20,8 @@ from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.attribution.maps import normalise
 from segattr_lib.benchmark.inference import bca_interval, compare, correlation, paired
-from segattr_lib.benchmark.runner import Variant, View
 from segattr_lib.benchmark.settings import Settings
+from segattr_lib.benchmark.view import Variant, View
 from segattr_lib.data import IGNORE, Sample, load_dataset
 from segattr_lib.metrics import Metric
 from segattr_lib.registry import variant, with_options

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from segattr_lib.benchmark.runner import Variant, library_fingerprint, offered, variants_of
+from segattr_lib.benchmark.runner import library_fingerprint
 from segattr_lib.benchmark.settings import Settings
+from segattr_lib.benchmark.view import Variant, offered, variants_of
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.funnybirds import PartDataset
 from segattr_lib.evaluate import Runtime, prepare

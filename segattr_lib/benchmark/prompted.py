@@ -15,15 +15,15 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from segattr_lib import prompting
 from segattr_lib.attribution import Method
-from segattr_lib.benchmark.runner import Question, Variant, View, run_benchmark, variants_of
+from segattr_lib.benchmark.runner import Question, run_benchmark
 from segattr_lib.benchmark.settings import Settings, options_of_metric, read_settings
+from segattr_lib.benchmark.view import Variant, View, variants_of
 from segattr_lib.metrics import MEASURED, load_metric
 from segattr_lib.prompting import Cues, NoCues
 from segattr_lib.registry import UserError, variant, with_options
@@ -258,46 +258,41 @@ def _prompts(
     """All that a segmenter is asked about one sample. What is drawn depends on nothing but the run's seed, the
     sample, the map and the setting."""
     plain = {name: getattr(prompts, name) for name in ("foreground", "background", "top", "bottom", "apart")}
-    place = (view.run.seed[0], view.samples[index].sample_id)
-    counts = {"foreground": prompts.foreground, "background": prompts.background, "apart": prompts.apart}
+    of_truth: dict[str, Any] = {name: plain[name] for name in ("foreground", "background", "apart")}
     shape = (truth.shape[0], truth.shape[1])
+    bare = {"background": 0}
 
-    def drawn(draw: Callable[[np.random.Generator], Cues], method: str, variant: str = "", options: str = "") -> Prompt:
+    def rng(method: str, variant: str = "") -> np.random.Generator:
+        return generator(view.run.seed[0], view.samples[index].sample_id, f"cues {method} {variant}")
+
+    def drawn(draw: Callable[[], Cues], method: str, variant: str = "", options: str = "") -> Prompt:
         try:
-            found: Cues | str = draw(generator(*place, f"cues {method} {variant}"))
+            found: Cues | str = draw()
         except NoCues as error:
             found = str(error)
         return Prompt(method, variant, options, found)
 
     asked = []
     for one, one_map in maps.items():
-        settings = {"": plain}
+        changes: dict[str, dict[str, Any]] = {"": {}}
         if one.name in FUSIONS:
-            settings[", background=0"] = {**plain, "background": 0}
-            boxed = partial(_box_of, one_map, prompts.threshold)
+            changes[", background=0"] = bare
+            boxed = partial(prompting.support_box, one_map, prompts.threshold)
             asked.append(drawn(boxed, one.name, one.text, ", cues=box"))
         if swept and one.name in FUSIONS:
-            settings |= {f", points={n}": {**plain, "foreground": n, "background": n} for n in prompts.counts}
-            settings |= {f", share={share}": {**plain, "top": share, "bottom": share} for share in prompts.shares}
-        for text, told in settings.items():
-            asked.append(drawn(partial(_cues_of, one_map, told), one.name, one.text, text))
-    asked.append(drawn(lambda _rng: prompting.centre_point(shape), "centre_point"))
-    asked.append(drawn(lambda rng: prompting.uniform_points(shape, prompts.foreground, rng), "uniform_points"))
-    for text, more in {"": counts, ", background=0": {**counts, "background": 0}}.items():
-        asked.append(drawn(partial(_cues_of_truth, truth, more), "truth", "", text))
+            changes |= {f", points={n}": {"foreground": n, "background": n} for n in prompts.counts}
+            changes |= {f", share={share}": {"top": share, "bottom": share} for share in prompts.shares}
+        for text, changed in changes.items():
+            pointed = partial(prompting.cues, one_map, rng(one.name, one.text), **{**plain, **changed})
+            asked.append(drawn(pointed, one.name, one.text, text))
+    asked.append(drawn(partial(prompting.centre_point, shape), "centre_point"))
+    uniform = partial(prompting.uniform_points, shape, prompts.foreground, rng("uniform_points"))
+    asked.append(drawn(uniform, "uniform_points"))
+    for text, changed in {"": {}, ", background=0": bare}.items():
+        asked.append(
+            drawn(partial(prompting.truth_cues, truth, rng("truth"), **{**of_truth, **changed}), "truth", "", text)
+        )
     return asked
-
-
-def _cues_of(one_map: Tensor, told: dict[str, Any], rng: np.random.Generator) -> Cues:
-    return prompting.cues(one_map, rng, **told)
-
-
-def _cues_of_truth(truth: Tensor, told: dict[str, Any], rng: np.random.Generator) -> Cues:
-    return prompting.truth_cues(truth, rng, **told)
-
-
-def _box_of(one_map: Tensor, threshold: float, _rng: np.random.Generator) -> Cues:
-    return prompting.support_box(one_map, threshold)
 
 
 def _values(rows: list[dict[str, Any]]) -> Float[Tensor, " b"]:

@@ -23,8 +23,8 @@ from segattr_lib.attribution import method_label
 from segattr_lib.benchmark.inference import HELD, RESAMPLES, Correlation, bca_interval, compare, paired
 from segattr_lib.benchmark.judge import means
 from segattr_lib.benchmark.prompted import ALONE, CEILING, FUSIONS, THRESHOLD, Prompting
-from segattr_lib.benchmark.runner import View, variants_of
 from segattr_lib.benchmark.statistics import plain
+from segattr_lib.benchmark.view import View, variants_of
 from segattr_lib.metrics import load_metric
 from segattr_lib.prompting import Cues, NoCues
 from segattr_lib.registry import variant, with_options

@@ -14,10 +14,11 @@ from torch import Tensor
 from segattr_lib.attribution.fusion import FUSIONS, REFINABLE, refined
 from segattr_lib.benchmark.inference import paired
 from segattr_lib.benchmark.judge import means
-from segattr_lib.benchmark.runner import View, load_model, run_benchmark
+from segattr_lib.benchmark.runner import load_model, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.benchmark.view import View
 from segattr_lib.data import load_dataset
 from segattr_lib.metrics.composite import arcc, coherency
 from segattr_lib.registry import unknown

@@ -105,14 +105,16 @@ class Store:
         shutil.rmtree(self.parts)
 
     def _check_same(self, made: dict[str, Any], fingerprints: dict[str, Any]) -> None:
-        told = self.settings.model_dump(exclude=set(FREE))
+        asked = fingerprints.get("question", {})
+        told = self.settings.model_dump(exclude=set(FREE)) | asked
         before = {name: value for name, value in made["settings"].items() if name not in FREE}
-        other = [name for name in told if told[name] != before.get(name)]
+        before |= made["fingerprints"].get("question", dict.fromkeys(asked))
+        other = [name for name in {**told, **before} if told.get(name) != before.get(name)]
         where = f"The results in {str(self.folder)!r} were made with other"
         if other:
             name = other[0]
             more = f" ({len(other) - 1} more differ)" if other[1:] else ""
-            change = f"{name} was {_short(before.get(name))} and is now {_short(told[name])}{more}"
+            change = f"{name} was {_short(before.get(name))} and is now {_short(told.get(name))}{more}"
             raise UserError(f"{where} settings: {change}; name another folder.")
         for kind, value in fingerprints.items():
             if made["fingerprints"].get(kind) != value:

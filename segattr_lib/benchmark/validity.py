@@ -19,7 +19,7 @@ from torch import Tensor
 
 from segattr_lib.attribution import Method, load_method
 from segattr_lib.benchmark.inference import HELD, bca_interval, paired, weighted_pearson, weighted_ranks
-from segattr_lib.benchmark.runner import Variant, View
+from segattr_lib.benchmark.view import Variant, View
 from segattr_lib.data.single_shapes import TIERS, tier_of
 from segattr_lib.metrics import load_metric
 from segattr_lib.registry import UserError, variant, with_options

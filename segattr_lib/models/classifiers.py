@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -101,7 +102,7 @@ def load_classifier(
 
 
 def grouped(name: str, module: nn.Module, classes: int, members: Sequence[Sequence[int]]) -> nn.Module:
-    """The module, answering for groups of its classes: logits (B,C), or (B,C+1) where classes are left over.
+    """A copy of the module, answering for groups of its classes: logits (B,C), or (B,C+1) where classes are left over.
 
     members: the classes of each group, disjoint. A group's logit is the logarithm of the sum of its members'
     exponentials, so that its probability is the sum of theirs; what is left over comes last, and a group without
@@ -118,8 +119,9 @@ def grouped(name: str, module: nn.Module, classes: int, members: Sequence[Sequen
         none = logits.new_full((len(logits),), float("-inf"))
         return torch.stack([logits[:, list(group)].logsumexp(1) if group else none for group in groups], 1)
 
-    module.register_forward_hook(hook)
-    return module
+    answering = deepcopy(module)  # a user's function may hand out one module again and again
+    answering.register_forward_hook(hook)
+    return answering
 
 
 def shapes_vgg11(batch_norm: bool = False) -> nn.Module:
