@@ -54,7 +54,7 @@ def _generate(told: argparse.Namespace) -> None:
 
 
 def _train(told: argparse.Namespace) -> None:
-    from segattr_lib.models.training import SUITES
+    from segattr_lib.models.suites import SUITES
     from segattr_lib.registry import unknown
 
     if told.suite is not None and told.suite not in SUITES:

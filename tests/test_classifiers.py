@@ -16,7 +16,15 @@ from torchvision.transforms.functional import normalize
 from segattr_lib.__main__ import main
 from segattr_lib.data import load_dataset
 from segattr_lib.data.single_shapes import CLASS_NAMES, TIERS, class_of, tier_of
-from segattr_lib.models import classifiers, loading, training
+from segattr_lib.models import classifier_training, classifiers, loading, suites
+from segattr_lib.models.classifier_training import (
+    CLASSIFIER_RECIPE,
+    STEM_OF,
+    Examples,
+    begin_with_stem,
+    fine_tune,
+    train_classifier,
+)
 from segattr_lib.models.classifiers import (
     CLASSIFIERS,
     EMBEDDED_CLASSIFIERS,
@@ -30,6 +38,8 @@ from segattr_lib.models.classifiers import (
     with_head,
 )
 from segattr_lib.models.embedded import WEIGHTS
+from segattr_lib.models.segmenter_training import RECIPE
+from segattr_lib.models.training import in_half_precision
 from segattr_lib.registry import UserError
 
 KIND = {"vgg11": VGG, "resnet18": ResNet, "swin_t": SwinTransformer, "convnext_tiny": ConvNeXt}
@@ -90,7 +100,7 @@ def test_shipped_weights_say_how_they_came_about(name: str):
     facts = about(shipped(name))
     assert facts["command"] == f"python -m segattr_lib train {name} --seed {facts['seed']}"
     assert float(facts["seconds"]) > 0
-    assert int(facts["images"]) == sum(images for images, _, _ in training.CLASSIFIER_RECIPE[name])
+    assert int(facts["images"]) == sum(images for images, _, _ in CLASSIFIER_RECIPE[name])
     tiers = [float(facts[f"accuracy_{tier}"]) for tier in TIERS]
     assert min(tiers) <= float(facts["accuracy_test"]) <= max(tiers)
 
@@ -134,7 +144,7 @@ def test_an_embedded_classifier_answers_each_image_alone_and_normalises(name: st
 
 def write_weights(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str) -> dict[str, Tensor]:
     torch.manual_seed(0)
-    state = training.in_half_precision(EMBEDDED_CLASSIFIERS[name]())
+    state = in_half_precision(EMBEDDED_CLASSIFIERS[name]())
     save_file(state, folder / f"{name}.safetensors")
     monkeypatch.setattr(classifiers, "WEIGHTS", folder)
     return state
@@ -339,25 +349,25 @@ def test_a_real_imagenet_classifier_loads_and_knows_its_classes(real: Path):
 def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Training sees two dozen scenes, drawn in this process."""
     pool = drawn_examples()
-    monkeypatch.setattr(training, "_examples", lambda split, count=None: pool)
-    monkeypatch.setattr(training, "CLASSIFIER_BATCH", 4)
+    monkeypatch.setattr(classifier_training, "_examples", lambda split, count=None: pool)
+    monkeypatch.setattr(classifier_training, "BATCH", 4)
     yield
 
 
 @cache
-def drawn_examples() -> training.Examples:
+def drawn_examples() -> Examples:
     dataset = load_dataset("single_shapes", split="train")
-    parts = [training._example("single_shapes", "train", name) for name in dataset.sample_ids[:24]]
+    parts = [classifier_training._example("single_shapes", "train", name) for name in dataset.sample_ids[:24]]
     pixels, classes, boxes, tiers = zip(*parts, strict=True)
-    return training.Examples(np.stack(pixels), np.array(classes), np.array(boxes), np.array(tiers))
+    return Examples(np.stack(pixels), np.array(classes), np.array(boxes), np.array(tiers))
 
 
 @pytest.mark.parametrize("name", ["shapes_resnet18", "shapes_vgg11"])
 def test_training_writes_what_loads_and_says_how(name: str, few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(training.CLASSIFIER_RECIPE, name, [(8, 128, 1e-3), (4, 224, 1e-4)])
+    monkeypatch.setitem(CLASSIFIER_RECIPE, name, [(8, 128, 1e-3), (4, 224, 1e-4)])
     states = []
     for part, seed in (("a", 3), ("b", 3), ("c", 4)):
-        facts = training.train_classifier(name, seed, tmp_path / part)
+        facts = train_classifier(name, seed, tmp_path / part)
         states.append(load_file(tmp_path / part / f"{name}.safetensors"))
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     assert any(not torch.equal(states[0][key], states[2][key]) for key in states[0])
@@ -382,17 +392,17 @@ def test_a_batch_norm_folded_away_answers_the_same():
             nn.init.normal_(layer.bias)
     with torch.inference_mode():
         expected = module.eval()(images(3, 64, 1))
-        folded = training._folded(module)
+        folded = classifier_training._folded(module)
         assert torch.allclose(folded(images(3, 64, 1)), expected, atol=1e-4 * float(expected.abs().max()))
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
     assert list(folded.state_dict()) == list(classifiers.shapes_vgg11().state_dict())
 
 
-@pytest.mark.parametrize("name", training.STEM_OF)
+@pytest.mark.parametrize("name", STEM_OF)
 def test_a_stem_begins_as_the_vggs(name: str):
     vgg, module = classifiers.shapes_vgg11(), EMBEDDED_CLASSIFIERS[name]()
-    training.begin_with_stem(module, training.in_half_precision(vgg))
-    vgg.load_state_dict(training.in_half_precision(vgg))
+    begin_with_stem(module, in_half_precision(vgg))
+    vgg.load_state_dict(in_half_precision(vgg))
     stem, batch = module.features[0][0], images(2, 64)
     assert torch.equal(stem[:6](batch.clone()), vgg.features[:6](batch.clone()))
     assert stem(batch).shape[2:] == (16, 16)
@@ -407,8 +417,8 @@ def test_a_window_holds_the_whole_object():
     of_class = {index: set(masks.sum((1, 2))[pool.classes == index].tolist()) for index in range(6)}
     tops = set()
     for seed in range(6):
-        batch, classes = training._seen(
-            training.Examples(painted, pool.classes, pool.boxes, pool.tiers), np.random.default_rng(seed), 128
+        batch, classes = classifier_training._seen(
+            Examples(painted, pool.classes, pool.boxes, pool.tiers), np.random.default_rng(seed), 128
         )
         assert batch.shape[1:] == (3, 128, 128)
         for image, class_id in zip(batch, classes.tolist(), strict=True):
@@ -436,17 +446,17 @@ def tiny(monkeypatch: pytest.MonkeyPatch, few: None) -> None:
             nn.Linear(16, 9),
         )
 
-    monkeypatch.setattr(training, "fetched", net)
+    monkeypatch.setattr(classifier_training, "fetched", net)
 
 
 def test_fine_tuning_goes_on_where_it_was_killed(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    whole = training.fine_tune("finetuned_resnet18", 1, tmp_path / "whole", epochs=4)
+    whole = fine_tune("finetuned_resnet18", 1, tmp_path / "whole", epochs=4)
     for kill_at in (1, 2, 2):  # in the middle of an epoch, each time
         with monkeypatch.context() as patch:
-            patch.setattr(training, "accuracy", stopping(training.accuracy, kill_at))
+            patch.setattr(classifier_training, "accuracy", stopping(classifier_training.accuracy, kill_at))
             with pytest.raises(Stopped):
-                training.fine_tune("finetuned_resnet18", 1, tmp_path / "killed", epochs=4)
-    again = training.fine_tune("finetuned_resnet18", 1, tmp_path / "killed", epochs=4)
+                fine_tune("finetuned_resnet18", 1, tmp_path / "killed", epochs=4)
+    again = fine_tune("finetuned_resnet18", 1, tmp_path / "killed", epochs=4)
     assert {key: again[key] for key in again if key != "seconds"} == {k: whole[k] for k in whole if k != "seconds"}
     states = [load_file(tmp_path / part / "finetuned_resnet18.safetensors") for part in ("whole", "killed")]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
@@ -472,16 +482,16 @@ def test_fine_tuning_keeps_the_best_epoch(tiny: None, tmp_path: Path, monkeypatc
         states.append({key: value.clone() for key, value in model.state_dict().items()})
         return dict.fromkeys(["test", *TIERS], next(shares))
 
-    monkeypatch.setattr(training, "accuracy", told)
-    facts = training.fine_tune("finetuned_resnet18", 0, tmp_path, epochs=4)
+    monkeypatch.setattr(classifier_training, "accuracy", told)
+    facts = fine_tune("finetuned_resnet18", 0, tmp_path, epochs=4)
     kept = load_file(tmp_path / "finetuned_resnet18.safetensors")
     assert (facts["epoch"], facts["accuracy_val"], facts["accuracy_test"]) == ("2", "0.8000", "0.7700")
     assert all(torch.equal(kept[key], states[1][key]) for key in kept)
     assert any(not torch.equal(kept[key], states[3][key]) for key in kept)
     assert next(iter(kept.values())).shape[0] != 9
     assert kept["5.weight"].shape == (6, 16)
-    monkeypatch.setattr(training, "fetched", lambda name: pytest.fail("done already"))
-    assert training.fine_tune("finetuned_resnet18", 0, tmp_path, epochs=4) == facts
+    monkeypatch.setattr(classifier_training, "fetched", lambda name: pytest.fail("done already"))
+    assert fine_tune("finetuned_resnet18", 0, tmp_path, epochs=4) == facts
 
 
 def test_the_train_command_takes_models_suites_and_profiles(
@@ -493,9 +503,9 @@ def test_the_train_command_takes_models_suites_and_profiles(
             profile: dict.fromkeys(models, lambda name, seed, folder: asked.append((name, seed)) or {})
             for profile, models in profiles.items()
         }
-        for suite, profiles in training.SUITES.items()
+        for suite, profiles in suites.SUITES.items()
     }
-    monkeypatch.setattr(training, "SUITES", watched)
+    monkeypatch.setattr(suites, "SUITES", watched)
 
     def train(*arguments: str) -> list[str]:
         asked.clear()
@@ -504,10 +514,10 @@ def test_the_train_command_takes_models_suites_and_profiles(
 
     assert train("shapes_resnet18", "shapes_fcn", "--seed", "5") == ["shapes_resnet18", "shapes_fcn"]
     assert {seed for _, seed in asked} == {5}
-    assert train("--suite", "arcc") == [*training.CLASSIFIER_RECIPE, "figures_resnet"]
+    assert train("--suite", "arcc") == [*CLASSIFIER_RECIPE, "figures_resnet"]
     assert train("--suite", "arcc", "--profile", "paper") == list(FINETUNED)
     assert train("--suite", "wsss") == ["shapes_sam2"]
-    assert train() == [*training.RECIPE, *training.CLASSIFIER_RECIPE, "figures_resnet", "shapes_sam2"]
+    assert train() == [*RECIPE, *CLASSIFIER_RECIPE, "figures_resnet", "shapes_sam2"]
     for arguments, complaint in (
         (["shapes_resnet"], "did you mean 'shapes_resnet18'"),
         (["--suite", "arc"], "did you mean 'arcc'"),

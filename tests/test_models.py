@@ -21,8 +21,9 @@ from torchvision.transforms.functional import normalize
 from segattr_lib import models
 from segattr_lib.data import load_dataset
 from segattr_lib.data.shapes import scene
-from segattr_lib.models import EMBEDDED, PRETRAINED, SEGMENTERS, Segmenter, load_segmenter, training
+from segattr_lib.models import EMBEDDED, PRETRAINED, SEGMENTERS, Segmenter, load_segmenter, segmenter_training, training
 from segattr_lib.models.embedded import TRAINED_ON, WEIGHTS
+from segattr_lib.models.segmenter_training import MEASURED, mean_iou, soft_jaccard_loss, train_segmenter
 from segattr_lib.registry import UserError
 
 HEADS = {"deeplabv3": DeepLabHead, "fcn": FCNHead, "lraspp": LRASPPHead}
@@ -90,7 +91,7 @@ def test_shipped_weights_say_how_they_came_about(name: str):
     assert name in facts["command"]
     assert f"--seed {facts['seed']}" in facts["command"]
     assert float(facts["seconds"]) > 0
-    assert all(0 < float(facts[f"miou_{part}"]) <= 1 for part in training.MEASURED[TRAINED_ON[name]])
+    assert all(0 < float(facts[f"miou_{part}"]) <= 1 for part in MEASURED[TRAINED_ON[name]])
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -375,13 +376,13 @@ def test_a_missing_file_or_function_is_an_error(own: Path):
 def trained(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], Path]:
     """Trains shapes_lraspp on a handful of scenes into a folder, unmeasured."""
     monkeypatch.setattr(training, "ProcessPoolExecutor", lambda: ThreadPoolExecutor(1))
-    monkeypatch.setattr(training, "POOL", 4)
-    monkeypatch.setattr(training, "BATCH", 2)
-    monkeypatch.setattr(training, "RECIPE", {"shapes_lraspp": [(4, 1e-3), (4, 1e-4)]})
-    monkeypatch.setattr(training, "mean_iou", lambda *args, **kwargs: 0.5)
+    monkeypatch.setattr(segmenter_training, "POOL", 4)
+    monkeypatch.setattr(segmenter_training, "BATCH", 2)
+    monkeypatch.setattr(segmenter_training, "RECIPE", {"shapes_lraspp": [(4, 1e-3), (4, 1e-4)]})
+    monkeypatch.setattr(segmenter_training, "mean_iou", lambda *args, **kwargs: 0.5)
 
     def train(folder: Path, seed: int) -> Path:
-        training.train_segmenter("shapes_lraspp", seed=seed, folder=folder)
+        train_segmenter("shapes_lraspp", seed=seed, folder=folder)
         return folder / "shapes_lraspp.safetensors"
 
     return train
@@ -417,7 +418,7 @@ def test_the_mean_iou_is_that_of_all_pixels_pooled():
     with torch.inference_mode():
         said = module(pixels).argmax(1).numpy()
     expected = np.mean(jaccard(said, np.stack([s.labels for s in scenes])))
-    assert training.mean_iou(module, load_dataset("shapes", split="val"), 23) == pytest.approx(expected, abs=1e-6)
+    assert mean_iou(module, load_dataset("shapes", split="val"), 23) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_jaccard_loss_of_certain_answers_is_one_minus_the_mean_iou():
@@ -425,9 +426,9 @@ def test_the_jaccard_loss_of_certain_answers_is_one_minus_the_mean_iou():
     truth, said = (torch.from_numpy(rng.integers(0, 7, (2, 64, 64))) for _ in range(2))
     logits = 100.0 * nn.functional.one_hot(said, 7).movedim(-1, 1).float()
     expected = 1 - np.mean(jaccard(said.numpy(), truth.numpy()))
-    assert float(training.soft_jaccard_loss(logits, truth)) == pytest.approx(expected, abs=2e-3)  # smoothed by 1 px
+    assert float(soft_jaccard_loss(logits, truth)) == pytest.approx(expected, abs=2e-3)  # smoothed by 1 px
     right = 100.0 * nn.functional.one_hot(truth, 7).movedim(-1, 1).float()
-    assert float(training.soft_jaccard_loss(right, truth)) == pytest.approx(0, abs=1e-6)
+    assert float(soft_jaccard_loss(right, truth)) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("function", ["voc_deeplabv3_mobilenetv2", "voc_deeplabv3_mobilenetv2_half"])

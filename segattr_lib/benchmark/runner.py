@@ -124,8 +124,11 @@ def library_fingerprint() -> str:
         "execute",
         "reference",
         "training",
+        "segmenter_training",
+        "classifier_training",
         "part_training",
         "prompt_training",
+        "suites",
         "__main__",
     }
     digest = hashlib.blake2b(digest_size=8)

@@ -218,7 +218,7 @@ def embedded(name: str) -> nn.Module:
 
 
 def finetuned(name: str) -> nn.Module:
-    """One of torchvision's, tuned on the single shapes by the paper's recipe (models/training.py)."""
+    """One of torchvision's, tuned on the single shapes by the paper's recipe (models/classifier_training.py)."""
     module = with_head(get_model(FINETUNED[name]), len(CLASS_NAMES))
     remedy = "`make train SUITE=arcc PROFILE=paper` makes them"
     return stored(name, normalised(module, MEAN, STD), WEIGHTS / f"{name}.safetensors", remedy)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -25,7 +24,7 @@ from segattr_lib.data.part_figures import (
 )
 from segattr_lib.models.classifiers import figures_resnet
 from segattr_lib.models.embedded import WEIGHTS
-from segattr_lib.models.training import in_half_precision, to_images
+from segattr_lib.models.training import as_stored, to_images, write_weights
 from segattr_lib.seeds import generator
 
 BATCH = 32
@@ -77,19 +76,12 @@ def train_figures(name: str = "figures_resnet", seed: int = 0, folder: Path = WE
                 if step % 50 == 0:
                     progress.set_postfix(loss=f"{loss.item():.3f}")
     model.fc.weight, model.fc.bias = (nn.Parameter(one[:CLASSES]) for one in (model.fc.weight, model.fc.bias))
-    state = in_half_precision(model)
-    model.load_state_dict(state, strict=False)
-    about = {
-        "command": f"python -m segattr_lib train {name} --seed {seed}",
-        "seed": str(seed),
-        "images": str(sum(images for images, _, _ in STAGES)),
-        **{f"accuracy_{what}": f"{share:.4f}" for what, share in accuracies(model).items()},
-        "seconds": f"{time.monotonic() - began:.0f}",
-        "torch": torch.__version__,
+    weights = as_stored(model)
+    facts = {
+        "images": sum(images for images, _, _ in STAGES),
+        **{f"accuracy_{what}": share for what, share in accuracies(model).items()},
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(state, folder / f"{name}.safetensors", about)
-    return about
+    return write_weights(name, seed, folder, weights, facts, time.monotonic() - began)
 
 
 def accuracies(model: nn.Module, count: int = HELD_OUT) -> dict[str, float]:

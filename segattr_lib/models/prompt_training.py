@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -21,7 +19,7 @@ from segattr_lib.data.shapes import CANVAS, CLASS_NAMES, SIZE_RANGE, scene
 from segattr_lib.models.classifiers import MEAN, STD
 from segattr_lib.models.embedded import WEIGHTS
 from segattr_lib.models.promptable import HIDDEN, NO_POINT, SIDE, shapes_sam2
-from segattr_lib.models.training import in_half_precision, to_images
+from segattr_lib.models.training import as_stored, drawn_view, in_half_precision, in_parallel, to_images, write_weights
 from segattr_lib.seeds import generator
 
 BATCH, PROMPTS = 8, 4  # images, and prompts on each: the image encoder costs as much as four
@@ -59,23 +57,16 @@ def train_promptable(name: str = "shapes_sam2", seed: int = 0, folder: Path = WE
     """
     began = time.monotonic()
     torch.manual_seed(seed)
-    scenes = _scenes([f"train-{number:05d}" for number in range(POOL)])
+    scenes = _scenes(in_parallel(_one, [f"train-{number:05d}" for number in range(POOL)]))
     model = shapes_sam2()
     for stage in range(len(STAGES)):
         model = train_stage(model, name, seed, stage, scenes)
-    state = in_half_precision(model)
-    model.load_state_dict(state)
-    about = {
-        "command": f"python -m segattr_lib train {name} --seed {seed}",
-        "seed": str(seed),
-        "images": str(sum(images for images, _, _ in STAGES)),
-        **{f"miou_{key}": f"{value:.4f}" for key, value in measured(model).items()},
-        "seconds": f"{time.monotonic() - began:.0f}",
-        "torch": torch.__version__,
+    weights = as_stored(model)
+    facts = {
+        "images": sum(images for images, _, _ in STAGES),
+        **{f"miou_{key}": value for key, value in measured(model).items()},
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(state, folder / f"{name}.safetensors", about)
-    return about
+    return write_weights(name, seed, folder, weights, facts, time.monotonic() - began)
 
 
 def train_stage(given: Sam2Model, name: str, seed: int, stage: int, scenes: Scenes) -> Sam2Model:
@@ -157,7 +148,7 @@ def held_out(
     number = 0
     while any(len(one) < each for one in found.values()):
         name, number = f"{split}-{number:05d}", number + 1
-        scenes = _drawn([name])
+        scenes = _scenes([_one(name)])
         for place, class_id in enumerate(scenes.classes[0]):
             cell = found[int(class_id), int(np.digitize(scenes.sizes[0][place], thirds))]
             truth = scenes.owner[0] == place + 1
@@ -211,10 +202,9 @@ def _batch(
     class ids of the pixels (B,side/4,side/4)."""
     pictures, prompts, truths, classes = [], [], [], []
     for index in rng.integers(0, len(scenes.pixels), BATCH):
-        turns, mirror, colours = int(rng.integers(4)), bool(rng.integers(2)), rng.permutation(3)
-        picture, owner = np.rot90(scenes.pixels[index][..., colours], turns), np.rot90(scenes.owner[index], turns)
-        picture, owner = (one[:, ::-1] if mirror else one for one in (picture, owner))
-        pictures.append(picture)
+        view = drawn_view(rng)
+        owner = view(scenes.owner[index])
+        pictures.append(view(scenes.pixels[index]))
         classes.append(np.concatenate([[0], scenes.classes[index]])[owner].astype(np.float32))
         for _ in range(PROMPTS):
             points, labels, truth = _prompt(owner, scenes.classes[index], rng, length)
@@ -272,15 +262,8 @@ def _within(rng: np.random.Generator, region: np.ndarray, count: int) -> Int[np.
     return np.stack([columns[drawn], rows[drawn]], axis=1)
 
 
-def _scenes(names: Sequence[str]) -> Scenes:
-    with ProcessPoolExecutor() as workers:
-        drawn = list(tqdm(workers.map(_one, names, chunksize=50), "scenes", len(names), mininterval=5))
+def _scenes(drawn: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> Scenes:
     pixels, owner, classes, sizes = zip(*drawn, strict=True)
-    return Scenes(np.stack(pixels), np.stack(owner), classes, sizes)
-
-
-def _drawn(names: Sequence[str]) -> Scenes:
-    pixels, owner, classes, sizes = zip(*map(_one, names), strict=True)
     return Scenes(np.stack(pixels), np.stack(owner), classes, sizes)
 
 

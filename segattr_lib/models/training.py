@@ -1,153 +1,39 @@
-"""How the embedded segmenters and classifiers are trained and measured (`make train`)."""
+"""What the trainers of the embedded models share; suites.py has the trainer of each (`make train`)."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tqdm import tqdm
 
-from segattr_lib.data import Dataset, load_dataset
-from segattr_lib.data.single_shapes import CLASS_NAMES, TIERS, tier_of
-from segattr_lib.models.classifiers import (
-    EMBEDDED_CLASSIFIERS,
-    FINETUNED,
-    shapes_vgg11,
-    with_head,
-)
-from segattr_lib.models.embedded import EMBEDDED, TRAINED_ON, WEIGHTS, prediction
-from segattr_lib.models.loading import fetched
-from segattr_lib.seeds import generator
 
-BATCH = 8
-POOL = 12_000  # scenes drawn once, at most; each is seen turned, mirrored and with its colours exchanged
-RECIPE = {  # in the order of training; stages: images seen, highest learning rate
-    "shapes_fcn": [(64_000, 6e-3)],
-    "shapes_lraspp": [(64_000, 4e-3)],
-    "shapes_deeplabv3": [(8_000, 2e-3)],
-    "planted_context_lraspp": [(8_000, 4e-3), (2_400, 2e-3)],
-    "planted_own_lraspp": [(8_000, 4e-3), (2_400, 2e-3)],
-}
-BACKBONE_OF = {"shapes_deeplabv3": "shapes_fcn"}  # its head costs ten times the backbone: it begins with a trained one
-HALVED = {"planted_context_lraspp": 1, "planted_own_lraspp": 1}  # first stages at half the size: a quarter of the cost
-MEASURED = {  # the held-out splits of each data set
-    "shapes": ("test", "test_small", "test_thin"),
-    "planted_context": ("test",),
-    "planted_own": ("test",),
-}
-STEM_OF = {"shapes_convnext": "shapes_vgg11", "shapes_swin": "shapes_vgg11"}  # they learn many times more slowly alone
-STEM = ("0.weight", "0.bias", "3.weight", "3.bias")
-CLASSIFIER_BATCH, CLASSIFIER_POOL = 32, 6_000
-CLASSIFIER_RECIPE = {  # in the order of training; stages: images seen, px a side of each window, highest learning rate
-    "shapes_resnet18": [
-        (48_000, 64, 4e-3),
-        (24_000, 128, 2e-3),
-        (10_000, 224, 1e-3),
-        (24_000, 128, 2e-3),
-        (10_000, 224, 1e-3),
-    ],
-    "shapes_vgg11": [(48_000, 64, 4e-3), (48_000, 128, 3e-3), (10_000, 224, 1e-3)],
-    "shapes_convnext": [
-        (32_000, 64, 1e-3),
-        (20_000, 128, 1e-3),
-        (5_000, 224, 5e-4),
-        (24_000, 128, 1.5e-3),
-        (16_000, 224, 1.5e-3),
-    ],
-    "shapes_swin": [
-        (32_000, 56, 1e-3),
-        (20_000, 112, 1e-3),
-        (5_000, 224, 1e-3),
-        (32_000, 112, 1.5e-3),
-        (24_000, 224, 1.5e-3),
-        (16_000, 224, 1e-3),
-        (12_000, 224, 6e-4),
-    ],
-}
-FRESH = {"shapes_swin": 6}  # from this stage on another pool of scenes: it had learnt the first by heart
+def in_parallel(read: Callable[[str], Any], names: Sequence[str]) -> list[Any]:
+    """What `read`, a function of a module or a partial of one, gives for each name, by a process a core."""
+    with ProcessPoolExecutor() as workers:
+        return list(tqdm(workers.map(read, names, chunksize=50), "scenes", len(names), mininterval=5))
 
 
-def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
-    """Train one embedded segmenter on the training split of its data set and write `folder/name.safetensors`.
+def drawn_view(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """One turn, mirror and exchange of colours, for an image (H,W,3) and the labels (H,W) of its pixels alike."""
+    turns, mirror, colours = int(rng.integers(4)), rng.integers(2), rng.permutation(3)
 
-    Cross entropy plus soft Jaccard, AdamW under a one-cycle schedule, in the stages of RECIPE; a stage
-    begins with the weights the one before left, and its file is written when it ends. Weights are stored
-    in half precision and measured as stored; the file's metadata holds the command, the seed, the mean
-    IoU on each held-out split of MEASURED, the images seen and the seconds taken. Returned.
-    A model of BACKBONE_OF begins with the backbone of another, trained before it into the same folder.
-    A model of HALVED sees scenes of half the size in its first stages, and measures at full size as others do.
-    """
-    pixels, labels = _drawn(load_dataset(TRAINED_ON[name], split="train"))
-    about: dict[str, str] = {}
-    for stage, (images, rate) in enumerate(RECIPE[name]):
-        about = _train_stage(name, seed, stage, images, rate, pixels, labels, folder, about)
-    return about
+    def view(pixels: np.ndarray) -> np.ndarray:
+        turned = np.rot90(pixels[..., colours] if pixels.ndim == 3 else pixels, turns)
+        return turned[:, ::-1] if mirror else turned
+
+    return view
 
 
-def _train_stage(
-    name: str,
-    seed: int,
-    stage: int,
-    images: int,
-    rate: float,
-    pixels: np.ndarray,
-    labels: np.ndarray,
-    folder: Path,
-    before: dict[str, str],
-) -> dict[str, str]:
-    began = time.monotonic()
-    torch.manual_seed(seed)
-    model = EMBEDDED[name]()
-    path, data = folder / f"{name}.safetensors", TRAINED_ON[name]
-    if stage:
-        model.load_state_dict(load_file(path), strict=False)
-    elif name in BACKBONE_OF:
-        given = load_file(folder / f"{BACKBONE_OF[name]}.safetensors")
-        model.load_state_dict({key: value for key, value in given.items() if key.startswith("backbone.")}, strict=False)
-    model = model.to(memory_format=torch.channels_last).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4)
-    steps = images // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
-    with tqdm(range(steps), desc=f"{name}, stage {stage + 1}", mininterval=5) as progress:
-        for step in progress:
-            purpose = f"train stage {stage}" if stage else "train"
-            batch, truth = _augmented(pixels, labels, generator(seed, f"step-{step}", purpose))
-            if stage < HALVED.get(name, 0):
-                batch, truth = functional.avg_pool2d(batch, 2), truth[:, ::2, ::2]
-            logits = prediction(model(batch))
-            loss = functional.cross_entropy(logits, truth) + soft_jaccard_loss(logits, truth)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            if step % 50 == 0:
-                progress.set_postfix(loss=f"{loss.item():.3f}")
-    state = in_half_precision(model)
-    model.load_state_dict(state, strict=False)
-    about = {
-        "command": f"python -m segattr_lib train {name} --seed {seed}",
-        "seed": str(seed),
-        "images": str(images + int(before.get("images", 0))),
-        **{f"miou_{part}": f"{mean_iou(model, load_dataset(data, split=part)):.4f}" for part in MEASURED[data]},
-        "seconds": f"{time.monotonic() - began + float(before.get('seconds', 0)):.0f}",
-        "torch": torch.__version__,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(state, path, about)
-    return about
+def to_images(pixels: np.ndarray) -> Tensor:
+    """(B,H,W,3) uint8 to (B,3,H,W) float32 in [0,1], channels last in memory."""
+    return torch.from_numpy(pixels).movedim(-1, 1).float().div_(255)
 
 
 def in_half_precision(model: nn.Module) -> dict[str, Tensor]:
@@ -159,302 +45,32 @@ def in_half_precision(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def soft_jaccard_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """One minus the soft intersection over union, mean over the classes; (B,C,H,W), (B,H,W) to ()."""
-    probability = logits.softmax(1)
-    wanted = functional.one_hot(truth, logits.shape[1]).movedim(-1, 1).to(probability.dtype)
-    shared = (probability * wanted).sum((0, 2, 3))
-    union = (probability + wanted).sum((0, 2, 3)) - shared
-    return 1 - ((shared + 1) / (union + 1)).mean()
+def as_stored(model: nn.Module) -> dict[str, Tensor]:
+    """The weights in half precision, which the model itself then has: what is measured is what is stored."""
+    weights = in_half_precision(model)
+    model.load_state_dict(weights, strict=False)
+    return weights
 
 
-def mean_iou(model: nn.Module, dataset: Dataset, scenes: int | None = None) -> float:
-    """Mean over the classes of the IoU, from one confusion matrix over the first scenes, all by default, of a split."""
-    classes = len(dataset.class_names)
-    confusion = np.zeros((classes, classes), np.int64)
-    model = model.eval().to(memory_format=torch.channels_last)
-    for sample_ids in _batches(dataset.sample_ids[:scenes]):
-        images, labels = zip(*map(dataset.read, sample_ids), strict=True)
-        with torch.inference_mode():
-            said = prediction(model(to_images(np.stack([*map(np.asarray, images)])))).argmax(1).numpy()
-        truth = np.stack(labels)
-        confusion += np.bincount((truth * classes + said).ravel(), minlength=classes**2).reshape(classes, classes)
-    hit = np.diag(confusion)
-    return float(np.mean(hit / (confusion.sum(0) + confusion.sum(1) - hit)))
-
-
-def to_images(pixels: np.ndarray) -> Tensor:
-    """(B,H,W,3) uint8 to (B,3,H,W) float32 in [0,1], channels last in memory."""
-    return torch.from_numpy(pixels).movedim(-1, 1).float().div_(255)
-
-
-def _batches(sample_ids: Sequence[str], size: int = 20) -> Iterator[Sequence[str]]:
-    for start in range(0, len(sample_ids), size):
-        yield sample_ids[start : start + size]
-
-
-def _drawn(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """The first POOL samples of a generated data set: images (N,H,W,3) and labels (N,H,W), both uint8."""
-    images, labels = _in_parallel(_pixels_and_labels, dataset, dataset.sample_ids[:POOL])
-    return np.stack(images), np.stack(labels)
-
-
-def _in_parallel(read: Callable[[str, str, str], Any], dataset: Dataset, names: Sequence[str]) -> Iterator[Any]:
-    """What `read` gives for each sample of a generated data set, by parts: all firsts, all seconds."""
-    draw = partial(read, dataset.name, dataset.split)
-    with ProcessPoolExecutor() as workers:
-        pairs = tqdm(workers.map(draw, names, chunksize=50), total=len(names), desc="scenes", mininterval=5)
-        return zip(*pairs, strict=True)
-
-
-def _pixels_and_labels(data: str, split: str, sample_id: str) -> tuple[np.ndarray, np.ndarray]:
-    image, labels = load_dataset(data, split=split).read(sample_id)  # a data set holds functions: no process takes it
-    return np.asarray(image), labels
-
-
-def _augmented(pixels: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A batch drawn with replacement; one turn, mirror and exchange of colours an image."""
-    images, truths = [], []
-    for index in rng.integers(0, len(pixels), BATCH):
-        turns, mirror, colours = int(rng.integers(4)), rng.integers(2), rng.permutation(3)
-        image, truth = np.rot90(pixels[index][..., colours], turns), np.rot90(labels[index], turns)
-        images.append(image[:, ::-1] if mirror else image)
-        truths.append(truth[:, ::-1] if mirror else truth)
-    return to_images(np.stack(images)), torch.from_numpy(np.stack(truths)).long()
-
-
-def train_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
-    """Train one embedded classifier on the single shapes and write `folder/name.safetensors`.
-
-    Cross entropy, AdamW under a one-cycle schedule, in the stages of CLASSIFIER_RECIPE: first on small windows
-    around the objects, where an image costs a tenth, in the end on whole images. Weights are stored in half
-    precision and measured as stored; the file's metadata holds the command, the seed, the accuracy on the
-    held-out split and on each size tier of it, the images seen and the seconds taken. Returned. A model of
-    STEM_OF begins with the stem of another, trained before it into the same folder, and its metadata say so.
-    """
-    pool, watched = _examples("train", CLASSIFIER_POOL), _examples("val", 300)
-    began = time.monotonic()
-    torch.manual_seed(seed)
-    model = shapes_vgg11(batch_norm=True) if name == "shapes_vgg11" else EMBEDDED_CLASSIFIERS[name]()
-    model = model.to(memory_format=torch.channels_last)
-    if name in STEM_OF:
-        begin_with_stem(model, load_file(folder / f"{STEM_OF[name]}.safetensors"))
-    for stage in range(len(CLASSIFIER_RECIPE[name])):
-        if stage == FRESH.get(name):
-            pool = _examples("train", CLASSIFIER_POOL, CLASSIFIER_POOL)
-        train_stage(model, name, seed, stage, pool, watched)
-    if name == "shapes_vgg11":
-        model = _folded(model)
-    state = in_half_precision(model)
-    model.load_state_dict(state, strict=False)
+def write_weights(
+    name: str, seed: int, folder: Path, weights: dict[str, Tensor], facts: Mapping[str, object], seconds: float
+) -> dict[str, str]:
+    """Write `folder/name.safetensors` and return its metadata: the command, the seed, the trainer's own facts
+    (floats to four decimals), the seconds taken, and torch's version."""
     about = {
         "command": f"python -m segattr_lib train {name} --seed {seed}",
         "seed": str(seed),
-        "images": str(sum(images for images, _, _ in CLASSIFIER_RECIPE[name])),
-        **({"stem_of": STEM_OF[name]} if name in STEM_OF else {}),
-        **_told(accuracy(model, _examples("test"))),
-        "seconds": f"{time.monotonic() - began:.0f}",
+        **{key: f"{fact:.4f}" if isinstance(fact, float) else str(fact) for key, fact in facts.items()},
+        "seconds": f"{seconds:.0f}",
         "torch": torch.__version__,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(state, folder / f"{name}.safetensors", about)
+    replace(folder / f"{name}.safetensors", lambda spot: save_file(weights, spot, about))
     return about
 
 
-def begin_with_stem(model: Any, weights: dict[str, Tensor]) -> None:
-    """Give a ConvNeXt or Swin the first two convolutions of a VGG, by the names they have in both."""
-    stem = {key.removeprefix("features."): value for key, value in weights.items() if key.startswith("features.")}
-    model.features[0][0].load_state_dict({key: stem[key] for key in STEM}, strict=False)
-
-
-def train_stage(model: nn.Module, name: str, seed: int, stage: int, pool: Examples, watched: Examples) -> None:
-    """One stage of CLASSIFIER_RECIPE, in place; it leaves weights that half precision holds. Eight times on the
-    way it tells how well the model does on the examples that are watched."""
-    images, side, rate = CLASSIFIER_RECIPE[name][stage]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
-    steps = images // CLASSIFIER_BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.2)
-    with tqdm(range(steps), desc=f"{name}, stage {stage + 1}", mininterval=5) as progress:
-        for step in progress:
-            batch, truth = _seen(pool, generator(seed, f"step-{step}", f"classify stage {stage}"), side)
-            loss = functional.cross_entropy(model.train()(batch), truth)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            if step % 50 == 0:
-                progress.set_postfix(loss=f"{loss.item():.3f}")
-            if (step + 1) % max(1, steps // 8) == 0:
-                shares = (f"{part} {share:.3f}" for part, share in accuracy(model, watched).items())
-                progress.write(f"{name}, stage {stage + 1}, step {step + 1}: {', '.join(shares)}")
-    model.load_state_dict(in_half_precision(model), strict=False)
-
-
-def fine_tune(name: str, seed: int = 0, folder: Path = WEIGHTS, epochs: int = 40) -> dict[str, str]:
-    """Tune one of torchvision's classifiers, FINETUNED, on the single shapes and write `folder/name.safetensors`.
-
-    The paper's recipe (ARCC paper, 3.5): ImageNet weights, AdamW at 1e-4 with weight decay 1e-4, batches of 32,
-    up to 40 epochs, of which the best on the validation split is kept, the first of equals. On a GPU where there
-    is one. After each epoch all that the next one needs lies in `folder/name.partial`: killed at any moment, the
-    same call goes on from there, and once done does nothing. Metadata as train_classifier's, and the epoch kept.
-    Returned. Raises UserError where the ImageNet weights cannot be had.
-    """
-    path, partial_path = folder / f"{name}.safetensors", folder / f"{name}.partial"
-    if path.is_file() and not partial_path.is_file():
-        with safe_open(path, framework="pt") as file:
-            done = file.metadata() or {}
-        if "accuracy_test" in done and done["seed"] == str(seed):
-            return done
-    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    model = with_head(fetched(FINETUNED[name]), len(CLASS_NAMES)).to(device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-4)
-    reached: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": 0, "seconds": 0.0}
-    if partial_path.is_file():
-        kept = torch.load(partial_path, map_location=device, weights_only=True)
-        model.load_state_dict(kept["model"])
-        optimiser.load_state_dict(kept["optimiser"])
-        reached = kept["reached"]
-    folder.mkdir(parents=True, exist_ok=True)
-    train, val = _examples("train"), _examples("val")
-    for epoch in range(reached["epoch"], epochs):
-        began, rng = time.monotonic(), generator(seed, f"epoch-{epoch}", "fine-tune")
-        torch.manual_seed(int(rng.integers(2**31)))  # of dropout and stochastic depth
-        order = rng.permutation(len(train.images))
-        batches = [order[start : start + 32] for start in range(0, len(order), 32)]
-        for batch in tqdm(batches, desc=f"{name}, epoch {epoch + 1} of {epochs}", mininterval=5):
-            logits = model.train()(to_images(train.images[batch]).to(device))
-            loss = functional.cross_entropy(logits, torch.from_numpy(train.classes[batch]).to(device))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-        share = accuracy(model, val)["test"]
-        reached |= {"epoch": epoch + 1, "seconds": reached["seconds"] + time.monotonic() - began}
-        if share > reached["best"]:
-            reached |= {"best": share, "best_epoch": epoch + 1}
-            _replace(path, lambda spot: save_file(_of(model), spot))
-        everything = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "reached": reached}
-        _replace(partial_path, partial(torch.save, everything))
-    model.load_state_dict(load_file(path))
-    about = {
-        "command": f"python -m segattr_lib train {name} --seed {seed}",
-        "seed": str(seed),
-        "images": str(reached["epoch"] * len(train.images)),
-        "epoch": str(reached["best_epoch"]),
-        "accuracy_val": f"{reached['best']:.4f}",
-        **_told(accuracy(model, _examples("test"))),
-        "seconds": f"{reached['seconds']:.0f}",
-        "torch": torch.__version__,
-    }
-    _replace(path, lambda spot: save_file(_of(model), spot, about))
-    partial_path.unlink(missing_ok=True)
-    return about
-
-
-def _of(model: nn.Module) -> dict[str, Tensor]:
-    return {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file that is whole or not there, whenever the process is killed."""
     unfinished = path.with_suffix(".unfinished")
     write(unfinished)
     unfinished.replace(path)
-
-
-def _told(shares: dict[str, float]) -> dict[str, str]:
-    return {f"accuracy_{part}": f"{share:.4f}" for part, share in shares.items()}
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Single shapes, drawn once: images (N,224,224,3) uint8, classes (N,), the first and last row and column of
-    each object (N,4), and the size tier of each."""
-
-    images: np.ndarray
-    classes: np.ndarray
-    boxes: np.ndarray
-    tiers: np.ndarray
-
-
-def accuracy(model: nn.Module, examples: Examples) -> dict[str, float]:
-    """The share of the images whose class a classifier tells: of the whole, "test", and of each size tier."""
-    model.eval()
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        said = [
-            model(to_images(examples.images[i : i + 50]).to(device)).argmax(1).cpu().numpy()
-            for i in range(0, len(examples.images), 50)
-        ]
-    right = np.concatenate(said) == examples.classes
-    return {"test": right.mean().item()} | {tier: right[examples.tiers == tier].mean().item() for tier in TIERS}
-
-
-def _examples(split: str, count: int | None = None, start: int = 0) -> Examples:
-    dataset = load_dataset("single_shapes", split=split)
-    names = dataset.sample_ids[start : None if count is None else start + count]
-    images, classes, boxes, tiers = _in_parallel(_example, dataset, names)
-    return Examples(np.stack(images), np.array(classes), np.array(boxes), np.array(tiers))
-
-
-def _example(data: str, split: str, sample_id: str) -> tuple[np.ndarray, int, list[int], str]:
-    sample = load_dataset(data, split=split).load(sample_id, 224)
-    rows, columns = (np.flatnonzero(sample.mask.any(axis).numpy()).tolist() for axis in (1, 0))
-    pixels = sample.image.mul(255).round().byte().movedim(0, -1).numpy()
-    return pixels, sample.class_id, [rows[0], rows[-1], columns[0], columns[-1]], tier_of(sample_id)
-
-
-def _seen(pool: Examples, rng: np.random.Generator, side: int) -> tuple[Tensor, Tensor]:
-    """A batch drawn with replacement, as _augmented does, of the objects that fit into a window of `side` px a
-    side; of each image a random such window that holds the object."""
-    first, last = pool.boxes[:, ::2], pool.boxes[:, 1::2]  # (N,2): row and column
-    drawn = rng.choice(np.flatnonzero((last - first < side).all(1)), CLASSIFIER_BATCH)
-    images = []
-    for index in drawn:
-        turns, mirror, colours = int(rng.integers(4)), rng.integers(2), rng.permutation(3)
-        low, high = np.maximum(0, last[index] + 1 - side), np.minimum(first[index], pool.images.shape[1] - side)
-        row, column = rng.integers(low, high + 1)
-        window = pool.images[index][row : row + side, column : column + side][..., colours]
-        image = np.rot90(window, turns)
-        images.append(image[:, ::-1] if mirror else image)
-    return to_images(np.stack(images)), torch.from_numpy(pool.classes[drawn])
-
-
-def _folded(model: Any) -> nn.Module:
-    """The VGG as it ships, each batch norm folded into the convolution before it."""
-    plain: Any = EMBEDDED_CLASSIFIERS["shapes_vgg11"]().eval()
-    layers = list(model.features)
-    convolutions = [
-        fuse_conv_bn_eval(layer.eval(), after.eval())
-        for layer, after in pairwise(layers)
-        if isinstance(layer, nn.Conv2d)
-    ]
-    spots = [number for number, layer in enumerate(plain.features) if isinstance(layer, nn.Conv2d)]
-    for spot, convolution in zip(spots, convolutions, strict=True):
-        plain.features[spot] = convolution
-    plain.classifier = model.classifier
-    return plain
-
-
-def train_figures(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
-    """See part_training.train_figures, which is built on this module."""
-    from segattr_lib.models.part_training import train_figures
-
-    return train_figures(name, seed, folder)
-
-
-def train_promptable(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
-    """See prompt_training.train_promptable, which is built on this module."""
-    from segattr_lib.models.prompt_training import train_promptable
-
-    return train_promptable(name, seed, folder)
-
-
-SUITES: dict[str, dict[str, dict[str, Callable[[str, int, Path], dict[str, str]]]]] = {  # suite, profile, model
-    "benchmark": {"embedded": dict.fromkeys(RECIPE, train_segmenter)},
-    "arcc": {
-        "embedded": {**dict.fromkeys(CLASSIFIER_RECIPE, train_classifier), "figures_resnet": train_figures},
-        "paper": dict.fromkeys(FINETUNED, fine_tune),
-    },
-    "wsss": {"embedded": {"shapes_sam2": train_promptable}},
-}
