@@ -541,3 +541,19 @@ def test_groups_of_classes_answer_with_the_sum_of_their_probabilities(own: Path)
     assert groups.fingerprint != load_classifier(f"{own}:net", ["deep"], (32, 32), members=[[], [4], [2]]).fingerprint
     with pytest.raises(UserError, match=r"names class 5, but the model .* has 0 to 4"):
         load_classifier(f"{own}:net", ["deep"], (32, 32), members=[[], [5]])
+
+
+def test_a_module_that_is_handed_out_twice_is_as_it_was(tmp_path: Path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)  # an imported module keeps what it made; a file is run each time
+    (tmp_path / "hands_out.py").write_text(
+        "from torch import nn\n"
+        "kept = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+        "def net():\n    return kept\n"
+    )
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    name, asked = "hands_out:net", {"layers": ["0"], "shape": (8, 8)}
+    with torch.inference_mode():
+        before = load_classifier(name, **asked).module(images)
+        first, second = (load_classifier(name, **asked, members=[[4, 0], [2]]).module(images) for _ in range(2))
+        assert torch.equal(first, second)
+        assert torch.equal(load_classifier(name, **asked).module(images), before)
