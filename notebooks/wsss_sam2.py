@@ -41,6 +41,7 @@ image_size = 224
 model = "shapes_vgg11"
 layer = None  # of the CAMs; None takes the deepest of the model's stages
 layers = None
+scalar = "logit"  # that is explained; metrics see probabilities
 methods = ["gradcam", "gradcam_plus_plus", "scorecam", "faster_scorecam", "integrated_gradients", "vargrad", "occlusion", "kernel_shap", "lime"]  # fmt: skip
 controls = ["random", "random_smooth"]
 surrogate_samples = 200  # images that LIME and KernelSHAP look at

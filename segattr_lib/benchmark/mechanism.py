@@ -217,7 +217,7 @@ def over_scalars(run: Settings, methods: Sequence[str] = GRADIENTS) -> pd.DataFr
     """Methods with the gradient of the probability and of the logit; columns scalar, method, key and written."""
     settings = [{"scalar": scalar} for _ in methods for scalar in ("probability", "logit")]
     texts = [
-        name if scalar == run.scalar else f"{name}(scalar={scalar})"
+        name if scalar == (run.scalar or "probability") else f"{name}(scalar={scalar})"
         for name in methods
         for scalar in ("probability", "logit")
     ]

@@ -209,4 +209,4 @@ def at_quantiles(values: pd.Series, count: int) -> pd.Series:
 def _maps(view: View, base: str, images: Tensor, target: Target, layers: Sequence[str]) -> list[Float[Tensor, "b h w"]]:
     if base not in REFINABLE:
         raise unknown("base CAM", base, REFINABLE)
-    return REFINABLE[base](view.score, images, target, layers=layers, scalar=view.run.scalar)
+    return REFINABLE[base](view.score, images, target, layers=layers, scalar=view.offered["scalar"])

@@ -51,7 +51,7 @@ class Settings(BaseModel):
     model: Annotated[list[str], Listed] = ["shapes_fcn"]
     layer: str | None = Field(None, description="the model's own default when left out, a classifier's shallowest")
     layers: list[str] | None = Field(None, description="shallow to deep; the model's own stages when left out")
-    scalar: Scalar = "probability"
+    scalar: Scalar | None = Field(None, description="probability for segmenters, logit for classifiers when left out")
     methods: Annotated[list[str], Listed] = methods_of("segmentation")
     metrics: Annotated[list[str], Listed] = [*metrics_of("segmentation"), "passes"]
     k: Annotated[list[float], Listed] = [0.2]

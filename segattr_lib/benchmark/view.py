@@ -24,7 +24,7 @@ from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
 
 PREDICTED = "predicted"  # the class map of data whose classes the classifier is not asked for
-OFFERED = ("scalar", "grid", "budget", "window", "alpha", "beta")
+OFFERED = ("grid", "budget", "window", "alpha", "beta")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def variants_of(settings: Settings) -> list[Variant]:
 def offered(run: Settings, model: Segmenter | Classifier) -> dict[str, Any]:
     """The options that a run offers its methods, of those that are the same for every sample."""
     settled = {name: getattr(run, name) for name in OFFERED}
-    return {**settled, "fill": run.fill[0], "layer": model.layer, "layers": model.layers}
+    scalar = run.scalar or ("logit" if isinstance(model, Classifier) else "probability")
+    return {**settled, "scalar": scalar, "fill": run.fill[0], "layer": model.layer, "layers": model.layers}
 
 
 class View:
