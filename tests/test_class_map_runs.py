@@ -11,7 +11,7 @@ import torch
 from nets import CLASSES, net
 from test_datasets import NAMES, write_voc
 
-from segattr_lib.benchmark.runner import run_benchmark
+from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
@@ -29,16 +29,13 @@ def told(root: Path, class_map: str, **changes: Any) -> Settings:
         "split": "trainval",
         "class_map": class_map,
         "image_size": SIZE,
-        "model": "nets:vgg",
         "layer": "features.4",
         "methods": ["gradcam", "random"],
         "metrics": ["coverage", "spill"],
         "device": "cpu",
         "batch_size": 8,
     }
-    (root / "voc_nets.py").write_text(  # grouping hooks the module: not the one that the other tests share
-        "from copy import deepcopy\n\nfrom nets import net\n\n\ndef vgg():\n    return deepcopy(net('vgg'))\n"
-    )
+    (root / "voc_nets.py").write_text("from nets import net\n\n\ndef vgg():\n    return net('vgg')\n")
     return read_settings({**usual, "model": f"{root}/voc_nets.py:vgg", **changes})
 
 
@@ -114,3 +111,14 @@ def test_a_map_that_does_not_fit_is_refused_before_the_long_work(voc: Path, clas
     with pytest.raises(UserError, match=match):
         run_benchmark(told(voc, class_map(voc, classes)), voc / "results")
     assert not (voc / "results").exists()
+
+
+def test_a_classifier_is_explained_by_its_logit_and_a_segmenter_by_its_probability(voc: Path):
+    names = {"aeroplane": [0], "bird": [1]}
+    usual, logit, probability = (
+        view_of(told(voc, class_map(voc, names), scalar=scalar).runs()[0], NAMES[:1]).offered["scalar"]
+        for scalar in (None, "logit", "probability")
+    )
+    assert (usual, logit, probability) == ("logit", "logit", "probability")
+    run = read_settings({"samples": 1, "image_size": SIZE, "device": "cpu", "batch_size": 8})
+    assert view_of(run, ["test-00000"]).offered["scalar"] == "probability"
