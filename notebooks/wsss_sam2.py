@@ -57,7 +57,6 @@ apart = 8  # px between points
 robustness = "stability"  # the metric that is the weight's third part
 counts = [1, 2, 4, 8, 16, 32]  # points of either kind that are tried
 shares = [0.01, 0.02, 0.1, 0.2]
-swept = None  # the segmenters they are tried under; None takes the first
 floor = 0.5  # leave out images that the classifier does not recognise
 seed = 0
 device = None
@@ -130,7 +129,7 @@ glue("bottom", f"{bottom:.0%}", display=False)
 #
 # The segmenter is {glue:text}`segmenter`, and beside it {glue:text}`others`. Whatever a promptable segmenter other than the
 # random walker has learnt of objects, it adds to every mask below: that is the scope. The embedded `shapes_sam2` has the
-# architecture of SAM 2, but its prior is of drawn shapes, the very kind of scenes that it is tried on here.
+# architecture of SAM 2, but its prior is of drawn shapes: it is at home in such scenes, and not in photographs.
 #
 # Intervals are {glue:text}`level` BCa bootstrap intervals over images. A map that is constant gives no cues; its mask
 # counts as an IoU of 0 (ours), as it did for {glue:text}`without` of {glue:text}`asked` prompts of {glue:text}`segmenter`.
@@ -265,7 +264,7 @@ figures.interval_rows(ablations, "difference in IoU")
 
 # %% tags=["hide-input"]
 fusions = list(FUSIONS)
-tried = {option: pd.concat([protocol.along(rows, f"iou(segmenter={name})", option, default, fusions, level, seed).assign(panel=name) for name in prompts.sweeps]) for option, default in {"points": foreground, "share": top}.items()}  # fmt: skip
+tried = {option: pd.concat([protocol.along(rows, f"iou(segmenter={name})", option, default, fusions, level, seed).assign(panel=f"mIoU of {name} ↑") for name in segmenters]) for option, default in {"points": foreground, "share": top}.items()}  # fmt: skip
 tried = {option: table.assign(line=table["method"].map(protocol.label)) for option, table in tried.items()}
 
 # %% mystnb={"image": {"alt": "Mean IoU along the number of points for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
@@ -342,8 +341,8 @@ HTML(listed.set_index(["recommendation", "check"])[["measured", "wanted", "n", "
 #
 # ## The poster's Table 2 beside ours
 #
-# ResNet-50 on three data sets in the poster; its text does not say which column is which. The order of its list of data
-# sets, and the mIoU on VOC that it tells elsewhere, suggest {glue:text}`inferred`.
+# Columns 1 to 3 are the poster's, ResNet-50 on three data sets; its text does not say which is which. The order of its
+# list of data sets, and the mIoU on VOC that it tells elsewhere, suggest {glue:text}`inferred`.
 
 # %% tags=["hide-input"]
 paper = wsss_table2()
@@ -351,10 +350,10 @@ glue("inferred", ", ".join(f"{name} for column {column}" for column, name in ref
 names = {"miou": "mIoU", "effectiveness": "Effectiveness", "pointing_game": "LA"}
 ours = pd.concat([judge.means(table, level, seed).assign(metric=name) for name, table in {"miou": assisted, "effectiveness": inference.paired(rows, effectiveness), "pointing_game": inference.paired(rows, pointing)}.items()])  # fmt: skip
 ours = ours.assign(method=ours["method"].str.partition("(")[0], column="ours", value=ours["mean"])
-both = pd.concat([ours[ours["method"].isin(paper["method"])], paper.assign(column="poster " + paper["column"].astype(str))])  # fmt: skip
-both["text"] = both["value"].map("{:.2f}".format)
+both = pd.concat([ours[ours["method"].isin(paper["method"])], paper.assign(column=paper["column"].astype(str))])  # fmt: skip
+both["text"] = both["value"].map("{:.2f}".format, na_action="ignore")
 beside = both.pivot_table(index="method", columns=["metric", "column"], values="text", aggfunc="first", sort=False)
-beside = beside.reindex(columns=pd.MultiIndex.from_product([names, ["ours", "poster 1", "poster 2", "poster 3"]]))
+beside = beside.reindex(columns=pd.MultiIndex.from_product([names, ["ours", "1", "2", "3"]]))
 beside.fillna("–").rename(index=protocol.label, columns=names, level=0).rename_axis(index=None, columns=(None, None))
 
 # %% tags=["hide-input"]

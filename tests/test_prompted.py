@@ -164,8 +164,7 @@ def test_a_run_leaves_these_rows_and_no_others(rows: pd.DataFrame):
         asked |= {(one, more) for one in fusions for more in (", background=0", ", cues=box")} | {
             ("truth ", ", background=0")
         }
-        if name == "oracle":  # the first is swept, if none are named
-            asked |= {(one, more) for one in fusions for more in (", points=1", ", points=2", ", share=0.1")}
+        asked |= {(one, more) for one in fusions for more in (", points=1", ", points=2", ", share=0.1")}
         wanted |= {
             (one, f"{metric}(segmenter={name}{more})") for one, more in asked for metric in ("iou", "confidence")
         }
@@ -245,8 +244,8 @@ def test_a_segmenter_is_asked_once_an_image_and_without_background_only_where_it
 
 
 def test_another_segmenter_beside_it_moves_no_cue(own: Path, tmp_path: Path):
-    ((alone, _),) = cues_asked(own, tmp_path / "a", "truth", "red", swept=())
-    run_prompted(told(own, "truth", "red", samples=1), prompts(own, "oracle", "spots", swept=()), tmp_path / "b")
+    ((alone, _),) = cues_asked(own, tmp_path / "a", "truth", "red")
+    run_prompted(told(own, "truth", "red", samples=1), prompts(own, "oracle", "spots"), tmp_path / "b")
     assert torch.equal(ASKED[-1][0], alone)
 
 
@@ -289,7 +288,7 @@ def test_other_prompts_or_weights_in_the_same_folder_are_refused(own: Path, tmp_
     settings = told(own, "truth", "red", samples=1)
     run_prompted(settings, prompts(own, "spots"), tmp_path / "here")
     run_prompted(settings, prompts(own, "spots"), tmp_path / "here")
-    for changes in ({"foreground": 6}, {"shares": (0.2,)}, {"swept": ()}, {"threshold": 0.4}):
+    for changes in ({"foreground": 6}, {"shares": (0.2,)}, {"counts": ()}, {"threshold": 0.4}):
         with pytest.raises(UserError, match=rf"made with other settings: {next(iter(changes))} was .* name another"):
             run_prompted(settings, prompts(own, "spots", **changes), tmp_path / "here")
     with pytest.raises(UserError, match=r"made with other settings: segmenters was .* and is now None"):
@@ -365,8 +364,6 @@ def test_fewer_than_two_explainers_are_refused_before_any_work(own: Path, tmp_pa
         ({"shares": (0.1, -0.1)}, "-0.1"),
         ({"apart": -1}, "apart is -1"),
         ({"apart": math.inf}, "apart is inf"),
-        ({"swept": ("shapes_fcn",)}, "swept has 'shapes_fcn'"),
-        ({"swept": "random_walker"}, "swept is 'random_walker'; expected a list"),
     ],
 )
 def test_a_prompting_that_cannot_be_is_refused(changes: dict[str, Any], match: str, monkeypatch):
@@ -376,9 +373,9 @@ def test_a_prompting_that_cannot_be_is_refused(changes: dict[str, Any], match: s
 
 
 def test_lists_of_a_notebooks_parameters_do_as_well(own: Path, tmp_path: Path):
-    listed = Prompting([f"{own}:spots"], counts=[1], shares=[], swept=[f"{own}:spots"])
+    listed = Prompting([f"{own}:spots"], counts=[1], shares=[])
     run_prompted(told(own, "truth", "red", samples=1), listed, tmp_path / "here")
-    tuples = Prompting((f"{own}:spots",), counts=(1,), shares=(), swept=(f"{own}:spots",))
+    tuples = Prompting((f"{own}:spots",), counts=(1,), shares=())
     run_prompted(told(own, "truth", "red", samples=1), tuples, tmp_path / "here")
 
 

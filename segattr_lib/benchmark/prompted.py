@@ -44,7 +44,7 @@ class Prompting:
     segmenters: names that segmenters.load_segmenter takes. threshold: of a map's support. foreground, background:
     points. top, bottom: the shares of pixels they are drawn from. apart: px between points. robustness: the metric
     that weighs a map beside consensus and focus. counts: of points of either kind, and shares, top and bottom alike,
-    that the fused map's prompts are tried with under the segmenters of `swept`; the first by default.
+    that the fused maps' prompts are tried with too.
     """
 
     segmenters: list[str] | tuple[str, ...] = ("shapes_sam2", "random_walker")
@@ -57,10 +57,9 @@ class Prompting:
     robustness: str = "stability"
     counts: list[int] | tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     shares: list[float] | tuple[float, ...] = (0.01, 0.02, 0.1, 0.2)
-    swept: list[str] | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        lists = {"segmenters": self.segmenters, "counts": self.counts, "shares": self.shares, "swept": self.swept or ()}
+        lists = {"segmenters": self.segmenters, "counts": self.counts, "shares": self.shares}
         for name, values in lists.items():
             if not isinstance(values, list | tuple):
                 raise UserError(f"{name} is {values!r}; expected a list.")
@@ -84,13 +83,6 @@ class Prompting:
         for share in (self.top, self.bottom, *self.shares):
             if not 0 < share <= 0.5:
                 raise UserError(f"top, bottom or one of shares is {share}; expected shares of pixels in (0, 0.5].")
-        for name in self.swept or ():
-            if name not in self.segmenters:
-                raise UserError(f"swept has {name!r}, which is none of the segmenters {', '.join(self.segmenters)}.")
-
-    @property
-    def sweeps(self) -> tuple[str, ...]:
-        return tuple(self.segmenters[:1] if self.swept is None else self.swept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +207,7 @@ def _masks(
         metric = with_options("iou", f"segmenter={THRESHOLD}")
         yield _row(view, index, one, metric, _iou(support, truth, told))
     for name, segmenter in segmenters.items():
-        asked = _prompts(view, index, maps, truth, prompts, swept=name in prompts.sweeps)
+        asked = _prompts(view, index, maps, truth, prompts)
         given = {prompt: prompt.cues for prompt in asked if isinstance(prompt.cues, Cues)}
         masks, confidences = segmenter(view.images[index])(*stacked(list(given.values())))
         expected = (len(given), *truth.shape)
@@ -253,7 +245,6 @@ def _prompts(
     maps: dict[Variant, Float[Tensor, "h w"]],
     truth: Bool[Tensor, "h w"],
     prompts: Prompting,
-    swept: bool,
 ) -> list[Prompt]:
     """All that a segmenter is asked about one sample. What is drawn depends on nothing but the run's seed, the
     sample, the map and the setting."""
@@ -279,7 +270,6 @@ def _prompts(
             changes[", background=0"] = bare
             boxed = partial(prompting.support_box, one_map, prompts.threshold)
             asked.append(drawn(boxed, one.name, one.text, ", cues=box"))
-        if swept and one.name in FUSIONS:
             changes |= {f", points={n}": {"foreground": n, "background": n} for n in prompts.counts}
             changes |= {f", share={share}": {"top": share, "bottom": share} for share in prompts.shares}
         for text, changed in changes.items():
@@ -289,9 +279,8 @@ def _prompts(
     uniform = partial(prompting.uniform_points, shape, prompts.foreground, rng("uniform_points"))
     asked.append(drawn(uniform, "uniform_points"))
     for text, changed in {"": {}, ", background=0": bare}.items():
-        asked.append(
-            drawn(partial(prompting.truth_cues, truth, rng("truth"), **{**of_truth, **changed}), "truth", "", text)
-        )
+        inside = partial(prompting.truth_cues, truth, rng("truth"), **{**of_truth, **changed})
+        asked.append(drawn(inside, "truth", "", text))
     return asked
 
 
