@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from segattr_lib.figures import STYLE, _legend_below, _picture, method_colours, method_label, metric_label
+from segattr_lib.figures import STYLE, legend_below, method_colours, method_label, metric_label, picture
 from segattr_lib.metrics import load_metric
 from segattr_lib.tables import interval, number
 
@@ -46,12 +46,12 @@ def decomposition(
             len(images), columns, figsize=(1.45 * columns, 1.72 * len(images)), squeeze=False, layout="compressed"
         )
         for row, (image, mask, name) in enumerate(zip(images, masks, cases.index, strict=True)):
-            _picture(panels[row][0], image, mask, "image and target" if row == 0 else "")
+            picture(panels[row][0], image, mask, "image and target" if row == 0 else "")
             case, gain = cases.loc[name, ["case", "difference"]]
             title = f"{name}\n{case}" + ("" if pd.isna(gain) else f", {round(gain, 2) + 0.0:+.2f}")
             panels[row][0].set_ylabel(title, fontsize=8)
             for axes, (part, maps) in zip(panels[row][1:], parts.items(), strict=True):
-                _picture(axes, image.mean(0, keepdim=True).expand(3, -1, -1), mask, PARTS[part] if row == 0 else "")
+                picture(axes, image.mean(0, keepdim=True).expand(3, -1, -1), mask, PARTS[part] if row == 0 else "")
                 top = max(float(maps[row].amax()), 1e-12)
                 axes.imshow(maps[row].cpu().numpy(), cmap="inferno", vmin=0, vmax=top, alpha=0.75)
                 share = shares[part].iloc[row]
@@ -175,7 +175,7 @@ def alpha_curves(table: pd.DataFrame, metrics: Sequence[str], claimed: tuple[flo
                 )
                 axes.fill_between(line["alpha"], line["low"], line["high"], color=colour, alpha=0.15, linewidth=0)
             axes.set(xlabel=r"$\alpha$", ylabel=f"DEA − EGA, {metric_label(metric)}", xlim=(0, 1))
-        _legend_below(figure, panels[0][0])
+        legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -199,7 +199,7 @@ def layer_curves(table: pd.DataFrame, metrics: Sequence[str], layers: Sequence[s
             axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
             axes.set(ylabel=metric_label(metric), xticks=range(len(layers)))
             axes.set_xticklabels(_short(layers), rotation=30, ha="right")
-        _legend_below(figure, panels[0][0])
+        legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 

@@ -85,7 +85,7 @@ def trade_off(runs: pd.DataFrame, against: Sequence[str], metric: str = "tdd", c
             if other in ("seconds", "passes"):
                 axes.set_xscale("symlog", linthresh=1e-3 if other == "seconds" else 1)
         panels[0][0].set(ylabel=metric_label(metric))
-        _legend_below(figure, panels[0][0])
+        legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -107,7 +107,7 @@ def curves(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> 
                 band = (line["mean"] - spread, line["mean"] + spread)
                 axes.fill_between(line.index, *band, color=colours[method], alpha=0.1, linewidth=0)
             axes.set(xlabel="fraction k", ylabel=metric_label(metric))
-        _legend_below(figure, panels[0][0])
+        legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -137,7 +137,7 @@ def correlation_forest(found: pd.DataFrame, ways: Mapping[str, str], whole: str)
             axes.set(title=title, xlim=(-1.02, 1.02), xticks=(-1, 0, 1), ylim=(len(metrics) - 0.5, -0.5))
             axes.set(yticks=range(len(metrics)), yticklabels=[load_metric(metric).label for metric in metrics])
             axes.tick_params(axis="y", length=0)
-        _legend_below(figure, panels[0][0])
+        legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -178,10 +178,10 @@ def gallery(
             len(images), columns, figsize=(1.45 * columns, 1.62 * len(images)), squeeze=False, layout="compressed"
         )
         for row, (image, mask, title) in enumerate(zip(images, masks, titles, strict=True)):
-            _picture(panels[row][0], image, mask, "image and target" if row == 0 else "")
+            picture(panels[row][0], image, mask, "image and target" if row == 0 else "")
             panels[row][0].set_ylabel(title, fontsize=8)
             for axes, (label, drawn) in zip(panels[row][1:], maps.items(), strict=True):
-                _picture(axes, image.mean(0, keepdim=True).expand(3, -1, -1), mask, label if row == 0 else "")
+                picture(axes, image.mean(0, keepdim=True).expand(3, -1, -1), mask, label if row == 0 else "")
                 axes.imshow(drawn[row].cpu().numpy(), cmap="inferno", vmin=0, vmax=1, alpha=0.75)
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
@@ -216,7 +216,7 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
             load_metric(metric).direction
         ]
         axes.text(0, -0.6, text, ha=side, va="bottom")
-        _legend_below(figure, axes)
+        legend_below(figure, axes)
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -250,13 +250,15 @@ def critical_difference(found: Friedman) -> Figure:
         return figure
 
 
-def _legend_below(figure: Figure, axes: Axes) -> None:
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """One legend for all panels, centred under them, of what these axes show."""
     handles, labels = axes.get_legend_handles_labels()
     figure.tight_layout()
     figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4)
 
 
-def _picture(axes: Axes, image: Tensor, mask: Tensor, title: str) -> None:
+def picture(axes: Axes, image: Tensor, mask: Tensor, title: str) -> None:
+    """An image (3,H,W) in [0,1] without a frame, the mask (H,W) outlined, under a title."""
     axes.imshow(image.movedim(0, -1).cpu().numpy())
     if mask.any():  # of a classifier's image it may not be known
         axes.contour(mask.cpu().numpy(), levels=[0.5], colors="cyan", linewidths=0.8)
@@ -327,7 +329,7 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
                 _name_points(one, marks[marks["panel"] == panel], x)
             one.axhline(0, color="0.7", linewidth=0.8, zorder=0)
             one.set(xlabel=x, title=panel)
-        _legend_below(figure, axes[0][0])
+        legend_below(figure, axes[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -428,7 +430,7 @@ def interval_scatter(table: pd.DataFrame, y: str) -> Figure:
                 one.scatter(row["x"], row["y"], **look, zorder=3, label=method_label(variant(key)[0]))
             one.set(xlabel=panel)
         axes[0][0].set_ylabel(y)
-        _legend_below(figure, axes[0][0])
+        legend_below(figure, axes[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -470,13 +472,13 @@ def prompt_panel(
         for row, (image, truth, title) in enumerate(zip(images, truths, titles, strict=True)):
             above, below = panels[2 * row], panels[2 * row + 1]
             grey = image.mean(0, keepdim=True).expand(3, -1, -1)
-            _picture(above[0], image, truth, "image and truth" if row == 0 else "")
+            picture(above[0], image, truth, "image and truth" if row == 0 else "")
             above[0].set_ylabel(title, fontsize=8)
             below[0].set_axis_off()
             for place, name in enumerate(maps, 1):
-                _picture(above[place], grey, truth, name if row == 0 else "")
+                picture(above[place], grey, truth, name if row == 0 else "")
                 above[place].imshow(maps[name][row].cpu().numpy(), cmap="inferno", vmin=0, vmax=1, alpha=0.75)
-                _picture(below[place], grey, truth, "")
+                picture(below[place], grey, truth, "")
                 mask, drawn = masks[name][row], cues[name][row]
                 if mask is None or drawn is None:
                     below[place].set_title("no cues", fontsize=8, y=0.05, color="white")
