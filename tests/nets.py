@@ -1,4 +1,4 @@
-"""Small classifiers of torchvision's own classes with random weights: two of ReLUs, two with curvature.
+"""Small classifiers with random weights: two of ReLUs, two with curvature; and one of brightness, solved by hand.
 
 The curved ones' layers are a block inside the first stage, and the stages' ends, which a LayerNorm follows.
 """
@@ -19,6 +19,18 @@ from torchvision.models.vgg import make_layers
 from segattr_lib.targets import Score, Target, bind
 
 CLASSES = 5
+
+
+class Brightness(nn.Module):
+    """Two classes; the probability of class 0 is the brightness averaged with these weights, whatever the colour."""
+
+    def __init__(self, weights: Tensor):
+        super().__init__()
+        self.weights = nn.Parameter(weights)
+
+    def forward(self, images: Tensor) -> Tensor:
+        found = (self.weights * images.mean(1)).sum((1, 2))
+        return torch.stack([found.log(), (-found).log1p()], 1)
 
 
 class Vgg(nn.Module):

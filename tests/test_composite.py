@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nets import Brightness
 from oracles import plain_pearson, random_images, random_masks, randomise, ready
 from pytorch_grad_cam.metrics.arcc import ARCC
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
@@ -27,18 +28,6 @@ from segattr_lib.targets import Score, Target, bind
 
 DRAWS = Draws(0, ["a", "b", "c"])
 FIRST = Target(torch.zeros(3, dtype=torch.long))
-
-
-class Brightness(nn.Module):
-    """Two classes; the probability of class 0 is the brightness averaged with these weights, whatever the colour."""
-
-    def __init__(self, weights: Tensor):
-        super().__init__()
-        self.weights = nn.Parameter(weights)
-
-    def forward(self, images: Tensor) -> Tensor:
-        found = (self.weights * images.mean(1)).sum((1, 2))
-        return torch.stack([found.log(), (-found).log1p()], 1)
 
 
 class Hue(nn.Module):

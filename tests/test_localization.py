@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from nets import Brightness
 from oracles import random_images, random_masks, ready
-from torch import Tensor, nn
+from torch import Tensor
 
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.evaluate import counted_passes
@@ -18,18 +19,6 @@ from segattr_lib.registry import UserError, accepted
 from segattr_lib.targets import Target, bind
 
 NAMES = ["coverage", "spill", "pointing_game", "effectiveness"]
-
-
-class Brightness(nn.Module):
-    """Two classes; the probability of class 0 is the brightness averaged over these pixels, whatever the colour."""
-
-    def __init__(self, weights: Tensor):
-        super().__init__()
-        self.weights = nn.Parameter(weights)
-
-    def forward(self, images: Tensor) -> Tensor:
-        found = (self.weights * images.mean(1)).sum((1, 2))
-        return torch.stack([found.log(), (-found).log1p()], 1)
 
 
 def target_of(truth: Tensor | None, count: int = 1) -> Target:
