@@ -351,7 +351,7 @@ names = {"miou": "mIoU", "effectiveness": "Effectiveness", "pointing_game": "LA"
 ours = pd.concat([judge.means(table, level, seed).assign(metric=name) for name, table in {"miou": assisted, "effectiveness": inference.paired(rows, effectiveness), "pointing_game": inference.paired(rows, pointing)}.items()])  # fmt: skip
 ours = ours.assign(method=ours["method"].str.partition("(")[0], column="ours", value=ours["mean"])
 both = pd.concat([ours[ours["method"].isin(paper["method"])], paper.assign(column=paper["column"].astype(str))])  # fmt: skip
-both["text"] = both["value"].map("{:.2f}".format, na_action="ignore")
+both["text"] = both["value"].map(lambda value: tables.number(value, 2), na_action="ignore")
 beside = both.pivot_table(index="method", columns=["metric", "column"], values="text", aggfunc="first", sort=False)
 beside = beside.reindex(columns=pd.MultiIndex.from_product([names, ["ours", "1", "2", "3"]]))
 beside.fillna("–").rename(index=protocol.label, columns=names, level=0).rename_axis(index=None, columns=(None, None))

@@ -16,7 +16,7 @@ def number(value: float, digits: int = 3) -> str:
     """A value for a table; a dash where there is none, powers of ten where it would not fit."""
     if pd.isna(value):
         return "–"
-    return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:.1e}"
+    return f"{value:z.{digits}f}" if abs(value) < 1000 else f"{value:.1e}"
 
 
 def wide(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> pd.DataFrame:
