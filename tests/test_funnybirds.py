@@ -743,7 +743,7 @@ def test_the_methods_of_a_run_are_scored_and_kept(tmp_path: Path, monkeypatch: p
     dataset = figures()
 
     def explain(images: Tensor, target: Target, draws: Draws) -> Tensor:
-        return gradcam(bind(explained.module, target), images, target, layer="layer4", scalar="probability")
+        return gradcam(bind(explained.module, target), images, target, layer="layer4", scalar="logit")
 
     alone = funnybirds_scores(ready(explained.module), dataset, explain, dataset.sample_ids[:3], size=112)
     pd.testing.assert_frame_equal(found[:3][alone.columns], alone, check_dtype=False)
