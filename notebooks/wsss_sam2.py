@@ -288,11 +288,12 @@ figures.interval_lines(shares_of, "share of pixels drawn from", log=True)
 # there is nothing to share, and a dash stands there.
 
 # %% tags=["hide-input"]
-shared = protocol.prior_shares(plain, walked, assisted, [*explainers, "mean", "weighted"], level, seed)  # fmt: skip
+bare = "weighted | background=0"
+shared = protocol.prior_shares(plain, walked, assisted, [*explainers, "mean", "weighted", "mean | background=0", bare], level, seed)  # fmt: skip
 texts = {title: [tables.interval(*row, 2) for row in shared[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)] for name, title in {"gain": f"gain of {main}", "control": "gain of the walker", "prior": "difference", "share": "share of the prior"}.items()}  # fmt: skip
-weighted = shared.set_index("method").loc["weighted"]
-for name in ("gain", "control", "share"):
-    glue(f"weighted_{name}", tables.interval(*weighted[[name, f"{name}_low", f"{name}_high"]], 2), display=False)
+for key, found in shared.set_index("method").loc[["weighted", bare]].iterrows():
+    for name in ("gain", "control", "share"):
+        glue(f"{'weighted' if key == 'weighted' else 'bare'}_{name}", tables.interval(*found[[name, f"{name}_low", f"{name}_high"]], 2), display=False)  # fmt: skip
 miou = used[used["panel"] == main].set_index("method")[["mean", "low", "high"]]
 for name, key in {"uniform_iou": "uniform_points", "fused_iou": "weighted", "random_iou": "random"}.items():
     glue(name, tables.interval(*miou.loc[key], 2) if key in miou.index else "not run", display=False)
@@ -300,10 +301,14 @@ pd.DataFrame(texts, [protocol.label(key) for key in shared["method"]])
 
 # %% [markdown]
 # For the weighted fusion {glue:text}`segmenter` gains {glue:text}`weighted_gain` over the threshold and the walker
-# {glue:text}`weighted_control`: the prior's share is {glue:text}`weighted_share`. The other view needs no walker: from
-# uniform points, with no map at all, {glue:text}`segmenter` has an mIoU of {glue:text}`uniform_iou`; the fusion's cues have
-# {glue:text}`fused_iou`, a difference of {glue:text}`over_uniform`, and random pixels as a map have
-# {glue:text}`random_iou`.
+# {glue:text}`weighted_control`: the prior's share is {glue:text}`weighted_share`. How strong a control the walker is
+# depends on what it is told of the outside. Without background points it takes the whole border of the image for the
+# outside, and gains {glue:text}`bare_control` where {glue:text}`segmenter` gains {glue:text}`bare_gain`: a share of
+# {glue:text}`bare_share`. Two controls, two shares; neither is the one true share.
+#
+# The other view needs no walker: from uniform points, with no map at all, {glue:text}`segmenter` has an mIoU of
+# {glue:text}`uniform_iou`; the fusion's cues have {glue:text}`fused_iou`, a difference of {glue:text}`over_uniform`, and
+# random pixels as a map have {glue:text}`random_iou`.
 #
 # ## Interpretability against utility
 #
@@ -390,7 +395,8 @@ for name, begins in {"overlaps": "mean overlap", "assists": "IoU of the prompted
 # - *Maps as prompts improve masks*: this {glue:text}`assists`; the gain is {glue:text}`weighted_gain`. The poster's
 #   {glue:text}`paper_voc` on VOC is of another segmenter, classifier and data.
 # - *Success comes from the segmenter*: that {glue:text}`segmenter` does better than the walker on the same cues
-#   {glue:text}`declares`; the prior's share of the gain is {glue:text}`weighted_share`.
+#   {glue:text}`declares`; the prior's share of the gain is {glue:text}`weighted_share`, and {glue:text}`bare_share` without
+#   background points.
 # - *The weighted fusion leads*: in the poster's own Table 2 it has the highest mIoU in {glue:text}`paper_leads` of
 #   {glue:text}`paper_columns` columns; here it is number {glue:text}`fused_rank` of {glue:text}`ranked`. That weights are better
 #   than the mean {glue:text}`weighs`, that background points help {glue:text}`grounds`.

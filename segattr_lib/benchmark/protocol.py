@@ -152,15 +152,17 @@ def prior_shares(
     """What a segmenter gains over thresholding the map, and what share of it the map's cues alone do not bring.
 
     threshold, walker, assisted: `masks` of the map itself, of the random walker and of the segmenter under the same
-    cues. A row a key: gain and control, mean differences of the segmenter and of the walker to the threshold, each
+    cues; a key prompted otherwise, such as "weighted | background=0", is held against the same threshold as its map's
+    own. A row a key: gain and control, mean differences of the segmenter and of the walker to the threshold, each
     with its interval; share, (assisted - walker) / (assisted - threshold) as a ratio of means over images: 0 if the
     walker gains as much, below if it gains more, 1 if it gains nothing, above if it loses. Unless the gain's interval
     lies above 0 there is nothing to share, and share is NaN.
     """
     found = []
     for key in keys:
-        sides = {"gain": (assisted, threshold), "control": (walker, threshold), "prior": (assisted, walker)}
-        gains = {name: (one[key] - other[key]).dropna() for name, (one, other) in sides.items()}
+        own, walked, prompted = threshold[key.partition(" | ")[0]], walker[key], assisted[key]
+        sides = {"gain": (prompted, own), "control": (walked, own), "prior": (prompted, walked)}
+        gains = {name: (one - other).dropna() for name, (one, other) in sides.items()}
         row: dict[str, Any] = {"method": key, "n": len(gains["gain"])}
         for name, values in gains.items():
             low, high = bca_interval(values.to_numpy(float), level, seed)
@@ -294,9 +296,10 @@ def _checks(
     yield beyond(FUSE, "IoU under weighted fusion − under the mean", table["mean"])
     yield beyond(FUSE, "IoU with background points − without", table["weighted | background=0"])
     yield beyond(DECLARE, f"IoU of {main} − of the random walker, same cues", walked["weighted"])
-    share = prior_shares(own, walked, table, ["weighted"], level, seed).iloc[0]
-    measured = f"share of {main}'s gain over the threshold that is its prior"
-    yield told(DECLARE, measured, share[["share", "share_low", "share_high"]].to_list(), int(share["n"]))
+    for key, when in {"weighted": "", "weighted | background=0": ", without background points"}.items():
+        share = prior_shares(own, walked, table, [key], level, seed).iloc[0]
+        measured = f"share of {main}'s gain over the threshold that is its prior{when}"
+        yield told(DECLARE, measured, share[["share", "share_low", "share_high"]].to_list(), int(share["n"]))
     yield beyond(DECLARE, f"IoU of {main} from cues − from uniform points, no map", table["uniform_points"])
     for metric in measures:
         ranks = rank_correlation(paired(rows, metric).droplevel("dataset")[keys], table[keys], level, seed)
