@@ -333,7 +333,8 @@ pd.DataFrame({"rank correlation with mIoU": {title: tables.interval(*found[:3], 
 # Other images, another classifier and another segmenter fill in the same table (see the parameters above).
 
 # %% tags=["hide-input"]
-listed = checks.assign(measured=[tables.interval(*row, 2) for row in checks[["value", "low", "high"]].to_numpy(float)])
+told_as = [tables.interval(*row, 2).replace(" ", "\N{NO-BREAK SPACE}") for row in checks[["value", "low", "high"]].to_numpy(float)]  # fmt: skip
+listed = checks.assign(measured=told_as)
 verdicts = checks["verdict"].value_counts()
 for name, verdict in {"holding": protocol.HOLDS, "violated": protocol.VIOLATED, "untold": protocol.UNTOLD}.items():
     glue(name, int(verdicts.get(verdict, 0)), display=False)
