@@ -75,6 +75,7 @@ from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.metrics import load_metric
+from segattr_lib.pictures import gallery
 
 dear = {
     "lime": f"lime(samples={surrogate_samples})",
@@ -363,7 +364,7 @@ glue("road_moved", "not at all" if most["road"] == 0 else f"by up to {most['road
 
 # %% mystnb={"image": {"alt": "One image with its truth outlined, and one method's map of it as it is and under five monotone transforms."}} tags=["hide-input"]
 bent_maps = {one.name: view.maps_of(one)[0][:1] for one in variants}
-figures.gallery(view.images[:1], view.target.truth[:1], bent_maps, [images[0]])
+gallery(view.images[:1], view.target.truth[:1], bent_maps, [images[0]])
 
 # %% tags=["hide-input"]
 bends.pivot_table(index="method", columns="metric", values="value", sort=False).map(tables.number).rename(columns=labels).rename_axis(index=None, columns=None)  # fmt: skip

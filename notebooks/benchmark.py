@@ -39,7 +39,7 @@ image_size = 224
 model = ["shapes_deeplabv3", "shapes_fcn", "shapes_lraspp"]
 layer = None
 layers = None
-scalar = "probability"
+scalar = None  # what is explained; None takes a segmenter's probability, a classifier's logit
 methods = ["gpa", "ega", "ria", "dea", "random", "random_cells", "centre", "ground_truth"]
 metrics = ["tdd", "odd_abs", "odd_abs_exclude", "leak_abs", "leak_signed", "insertion", "stability", "stability_noise", "stability_brightness", "stability_contrast", "stability_blur", "stability_flip", "excess_tdd", "excess_tdd_phase", "excess_odd_abs", "excess_insertion", "tied_share", "passes"]  # fmt: skip
 k = 0.2
@@ -75,6 +75,7 @@ from segattr_lib.benchmark.statistics import at, ranking, run_level, wins, with_
 from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.benchmark.view import variants_of
 from segattr_lib.explorer import deletion_slider
+from segattr_lib.pictures import gallery
 from segattr_lib.reference import reference
 from segattr_lib.targets import bind
 
@@ -208,7 +209,7 @@ maps = {figures.method_label(one.name, one.text): view.maps_of(one)[0] for one i
 
 # %% mystnb={"image": {"alt": "Rows of three images, each with its target outlined and the maps of every method over it."}} tags=["hide-input"]
 titles = [f"{name}\nDEA − EGA: {ordered[name]:+.2f}" for name in chosen]
-figures.gallery(view.images, view.target.mask, maps, titles)
+gallery(view.images, view.target.mask, maps, titles)
 # %% [markdown]
 # ## Delete it yourself
 #

@@ -66,6 +66,7 @@ from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.metrics import load_metric
 from segattr_lib.models import load_segmenter
+from segattr_lib.pictures import gallery
 from segattr_lib.reference import reference, refinecam_table2
 
 told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
@@ -114,7 +115,7 @@ glue("swept", figures.method_label(swept), display=False)
 glue("median", median, display=False)
 
 # %% mystnb={"image": {"alt": "One image under every model: the image with its object outlined, the CAM's map at each stage from shallow to deep, and the product of the maps."}} tags=["hide-input"]
-figures.gallery([view.images[0] for view in apart.values()], [view.target.truth[0] for view in apart.values()], columns, [name.rpartition(":")[2].replace("_", "\n", 1) for name in apart])  # fmt: skip
+gallery([view.images[0] for view in apart.values()], [view.target.truth[0] for view in apart.values()], columns, [name.rpartition(":")[2].replace("_", "\n", 1) for name in apart])  # fmt: skip
 
 # %% [markdown]
 # The CAM is {glue:text}`swept`, the image {glue:text}`median`.
@@ -137,7 +138,7 @@ for base in compared:
 glue("shown_model", shown_model, display=False)
 
 # %% mystnb={"image": {"alt": "Rows of images chosen by rule: the image with its object outlined, then for two CAMs the map at the shallowest stage, at the deepest, and refined."}} tags=["hide-input"]
-figures.gallery(view.images, view.target.truth, drawn, [f"{name}\n{round(gain, 2) + 0.0:+.2f}" for name, gain in chosen.items()])  # fmt: skip
+gallery(view.images, view.target.truth, drawn, [f"{name}\n{round(gain, 2) + 0.0:+.2f}" for name, gain in chosen.items()])  # fmt: skip
 
 # %% [markdown]
 # ## Does it lift the CAM it refines?

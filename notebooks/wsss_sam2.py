@@ -79,6 +79,7 @@ from segattr_lib.benchmark.prompted import FUSIONS, THRESHOLD, Prompting, run_pr
 from segattr_lib.benchmark.runner import view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.pictures import prompt_panel
 from segattr_lib.reference import reference, wsss_table2
 from segattr_lib.segmenters import load_segmenter
 
@@ -149,7 +150,7 @@ drawn = protocol.shown(view, rows, prompts, load_segmenter(main), keys)
 
 # %% mystnb={"image": {"alt": "Images with their truth outlined; for several explainers and their weighted fusion the map with its cues above, and the mask prompted by the cues below."}} tags=["hide-input"]
 panel = {protocol.label(key).replace(" ", "\n", 1): those for key, those in drawn.items()}
-figures.prompt_panel(
+prompt_panel(
     view.images,
     view.target.truth,
     {name: [one.map for one in those] for name, those in panel.items()},
@@ -291,9 +292,10 @@ figures.interval_lines(shares_of, "share of pixels drawn from", log=True)
 bare = "weighted | background=0"
 shared = protocol.prior_shares(plain, walked, assisted, [*explainers, "mean", "weighted", "mean | background=0", bare], level, seed)  # fmt: skip
 texts = {title: [tables.interval(*row, 2) for row in shared[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)] for name, title in {"gain": f"gain of {main}", "control": "gain of the walker", "prior": "difference", "share": "share of the prior"}.items()}  # fmt: skip
-for key, found in shared.set_index("method").loc[["weighted", bare]].iterrows():
+for called, key in {"weighted": "weighted", "bare": bare}.items():
+    found = shared.set_index("method").loc[key]
     for name in ("gain", "control", "share"):
-        glue(f"{'weighted' if key == 'weighted' else 'bare'}_{name}", tables.interval(*found[[name, f"{name}_low", f"{name}_high"]], 2), display=False)  # fmt: skip
+        glue(f"{called}_{name}", tables.interval(*found[[name, f"{name}_low", f"{name}_high"]], 2), display=False)  # fmt: skip
 miou = used[used["panel"] == main].set_index("method")[["mean", "low", "high"]]
 for name, key in {"uniform_iou": "uniform_points", "fused_iou": "weighted", "random_iou": "random"}.items():
     glue(name, tables.interval(*miou.loc[key], 2) if key in miou.index else "not run", display=False)

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from segattr_lib.figures import STYLE, legend_below, method_colours, method_label, metric_label, picture
+from segattr_lib.figures import STYLE, legend_below, method_colours, method_label, metric_label
 from segattr_lib.metrics import load_metric
+from segattr_lib.pictures import picture
 from segattr_lib.tables import interval, number
 
 SMALL = {"fontsize": 7.5}

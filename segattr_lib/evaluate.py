@@ -61,7 +61,7 @@ def prepare(
     bits of a value, and the same settings are to give the same bytes. Raises UserError for a device or
     precision that is not there.
     """
-    chosen = _device(device)
+    chosen = device_of(device)
     if precision not in PRECISIONS:
         raise UserError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
     keep_freed_memory()
@@ -169,7 +169,8 @@ def fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, prec
     return min([best_so_far, *([other] if other else [])], key=lambda runtime: runtime.milliseconds)
 
 
-def _device(name: str | None) -> torch.device:
+def device_of(name: str | None) -> torch.device:
+    """The device of this name, without one the accelerator, or else the CPU. UserError for one that cannot be used."""
     if name is None:
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:

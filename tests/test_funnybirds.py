@@ -701,6 +701,14 @@ def test_the_shipped_classifier_tells_the_birds_whole_and_in_parts():
 
 
 @trained
+@pytest.mark.xfail(reason="the bar set before any weights met it; those that ship stay just below", strict=True)
+def test_the_shipped_classifier_reaches_the_bar_set_before_it_was_trained():
+    found = accuracies(shipped(), 150)
+    assert found["test"] >= 0.97
+    assert found["parts"] >= 0.9
+
+
+@trained
 def test_the_shipped_weights_are_small_and_say_how_they_were_made():
     path = WEIGHTS / "figures_resnet.safetensors"
     assert path.stat().st_size <= 2**20

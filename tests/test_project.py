@@ -29,7 +29,7 @@ ROOMS = [  # each imports only itself and those before it
     {"prompting"},
     {"segmenters"},
     {"benchmark"},
-    {"reference", "figures", "tables", "anatomy"},
+    {"reference", "figures", "pictures", "tables", "anatomy"},
     {"explorer"},
     {"execute"},
     {"__main__"},

@@ -236,10 +236,13 @@ def test_a_segmenter_is_asked_once_an_image_and_without_background_only_where_it
     fusion = [(0, 0), (5, 3), (5, 0), (1, 1), (2, 2), (5, 3)]
     background = [b for _, b in kinds]
     assert background == [3, 3, *[b for _, b in fusion] * 2, 0, 0, 3, 0]
-    for first in (2, 8):  # a map's foreground is the same with background points and without
+    inside = labels == 1
+    for first in (2, 8):
         order = [f for f, _ in kinds[first : first + 6]]
         assert sum(f in (0, 1, 2) for f in order) >= 3
-    inside = labels == 1
+        plain, bare = first + 1, first + 2  # a map's foreground is the same with background points and without
+        assert inside[bare].sum() > 0
+        assert torch.equal(points[plain][inside[plain]], points[bare][inside[bare]])
     assert (points[inside] >= 0).all() and (points[inside] <= 63).all()
 
 

@@ -19,7 +19,8 @@ from segattr_lib.benchmark.protocol import HOLDS, UNTOLD, VIOLATED
 from segattr_lib.benchmark.runner import view_of
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.store import read_samples
-from segattr_lib.figures import heat_panels, interval_rows, interval_scatter, prompt_panel
+from segattr_lib.figures import heat_panels, interval_rows, interval_scatter
+from segattr_lib.pictures import prompt_panel
 from segattr_lib.reference import reference, wsss_table2
 from segattr_lib.registry import variant
 from segattr_lib.segmenters import load_segmenter

@@ -21,7 +21,7 @@ from segattr_lib.attribution.intervention import ria
 from segattr_lib.attribution.maps import normalise
 from segattr_lib.benchmark.inference import bca_interval, compare, correlation, paired
 from segattr_lib.benchmark.settings import Settings
-from segattr_lib.benchmark.view import Variant, View
+from segattr_lib.benchmark.view import Variant, View, scalar_of
 from segattr_lib.data import IGNORE, Sample, load_dataset
 from segattr_lib.metrics import Metric
 from segattr_lib.registry import variant, with_options
@@ -217,7 +217,7 @@ def over_scalars(run: Settings, methods: Sequence[str] = GRADIENTS) -> pd.DataFr
     """Methods with the gradient of the probability and of the logit; columns scalar, method, key and written."""
     settings = [{"scalar": scalar} for _ in methods for scalar in ("probability", "logit")]
     texts = [
-        name if scalar == (run.scalar or "probability") else f"{name}(scalar={scalar})"
+        name if scalar == scalar_of(run, classifies=False) else f"{name}(scalar={scalar})"
         for name in methods
         for scalar in ("probability", "logit")
     ]

@@ -24,6 +24,7 @@ from segattr_lib.attribution import Method
 from segattr_lib.benchmark.runner import Question, run_benchmark
 from segattr_lib.benchmark.settings import Settings, options_of_metric, read_settings
 from segattr_lib.benchmark.view import Variant, View, variants_of
+from segattr_lib.evaluate import device_of
 from segattr_lib.metrics import MEASURED, load_metric
 from segattr_lib.prompting import Cues, NoCues
 from segattr_lib.registry import UserError, variant, with_options
@@ -113,7 +114,7 @@ def run_prompted(settings: Settings, prompts: Prompting, folder: str | Path) -> 
     takes = [one for one in many if one in options_of_metric(load_metric(name)) and one not in pinned]
     if name in MEASURED or any(len(many[one]) > 1 for one in takes):
         raise UserError(f"robustness is {prompts.robustness!r}; expected a metric that gives a map one number.")
-    device = settings.device or str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
+    device = str(device_of(settings.device))
     segmenters = {one: load_segmenter(one, device) for one in prompts.segmenters}
     about = {one: list(value) if isinstance(value, tuple) else value for one, value in asdict(prompts).items()}
     question = Question(

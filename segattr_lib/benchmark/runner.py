@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm.auto import tqdm
 
 import segattr_lib
@@ -17,7 +16,7 @@ from segattr_lib.benchmark.store import Store
 from segattr_lib.benchmark.view import PREDICTED, Variant, View, readable, variants_of
 from segattr_lib.data import Dataset, Sample, SampleError, draw, load_dataset
 from segattr_lib.data.class_maps import load_class_map, members
-from segattr_lib.evaluate import Runtime, prepare
+from segattr_lib.evaluate import Runtime, device_of, prepare
 from segattr_lib.models import Segmenter, load_segmenter
 from segattr_lib.models.classifiers import Classifier, load_classifier
 from segattr_lib.registry import UserError
@@ -55,8 +54,7 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
         "library code": library_fingerprint(),
         **({"question": question.about} if question else {}),
     }
-    device = settings.device or str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
-    store = Store(folder, settings, fingerprints, device)
+    store = Store(folder, settings, fingerprints, str(device_of(settings.device)))
     if store.finished:
         return store.folder
     parts: list[str] = []
@@ -120,6 +118,7 @@ def library_fingerprint() -> str:
         "statistics",
         "tables",
         "figures",
+        "pictures",
         "explorer",
         "execute",
         "reference",
@@ -173,7 +172,7 @@ def run_group(
             samples.append(_known(dataset.load(sample_id, run.image_size), dataset, model))
         except SampleError as error:
             rows.append({**about, "sample_id": sample_id, "status": error.status, "reason": error.reason})
-    view, low = _view(run, dataset, model, runtime, samples, everyone)
+    view, low = _recognised(lambda some: View(run, dataset, model, runtime, some, everyone), samples, run.floor)
     rows += [{**about, **row} for row in low]
     timings: list[dict[str, Any]] = []
     if view is not None:
@@ -196,32 +195,25 @@ def _known(sample: Sample, dataset: Dataset, model: Segmenter | Classifier) -> S
     return sample
 
 
-def _view(
-    run: Settings,
-    dataset: Dataset,
-    model: Segmenter | Classifier,
-    runtime: Runtime,
-    samples: list[Sample],
-    everyone: list[str],
+def _recognised(
+    see: Callable[[list[Sample]], View], samples: list[Sample], floor: float | None
 ) -> tuple[View | None, list[dict[str, Any]]]:
     """The samples on the device, without those the model scores below the floor; these as rows."""
     if not samples:
         return None, []
-    view = View(run, dataset, model, runtime, samples, everyone)
-    if run.floor is None:
+    view = see(samples)
+    if floor is None:
         return view, []
-    low = view.base < run.floor
+    scored = list(zip(samples, view.samples, view.base.tolist(), strict=True))
+    kept = [sample for sample, _, score in scored if score >= floor]
     rows = [
         {
-            "sample_id": sample.sample_id,
-            "class_id": sample.class_id,
+            "sample_id": seen.sample_id,
+            "class_id": seen.class_id,
             "status": "skipped",
-            "reason": f"the model scores {score:.3f}, below the floor {run.floor}",
+            "reason": f"the model scores {score:.3f}, below the floor {floor}",
         }
-        for sample, score in zip(samples, view.base.tolist(), strict=True)
-        if score < run.floor
+        for _, seen, score in scored
+        if score < floor
     ]
-    kept = [sample for sample, left in zip(samples, low.tolist(), strict=True) if not left]
-    if not kept:
-        return None, rows
-    return (View(run, dataset, model, runtime, kept, everyone) if rows else view), rows
+    return (see(kept) if kept else None) if rows else view, rows

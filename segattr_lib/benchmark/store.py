@@ -108,7 +108,7 @@ class Store:
         asked = fingerprints.get("question", {})
         told = self.settings.model_dump(exclude=set(FREE)) | asked
         before = {name: value for name, value in made["settings"].items() if name not in FREE}
-        before |= made["fingerprints"].get("question", dict.fromkeys(asked))
+        before |= made["fingerprints"].get("question", {})
         other = [name for name in {**told, **before} if told.get(name) != before.get(name)]
         where = f"The results in {str(self.folder)!r} were made with other"
         if other:

@@ -21,7 +21,7 @@ from segattr_lib.models.classifiers import Classifier
 from segattr_lib.perturbation import PERTURBATIONS, Fill, bind_fill
 from segattr_lib.registry import UserError, accepted, options_of, variant, with_options
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Score, Target, bind
+from segattr_lib.targets import Scalar, Score, Target, bind
 
 PREDICTED = "predicted"  # the class map of data whose classes the classifier is not asked for
 OFFERED = ("grid", "budget", "window", "alpha", "beta")
@@ -52,11 +52,16 @@ def variants_of(settings: Settings) -> list[Variant]:
     return found
 
 
+def scalar_of(run: Settings, classifies: bool) -> Scalar:
+    """What of the model a run explains: unless its settings say, a classifier's logit and a segmenter's probability."""
+    return run.scalar or ("logit" if classifies else "probability")
+
+
 def offered(run: Settings, model: Segmenter | Classifier) -> dict[str, Any]:
     """The options that a run offers its methods, of those that are the same for every sample."""
-    settled = {name: getattr(run, name) for name in OFFERED}
-    scalar = run.scalar or ("logit" if isinstance(model, Classifier) else "probability")
-    return {**settled, "scalar": scalar, "fill": run.fill[0], "layer": model.layer, "layers": model.layers}
+    told = {name: getattr(run, name) for name in OFFERED}
+    told |= {"scalar": scalar_of(run, isinstance(model, Classifier)), "fill": run.fill[0]}
+    return {**told, "layer": model.layer, "layers": model.layers}
 
 
 class View:

@@ -150,20 +150,20 @@ def funnybirds(root: str | None, split: str | None) -> PartDataset:
         return inside(sample_id, "_part_map").with_suffix(".png")
 
     def part_map(sample_id: str) -> np.ndarray:
-        return np.asarray(picture(map_file(sample_id)))
+        return np.asarray(_picture(map_file(sample_id)))
 
     def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
-        return picture(image_file(sample_id)), part_labels(part_map(sample_id), class_ids[int(sample_id)])
+        return _picture(image_file(sample_id)), part_labels(part_map(sample_id), class_ids[int(sample_id)])
 
     def without(sample_id: str, taken: Collection[str]) -> Image.Image:
         if not taken:
-            return picture(image_file(sample_id))
+            return _picture(image_file(sample_id))
         changed = inside(sample_id, "_interventions")
         if set(taken) <= set(names):
-            return picture(changed / f"body_{'_'.join(sorted(set(names) - set(taken)))}.png")
+            return _picture(changed / f"body_{'_'.join(sorted(set(names) - set(taken)))}.png")
         if len(taken) == 1:
             number = int(next(iter(taken)).removeprefix("bg_"))
-            return picture(changed / "background_interventions" / f"{number}.png")
+            return _picture(changed / "background_interventions" / f"{number}.png")
         raise ValueError(f"{', '.join(taken)} taken away at once is not in FunnyBirds; parts, or one object, are.")
 
     return PartDataset(
@@ -199,7 +199,7 @@ def _json(path: Path) -> Any:
         raise UserError(f"FunnyBirds' {path} cannot be read ({error}); root is the unpacked {SOURCE}.") from error
 
 
-def picture(path: Path) -> Image.Image:
+def _picture(path: Path) -> Image.Image:
     try:
         return Image.open(path).convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
