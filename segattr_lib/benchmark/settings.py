@@ -63,7 +63,7 @@ class Settings(BaseModel):
     fill: Annotated[list[str], Listed] = ["mean"]
     evaluation_fill: Annotated[list[str], Listed] | None = Field(None, description="fill's own when left out")
     strength: float = Field(0.03, gt=0, le=1)
-    surrogates: int = Field(8, ge=1)
+    null_every: int = Field(1, ge=1, le=86, description="of the null's 86 blind selections, every how manieth")
     floor: float | None = Field(None, ge=0, le=1, description="skip samples the model scores lower than this")
     ignore: Literal["include", "exclude"] = Field("include", description="is the 255 ring outside the target?")
     seed: Annotated[list[int], Listed] = [0]

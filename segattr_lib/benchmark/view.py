@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -14,16 +15,18 @@ from segattr_lib.attribution import Method, load_method
 from segattr_lib.benchmark.settings import Settings, options_of_metric
 from segattr_lib.data import IGNORE, Dataset, Sample, SampleError
 from segattr_lib.evaluate import Runtime, autocast, counted_passes, prepare, synchronised_clock
-from segattr_lib.metrics import MEASURED, load_metric
-from segattr_lib.metrics.deletion import model_score
+from segattr_lib.metrics import MEASURED, load_metric, regions_of
+from segattr_lib.metrics.deletion import Null, Region, bind_null, model_score, selected_region
+from segattr_lib.metrics.null import DEGENERATE
 from segattr_lib.models import Segmenter
 from segattr_lib.models.classifiers import Classifier
-from segattr_lib.perturbation import PERTURBATIONS, Fill, bind_fill
+from segattr_lib.perturbation import PERTURBATIONS, Fill, bind_fill, top_fraction
 from segattr_lib.registry import UserError, accepted, options_of, variant, with_options
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Scalar, Score, Target, bind
 
 PREDICTED = "predicted"  # the class map of data whose classes the classifier is not asked for
+REGIONS = {"target": "target", "outside": "image outside the target"}
 OFFERED = ("grid", "budget", "window", "alpha", "beta")
 
 
@@ -87,10 +90,10 @@ class View:
         masks = torch.stack([sample.mask for sample in samples])
         classifies = isinstance(model, Classifier)
         self.target = (Target(classes, None, masks) if classifies else Target(classes, masks)).to(runtime.device)
-        self.score: Score = bind(model.module, self.target)
         self.ring = torch.stack([sample.labels == IGNORE for sample in samples]).to(runtime.device)
+        self.void = self.ring if run.ignore == "exclude" else None
         self.draws = Draws(run.seed[0], [sample.sample_id for sample in samples])
-        self.base = model_score(self.score, self.images)
+        self._judge_by(bind(model.module, self.target))
         self.others: Tensor | None = None
         used = {*run.fill, *(run.evaluation_fill or []), *(variant(text)[1].get("fill") for text in run.methods)}
         if "other_image" in used:
@@ -105,10 +108,17 @@ class View:
         shape = (self.images.shape[2], self.images.shape[3])
         other = copy(self)
         other.runtime = prepare(module, shape, str(self.runtime.device), self.run.precision, self.runtime.batch_size)
-        other.score = bind(module, self.target)
-        other.base = model_score(other.score, self.images)
+        other._judge_by(bind(module, self.target))
         other._maps = {}
         return other
+
+    def _judge_by(self, score: Score) -> None:
+        """Whose score it is: s(x) of every sample, and the null that all maps of them share."""
+        self.score, self.base = score, model_score(score, self.images)
+        self.null: Null | None = None
+        if self.target.mask is not None:
+            about = (self.target, self.base, self.draws, self.void)
+            self.null = bind_null(score, self.images, *about, every=self.run.null_every)
 
     def model_rows(self) -> list[dict[str, Any]]:
         """s(x) of every sample."""
@@ -128,7 +138,7 @@ class View:
         """The values of all metrics for these maps (B,H,W), which one made in so many passes each."""
         about = [{**_of(sample), "method": one.name, "variant": one.text} for sample in self.samples]
         broken = [_fault(one_map) for one_map in maps]
-        flat = (maps.amax((1, 2)) == maps.amin((1, 2))).tolist()
+        undecided = self._undecided(maps)
         rows: list[dict[str, Any]] = []
         known: dict[tuple[Any, ...], Tensor] = {}
         safe = torch.nan_to_num(maps).clamp(0, 1)
@@ -143,17 +153,37 @@ class View:
                     values = torch.tensor(passes, dtype=torch.float32)
                 else:
                     values = self._value(name, one, safe, k, fill, pinned, known)
+                reasons = undecided(name, k)
                 for index, value in enumerate(values.tolist()):
                     status, reason = "ok", None
                     if broken[index]:
                         status, reason, value = "failed", broken[index], None
                     elif value != value:
                         status, reason, value = "undefined", load_metric(name).undefined, None
-                    elif flat[index]:
-                        status, reason = "degenerate", "the map is constant"
+                    elif reasons[index]:
+                        status, reason = "degenerate", reasons[index]
                     row = {**about[index], "metric": label, "k": k, "fill": fill}
                     rows.append({**row, "value": value, "status": status, "reason": reason})
         return rows
+
+    def _undecided(self, maps: Tensor) -> Callable[[str, float | None], list[str | None]]:
+        """Why a map decides nothing of a metric's value at k: it, or most of what is selected among, is constant."""
+        flat = (maps.amax((1, 2)) == maps.amin((1, 2))).tolist()
+
+        @cache
+        def cut_in_ties(region: Region, k: float) -> list[bool]:
+            where = selected_region(self.target, region, self.void)
+            return (top_fraction(maps, where, k).level > DEGENERATE).tolist()
+
+        def reasons(metric: str, k: float | None) -> list[str | None]:
+            found: list[str | None] = ["the map is constant" if constant else None for constant in flat]
+            for region in sorted(regions_of(metric)) if k is not None else ():
+                for index, tied in enumerate(cut_in_ties(region, k)):
+                    if tied and not found[index]:
+                        found[index] = f"the selection is cut at a value that most of the {REGIONS[region]} shares"
+            return found
+
+        return reasons
 
     def maps_of(self, one: Variant) -> tuple[Tensor, list[float], list[int]]:
         """A method's maps on the images as they are, one call an image: maps, seconds and passes of each."""
@@ -246,11 +276,11 @@ class View:
                 offered = {
                     "k": k,
                     "base": self.base,
-                    "surrogates": self.run.surrogates,
+                    "null": self.null,
                     "strength": strength,
                     "draws": self.draws,
                     "ring": self.ring,
-                    "void": self.ring if self.run.ignore == "exclude" else None,
+                    "void": self.void,
                     "explain": explain,
                     **pinned,
                 }
