@@ -30,6 +30,7 @@ from segattr_lib.seeds import Draws
 
 DEGREES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of truth in a made map; the rest is noise
 GRAINS = (1, 4, 16, 56)  # px of the noise's cells
+JUDGES = {"tdd": "TDD", "moved_excess_tdd": "TDD less moved copies'", "excess_tdd": "excess TDD"}
 MOVED = 8  # copies of a map that the judge which was fooled took for chance
 BORDER = "border, px a selected pixel"
 SHARE = "share of layers drawn anew"
