@@ -39,7 +39,7 @@ def test_a_control_whose_selections_a_constant_decides_is_none_to_be_held_agains
 def test_a_method_is_above_chance_only_if_it_is_above_every_control():
     verdicts = above_chance(rows_of(20), 0.2, "mean").set_index("method")
     assert verdicts["verdict"].to_dict() == {"ria": "above chance", "gpa": "not above", "ega": "not above"}
-    assert verdicts["control"].to_dict() == {"ria": "depth", "gpa": "depth", "ega": "random"}
+    assert set(verdicts["control"]) == {"depth"}
     assert verdicts.loc["ria", "excess"] == pytest.approx(0.3, abs=0.03)
     assert verdicts.loc["ria", "difference"] == pytest.approx(0.2, abs=0.04)
     assert verdicts.loc["ega", ["p", "p_holm"]].tolist() == [1, 1]  # below a control: no evidence of more than chance

@@ -27,7 +27,7 @@ def above_chance(
     """Is each method above every control? One row a method: the control that comes closest, and what parts them.
 
     samples: rows of store.read_samples; images that the model scores below .3 are left out. Columns: method, excess
-    (the mean), control (the one of the largest p), n, difference to it with low and high, p, p_holm, verdict. p is the
+    (the mean), control (the one of the largest p, of these the closest), n, difference to it with low and high, p, p_holm, verdict. p is the
     largest over the controls of the sign-flip test of the paired difference, 1 where that is not positive; Holm over
     the methods. "above chance" where p_holm < .05, "undecided" below 12 images. Ours: a control need not lie at 0,
     for size and border length leave the shape of a selection open, and that earns something too.
@@ -39,13 +39,10 @@ def above_chance(
         if load_method(method.partition("(")[0]).family == "control":
             continue
         beside = compare(table, [(method, control) for control in controls], metric, level, seed)
-        p = beside["sign_flip"].where(beside["difference"] > 0, 1.0)
-        hardest = beside.loc[p.idxmax()] if len(beside) else None
-        if hardest is not None:
-            measured = {name: hardest[name] for name in ("n", "difference", "low", "high")}
-            rows.append(
-                {"method": method, "excess": table[method].mean(), "control": hardest["over"], **measured, "p": p.max()}
-            )
+        beside["p"] = beside["sign_flip"].where(beside["difference"] > 0, 1.0)
+        closest = beside.sort_values(["p", "difference"], ascending=[False, True], kind="stable").head(1)
+        for row in closest[["n", "difference", "low", "high", "p", "over"]].to_dict("records"):
+            rows.append({"method": method, "excess": table[method].mean(), "control": row.pop("over"), **row})
     found = pd.DataFrame(rows, columns=["method", "excess", "control", "n", "difference", "low", "high", "p"])
     found["p_holm"] = holm(found["p"].to_numpy(float))
     decided = [None if row.n < FEWEST else bool(row.p_holm < SIGNIFICANT) for row in found.itertuples()]
