@@ -27,10 +27,10 @@ def above_chance(
     """Is each method above every control? One row a method: the control that comes closest, and what parts them.
 
     samples: rows of store.read_samples; images that the model scores below .3 are left out. Columns: method, excess
-    (the mean), control (the one of the largest p, of these the closest), n, difference to it with low and high, p, p_holm, verdict. p is the
-    largest over the controls of the sign-flip test of the paired difference, 1 where that is not positive; Holm over
-    the methods. "above chance" where p_holm < .05, "undecided" below 12 images. Ours: a control need not lie at 0,
-    for size and border length leave the shape of a selection open, and that earns something too.
+    (the mean), control (the one of the largest p, of these the closest), n, difference to it with low and high, p,
+    p_holm, verdict. p is the largest over the controls of the sign-flip test of the paired difference, 1 where that
+    is not positive; Holm over the methods. "above chance" where p_holm < .05, "undecided" below 12 images. Ours: a
+    control need not lie at 0, for size and border length leave the shape of a selection open, which earns something.
     """
     table = paired(at(samples, k, fill), metric, k, fill, ROBUST_FLOOR)
     controls = [name for name in controls_of(samples, metric) if name in table]
