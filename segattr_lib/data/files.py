@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from segattr_lib.data.images import as_rgb, stored_numbers
 from segattr_lib.data.sample import SampleError
@@ -71,8 +71,10 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except SampleError:
         raise
+    except UnidentifiedImageError as error:
+        raise SampleError("failed", f"{path.name} of {path.parent.name} cannot be read: it is no picture") from error
     except Exception as error:  # a broken file makes its decoder raise anything
-        why = getattr(error, "strerror", None) or str(error).replace(str(path), path.name) or type(error).__name__
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise SampleError("failed", f"{path.name} of {path.parent.name} cannot be read: {why}") from error
 
 
@@ -84,7 +86,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """
     with reading(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(path) as picture:
+        # given a path, Pillow 13 maps it into memory and garbles a TIFF whose orientation is a quarter turn
+        with path.open("rb") as file, Image.open(file) as picture:
             yield picture
 
 

@@ -56,7 +56,7 @@ def stored_numbers(mask: Image.Image) -> Shaped[np.ndarray, "h w *c"]:
     return np.asarray(upright.convert("RGB"))
 
 
-def as_labels(numbers: Shaped[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+def as_labels(numbers: np.ndarray) -> UInt8[np.ndarray, "h w"]:
     """Class ids as uint8. Raises ValueError where they are no whole numbers from 0 to 255."""
     labels = np.asarray(numbers)
     if labels.ndim != 2:
