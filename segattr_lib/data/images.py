@@ -52,7 +52,8 @@ def stored_numbers(mask: Image.Image) -> Shaped[np.ndarray, "h w *c"]:
     if mask.mode == "1":
         return np.asarray(upright).astype(np.uint8)
     if mask.mode in ("L", "P", "F") or mask.mode.startswith("I"):
-        return np.asarray(upright) // STEPS.get(coding, 1)
+        numbers = np.asarray(upright)
+        return numbers // STEPS[coding] if coding in STEPS else numbers
     return np.asarray(upright.convert("RGB"))
 
 
