@@ -41,7 +41,7 @@ def load_class_map(name: str) -> ClassMap:
     if name not in CLASS_MAPS and path.suffix not in (".yaml", ".yml"):
         raise unknown("class map", name, [*CLASS_MAPS, "path/to/file.yaml"])
     try:
-        told = yaml.load(path.read_text(), _Once)
+        told = yaml.load(path.read_text(encoding="utf-8-sig"), _Once)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"The class map {path} cannot be read ({error}); expected {FORM}.") from error
     if not (isinstance(told, dict) and isinstance(told.get("source"), str) and isinstance(told.get("classes"), dict)):
