@@ -63,6 +63,12 @@ def user_object(kind: str, place: str) -> Any:
     return getattr(module, name)
 
 
+def own_fingerprint(kind: str, place: str) -> str:
+    """A digest of the code behind a user's "path/to/file.py:name" as it is loaded; UserError as user_object."""
+    user_object(kind, place)
+    return own_code.fingerprint(place.rpartition(":")[0])
+
+
 def cause_of(error: BaseException) -> str:
     """What an error is, on one line and without a full stop."""
     return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": .")
