@@ -64,16 +64,20 @@ def load(source: str) -> ModuleType:
 
 
 def fingerprint(source: str) -> str:
-    """A digest of the code of "path/to/file.py" or "package.module", by content: as it is loaded, else as it lies.
+    """A digest of the code of "path/to/file.py" or "package.module", by content, as it lies on the disk.
 
     Of a file it covers whatever it imports, directly or not, that lies in its own folder or below; of a package all
     of its files; of a module that Python or an installer brought, the module alone.
     """
     if source.endswith(".py"):
         path = _path(source)
-        return _LOADED.get(_name(path)) or _digest(_imports_of(path, path.parent))
-    top = source.partition(".")[0]
-    return _LOADED.get(top) or _digest(_files_of(top))
+        return _digest(_imports_of(path, path.parent))
+    return _digest(_files_of(source.partition(".")[0]))
+
+
+def loaded_fingerprint(source: str) -> str:
+    """The `fingerprint` that this code, which is loaded, had when it was."""
+    return _LOADED[_name(_path(source)) if source.endswith(".py") else source.partition(".")[0]]
 
 
 def _imported(source: str) -> ModuleType:

@@ -66,7 +66,7 @@ def user_object(kind: str, place: str) -> Any:
 def own_fingerprint(kind: str, place: str) -> str:
     """A digest of the code behind a user's "path/to/file.py:name" as it is loaded; UserError as user_object."""
     user_object(kind, place)
-    return own_code.fingerprint(place.rpartition(":")[0])
+    return own_code.loaded_fingerprint(place.rpartition(":")[0])
 
 
 def cause_of(error: BaseException) -> str:

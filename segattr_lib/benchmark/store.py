@@ -154,7 +154,7 @@ class Store:
     def _aggregate(self) -> None:
         from segattr_lib.benchmark.statistics import run_level
 
-        with _whole(self.folder / "runs.csv") as path:
+        with whole(self.folder / "runs.csv") as path:
             run_level(read_samples(self.folder)).to_csv(path, index=False, float_format="%.9g", encoding="utf-8")
 
     def _check_same(self, made: dict[str, Any], fingerprints: dict[str, Any]) -> None:
@@ -372,7 +372,7 @@ def _who(holder: Path) -> str:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """A path to write to that takes its name only once it is written whole, and on the disk."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
@@ -391,7 +391,7 @@ def _whole(path: Path) -> Iterator[Path]:
 
 
 def _write_parquet(path: Path, tables: Iterable[pa.Table]) -> None:
-    with _whole(path) as partial:
+    with whole(path) as partial:
         writer = None
         try:
             for table in tables:
@@ -403,7 +403,7 @@ def _write_parquet(path: Path, tables: Iterable[pa.Table]) -> None:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    with _whole(path) as partial:
+    with whole(path) as partial:
         partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
