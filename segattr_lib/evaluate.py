@@ -186,27 +186,35 @@ def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, 
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     parts = [weight_fingerprint(model), shape, device.type, chip, precision, torch.get_num_threads(), torch.__version__]
     key = "/".join(map(str, parts))
-    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segattr" / "runtimes.json"
-    try:
-        known = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError):  # none yet
-        known = {}
-    if key not in known:
-        found = fastest(model, shape, device, precision)
-        channels_last = found.memory_format == torch.channels_last
-        known[key] = {
-            "batch_size": found.batch_size,
+    path = _remembered_at()
+    known: dict[str, Any] = {}
+    with suppress(OSError, ValueError, TypeError):  # none yet, or none that can be read
+        known = {**json.loads(path.read_text(encoding="utf-8"))} if path else {}
+    measured = known.get(key)
+    if not (isinstance(measured, dict) and measured.keys() == {"batch_size", "channels_last", "milliseconds"}):
+        best = fastest(model, shape, device, precision)
+        channels_last = best.memory_format == torch.channels_last
+        measured = {
+            "batch_size": best.batch_size,
             "channels_last": channels_last,
-            "milliseconds": found.milliseconds,
+            "milliseconds": best.milliseconds,
         }
         with suppress(OSError):  # a home that cannot be written costs a measurement a process, no more
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps(known, indent=1))
-            partial.replace(path)
-    one = known[key]
-    memory_format = torch.channels_last if one["channels_last"] else torch.contiguous_format
-    return Runtime(device, precision, one["batch_size"], memory_format, one["milliseconds"])
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial = path.with_suffix(f".{os.getpid()}")
+                partial.write_text(json.dumps({**known, key: measured}, indent=1), encoding="utf-8")
+                partial.replace(path)
+    memory_format = torch.channels_last if measured["channels_last"] else torch.contiguous_format
+    return Runtime(device, precision, measured["batch_size"], memory_format, measured["milliseconds"])
+
+
+def _remembered_at() -> Path | None:
+    """The file of measured runtimes; None for a user without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segattr" / "runtimes.json"
+    except RuntimeError:
+        return None
 
 
 def _measured(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> Runtime | None:

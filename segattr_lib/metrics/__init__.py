@@ -18,7 +18,7 @@ from torch import Tensor
 from segattr_lib.metrics import composite, deletion, localization, road, stability
 from segattr_lib.metrics.deletion import Region
 from segattr_lib.perturbation import PERTURBATIONS
-from segattr_lib.registry import lookup
+from segattr_lib.registry import lookup, variant
 from segattr_lib.targets import EPS
 
 Table = Literal["segmentation", "classification", "prompting"]
@@ -176,6 +176,7 @@ def regions_of(name: str) -> set[Region]:
 
 def load_metric(name: str) -> Metric:
     """The metric of this name, pinned options aside, or a user's own by "file.py:function". Raises UserError."""
-    name = name.partition("(")[0].strip()
-    found: Any = lookup("metric", name, {**METRICS, **PROMPTED, **MEASURED})
+    known, registered = {**METRICS, **PROMPTED, **MEASURED}, name.partition("(")[0].strip()
+    name = registered if registered in known else variant(name)[0]
+    found: Any = lookup("metric", name, known)
     return found if isinstance(found, Metric) else Metric(found, name.rpartition(":")[2], 1, (-INF, INF))
