@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segattr_lib.attribution.cam import activations_and_gradients, pooled
-from segattr_lib.attribution.maps import normalise, upsample
+from segattr_lib.attribution.maps import normalise, spoilt_by, upsample
 from segattr_lib.evaluate import evaluate, runtime_of
 from segattr_lib.perturbation import Fill, bind_fill, occlude
 from segattr_lib.seeds import Draws
@@ -198,11 +198,11 @@ def guided_gradcams(
     score = replace(score, scalar=scalar)
     guided = guided_gradient(score, images)
     size = (images.shape[2], images.shape[3])
-    cams = [
-        upsample(pooled(activation, gradient).relu(), size)
-        for activation, gradient in activations_and_gradients(score, images, layers)
-    ]
-    return [colour_map(guided * one[:, None], sign) for one in cams]
+    maps = []
+    for activation, gradient in activations_and_gradients(score, images, layers):
+        cam = upsample(pooled(activation, gradient).relu(), size)
+        maps.append(spoilt_by(colour_map(guided * cam[:, None], sign), activation, gradient, guided))
+    return maps
 
 
 def colour_map(values: Float[Tensor, "b c h w"], sign: Sign = "absolute") -> Float[Tensor, "b h w"]:
@@ -211,7 +211,7 @@ def colour_map(values: Float[Tensor, "b c h w"], sign: Sign = "absolute") -> Flo
     sign="positive" keeps the positive part instead of the absolute value.
     """
     total = values.sum(1)
-    return normalise(total.abs() if sign == "absolute" else total.relu())
+    return spoilt_by(normalise(total.abs() if sign == "absolute" else total.relu()), values)
 
 
 def integrated(score: Score, images: Float[Tensor, "b 3 h w"], steps: int) -> Float[Tensor, "b 3 h w"]:
@@ -305,15 +305,19 @@ def surrogate(
             found.append(torch.zeros_like(image))
             continue
 
-        def ask(perturbed: Tensor, row: int = row) -> Tensor:
+        scores: list[Tensor] = []
+
+        def ask(perturbed: Tensor, row: int = row, scores: list[Tensor] = scores) -> Tensor:
             owner = torch.full((len(perturbed),), row)
-            return evaluate(score, len(perturbed), lambda a, b: (perturbed[a:b], owner[a:b])).cpu()
+            scores.append(evaluate(score, len(perturbed), lambda a, b: (perturbed[a:b], owner[a:b])).cpu())
+            return scores[-1].nan_to_num(0, 0, 0)  # scikit-learn fits no others; the map is NaN then
 
         with torch.random.fork_rng(devices=[]), _quiet():
             torch.manual_seed(int(rng.integers(2**63)))
             values = explainer(ask, **fit).attribute(
                 image, 0, feature_mask=regions[None, None], n_samples=samples, perturbations_per_eval=at_once
             )
+        values = values.where(torch.cat(scores).isfinite().all(), torch.nan)
         found.append(values.expand_as(image))
     return torch.cat(found).to(images)
 

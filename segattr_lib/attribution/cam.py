@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segattr_lib.attribution.maps import normalise, upsample
+from segattr_lib.attribution.maps import normalise, spoilt_by, upsample
 from segattr_lib.evaluate import runtime_of
 from segattr_lib.targets import Scalar, Score, Target
 
@@ -125,7 +125,10 @@ def gradient_cams(
     curved: the gradients are corrected by the curvature, which takes one more backward pass a layer.
     """
     evidence = activations_and_gradients(replace(score, scalar=scalar), images, layers, curved=curved)
-    return [as_map(weigh(activation, gradient), images) for activation, gradient in evidence]
+    return [
+        spoilt_by(as_map(weigh(activation, gradient), images), activation, gradient)
+        for activation, gradient in evidence
+    ]
 
 
 def pooled(activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
@@ -224,7 +227,7 @@ def kept_outputs(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, 
     A layer that the forward pass never runs raises ValueError when its output is asked for, one that does not
     exist at once, one that gives no feature map when it runs.
     """
-    modules = dict(model.named_modules())
+    modules = dict(model.named_modules(remove_duplicate=False))  # a shared layer has several names
     for name in layers:
         if name not in modules:
             raise ValueError(f"The model has no layer {name!r}; its layers are named as in model.named_modules().")
@@ -285,4 +288,4 @@ def _keep(name: str, kept: dict[str, Tensor]) -> Any:
 
 def as_map(values: Float[Tensor, "b h w"], images: Tensor) -> Float[Tensor, "b h2 w2"]:
     """N(U(relu(values)))."""
-    return normalise(upsample(values.relu(), (images.shape[2], images.shape[3])))
+    return spoilt_by(normalise(upsample(values.relu(), (images.shape[2], images.shape[3]))), values)
