@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segattr_lib.attribution.maps import normalise, spoilt_by
-from segattr_lib.evaluate import evaluate, runtime_of
+from segattr_lib.evaluate import evaluate, running
 from segattr_lib.perturbation import Fill, bind_fill, gaussian_blur, occlude
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target
@@ -74,10 +74,9 @@ def first_order(score: Score, images: Float[Tensor, "b 3 h w"], fill: Fill) -> F
 
     Summed over the channels, blurred over 6 px, rises cut to 0. One forward and one backward pass.
     """
-    runtime = runtime_of(score.model, (images.shape[2], images.shape[3]))
     owner = torch.arange(len(images), device=images.device)
-    pixels = runtime.place(images).detach().clone().requires_grad_()
-    with torch.enable_grad():
+    with running(score.model, (images.shape[2], images.shape[3])) as runtime, torch.enable_grad():
+        pixels = runtime.place(images).detach().clone().requires_grad_()
         (gradient,) = torch.autograd.grad(score(pixels, owner).sum(), [pixels])
     filled = occlude(images, torch.ones_like(images[:, 0], dtype=torch.bool), owner, fill)
     estimate = gradient * (images - filled)
