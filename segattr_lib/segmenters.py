@@ -127,7 +127,8 @@ def sam2(model: Any, processor: Any, image: Float[Tensor, "3 h w"]) -> Answer:
     device = next(model.parameters()).device
     size = [tuple(image.shape[1:])]
     seen = processor(images=image.cpu(), do_rescale=False, return_tensors="pt").to(device)
-    embeddings = model.get_image_embeddings(seen["pixel_values"])
+    with torch.no_grad():
+        embeddings = model.get_image_embeddings(seen["pixel_values"])
 
     def answer(
         points: Float[Tensor, "n k 2"], labels: Int[Tensor, "n k"]
@@ -143,7 +144,7 @@ def sam2(model: Any, processor: Any, image: Float[Tensor, "3 h w"]) -> Answer:
                     original_sizes=size,
                     return_tensors="pt",
                 ).to(device)
-                with torch.inference_mode():
+                with torch.no_grad():
                     told = model(
                         image_embeddings=embeddings,
                         input_points=prompt["input_points"],

@@ -184,8 +184,8 @@ def test_no_accelerators_draws_are_disturbed(monkeypatch):
 def test_stages_that_a_model_does_not_have_are_refused(stages):
     with pytest.raises(ValueError, match=rf"stages is {stages}; expected 1 to 5, the model's layers with weights"):
         next(cascade(deep(), stages, 0))
-    with pytest.raises(ValueError, match="expected 1 to 0"):
-        next(cascade(PixelOracle(torch.ones(4, 4)), 1, 0))  # has weights, and no layer that can draw them
+    with pytest.raises(ValueError, match="stages is 2; expected 1 to 1"):
+        next(cascade(PixelOracle(torch.ones(4, 4)), 2, 0))  # weights that no layer can draw are a layer's too
 
 
 def test_maps_that_ignore_the_model_stay_and_maps_that_read_it_do_not():

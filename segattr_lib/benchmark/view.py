@@ -82,7 +82,7 @@ class View:
         self.run, self.runtime = run, runtime
         self.images = runtime.place(torch.stack([sample.image for sample in samples]))
         if run.class_map == PREDICTED:
-            with torch.inference_mode(), autocast(runtime):
+            with torch.no_grad(), autocast(runtime):  # what a model keeps may be differentiated through
                 said = model.module(self.images).argmax(1).tolist()
             samples = [replace(sample, class_id=one) for sample, one in zip(samples, said, strict=True)]
         self.samples = samples
