@@ -238,7 +238,7 @@ def _refuse_what_always_raises(rows: list[dict[str, Any]], raised: Mapping[str, 
         other = {reason for reason, who in raised.items() if who != kind}
         by_name: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
-            if row.get("method") is not None and row["reason"] not in other:
+            if row.get("method") is not None and row["status"] != "undefined" and row["reason"] not in other:
                 name = with_options(row["method"], row["variant"]) if kind == "method" else row["metric"]
                 by_name.setdefault(name, []).append(row)
         for name, mine in by_name.items():
