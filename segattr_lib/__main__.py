@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from segattr_lib.registry import UserError
+
+DEBUG = "SEGATTR_DEBUG"  # set in the environment to see where an error came from
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; its exit code: 0 done, 2 something the user asked for cannot be had, 130 stopped."""
+    """Run one command; its exit code: 0 done, 2 something the user asked for cannot be had, 130 stopped, 141 nobody
+    reads what it prints. What goes wrong is one sentence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # for what a terminal's encoding lacks
+    try:
+        try:
+            return _call(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # as `head` leaves it; the interpreter flushes once more, into nothing
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return 141  # 128 + SIGPIPE, as a shell says it of any command
+
+
+def _call(arguments: list[str] | None) -> int:
     told = _parser().parse_args(arguments)
     try:
         told.run(told)
@@ -23,14 +41,30 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("segattr: stopped; what was finished is kept, and the same command goes on from there.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        from segattr_lib.benchmark.failures import in_one_line, out_of_memory
+
+        if DEBUG in os.environ:
+            raise
+        text = in_one_line(error)
+        if out_of_memory(error):
+            text = f"memory ended; set a smaller batch_size or image_size ({text})"
+        print(f"segattr: {text} [{DEBUG}=1 shows where]", file=sys.stderr)
+        return 2
     return 0
 
 
 def _benchmark(told: argparse.Namespace) -> None:
-    from segattr_lib.benchmark.runner import run_benchmark
+    from segattr_lib.benchmark.runner import outcome, run_benchmark
     from segattr_lib.benchmark.settings import load_settings
 
-    print(run_benchmark(load_settings(told.file, _pairs(told.parameter)), told.output))
+    folder = run_benchmark(load_settings(told.file, _pairs(told.parameter)), told.output)
+    scored, line = outcome(folder)
+    if not scored:
+        raise UserError(f"Nothing was scored: {line} (see {folder})")
+    print(f"{folder}: {line}")
 
 
 def _execute(told: argparse.Namespace) -> None:
@@ -47,13 +81,15 @@ def _execute(told: argparse.Namespace) -> None:
 
 
 def _generate(told: argparse.Namespace) -> None:
-    from segattr_lib.execute import SOURCES, generate
+    from segattr_lib.execute import generate, notebooks
 
-    for source in sorted(SOURCES.glob("*.py")):
-        print(generate(source.stem))
+    for name in notebooks():
+        print(generate(name))
 
 
 def _train(told: argparse.Namespace) -> None:
+    from segattr_lib.benchmark.settings import SEEDS
+    from segattr_lib.models.embedded import WEIGHTS
     from segattr_lib.models.suites import SUITES
     from segattr_lib.registry import unknown
 
@@ -67,8 +103,10 @@ def _train(told: argparse.Namespace) -> None:
     for name in told.model:
         if name not in trainers:
             raise unknown("trainable model", name, trainers)
+    if not 0 <= told.seed < SEEDS:
+        raise UserError(f"--seed is {told.seed}; expected a whole number from 0 to {SEEDS - 1}.")
     for name in told.model or offered:
-        print(trainers[name](name, told.seed, told.output))
+        print(trainers[name](name, told.seed, told.output or WEIGHTS))
 
 
 def _download(told: argparse.Namespace) -> None:
@@ -79,14 +117,16 @@ def _download(told: argparse.Namespace) -> None:
 
 def _pairs(written: list[str]) -> dict[str, Any]:
     """name=value, the value read as YAML: 0.2, [0.1, 0.2], null, text."""
+    from segattr_lib.benchmark.settings import read_value
+
     pairs: dict[str, Any] = {}
     for text in written:
         name, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"-p {text!r} is not of the form name=value.")
         try:
-            pairs[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            pairs[name.strip()] = read_value(value)
+        except ValueError as error:
             raise UserError(f"The value of -p {text!r} cannot be read: {error}") from error
     return pairs
 
@@ -116,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--suite", help="benchmark (segmenters), arcc (classifiers), wsss (SAM 2); all when left out")
     command.add_argument("--profile", default="embedded", help="embedded (default) or paper")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("-o", "--output", type=Path, default=Path("segattr_lib/models/weights"), metavar="FOLDER")
+    command.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the library's own weights when left out")
     command.set_defaults(run=_train)
 
     command = commands.add_parser("download", help="fetch VOC 2012 or SBD, with progress and checksums")

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -26,16 +27,20 @@ import jupytext
 import nbformat
 import papermill
 import torch
-import yaml
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from safetensors import safe_open
 
 from segattr_lib import own_code
+from segattr_lib.benchmark.failures import in_one_line
+from segattr_lib.benchmark.settings import read_mapping
 from segattr_lib.data.sample import file_fingerprint
 from segattr_lib.models.embedded import WEIGHTS
 from segattr_lib.registry import UserError, unknown
 
-SOURCES, GENERATED, EXECUTED = Path("notebooks"), Path("build/notebooks"), Path("book/executed")
+SOURCES, PARAMETERS = Path("notebooks"), Path("params")
+GENERATED, EXECUTED = Path("build/notebooks"), Path("book/executed")
 FAILED, STATUS = Path("build/failed"), Path("book/status.md")
 AT_ONCE = 2
 TIERS = {"test": "All", "large": "Large", "middle": "Middle", "small": "Small"}
@@ -44,11 +49,31 @@ VERSIONS = ("torch", "torchvision", "numpy", "pandas", "papermill", "jupyter-boo
 
 
 def load_profile(profile: str) -> dict[str, dict[str, Any]]:
-    """The parameters of every notebook under a profile of params/. Raises UserError for another name."""
-    known = {path.stem: path for path in Path("params").glob("*.yaml")}
+    """The parameters of every notebook under a profile of params/. Raises UserError for another name, and for a file
+    that does not say name: value for each notebook."""
+    known = {path.stem: path for path in _of_the_clone(PARAMETERS).glob("*.yaml")}
     if profile not in known:
         raise unknown("profile", profile, known)
-    return yaml.safe_load(known[profile].read_text()) or {}
+    told = read_mapping("parameters", known[profile])
+    for name, parameters in told.items():
+        if not isinstance(parameters or {}, dict):
+            kind = type(parameters).__name__
+            raise UserError(f"The parameters of {name} in {known[profile]} are a {kind}; expected name: value lines.")
+    return told
+
+
+def notebooks() -> list[str]:
+    """The names of the notebooks. Raises UserError where this folder is not the project's."""
+    return sorted(path.stem for path in _of_the_clone(SOURCES).glob("*.py"))
+
+
+def _of_the_clone(folder: Path) -> Path:
+    """The folder, if it is here; else a UserError that says where the command can be called."""
+    if folder.is_dir():
+        return folder
+    clone = Path(__file__).resolve().parent.parent
+    where = f"call this from {shlex.quote(str(clone))}" if (clone / folder).is_dir() else "call this from a clone"
+    raise UserError(f"There is no {folder}/ in {Path.cwd()}; {where}, whose notebooks and parameters it works on.")
 
 
 def generate(name: str) -> Path:
@@ -56,9 +81,10 @@ def generate(name: str) -> Path:
 
     Raises UserError for a notebook that is not there, and for one without exactly one parameter cell.
     """
+    known = notebooks()
     source = SOURCES / f"{name}.py"
-    if not source.exists():
-        raise unknown("notebook", name, [path.stem for path in SOURCES.glob("*.py")])
+    if name not in known:
+        raise unknown("notebook", name, known)
     notebook = jupytext.read(source)
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
@@ -76,12 +102,15 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
     """Execute one notebook with these parameters into `output`, unless it is up to date; the path.
 
     Up to date: made from the same source, library, lock file, packages and parameters, and from the same content of
-    the files and folders that the parameters name. The output appears whole or
-    not at all. Raises UserError for a parameter the notebook does not have, and where a cell fails, with
-    the failed notebook's place.
+    the files and folders that the parameters name. The output appears whole or not at all. Raises UserError for a
+    parameter the notebook does not have, for an output that is no notebook's place, and where a cell fails, with the
+    failed notebook's place.
     """
+    if output.suffix != ".ipynb" or output.is_dir():
+        raise UserError(f"The output {str(output)!r} is no place for a notebook; expected a file named *.ipynb.")
     raw = generate(name)
     _check_parameters(name, raw, parameters)
+    output.parent.mkdir(parents=True, exist_ok=True)
     digest = _digest(name, raw, parameters)
     if output.exists() and _about(output).get("digest") == digest:
         print(f"{name}: up to date", flush=True)
@@ -103,7 +132,9 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
         )
     except PapermillExecutionError as error:
         what = error.evalue if error.ename == "UserError" else f"{error.ename}: {error.evalue}"
-        raise UserError(f"The notebook {name} failed: {what} (see {partial})") from error
+        raise UserError(f"The notebook {name} failed: {' '.join(what.split())} (see {partial})") from error
+    except (DeadKernelError, NoSuchKernel) as error:  # killed for memory, say; or no Jupyter kernel here
+        raise UserError(f"The notebook {name} failed: {in_one_line(error)} (see {partial})") from error
     notebook = nbformat.read(partial, as_version=4)
     notebook.metadata["segattr"] = {
         "digest": digest,
@@ -115,9 +146,13 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
             cell.metadata["mystnb"] = {"code_prompt_show": "Show the parameters this page was made with"}
-    nbformat.write(notebook, partial)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial.replace(output)
+    beside = output.with_name(f"{output.name}.{os.getpid()}.partial")  # on the same file system, so that it is renamed
+    try:
+        nbformat.write(notebook, beside)
+        beside.replace(output)
+    finally:
+        beside.unlink(missing_ok=True)
+    partial.unlink(missing_ok=True)
     print(f"{name}: {notebook.metadata['segattr']['seconds']} s", flush=True)
     return output
 
@@ -206,7 +241,7 @@ def write_status(names: list[str], profile: str) -> None:
         "",
         *_models("miou_1_2", {f"miou_{part}": name for part, name in CLICKS.items()}),
     ]
-    STATUS.write_text("\n".join([*lines, "```", ""]))
+    STATUS.write_text("\n".join([*lines, "```", ""]), encoding="utf-8")
 
 
 def _models(measure: str, shown: dict[str, str]) -> list[str]:
@@ -287,4 +322,7 @@ def _content(parameter: str, text: str) -> str | None:
 
 
 def _about(executed: Path) -> dict[str, Any]:
-    return nbformat.read(executed, as_version=4).metadata.get("segattr", {})
+    try:
+        return nbformat.read(executed, as_version=4).metadata.get("segattr", {})
+    except ValueError:  # empty or cut off
+        return {}

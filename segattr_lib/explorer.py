@@ -21,6 +21,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from segattr_lib.attribution import load_method, methods_of
+from segattr_lib.benchmark.failures import load_sample, sample_errors
 from segattr_lib.benchmark.runner import check_classes
 from segattr_lib.benchmark.settings import options_of_method, options_of_metric, read_settings
 from segattr_lib.benchmark.view import Variant, View
@@ -60,7 +61,7 @@ def deletion_slider(
     target's pixels, rising, in [0,1]; 0 is the untouched image. fill, draws: as in bind_fill. pixels: the
     width of a picture. Every frame is computed here, len(maps) * len(levels) passes, and its caption gives
     s(x), the score left and TDD. Raises ValueError for levels out of range or order, for no map, for a
-    map of another size than the image, and for draws of several samples.
+    map of another size than the image or with a value that is not finite, and for draws of several samples.
     """
     _check(image, maps, levels)
     device, count = score.target.class_id.device, len(maps)
@@ -146,7 +147,7 @@ def explore(
 
     @lru_cache(maxsize=16)
     def opened(sample_id: str, name: str) -> View:
-        return View(run, data, *model_of(name), [data.load(sample_id, run.image_size)], list(ids))
+        return View(run, data, *model_of(name), [load_sample(data, sample_id, run.image_size)], list(ids))
 
     controls = _controls(ids, model)
     speaks, panel = w.HTML(), w.HTML()
@@ -155,20 +156,21 @@ def explore(
         chosen = {name: control.value for name, control in controls.items()}
         speaks.value = "<p>Computing …</p>"
         try:
-            takes = options_of_method(load_method(chosen["method"]))
-            for name in ("grid", "alpha", "beta"):
-                controls[name].disabled = name not in takes
-            view = opened(chosen["sample"], chosen["model"])
-            seen = look(
-                view, chosen["method"], chosen["k"], grid=chosen["grid"], alpha=chosen["alpha"], beta=chosen["beta"]
-            )
-            names = data.class_names
-            label = names[seen.class_id] if seen.class_id < len(names) else f"class {seen.class_id}"
-            panel.value = _panel(view, seen, label, chosen)
-            speaks.value = ""
-        except (UserError, SampleError, ValueError, RuntimeError) as error:
+            with sample_errors():
+                takes = options_of_method(load_method(chosen["method"]))
+                for name in ("grid", "alpha", "beta"):
+                    controls[name].disabled = name not in takes
+                view = opened(chosen["sample"], chosen["model"])
+                options = {name: chosen[name] for name in ("grid", "alpha", "beta")}
+                seen = look(view, chosen["method"], chosen["k"], **options)
+                names = data.class_names
+                label = names[seen.class_id] if seen.class_id < len(names) else f"class {seen.class_id}"
+                panel.value = _panel(view, seen, label, chosen)
+                speaks.value = ""
+        except (UserError, SampleError, MemoryError, RuntimeError) as error:
             panel.value = ""
-            speaks.value = f'<p role="alert"><strong>{html.escape(str(error).splitlines()[0])}</strong></p>'
+            sentence = str(error).partition("\n")[0].removeprefix("ValueError: ")  # the library's own say all
+            speaks.value = f'<p role="alert"><strong>{html.escape(sentence)}</strong></p>'
 
     for control in controls.values():
         control.observe(update, "value")
@@ -198,14 +200,16 @@ class Look:
 def look(view: View, method: str, k: float, **options: Any) -> Look:
     """Explain the one sample of a view and measure the map; of the options, the method's own are used.
 
-    Maps are kept by the view, so that DEA under another alpha asks the model nothing. Raises ValueError
-    and UserError as the method does.
+    Maps are kept by the view, so that DEA under another alpha asks the model nothing. Raises SampleError where the
+    method raises, or gives what is no map.
     """
     known = load_method(method)
     pinned = {name: options[name] for name in options_of_method(known) & set(options)}
     text = ", ".join(f"{name}={value}" for name, value in sorted(pinned.items()))
     one = Variant(method, text, known, pinned)
     rows, timings = view.rows_of(one, [_at(name, k) for name in (*view.run.metrics, "passes")])
+    if all(row["status"] == "failed" for row in rows):
+        raise SampleError("failed", rows[0]["reason"])
     values = {row["metric"]: row["value"] if row["value"] is not None else row["reason"] for row in rows}
     maps, _, _ = view.maps_of(one)
     fill = bind_fill(view.run.evaluation_fills(None)[0], view.images, view.draws.on("evaluation"), view.others)
@@ -320,5 +324,7 @@ def _check(image: Tensor, maps: Mapping[str, Any], levels: Sequence[float]) -> N
     for label, one in maps.items():
         if tuple(one.shape) != size:
             raise ValueError(f"The map {label!r} is {tuple(one.shape)}; expected {size}, as the image.")
+        if not bool(torch.as_tensor(one).isfinite().all()):
+            raise ValueError(f"The map {label!r} holds a value that is not finite; expected values in [0, 1].")
     if not levels or list(levels) != sorted(set(levels)) or levels[0] < 0 or levels[-1] > 1:
         raise ValueError(f"levels is {list(levels)}; expected rising fractions in [0, 1], such as 0, 0.1, 0.2.")

@@ -21,9 +21,11 @@ from torch import Tensor
 
 from segattr_lib import prompting
 from segattr_lib.attribution import Method
+from segattr_lib.benchmark.failures import sample_errors
 from segattr_lib.benchmark.runner import Question, run_benchmark
 from segattr_lib.benchmark.settings import Settings, options_of_metric, read_settings
 from segattr_lib.benchmark.view import Variant, View, variants_of
+from segattr_lib.data import SampleError
 from segattr_lib.evaluate import device_of
 from segattr_lib.metrics import MEASURED, load_metric
 from segattr_lib.own_code import as_loaded
@@ -213,34 +215,50 @@ def _masks(
     for name, segmenter in segmenters.items():
         asked = _prompts(view, index, maps, truth, prompts)
         given = {prompt: prompt.cues for prompt in asked if isinstance(prompt.cues, Cues)}
-        masks, confidences = segmenter(view.images[index])(*stacked(list(given.values())))
-        expected = (len(given), *truth.shape)
-        if masks.dtype != torch.bool or masks.shape != expected or confidences.shape != expected[:1]:
-            raise UserError(
-                f"The segmenter {name!r} gives masks {tuple(masks.shape)} of {masks.dtype} and confidences "
-                f"{tuple(confidences.shape)}; expected {expected} of torch.bool and {expected[:1]}."
-            )
+        fault: str | None = None
+        try:
+            answers = _answers(name, segmenter, view.images[index], given)
+        except SampleError as error:
+            answers, fault = {}, error.reason
+            view.raised[fault] = "metric"
         proxy: Tensor | None = None
-        found = dict(zip(given, zip(masks.cpu(), confidences.tolist(), strict=True), strict=True))
         for prompt in asked:
-            values, reason = {"iou": math.nan, "confidence": math.nan}, None
-            if isinstance(prompt.cues, Cues):
-                mask, confidence = found[prompt]
+            values, reason = {"iou": math.nan, "confidence": math.nan}, fault
+            if prompt in answers:
+                mask, confidence = answers[prompt]
                 values = {"iou": _iou(mask, truth, told), "confidence": confidence}
                 proxy = mask if (prompt.method, prompt.options) == ("weighted", "") else proxy
-            else:
+            elif isinstance(prompt.cues, str):
                 reason = prompt.cues
+            status = "failed" if reason and reason == fault else "undefined"
             for metric, value in values.items():
                 written = with_options(metric, f"segmenter={name}{prompt.options}")
-                yield _row(view, index, prompt, written, value, reason)
+                yield _row(view, index, prompt, written, value, reason, status)
         for one, one_map in maps.items():
             support = prompting.support(one_map, prompts.threshold).cpu()
             told_of = {"coverage": math.nan, "spill": math.nan}
             if proxy is not None:
                 told_of = {"coverage": _share(support, proxy), "spill": 1 - _share(proxy, support)}
-            reason = "there is no mask" if proxy is None else None
+            reason = fault or ("there is no mask" if proxy is None else None)
+            status = "failed" if fault else "undefined"
             for metric, value in told_of.items():
-                yield _row(view, index, one, with_options(metric, f"against={name}"), value, reason)
+                yield _row(view, index, one, with_options(metric, f"against={name}"), value, reason, status)
+
+
+def _answers(
+    name: str, segmenter: Segmenter, image: Float[Tensor, "3 h w"], given: dict[Prompt, Cues]
+) -> dict[Prompt, tuple[Tensor, float]]:
+    """The segmenter's mask and confidence for every prompt. Raises SampleError where it fails on this image."""
+    with sample_errors():
+        masks, confidences = segmenter(image)(*stacked(list(given.values())))
+        expected = (len(given), *image.shape[1:])
+        if masks.dtype != torch.bool or masks.shape != expected or confidences.shape != expected[:1]:
+            raise SampleError(
+                "failed",
+                f"the segmenter {name!r} gives masks {tuple(masks.shape)} of {masks.dtype} and confidences "
+                f"{tuple(confidences.shape)}; expected {expected} of torch.bool and {expected[:1]}",
+            )
+        return dict(zip(given, zip(masks.cpu(), confidences.tolist(), strict=True), strict=True))
 
 
 def _prompts(
@@ -294,15 +312,21 @@ def _values(rows: list[dict[str, Any]]) -> Float[Tensor, " b"]:
 
 
 def _row(
-    view: View, index: int, one: Variant | Prompt, metric: str, value: float, reason: str | None = None
+    view: View,
+    index: int,
+    one: Variant | Prompt,
+    metric: str,
+    value: float,
+    reason: str | None = None,
+    status: str = "undefined",
 ) -> dict[str, Any]:
-    """A row as View.judged has them; a value of NaN is undefined, for this reason or the metric's own."""
+    """A row as View.judged has them; a value of NaN has this status, for this reason or the metric's own."""
     sample = view.samples[index]
     method, text = (one.name, one.text) if isinstance(one, Variant) else (one.method, one.variant)
     row = {"sample_id": sample.sample_id, "class_id": sample.class_id, "method": method, "variant": text}
     if value != value:
         why = reason or load_metric(metric).undefined
-        return {**row, "metric": metric, "value": None, "status": "undefined", "reason": why}
+        return {**row, "metric": metric, "value": None, "status": status, "reason": why}
     return {**row, "metric": metric, "value": value, "status": "ok", "reason": None}
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
 import segattr_lib
+from segattr_lib.benchmark.failures import load_sample, readable, sample_errors
 from segattr_lib.benchmark.settings import Settings
-from segattr_lib.benchmark.store import Store, opened
-from segattr_lib.benchmark.view import PREDICTED, Variant, View, readable, variants_of
+from segattr_lib.benchmark.statistics import plain
+from segattr_lib.benchmark.store import Store, opened, read_samples
+from segattr_lib.benchmark.view import NOT_FINITE, PREDICTED, Variant, View, variants_of
 from segattr_lib.data import Dataset, Sample, SampleError, draw, load_dataset
 from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
 from segattr_lib.evaluate import Runtime, device_of, prepare
 from segattr_lib.models import Segmenter, load_segmenter
 from segattr_lib.models.classifiers import Classifier, load_classifier
 from segattr_lib.own_code import as_loaded
-from segattr_lib.registry import UserError, own_fingerprint, variant
+from segattr_lib.registry import UserError, own_fingerprint, variant, with_options
 
 GROUP = 8  # samples that are kept together, and share batches
 
@@ -78,7 +82,8 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
                     parts.append(part)
                     if not store.has(part):
                         runtime = runtime or prepare_as_begun(store, model, settings)
-                        rows, timings = run_group(run, dataset, model, runtime, variants, group, names, question)
+                        first = len(parts) == 1
+                        rows, timings = run_group(run, dataset, model, runtime, variants, group, names, question, first)
                         store.write(part, rows, timings)
                     progress.update(len(group))
         store.finish(parts)
@@ -106,17 +111,41 @@ def own_code_of(settings: Settings) -> dict[str, str]:
     return {name: own_fingerprint(kind, name) for kind, name in named if ":" in name}
 
 
+def outcome(folder: str | Path) -> tuple[int, str]:
+    """How many samples of a finished folder were scored, and the line that ends its run: scored, skipped, failed.
+
+    Each run's samples count apart. Scored is a sample with a value by any method; failed, one without, unless it was
+    skipped. Where none was scored the line gives the first reason.
+    """
+    rows = plain(read_samples(folder))
+    keys = pd.MultiIndex.from_frame(rows[["run_id", "sample_id"]])
+    lost, of_maps = rows["status"].isin(["failed", "skipped"]), rows["method"].notna()
+    scored = keys[~lost & (of_maps if of_maps.any() else True)].unique()
+    skipped = keys[rows["status"] == "skipped"].unique()
+    failed = len(keys.unique()) - len(scored) - len(skipped)
+    line = f"{len(scored)} samples scored, {len(skipped)} skipped, {failed} failed"
+    partly = (lost & of_maps & keys.isin(scored)).sum()
+    if partly:
+        line += f"; {partly} values of those scored failed"
+    if len(scored) == 0 and lost.any():
+        first = rows[lost].iloc[0]
+        line += f"; the first, {first['sample_id']}: {first['reason']}"
+    return len(scored), line
+
+
 def view_of(run: Settings, sample_ids: list[str]) -> View:
     """Some samples of a run as it saw them, to look at their maps; run is one of `settings.runs()`.
 
-    Raises SampleError for a sample that cannot be read.
+    Raises SampleError for a sample that cannot be read, or that the model fails on.
     """
     dataset = load_dataset(run.dataset, run.root, run.split, run.backgrounds)
     model = load_model(dataset, run, run.model[0])
     shape = (run.image_size, run.image_size)
     runtime = prepare(model.module, shape, run.device, run.precision, run.batch_size)
     everyone = draw(dataset, run.samples, run.order, run.seed[0])
-    return View(run, dataset, model, runtime, [dataset.load(one, run.image_size) for one in sample_ids], everyone)
+    samples = [load_sample(dataset, sample_id, run.image_size) for sample_id in sample_ids]
+    with sample_errors():
+        return View(run, dataset, model, runtime, samples, everyone)
 
 
 def load_model(dataset: Dataset, settings: Settings, name: str) -> Segmenter | Classifier:
@@ -167,11 +196,16 @@ def library_fingerprint() -> str:
 def check_classes(dataset: Dataset, models: Mapping[str, Segmenter | Classifier], ids: list[str], size: int) -> None:
     """Raises UserError where a model has fewer classes than the data set names.
 
-    A data set that does not say how many it has is read once to see.
+    A data set that does not say how many it has is read until a sample is of a class that every model has; without
+    one, no sample could be scored.
     """
     most = len(dataset.class_names) - 1
     if most < 0:
-        most = max((sample.class_id for sample in readable(dataset, ids, size)), default=0)
+        fewest = min(model.classes for model in models.values())
+        for sample in readable(dataset, ids, size):
+            most = sample.class_id if most < 0 else min(most, sample.class_id)
+            if most < fewest:
+                break
     for name, model in models.items():
         if most >= model.classes:
             raise UserError(
@@ -189,18 +223,28 @@ def run_group(
     ids: list[str],
     everyone: list[str],
     question: Question | None = None,
+    first: bool = False,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The rows and timings of some samples of one run; `everyone` is the run's whole list of ids."""
+    """The rows and timings of some samples of one run; `everyone` is the run's whole list of ids.
+
+    Whatever raises on a sample leaves it failed rows with the reason. Of the first group of all, a method or metric
+    that raises the same on every sample is a UserError: that is no sample's fault, and would be hours of failed rows.
+    """
     about = {"run_id": run.run_id(), "dataset": run.dataset, "model": run.model[0], "seed": run.seed[0]}
     rows: list[dict[str, Any]] = []
     samples: list[Sample] = []
     for sample_id in ids:
         try:
-            samples.append(_known(dataset.load(sample_id, run.image_size), dataset, model))
+            samples.append(_known(load_sample(dataset, sample_id, run.image_size), run, dataset, model))
         except SampleError as error:
             rows.append({**about, "sample_id": sample_id, "status": error.status, "reason": error.reason})
-    view, low = _recognised(lambda some: View(run, dataset, model, runtime, some, everyone), samples, run.floor)
-    rows += [{**about, **row} for row in low]
+
+    def see(some: list[Sample]) -> View:
+        with sample_errors():
+            return View(run, dataset, model, runtime, some, everyone)
+
+    view, lost = _recognised(see, samples, run.floor)
+    rows += [{**about, **row} for row in lost]
     timings: list[dict[str, Any]] = []
     if view is not None:
         rows += [{**about, **row} for row in view.model_rows()]
@@ -210,11 +254,31 @@ def run_group(
             timings += [{**about, **row} for row in timed]
         if question is not None:
             rows += [{**about, **row} for row in question.rows(view, variants)]
+        if first:
+            _refuse_what_always_raises(rows, view.raised)
     return rows, timings
 
 
-def _known(sample: Sample, dataset: Dataset, model: Segmenter | Classifier) -> Sample:
-    """The sample; SampleError for one of a class that the classifier does not know."""
+def _refuse_what_always_raises(rows: list[dict[str, Any]], raised: Mapping[str, str]) -> None:
+    """raised: the reasons of rows on which a method or a metric raised, and which of the two it was."""
+    for kind in ("method", "metric"):
+        other = {reason for reason, who in raised.items() if who != kind}
+        by_name: dict[str, list[dict[str, Any]]] = {}
+        for row in rows:
+            if row.get("method") is not None and row["status"] != "undefined" and row["reason"] not in other:
+                name = with_options(row["method"], row["variant"]) if kind == "method" else row["metric"]
+                by_name.setdefault(name, []).append(row)
+        for name, mine in by_name.items():
+            count, reasons = len({row["sample_id"] for row in mine}), {row["reason"] for row in mine}
+            if count > 1 and len(reasons) == 1 and reasons <= raised.keys():
+                raise UserError(f"The {kind} {name!r} fails on each of the first {count} samples: {reasons.pop()}.")
+
+
+def _known(sample: Sample, run: Settings, dataset: Dataset, model: Segmenter | Classifier) -> Sample:
+    """The sample; SampleError for one of a class that the model does not know."""
+    if run.class_map != PREDICTED and not 0 <= sample.class_id < model.classes:
+        known = f"the model {model.name} has classes 0 to {model.classes - 1}"
+        raise SampleError("failed", f"the sample is of class {sample.class_id}, and {known}")
     groups = model.members if isinstance(model, Classifier) else None
     if groups is not None and not groups[sample.class_id]:
         name = dataset.class_names[sample.class_id]
@@ -225,22 +289,40 @@ def _known(sample: Sample, dataset: Dataset, model: Segmenter | Classifier) -> S
 def _recognised(
     see: Callable[[list[Sample]], View], samples: list[Sample], floor: float | None
 ) -> tuple[View | None, list[dict[str, Any]]]:
-    """The samples on the device, without those the model scores below the floor; these as rows."""
-    if not samples:
-        return None, []
-    view = see(samples)
-    if floor is None:
-        return view, []
-    scored = list(zip(samples, view.samples, view.base.tolist(), strict=True))
-    kept = [sample for sample, _, score in scored if score >= floor]
-    rows = [
-        {
-            "sample_id": seen.sample_id,
-            "class_id": seen.class_id,
-            "status": "skipped",
-            "reason": f"the model scores {score:.3f}, below the floor {floor}",
-        }
-        for _, seen, score in scored
-        if score < floor
-    ]
-    return (see(kept) if kept else None) if rows else view, rows
+    """The samples on the device, without those on which the model raises or gives no number, or which it scores
+    below the floor; these as rows."""
+    rows: list[dict[str, Any]] = []
+    try:
+        view = see(samples) if samples else None
+    except SampleError as error:  # one of them, or several: each is tried alone
+        lost = {sample.sample_id: reason for sample in samples if (reason := _reason(see, sample)) is not None}
+        if not lost:
+            text = f"The model takes each of {len(samples)} images alone, but not at once: {error.reason}"
+            raise UserError(f"{text}; set batch_size=1.") from error
+        rows = [{"sample_id": name, "status": "failed", "reason": reason} for name, reason in lost.items()]
+        samples = [sample for sample in samples if sample.sample_id not in lost]
+        view = see(samples) if samples else None
+    if view is None:
+        return None, rows
+    kept = []
+    for sample, seen, score in zip(samples, view.samples, view.base.tolist(), strict=True):
+        row = {"sample_id": seen.sample_id, "class_id": seen.class_id}
+        if not math.isfinite(score):
+            rows.append({**row, "status": "failed", "reason": NOT_FINITE})
+        elif floor is not None and score < floor:
+            reason = f"the model scores {score:.3f}, below the floor {floor}"
+            rows.append({**row, "status": "skipped", "reason": reason})
+        else:
+            kept.append(sample)
+    if len(kept) < len(samples):
+        view = see(kept) if kept else None
+    return view, rows
+
+
+def _reason(see: Callable[[list[Sample]], View], sample: Sample) -> str | None:
+    """Why the sample cannot be seen alone, if so."""
+    try:
+        see([sample])
+    except SampleError as error:
+        return error.reason
+    return None

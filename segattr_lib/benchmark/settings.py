@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from segattr_lib.attribution import Method, load_method, methods_of
+from segattr_lib.benchmark.failures import in_one_line
 from segattr_lib.metrics import PROMPTED, Metric, load_metric, metrics_of
 from segattr_lib.perturbation import FILLS
 from segattr_lib.registry import UserError, options_of, unknown, variant
@@ -19,6 +21,7 @@ from segattr_lib.targets import Scalar
 # These ask for no other result, but the last digits of a value follow them (seen: another batch size moves one by up
 # to 3e-7, other threads by 4e-5), so the manifest tells what a value was made with.
 FREE = ("device", "batch_size")
+SEEDS = 2**63  # what a column of whole numbers holds, and torch takes
 
 
 def _listed(value: Any) -> Any:
@@ -91,9 +94,17 @@ class Settings(BaseModel):
     @field_validator("beta")
     @classmethod
     def _beta(cls, value: float) -> float:
-        if value < 0:
+        if not 0 <= value < math.inf:
             raise ValueError(f"beta is {value}; expected 0 (agreement adds nothing) or more.")
         return value
+
+    @field_validator("seed")
+    @classmethod
+    def _seeds(cls, values: list[int]) -> list[int]:
+        for value in values:
+            if not 0 <= value < SEEDS:
+                raise ValueError(f"seed is {value}; expected a whole number from 0 to {SEEDS - 1}.")
+        return values
 
     @field_validator("fill", "evaluation_fill")
     @classmethod
@@ -154,32 +165,57 @@ class Settings(BaseModel):
 
 def read_settings(told: dict[str, Any]) -> Settings:
     """Check a mapping of settings. Raises UserError with one clear sentence on the first fault."""
-    for name in told:
+    for name, value in told.items():
         if name not in Settings.model_fields:
-            raise unknown("parameter", name, Settings.model_fields)
+            raise unknown("parameter", str(name), Settings.model_fields)
+        if any(isinstance(one, bool) for one in _listed(value)):  # which would be read as 0 or 1
+            raise UserError(f"{name} is {value!r}; no setting is true or false.")
     try:
         return Settings(**told)
     except ValidationError as error:
         first = error.errors()[0]
         place = first["loc"][0] if first["loc"] else "settings"
         raised = first.get("ctx", {}).get("error")
-        text = str(raised) if raised else f"{place} is {first['input']!r}: {first['msg'].lower()}."
+        text = str(raised) if raised else f"{place} is {_short(first['input'])}: {first['msg'].lower()}."
         raise UserError(text) from error
 
 
 def load_settings(path: str | Path | None, changes: dict[str, Any]) -> Settings:
-    """Settings from a YAML file, flat or under the key `benchmark`, with single settings replaced."""
-    told: Any = {}
-    if path is not None:
-        try:
-            told = yaml.safe_load(Path(path).read_text()) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise UserError(f"The settings {str(path)!r} cannot be read: {error}") from error
+    """Settings from a YAML file, flat or under the key `benchmark`, with single settings replaced. Raises UserError
+    as read_settings and read_mapping do."""
+    told = {} if path is None else read_mapping("settings", path)
+    if "benchmark" in told:
+        told = told["benchmark"] or {}
         if not isinstance(told, dict):
-            raise UserError(f"The settings {str(path)!r} are a {type(told).__name__}; expected name: value lines.")
-        told = told.get("benchmark", told)
+            kind = type(told).__name__
+            raise UserError(
+                f"The settings under `benchmark` in {str(path)!r} are a {kind}; expected name: value lines."
+            )
     known = {name: value for name, value in told.items() if name != "results"}
     return read_settings({**known, **changes})
+
+
+def read_mapping(kind: str, path: str | Path) -> dict[Any, Any]:
+    """What a YAML file says, name by name; nothing where it is empty. kind: what the file holds, in the plural.
+
+    Raises UserError for a file that cannot be read, is no text or no YAML, and for a list or a single value.
+    """
+    try:
+        told = read_value(Path(path).read_text(encoding="utf-8-sig"))  # some editors begin with a byte order mark
+    except (OSError, ValueError) as error:
+        raise UserError(f"The {kind} {str(path)!r} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(told or {}, dict):
+        raise UserError(f"The {kind} {str(path)!r} are a {type(told).__name__}; expected name: value lines.")
+    return told or {}
+
+
+def read_value(text: str) -> Any:
+    """What a text of YAML says. Raises ValueError where it says nothing: faulty YAML, a date that is none, a number
+    of too many digits, brackets without end."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(in_one_line(error)) from error
 
 
 def options_of_method(method: Method) -> set[str]:
@@ -202,3 +238,8 @@ def _check_options(kind: str, name: str, pinned: dict[str, Any], known: set[str]
     for option in pinned:
         if option not in known:
             raise unknown(f"option of the {kind} {name!r}", option, known)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

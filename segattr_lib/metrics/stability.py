@@ -30,16 +30,21 @@ def stability_under(kind: str) -> Callable[..., Tensor]:
     ) -> Float[Tensor, " b"]:
         """Pearson correlation of A(x) and A(perturbed x) (DEA paper, 3.3), in [-1,1]; higher is better.
 
-        `explain(images, target, occasion) -> maps` explains again. Under the flip the mask flips along and
+        `explain(images, target, occasion) -> maps` explains again. Under the flip mask and truth flip along and
         the map is flipped back. Undefined (NaN) where either map is constant.
         """
         changed = perturb(images, kind, strength, draws)
         flipped = kind == "flip"
-        seen = Target(target.class_id, target.mask.flip(2)) if flipped and target.mask is not None else target
-        again = explain(changed, seen, kind)
+        again = explain(changed, mirrored(target) if flipped else target, kind)
         return pearson(maps, again.flip(2) if flipped else again)
 
     return stability
+
+
+def mirrored(target: Target) -> Target:
+    """The target of the images flipped left to right: its mask and its truth flip along."""
+    mask, truth = (None if part is None else part.flip(2) for part in (target.mask, target.truth))
+    return Target(target.class_id, mask, truth)
 
 
 def pearson(first: Float[Tensor, "b h w"], second: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
