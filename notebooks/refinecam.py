@@ -60,6 +60,7 @@ from myst_nb import glue
 from segattr_lib import figures, tables
 from segattr_lib.attribution.fusion import FUSIONS
 from segattr_lib.benchmark import inference, judge, refinement
+from segattr_lib.benchmark.inference import CONTRADICTED, HOLDS, settled
 from segattr_lib.benchmark.refinement import DEEPEST, REFINED, SHALLOWEST, key_of
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
@@ -74,7 +75,7 @@ main = read_settings({**told, "methods": bases, "metrics": ["arcc", "road", "coh
 main_rows = refinement.by_start(main, {0: [*bases, *map(key_of, bases)], -1: bases}, f"{results}/main")
 
 # %% tags=["hide-input"]
-rows = refinement.settled(refinement.at_ends(main_rows))
+rows = settled(refinement.at_ends(main_rows))
 measures = [metric for metric in main.metrics if rows.loc[rows["metric"] == metric, "value"].notna().any()]
 arcc = inference.paired(rows, "arcc")
 ids = list(arcc.dropna().index.get_level_values("sample_id"))
@@ -92,7 +93,7 @@ glue("truth", truth, display=False)
 # %% [markdown]
 # The page is about {glue:text}`n` images of {glue:text}`dataset`, of which {glue:text}`truth`, under
 # {glue:text}`models` classifiers with {glue:text}`cams` CAMs each. A CAM stands at the *shallowest* and the *deepest*
-# of a model's stages; RefineCAM starts at the shallowest, as in the paper. Intervals are {glue:text}`level` BCa
+# of a model's stages; RefineCAM starts at the shallowest, as in the paper. Intervals are {glue:text}`level` studentised
 # bootstrap intervals over images, a value being the mean over the models unless they are told apart.
 #
 # A map that vanished has no coherency, hence no ARCC. RefineCAM can make such maps, by multiplying what nowhere meets,
@@ -151,19 +152,30 @@ gallery(view.images, view.target.truth, drawn, [f"{name}\n{round(gain, 2) + 0.0:
 found = refinement.summary(rows, bases, measures)
 cells = found[found["metric"] == "arcc"]
 table1 = cells.pivot_table(index=["model", "base"], columns="place", values="mean", sort=False)[list(refinement.PLACES)]
-leaders = refinement.leaders(found)
-glue("led", int((leaders["place"] == REFINED).sum()), display=False)
-without_deep = refinement.leaders(found[found["place"] != DEEPEST])
-glue("led_shallow", int((without_deep["place"] == REFINED).sum()), display=False)
+words = {HOLDS: "yes", CONTRADICTED: "no", inference.UNDECIDED: "undecided"}
+rivals = {"led": refinement.PLACES, "led_shallow": (SHALLOWEST, REFINED)}
+leaders = {name: refinement.leaders(rows, bases, places, level, main.seed[0]) for name, places in rivals.items()}
+for name, of_model in leaders.items():
+    undecided = int((of_model["refined"] == inference.UNDECIDED).sum())
+    glue(name, f"{int((of_model['refined'] == HOLDS).sum())} ({undecided} undecided)", display=False)
 for name in ("strongest", "models"):
     glue(f"paper_{name}", reference()["refinecam_strongest"][name], display=False)
 table1.map(tables.number).rename(index=figures.method_label, level="base").rename_axis(index=(None, None), columns=None)
 
 # %% [markdown]
-# The highest ARCC of a model is a refined one on {glue:text}`led` of {glue:text}`models` models; with the shallowest
+# A refined map is said to have the highest ARCC of a model where it lies above every one that is not refined, adjusted over
+# all pairs (max-T). That is so on {glue:text}`led` of {glue:text}`models` models; with the shallowest
 # stage as the only rival, as in the paper, on {glue:text}`led_shallow`. The paper says {glue:text}`paper_strongest` of
 # {glue:text}`paper_models`.
 #
+# Which one that is, and the ARCC of the one that is highest on images other than those it is read from:
+
+# %% tags=["hide-input"]
+led = leaders["led"]
+told_best = {"highest": [f"{figures.method_label(base)}, {place}" for base, place in led[["base", "place"]].to_numpy()], "chosen on other images": [tables.number(mean) for mean in led["mean"]], "n": list(led["n"]), "above every other": list(led["best"].map(words)), "a refined one above all that are not": list(led["refined"].map(words))}  # fmt: skip
+pd.DataFrame(told_best, list(led.index))
+
+# %% [markdown]
 # What the score is made of, mean over images and models:
 
 # %% tags=["hide-input"]
@@ -194,13 +206,26 @@ of_models = pd.concat([judge.means(refinement.lift(rows, bases, place), level, m
 for place in (SHALLOWEST, DEEPEST):
     here = of_models[of_models["over"] == f"− {place}"]
     glue(f"up_{place}", int((here["mean"] > 0).sum()), display=False)
-    glue(f"above_{place}", int((here["low"] > 0).sum()), display=False)
-    glue(f"below_{place}", int((here["high"] < 0).sum()), display=False)
-most = (of_models[of_models["over"] == f"− {SHALLOWEST}"]["mean"] > 0).mean() > 0.5
-glue("lifts", "held" if most else "did not hold", display=False)
+    glue(f"above_{place}", tables.off_zero(here, "above"), display=False)
+    glue(f"below_{place}", tables.off_zero(here, "below"), display=False)
+over_shallow = of_models[of_models["over"] == f"− {SHALLOWEST}"]
+most, least = (over_shallow["low"] > 0).mean() > 0.5, (over_shallow["high"] < 0).mean() >= 0.5
+glue("lifts", "held" if most else "did not hold" if least else "could not be told", display=False)
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}} tags=["hide-input"]
 figures.interval_plot(lifts)
+
+# %% [markdown]
+# How often does each kind of interval hold the true mean of differences that are shaped as this page's own: drawn with
+# replacement from those of two methods less their mean? The page uses the studentised bootstrap, which held it in
+# {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
+
+# %% tags=["hide-input"]
+covered = inference.simulated_coverage(inference.standardised([arcc]), seed=main.seed[0], level=level)
+reached = covered[covered["interval"] == "studentised bootstrap"]["reached"]
+glue("coverage", f"{reached.iloc[0]:.1%}" if len(reached) else "–", display=False)
+glue("fewest", inference.FEWEST, display=False)
+tables.coverage(covered)
 
 # %% [markdown]
 # By model, mean over the CAMs:
@@ -225,7 +250,7 @@ less = read_settings({**main.model_dump(), "samples": few})
 fused_rows = refinement.by_start(less, {0: [key_of(base, fuse=fuse) for base in bases for fuse in means]}, f"{results}/fusions")  # fmt: skip
 first_ids = set(fused_rows["sample_id"])
 first_rows = main_rows[main_rows["sample_id"].isin(first_ids)]
-few_rows = refinement.settled(refinement.at_ends(pd.concat([first_rows, fused_rows], ignore_index=True)))
+few_rows = settled(refinement.at_ends(pd.concat([first_rows, fused_rows], ignore_index=True)))
 
 # %% tags=["hide-input"]
 ours, paper = refinement.over_fusions(few_rows, bases), refinecam_table2()
@@ -240,13 +265,14 @@ glue("paper_cams", len(best["paper"]), display=False)
 fusion_pairs = [(key_of(base), key_of(base, fuse=fuse)) for fuse in means for base in bases]
 beaten = inference.compare(inference.paired(few_rows, "arcc"), fusion_pairs, "arcc", level, main.seed[0])
 glue("fusion_pairs", len(beaten), display=False)
-glue("fusion_above", int((beaten["low"] > 0).sum()), display=False)
-glue("fusion_below", int((beaten["high"] < 0).sum()), display=False)
+glue("fusion_above", tables.off_zero(beaten, "above"), display=False)
+glue("fusion_below", tables.off_zero(beaten, "below"), display=False)
 road = inference.paired(few_rows, "road", by_model=True)
 apart_road = max((road[key_of(base)] - road[key_of(base, fuse="geometric_mean")]).abs().max() for base in bases)
 glue("apart_road", f"{apart_road:.4f}", display=False)
-wins = (best["ours"] == "product").all()
-glue("multiplies", "held" if wins else "did not hold" if not (best["ours"] == "product").any() else "held in part", display=False)  # fmt: skip
+fused_arcc = inference.paired(few_rows, "arcc")
+highest = [inference.all_pairs(fused_arcc[[key_of(base, fuse=fuse) for fuse in FUSIONS]], seed=main.seed[0]).verdict(key_of(base), level=level) for base in bases]  # fmt: skip
+glue("multiplies", "held" if set(highest) == {HOLDS} else "did not hold" if CONTRADICTED in highest else "could not be told", display=False)  # fmt: skip
 table2 = table2.reindex(columns=[(fuse.replace("_", " "), whose) for fuse in [*means, "product"] for whose in ("ours", "paper")])  # fmt: skip
 table2.fillna("–").rename(index=figures.method_label).rename_axis(index=None, columns=(None, None))
 
@@ -271,16 +297,17 @@ middle = range(1, min(len(refinement.stages_of(main, name)) for name in main.mod
 start_rows = refinement.by_start(less, {place: [swept, key_of(swept)] for place in middle}, f"{results}/starts") if middle else pd.DataFrame()  # fmt: skip
 
 # %% tags=["hide-input"]
-every_start = refinement.settled(pd.concat([first_rows, start_rows], ignore_index=True))
+every_start = settled(pd.concat([first_rows, start_rows], ignore_index=True))
 curve_of = [metric for metric in ("arcc", "road", "cosine") if metric in measures]
 curve = refinement.over_starts(every_start, swept, curve_of, level, main.seed[0])
-top = curve.loc[curve.groupby(["panel", "line"])["mean"].idxmax()].set_index(["panel", "line"])[refinement.START]
-glue("best_start", int(top["arcc", key_of(swept)]), display=False)
-glue("best_alone", int(top["arcc", swept]), display=False)
+starts = refinement.best_starts(every_start, swept, curve_of, level, main.seed[0])
 last = curve_of[-1]
 glue("by", load_metric(last).label, display=False)
-glue("best_start_by", int(top[last, key_of(swept)]), display=False)
-glue("best_alone_by", int(top[last, swept]), display=False)
+for suffix, metric in (("", "arcc"), ("_by", last)):
+    for name, line in (("best_start", key_of(swept)), ("best_alone", swept)):
+        start, verdict = starts.loc[(metric, line), ["start", "best"]]
+        apart_from = "" if verdict == HOLDS else " (not told apart from every other)"
+        glue(name + suffix, f"{start}{apart_from}", display=False)
 curve["panel"] = curve["panel"].map(figures.metric_label)
 
 # %% mystnb={"image": {"alt": "Curves over the starting layer from shallow to deep of the CAM alone and of RefineCAM, a panel a metric, with interval bands."}} tags=["hide-input"]
@@ -303,9 +330,9 @@ short_means = short.groupby("base", sort=False).mean().map(tables.number)
 gained = short.eval("arcc_kept - arcc").rename("gained").reset_index().pivot_table(index="sample_id", columns="base", values="gained", sort=False)  # fmt: skip
 flattered = judge.means(gained, level, main.seed[0]).set_index("method")
 everything = judge.means(gained.mean(axis=1).to_frame("all"), level, main.seed[0]).iloc[0]
-glue("flattered", tables.interval(*everything[["mean", "low", "high"]]), display=False)
+glue("flattered", tables.interval(*everything[["mean", "low", "high"]], n=everything["n"]), display=False)
 glue("flattered_coherency", f"{(short['coherency_kept'] - short['coherency']).mean():+.3f}", display=False)
-short_means["ARCC, kept − whole"] = [tables.interval(*flattered.loc[base, ["mean", "low", "high"]]) for base in short_means.index]  # fmt: skip
+short_means["ARCC, kept − whole"] = [tables.interval(*flattered.loc[base, ["mean", "low", "high"]], n=flattered.loc[base, "n"]) for base in short_means.index]  # fmt: skip
 short_means.rename(index=figures.method_label, columns={"coherency": "Coherency, whole", "coherency_kept": "deep maps kept", "arcc": "ARCC, whole", "arcc_kept": "ARCC, kept"}).rename_axis(index=None, columns=None)  # fmt: skip
 
 # %% [markdown]
@@ -336,8 +363,8 @@ glue("seg_model", seg_model, display=False)
 glue("shallow", shallow, display=False)
 glue("seg_layer", segmenter.layer, display=False)
 for metric, table in seg_found.items():
-    glue(f"seg_above_{metric}", int((table["low"] > 0).sum()), display=False)
-    glue(f"seg_below_{metric}", int((table["high"] < 0).sum()), display=False)
+    glue(f"seg_above_{metric}", tables.off_zero(table, "above"), display=False)
+    glue(f"seg_below_{metric}", tables.off_zero(table, "below"), display=False)
 glue("seg_pairs", len(seg_pairs), display=False)
 tables.intervals(pd.concat([judge.means(table, level, main.seed[0]).assign(metric=metric) for metric, table in seg.items()]), "method", "metric")  # fmt: skip
 

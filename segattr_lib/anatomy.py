@@ -272,9 +272,9 @@ def scalar_table(means: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame
 
 
 def _intervals(table: pd.DataFrame, column: str, digits: int = 3) -> pd.Series:
-    """A column with its interval as text."""
-    rows = table[[column, "low", "high"]].to_numpy(float)
-    return pd.Series([interval(value, low, high, digits) for value, low, high in rows], table.index)
+    """A column with its interval as text, or with n where it has none."""
+    rows = table[[column, "low", "high", "n"]].to_numpy(float)
+    return pd.Series([interval(value, low, high, digits, n) for value, low, high, n in rows], table.index)
 
 
 def _short(layers: Sequence[str]) -> list[str]:

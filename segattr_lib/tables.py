@@ -101,7 +101,8 @@ def comparisons(found: pd.DataFrame) -> pd.DataFrame:
             "metric": found["metric"].map(metric_label),
             "pair": [f"{key_label(a)} − {key_label(b)}" for a, b in found[["method", "over"]].to_numpy()],
             "difference": [
-                interval(mid, low, high) for mid, low, high in found[["difference", "low", "high"]].to_numpy()
+                interval(mid, low, high, n=n)
+                for mid, low, high, n in found[["difference", "low", "high", "n"]].to_numpy()
             ],
             "p sign flip": found["sign_flip_holm"].map(number),
             "p Wilcoxon": found["wilcoxon_holm"].map(number),
@@ -113,24 +114,52 @@ def comparisons(found: pd.DataFrame) -> pd.DataFrame:
     return table.set_index(["metric", "pair"]).rename_axis(index=(None, None))
 
 
-def interval(value: float, low: float, high: float, digits: int = 3) -> str:
-    """A value with its interval, as text."""
-    told = [number(round(one, digits) + 0.0, digits) for one in (value, low, high)]  # + 0.0: no minus before zeros
-    return told[0] if pd.isna(low) else f"{told[0]} [{told[1]}, {told[2]}]"
+def interval(value: float, low: float, high: float, digits: int = 3, n: float | None = None) -> str:
+    """A value with its interval, as text; without one, as of few images, with their number n instead."""
+    shown, *ends = [number(round(one, digits) + 0.0, digits) for one in (value, low, high)]  # + 0.0: no minus before 0
+    if not (pd.isna(low) or pd.isna(high)):
+        return f"{shown} [{', '.join(ends)}]"
+    return shown if n is None or pd.isna(value) else f"{shown} (n = {n:.0f})"
 
 
 def intervals(found: pd.DataFrame, row: str, column: str, value: str = "mean", digits: int = 3) -> pd.DataFrame:
     """Values with their intervals (columns low, high) as text: one column of `found` as rows, another as columns.
 
+    Where a value has no interval, the column n stands beside it, if there is such a column.
     Methods in the rows get their labels, metrics in the columns theirs.
     """
-    text = [interval(mid, low, high, digits) for mid, low, high in found[[value, "low", "high"]].to_numpy(float)]
+    counts = found["n"] if "n" in found else [None] * len(found)
+    ends = found[[value, "low", "high"]].to_numpy(float)
+    text = [interval(mid, low, high, digits, n) for (mid, low, high), n in zip(ends, counts, strict=True)]
     told = found.assign(text=text).pivot_table(index=row, columns=column, values="text", aggfunc="first", sort=False)
     if row == "method":
         told = told.rename(index=key_label)
     if column == "metric":
         told = told.rename(columns=metric_label)
     return told.rename_axis(index=None, columns=None)
+
+
+def off_zero(found: pd.DataFrame, side: str) -> str:
+    """How many of the intervals (columns low, high) lie wholly "above" or "below" 0, as text.
+
+    Rows without an interval decide nothing, and are counted beside.
+    """
+    count = int((found["low"] > 0).sum() if side == "above" else (found["high"] < 0).sum())
+    without = int((found["low"].isna() | found["high"].isna()).sum())
+    return f"{count} ({without} without an interval)" if without else str(count)
+
+
+def coverage(found: pd.DataFrame) -> pd.DataFrame:
+    """What each kind of interval promises and how often it held, as text; see inference.simulated_coverage."""
+    shares = found[["reached", "low", "high"]].to_numpy(float)
+    table = pd.DataFrame(
+        {
+            "n": found["n"],
+            "nominal": found["nominal"].map("{:.0%}".format),
+            "reached": [f"{reached:.1%} [{low:.1%}, {high:.1%}]" for reached, low, high in shares],
+        }
+    )
+    return table.set_axis(found["interval"]).rename_axis(None)
 
 
 def _spread(mean: float, std: float) -> str:

@@ -13,12 +13,21 @@ from scipy import stats
 
 from segattr_lib.benchmark import inference
 from segattr_lib.benchmark.inference import (
-    bca_interval,
+    CONTRADICTED,
+    HOLDS,
+    UNDECIDED,
+    AllPairs,
+    all_pairs,
     compare,
     correlation,
+    cross_fitted,
     friedman_ranks,
     paired,
+    settled,
     simulated_coverage,
+    simulated_rejections,
+    standardised,
+    studentised_interval,
 )
 from segattr_lib.figures import critical_difference, interval_plot
 from segattr_lib.registry import UserError
@@ -152,70 +161,243 @@ def test_an_image_under_two_models_does_not_count_twice():
     assert compare(table.xs("n", level="model"), "ega", "tdd")["n"].tolist() == [3, 3]
 
 
-def test_the_interval_is_scipys_bca_at_the_level_widened_by_t():
-    differences = np.random.default_rng(0).gamma(2, size=12)
+def test_the_interval_is_the_quantiles_of_every_resamples_t_no_nearer_than_students():
+    values = np.random.default_rng(0).gamma(2, size=12)
+    mean, error = values.mean(), values.std(ddof=1) / 12**0.5
     for level, seed in ((0.95, 0), (0.8, 5)):
-        t = stats.t.ppf(1 - (1 - level) / 2, 11)
-        widened = 1 - 2 * stats.norm.sf(t * (12 / 11) ** 0.5)
-        assert widened > level
-        wanted = stats.bootstrap(
-            (differences,), np.mean, confidence_level=widened, rng=generator(seed, "", "bootstrap"), method="BCa"
-        ).confidence_interval
-        assert bca_interval(differences, level, seed) == pytest.approx(tuple(wanted), rel=1e-12)
-    low, high = bca_interval(differences)
-    assert bca_interval(3 * differences + 1) == pytest.approx((3 * low + 1, 3 * high + 1))
-    assert bca_interval(-differences) == pytest.approx((-high, -low))
+        places = generator(seed, "", "bootstrap").integers(0, 12, (9999, 12))
+        drawn = values[places]
+        t = np.sort((drawn.mean(1) - mean) / (drawn.std(1, ddof=1) / 12**0.5))
+        rank = int(10000 * (1 - level) / 2)  # the 250th of 9999 from either end
+        student = stats.t.ppf((1 + level) / 2, 11)
+        wanted = mean - max(t[-rank], student) * error, mean - min(t[rank - 1], -student) * error
+        assert studentised_interval(values, level, seed) == pytest.approx(wanted, rel=1e-9)
+    low, high = studentised_interval(values)
+    assert high - mean > 1.2 * (mean - low)  # the long tail is on the right
+    assert studentised_interval(3 * values + 1) == pytest.approx((3 * low + 1, 3 * high + 1))
+    assert studentised_interval(-values) == pytest.approx((-high, -low))
+    assert studentised_interval(values[::-1]) != (low, high)  # another draw, as images in another order are
+
+
+def test_the_interval_of_a_ratio_is_the_means_where_it_is_over_ones_and_scales_with_it():
+    rng = np.random.default_rng(1)
+    values, per = rng.gamma(2, size=20), rng.gamma(9, size=20)
+    assert studentised_interval(values, per=np.ones(20)) == studentised_interval(values)
+    low, high = studentised_interval(values, per=per)
+    assert low < values.mean() / per.mean() < high
+    assert studentised_interval(6 * values, per=2 * per) == pytest.approx((3 * low, 3 * high))
+    assert studentised_interval(values, per=-per) == pytest.approx((-high, -low))
+    assert studentised_interval(0.5 * per, per=per) == pytest.approx((0.5, 0.5))
 
 
 def test_where_there_is_nothing_to_resample_the_interval_is_a_point_or_nothing():
-    assert np.isnan(bca_interval(np.array([]))).all() and np.isnan(bca_interval(np.array([1.0]))).all()
-    assert bca_interval(np.array([0.1, 0.1, 0.1])) == (0.1, 0.1)
-    assert np.isnan(bca_interval(np.array([1e16, 1e16 + 2, 1e16]))).all()
+    for n in (0, 1, 11):
+        assert (
+            np.isnan(studentised_interval(np.arange(float(n)))).all()
+            and np.isnan(studentised_interval(np.ones(n))).all()
+        )
+    assert np.isfinite(studentised_interval(np.arange(12.0))).all()
+    assert studentised_interval(np.full(12, 0.1)) == (0.1, 0.1)
+    # nine of twelve alike: (9/12)^12 = 3 % of the resamples have no spread; eight: .8 %
+    assert np.isnan(studentised_interval(np.array([0.0] * 9 + [1.0, 2.0, 3.0]))).all()
+    assert np.isfinite(studentised_interval(np.array([0.0] * 8 + [1.0, 2.0, 3.0, 4.0]))).all()
 
 
-def test_intervals_of_25_skewed_differences_cover_at_the_stated_level():
-    # gamma of shape 4, of skewness 1. The bound: 99.9 % of binomial counts of 2000 at .95, which is .934 to .966
-    repeats, truth = 2000, 4.0
-    differences = np.random.default_rng(0).gamma(truth, size=(repeats, 25))
-    low, high = inference._bca_of_mean(differences, 0.95, 1999, generator(0, "", "bootstrap"))
-    covered = int(((low <= truth) & (truth <= high)).sum())
+@pytest.mark.parametrize("n", [12, 25])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, size: rng.normal(size=size),
+        lambda rng, size: rng.gamma(4.0, size=size) - 4,  # of skewness 1
+        lambda rng, size: 3 - rng.gamma(3.0, size=size),
+        lambda rng, size: rng.laplace(size=size),  # of heavy tails
+    ],
+    ids=["normal", "skewed", "skewed to the left", "heavy tails"],
+)
+def test_the_interval_covers_at_the_stated_level(draw, n):
+    # the bound: 99.9 % of binomial counts of 2000 at .95, which is .934 to .966
+    repeats = 2000
+    values = draw(np.random.default_rng(n), (repeats, n))
+    low, high = inference._studentised(values, np.ones_like(values), 0.95, 1999, generator(0, "", "bootstrap"))
+    covered = int(((low <= 0) & (high >= 0)).sum())
     assert stats.binom.ppf(0.0005, repeats, 0.95) <= covered <= stats.binom.ppf(0.9995, repeats, 0.95)
 
 
-def test_many_intervals_at_once_are_those_of_each():
-    differences = np.random.default_rng(1).gamma(4.0, size=(3, 25))
-    low, high = inference._bca_of_mean(differences, 0.95, inference.RESAMPLES, generator(0, "", "bootstrap"))
-    assert [bca_interval(row) for row in differences] == [pytest.approx(pair) for pair in zip(low, high, strict=True)]
+def test_the_interval_of_a_ratio_covers_at_the_stated_level():
+    repeats, rng = 2000, np.random.default_rng(2)
+    per = rng.gamma(4, size=(repeats, 14))
+    values = per * rng.gamma(2, 0.25, size=per.shape)
+    low, high = inference._studentised(values, per, 0.95, 1999, generator(0, "", "bootstrap"))
+    assert stats.binom.ppf(0.0005, repeats, 0.95) <= ((low <= 0.5) & (high >= 0.5)).sum()
+
+
+def test_many_intervals_at_once_are_those_of_each_whatever_is_held_in_memory(monkeypatch):
+    values = np.random.default_rng(1).gamma(4.0, size=(3, 25))
+    rng = generator(0, "", "bootstrap")
+    low, high = inference._studentised(values, np.ones_like(values), 0.95, inference.RESAMPLES, rng)
+    monkeypatch.setattr(inference, "HELD", 1000)
+    assert [studentised_interval(row) for row in values] == [
+        pytest.approx(pair) for pair in zip(low, high, strict=True)
+    ]
+
+
+def test_shapes_are_differences_of_mean_0_and_deviation_1_of_pairs_that_differ():
+    table = pd.DataFrame({"a": [1.0, 2, 4, np.nan], "b": [0.0, 0, 0, 0], "c": [2.0, 3, 5, 0], "d": [0.0, 0, 0, 0]})
+    found = standardised([table])
+    assert len(found) == 4  # c is a + 1, and d is b
+    np.testing.assert_allclose(found[0], np.array([-4, -1, 5]) / 21**0.5)  # 1, 2, 4 less 7/3, over the root of 7/3
+    for shape in found:
+        assert shape.mean() == pytest.approx(0) and shape.std(ddof=1) == pytest.approx(1)
+
+
+def test_simulated_coverage_is_the_share_of_intervals_that_hold_0_and_ours_covers_where_others_do_not():
+    shapes = [stats.expon.ppf((np.arange(100) + 0.5) / 100) - 1]
+    found = simulated_coverage(shapes, 14, 2000, seed=1).set_index("interval")
+    assert list(found.index) == list(inference.INTERVALS)
+    assert set(found["n"]) == {14} and set(found["nominal"]) == {0.95}
+    for row in found.to_dict("records"):
+        count = round(row["reached"] * 2000)
+        assert (row["low"], row["high"]) == pytest.approx(
+            tuple(stats.binomtest(count, 2000).proportion_ci(0.95, "wilson"))
+        )
+    reached = found["reached"]
+    assert reached["studentised bootstrap"] > 0.934 and reached["percentile"] < 0.9 and reached["Student's t"] < 0.934
+    drawn = inference._drawn(shapes, 14, 2000, 1)
+    assert np.isin(drawn, shapes[0]).all()
+    t = stats.ttest_1samp(drawn, 0, axis=1).confidence_interval(0.95)
+    assert reached["Student's t"] == np.mean((t.low <= 0) & (t.high >= 0))
+    assert simulated_coverage(shapes, repeats=3)["n"].tolist() == [100] * 4
+    pd.testing.assert_frame_equal(simulated_coverage(shapes, 14, 2000, seed=1).set_index("interval"), found)
+    assert simulated_coverage([]).empty and simulated_rejections([], 0.5).empty
 
 
 def test_simulation_shows_that_tests_hold_their_level_and_have_power():
     # the bounds: 99.9 % of binomial counts of 1000
-    repeats = 1000
-    table = simulated_coverage(0.7, 25, repeats, seed=2, resamples=999).set_index(["effect", "what"])
-    assert list(table.columns) == ["share", "low", "high", "nominal"] and len(table) == 6
-    for key, row in table.iterrows():
-        count = round(row["share"] * repeats)
-        if key[0] == 0 or key[1] == "interval covers":
-            assert row["nominal"] == pytest.approx(0.95 if key[1] == "interval covers" else 0.05)
-            bounds = stats.binom.ppf([0.0005, 0.9995], repeats, row["nominal"])
-            assert bounds[0] <= count <= bounds[1], key
-        else:  # a t test of normal differences of this mean and variance 1 + .7² has power .78, of variance 1 .92
-            assert np.isnan(row["nominal"]) and 0.7 < row["share"] < 0.86
-        assert row["low"] < row["share"] < row["high"]
+    shapes = [stats.norm.ppf((np.arange(400) + 0.5) / 400)]
+    table = simulated_rejections(shapes, 0.7, 25, 1000, seed=2).set_index(["effect", "test"])
+    assert list(table.columns) == ["share", "low", "high", "nominal"] and len(table) == 4
+    for (effect, _), row in table.iterrows():
+        count = round(row["share"] * 1000)
+        if effect == 0:
+            assert row["nominal"] == pytest.approx(0.05)
+            assert stats.binom.ppf(0.0005, 1000, 0.05) <= count <= stats.binom.ppf(0.9995, 1000, 0.05)
+        else:  # a t test of normal differences of this mean has power .92
+            assert np.isnan(row["nominal"]) and 0.85 < row["share"] < 0.95
         assert (row["low"], row["high"]) == pytest.approx(
-            tuple(stats.binomtest(count, repeats).proportion_ci(0.95, "wilson"))
+            tuple(stats.binomtest(count, 1000).proportion_ci(0.95, "wilson"))
         )
 
 
-def test_simulations_of_other_tails_levels_and_seeds_are_others_and_repeat_exactly():
-    usual = simulated_coverage(0.5, 10, 50, resamples=99)
-    pd.testing.assert_frame_equal(simulated_coverage(0.5, 10, 50, resamples=99), usual)
-    for change in ({"noise": "laplace"}, {"seed": 1}):
-        assert not simulated_coverage(0.5, 10, 50, resamples=99, **change).equals(usual)
-    lower = simulated_coverage(0.5, 10, 50, resamples=99, level=0.8)
-    assert lower["nominal"].tolist()[:4] == pytest.approx([0.8, 0.2, 0.2, 0.8])
-    covers = usual["what"] == "interval covers"
-    assert (lower["share"] < usual["share"])[covers].all() and (lower["share"] > usual["share"])[~covers].all()
+def _ways(n: int, seed: int = 0, lead: float = 0.0, ways: int = 10) -> pd.DataFrame:
+    """Ways that share the images' difficulty and are equal but for the first, which leads."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, 1)) + rng.normal(size=(n, ways))
+    values[:, 0] += lead
+    return pd.DataFrame(values, columns=[f"way{place}" for place in range(ways)])
+
+
+def test_the_p_of_one_pair_is_the_sign_flips():
+    table = _ways(12, ways=2, lead=0.5)
+    found = all_pairs(table)
+    assert found.p.loc["way0", "way1"] == compare(table, "way0", "tdd")["sign_flip"][0]  # all flips, by enumeration
+    assert found.p.loc["way1", "way0"] == found.p.loc["way0", "way1"]
+    many = _ways(40, ways=2, lead=0.3)
+    plain = compare(many, "way0", "tdd")["sign_flip"][0]
+    assert all_pairs(many).p.loc["way0", "way1"] == pytest.approx(plain, abs=4 * (2 * plain / 9999) ** 0.5)
+
+
+def test_max_t_lies_between_the_raw_p_and_bonferronis_and_falls_as_t_grows():
+    table = _ways(13, lead=1.5, ways=5)
+    found = all_pairs(table)
+    names, pairs = list(table), list(combinations(table, 2))
+    raw = pd.Series({pair: all_pairs(table[list(pair)]).p.loc[pair] for pair in pairs})
+    adjusted = pd.Series({pair: found.p.loc[pair] for pair in pairs})
+    t = pd.Series({(a, b): abs(stats.ttest_rel(table[a], table[b]).statistic) for a, b in pairs})
+    assert (adjusted >= raw).all() and (adjusted <= np.minimum(len(pairs) * raw.max(), 1)).all()
+    small = raw < 0.05
+    assert small.any() and (adjusted[small] <= 1.5 * len(pairs) * raw[small]).all() and (adjusted > raw).any()
+    assert adjusted[t.sort_values().index].is_monotonic_decreasing
+    # the enumeration itself: all signs, the largest |t| of all pairs
+    signs = np.array(list(product((-1, 1), repeat=13)))
+    values = np.stack([table[a] - table[b] for a, b in pairs])
+    means = np.abs(signs @ values.T) / 13
+    spread = np.sqrt((values**2).mean(1) - means**2)
+    largest = (means / spread).max(1)
+    observed = np.abs(values.mean(1)) / values.std(1)
+    np.testing.assert_allclose(adjusted, [(largest >= one - 1e-9).mean() for one in observed])
+    assert names == list(found.p.index)
+    pd.testing.assert_frame_equal(all_pairs(-table, -1).difference, found.difference)
+
+
+def test_max_t_verdicts_by_hand():
+    difference = pd.DataFrame([[0, 1, 1], [-1, 0, 1], [-1, -1, 0]], list("abc"), list("abc"), dtype=float)
+    p = pd.DataFrame([[1, 0.01, 0.01], [0.01, 1, 0.2], [0.01, 0.2, 1]], list("abc"), list("abc"))
+    found = AllPairs(difference, p, 12)
+    assert found.highest == "a"
+    assert [found.verdict(way) for way in "abc"] == [HOLDS, CONTRADICTED, CONTRADICTED]
+    assert found.verdict("b", ["c"]) == UNDECIDED and found.verdict("a", level=0.995) == UNDECIDED
+    assert [AllPairs(difference, p, 11).verdict(way) for way in "abc"] == [UNDECIDED] * 3
+    assert AllPairs(difference.loc[["a"], ["a"]], p.loc[["a"], ["a"]], 50).verdict("a") == UNDECIDED  # of one way
+
+
+def test_all_pairs_of_equal_constant_and_missing_values():
+    table = _ways(14, ways=3).assign(same=lambda frame: frame["way0"], above=lambda frame: frame["way0"] + 1)
+    table.loc[2, "way1"] = np.nan
+    found = all_pairs(table)
+    assert found.n == 13 and found.p.loc["way0", "same"] == 1
+    assert found.p.loc["above", "way0"] == 2 / 2**13  # always above by 1: only all signs alike reach it
+    with pytest.raises(UserError, match="None of 14 images has a value of each of way0, none"):
+        all_pairs(table.assign(none=np.nan)[["way0", "none"]])
+    with pytest.raises(UserError, match="28 rows hold 14 images"):
+        all_pairs(pd.concat([table, table]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [12, 50, 200])
+def test_of_ten_equal_ways_a_best_is_called_in_at_most_5_percent(n, monkeypatch):
+    monkeypatch.setattr(inference, "RESAMPLES", 999)
+    repeats = 600
+    called = decided = 0
+    for seed in range(repeats):
+        found = all_pairs(_ways(n, seed), seed=seed)
+        called += found.verdict(found.highest) != UNDECIDED
+        decided += bool((found.p <= 0.05).any(axis=None))
+    # of all verdicts on any pair at most 5 %: 99.9 % of binomial counts
+    assert called <= decided <= stats.binom.ppf(0.9995, repeats, 0.05)
+    assert all_pairs(_ways(n, lead=3.0)).verdict("way0") == HOLDS
+
+
+def test_the_cross_fitted_value_of_the_best_of_ten_equal_ways_is_their_mean(few):
+    repeats = 400
+    away = np.array([[cross_fitted(table).mean(), table.mean().max()] for table in map(_equal, range(repeats))])
+    error = away.std(axis=0, ddof=1) / repeats**0.5
+    assert abs(away[:, 0].mean()) < 3.5 * error[0]
+    assert away[:, 1].mean() > 20 * error[1]  # what is chosen and read on the same images is not
+
+
+def _equal(seed: int) -> pd.DataFrame:
+    return pd.DataFrame(np.random.default_rng(seed).normal(size=(20, 10)))
+
+
+def test_cross_fitting_by_hand():
+    # a is best on every image but the last, whose half may choose b: on the others' halves a always is
+    table = pd.DataFrame({"a": [1.0, 1.0, 1.0, 0.0], "b": [0.0, 0.0, 0.0, 0.5], "c": np.nan})
+    found = cross_fitted(table[["a", "b"]])
+    assert found[3] == 0.0 and list(found.index) == [0, 1, 2, 3]
+    assert (found[:3] == 1).all()  # half of the last and another: .5 to .25 for a
+    lower = cross_fitted(-table[["a", "b"]], -1)
+    pd.testing.assert_series_equal(lower, -found, check_names=False)
+    one = cross_fitted(table.loc[[0], ["a", "b"]])
+    assert one.isna().all()
+    pd.testing.assert_series_equal(found, cross_fitted(table[["a", "b"]]))
+
+
+def test_a_composite_without_coherency_is_0_and_nothing_else_is_touched():
+    metrics = ["arcc", "adcc", "arcc(background=blur)", "coherency", "arcc", "road", None]
+    status = ["undefined", "undefined", "undefined", "undefined", "failed", "undefined", "failed"]
+    rows = pd.DataFrame({"metric": metrics, "status": status, "value": np.nan})
+    assert settled(rows)["value"].fillna(-1).tolist() == [0, 0, 0, -1, -1, -1, -1]
+    assert rows["value"].isna().all()
 
 
 def test_the_sign_flip_p_is_the_share_of_all_flips_at_least_as_far_from_zero():
@@ -243,7 +425,7 @@ def test_the_tests_are_scipys_and_the_shares_add_up(few):
         assert row["difference"] == pytest.approx(differences.mean())
         assert row["wilcoxon"] == stats.wilcoxon(table[row["method"]], table[row["over"]]).pvalue
         assert row["d_z"] == pytest.approx(stats.ttest_1samp(differences, 0).statistic / len(differences) ** 0.5)
-        assert (row["low"], row["high"]) == bca_interval(differences, 0.9)
+        assert (row["low"], row["high"]) == studentised_interval(differences, 0.9)
         assert row["win_rate"] == won / 20
         wilson = stats.binomtest(won, 20).proportion_ci(0.9, "wilson")
         assert (row["win_low"], row["win_high"]) == pytest.approx(tuple(wilson))
@@ -315,7 +497,7 @@ def test_what_too_few_or_equal_images_cannot_say_is_not_said():
     one, equal, zeros = _of([0.4]), _of([0.25] * 5), _of([0.0] * 5)
     for found in (one, zeros):
         assert found["wilcoxon"] == found["sign_flip"] == 1
-    assert np.isnan(one["low"]) and (equal["low"], equal["high"]) == (0.25, 0.25) and zeros["high"] == 0
+    assert np.isnan([found[end] for found in (one, equal, zeros) for end in ("low", "high")]).all()
     assert equal["wilcoxon"] == equal["sign_flip"] == 2 / 2**5
     assert np.isnan([found["d_z"] for found in (one, equal, zeros)]).all()
     assert [found["rank_biserial"] for found in (one, equal, zeros)] == [1, 1, 0]

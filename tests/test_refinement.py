@@ -13,6 +13,7 @@ import torch
 from segattr_lib.attribution import METHODS
 from segattr_lib.attribution.fusion import FUSIONS, refined
 from segattr_lib.benchmark import refinement
+from segattr_lib.benchmark.inference import settled
 from segattr_lib.benchmark.refinement import DEEPEST, REFINED, SHALLOWEST, key_of
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import read_settings
@@ -165,7 +166,7 @@ def solved() -> pd.DataFrame:
 
 def test_lift_is_the_mean_over_the_bases_of_what_refining_adds_on_each_image_and_model(solved: pd.DataFrame) -> None:
     bases = ["gradcam", "layercam"]
-    found = refinement.lift(refinement.settled(solved), bases, SHALLOWEST)
+    found = refinement.lift(settled(solved), bases, SHALLOWEST)
     assert found.loc["x", "m"] == pytest.approx((0.2 + 0.4) / 2)
     assert found.loc["y", "m"] == pytest.approx((-0.4 + 0.2) / 2)  # a map that vanished counts 0
     assert found.loc["x", "n"] == pytest.approx(-0.1)
@@ -175,7 +176,7 @@ def test_lift_is_the_mean_over_the_bases_of_what_refining_adds_on_each_image_and
 
 def test_settled_fills_composites_that_do_not_exist_and_nothing_else(solved: pd.DataFrame) -> None:
     other = pd.DataFrame([told("m", "x", "gradcam", np.nan, "coherency"), told("m", "x", "gradcam", np.nan, "adcc")])
-    found = refinement.settled(pd.concat([solved, other], ignore_index=True))
+    found = settled(pd.concat([solved, other], ignore_index=True))
     assert found["value"].isna().sum() == 1 and found.iloc[-2]["metric"] == "coherency"
     assert (found["value"] == 0).sum() == 3  # one was 0 before
     assert solved["value"].isna().sum() == 1

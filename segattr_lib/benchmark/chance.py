@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from segattr_lib.attribution import load_method
-from segattr_lib.benchmark.inference import compare, holm, paired
+from segattr_lib.benchmark.inference import FEWEST, compare, holm, paired
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, plain
 
-FEWEST = 12  # images below which nothing is decided
 SIGNIFICANT = 0.05
 VERDICTS = {True: "above chance", False: "not above", None: "undecided"}
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 import torch
 
 from segattr_lib.attribution.intervention import ria
-from segattr_lib.benchmark.inference import RESAMPLES, paired
+from segattr_lib.benchmark.inference import paired, studentised_interval
 from segattr_lib.benchmark.judge import means
 from segattr_lib.benchmark.view import View
 from segattr_lib.evaluate import prepare, synchronised_clock
@@ -17,23 +16,19 @@ from segattr_lib.metrics.deletion import tdd
 from segattr_lib.metrics.stability import pearson
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import variant
-from segattr_lib.seeds import generator
 
 EXCESS = "excess_tdd"
 LAYOUTS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
 
 
 def relative(table: pd.DataFrame, to: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
-    """Each column's mean as a share of the mean of column `to`, with a paired percentile bootstrap interval."""
+    """Each column's mean as a share of the mean of column `to`, with the studentised interval of a ratio."""
     values = table.dropna()
-    rng = generator(seed, "", "bootstrap")
-    drawn = values.to_numpy()[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(1)
-    shares = drawn / drawn[:, [values.columns.get_loc(to)]]
-    low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    share = values.mean() / values[to].mean()
-    return pd.DataFrame(
-        {"method": values.columns, "share": share.to_numpy(), "low": low, "high": high, "n": len(values)}
-    )
+    rows = []
+    for name in values:
+        ends = studentised_interval(values[name].to_numpy(float), level, seed, per=values[to].to_numpy(float))
+        rows.append((name, values[name].mean() / values[to].mean(), *ends, len(values)))
+    return pd.DataFrame(rows, columns=["method", "share", "low", "high", "n"])
 
 
 def faithfulness(rows: pd.DataFrame, k: float) -> dict[str, pd.DataFrame]:

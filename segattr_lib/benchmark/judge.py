@@ -16,7 +16,7 @@ from scipy import ndimage, stats
 from torch import Tensor
 
 from segattr_lib.attribution.maps import normalise
-from segattr_lib.benchmark.inference import bca_interval, correlation, paired
+from segattr_lib.benchmark.inference import paired, studentised_interval
 from segattr_lib.benchmark.statistics import at, plain
 from segattr_lib.benchmark.view import Variant, View, variants_of
 from segattr_lib.data import planted
@@ -221,11 +221,11 @@ def ranks(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
 
 
 def means(table: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
-    """Each column's mean over the images with its BCa interval: a row a column, with mean, low, high and n."""
+    """Each column's mean over the images with its studentised interval: a row a column, with mean, low, high and n."""
     rows = []
     for name in table:
         values = table[name].dropna().to_numpy(float)
-        low, high = bca_interval(values, level, seed)
+        low, high = studentised_interval(values, level, seed)
         mean = values.mean() if len(values) else np.nan
         rows.append({"method": name, "mean": mean, "low": low, "high": high, "n": len(values)})
     return pd.DataFrame(rows)
@@ -248,16 +248,22 @@ def own_operator(rows: pd.DataFrame, metric: str, k: float) -> pd.Series:
 
 
 def operator_agreement(rows: pd.DataFrame, metric: str, k: float, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
-    """Spearman's correlation, with its interval, of a metric under each two fills, over all images and methods;
-    images are resampled whole."""
+    """Do two fills order the methods of an image alike? A row a pair of fills, for a metric judged by both.
+
+    spearman, low, high: mean over images of the rank correlation of the methods within an image; n: the images that
+    have it, with three methods or more that are not all equal. pooled: Spearman's over all images and methods at once,
+    which is high already where both fills find the same images hard.
+    """
     found = at(plain(rows)[plain(rows)["metric"] == metric], k)
     wide = found.pivot_table(index=["sample_id", "method", "variant"], columns="fill", values="value", sort=False)
-    images = wide.index.get_level_values("sample_id").to_numpy()
-    pairs = [
-        (one, other, *correlation(wide[one], wide[other], level=level, seed=seed, groups=images))
-        for one, other in combinations(wide.columns, 2)
-    ]
-    return pd.DataFrame(pairs, columns=["fill", "other", "spearman", "low", "high", "n"])
+    pairs = []
+    for fill, other in combinations(wide.columns, 2):
+        both = wide[[fill, other]].dropna()
+        ranks_of = both.groupby(level="sample_id", sort=False)
+        alike = ranks_of.corr(method="spearman").xs(fill, level=1)[other][ranks_of.size() > 2]
+        (mean,) = means(alike.to_frame(), level, seed)[["mean", "low", "high", "n"]].to_numpy()
+        pairs.append((fill, other, *mean, both.corr(method="spearman").loc[fill, other]))
+    return pd.DataFrame(pairs, columns=["fill", "other", "spearman", "low", "high", "n", "pooled"]).astype({"n": int})
 
 
 def noise_curve(rows: pd.DataFrame, k: float, level: float = 0.95, seed: int = 0) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from segattr_lib.attribution.cam import ega
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.attribution.maps import normalise
-from segattr_lib.benchmark.inference import bca_interval, compare, correlation, paired
+from segattr_lib.benchmark.inference import compare, correlation, paired, studentised_interval
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.view import Variant, View, scalar_of
 from segattr_lib.data import IGNORE, Sample, load_dataset
@@ -235,9 +235,9 @@ def _points(written: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> pd
 
 
 def mean_of(values: pd.Series, level: float = 0.95, seed: int = 0) -> tuple[float, float, float]:
-    """The mean of what is no NaN, and the ends of its BCa bootstrap interval."""
+    """The mean of what is no NaN, and the ends of its inference.studentised_interval."""
     known = values.dropna().to_numpy(float)
-    return (float(known.mean()) if len(known) else np.nan, *bca_interval(known, level, seed))
+    return (float(known.mean()) if len(known) else np.nan, *studentised_interval(known, level, seed))
 
 
 def means(
@@ -246,13 +246,13 @@ def means(
     """The mean over samples at every point of a sweep, with its interval.
 
     points: as lattice, over_layers and over_scalars give them. samples: of one run, as store.read_samples
-    gives them. Columns: those of points, metric, mean, low and high; one row a metric and point.
+    gives them. Columns: those of points, metric, mean, low, high and n; one row a metric and point.
     """
     tables = []
     for metric in metrics:
         values = paired(samples, metric)
-        known = {key: mean_of(values[key], level, seed) for key in dict.fromkeys(points["key"])}
-        told = pd.DataFrame([known[key] for key in points["key"]], points.index, ["mean", "low", "high"])
+        known = {key: (*mean_of(values[key], level, seed), values[key].count()) for key in dict.fromkeys(points["key"])}
+        told = pd.DataFrame([known[key] for key in points["key"]], points.index, ["mean", "low", "high", "n"])
         tables.append(pd.concat([points.assign(metric=metric), told], axis=1))
     return pd.concat(tables, ignore_index=True)
 

@@ -6,7 +6,6 @@ run's setting has it, how, behind a bar: "weighted | background=0". Intervals ar
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,20 @@ from torch import Tensor
 
 from segattr_lib import prompting
 from segattr_lib.attribution import method_label
-from segattr_lib.benchmark.inference import HELD, RESAMPLES, Correlation, bca_interval, compare, paired
+from segattr_lib.benchmark.inference import (
+    CONTRADICTED,
+    FEWEST,
+    HELD,
+    HOLDS,
+    RESAMPLES,
+    UNDECIDED,
+    Correlation,
+    all_pairs,
+    compare,
+    cross_fitted,
+    paired,
+    studentised_interval,
+)
 from segattr_lib.benchmark.judge import means
 from segattr_lib.benchmark.prompted import ALONE, CEILING, FUSIONS, THRESHOLD, Prompting
 from segattr_lib.benchmark.statistics import plain
@@ -36,7 +48,7 @@ LABELS = {**{name: f"fused, {name}" for name in FUSIONS}, **ALONE, **CEILING}
 OTHERWISE = {"background=0": "no background points", "cues=box": "box of the support"}
 AGREE = 0.5  # two supports that overlap less than this name different regions
 ALIKE = 0.7  # two tables that rank explainers alike above this could be one
-HOLDS, VIOLATED, UNTOLD = "holds", "violated", "cannot be told here"
+VIOLATED, UNTOLD = "violated", "cannot be told here"
 SINGLE = "Do not supervise with a single explainer; quantify agreement first"
 FUSE = "Prefer confidence-weighted fusion and dual cues over thresholding or averaging"
 DECLARE = "Declare the segmenter's prior"
@@ -80,7 +92,7 @@ def masks(rows: pd.DataFrame, segmenter: str) -> pd.DataFrame:
 
 
 def summary(rows: pd.DataFrame, metrics: Mapping[str, str], level: float = 0.95, seed: int = 0) -> pd.DataFrame:
-    """Means over images with BCa intervals: columns method, mean, low, high, n, label and panel, a row each.
+    """Means over images with their intervals: columns method, mean, low, high, n, label and panel, a row each.
 
     metrics: as the rows have them, to the panel, what they are called.
     """
@@ -156,7 +168,7 @@ def prior_shares(
     own. A row a key: gain and control, mean differences of the segmenter and of the walker to the threshold, each
     with its interval; share, (assisted - walker) / (assisted - threshold) as a ratio of means over images: 0 if the
     walker gains as much, below if it gains more, 1 if it gains nothing, above if it loses. Unless the gain's interval
-    lies above 0 there is nothing to share, and share is NaN.
+    lies above 0, as it cannot where so few images give none, there is nothing to share, and share is NaN.
     """
     found = []
     for key in keys:
@@ -165,12 +177,13 @@ def prior_shares(
         gains = {name: (one - other).dropna() for name, (one, other) in sides.items()}
         row: dict[str, Any] = {"method": key, "n": len(gains["gain"])}
         for name, values in gains.items():
-            low, high = bca_interval(values.to_numpy(float), level, seed)
+            low, high = studentised_interval(values.to_numpy(float), level, seed)
             row |= {name: values.mean(), f"{name}_low": low, f"{name}_high": high}
         share = (np.nan,) * 3
         if row["gain_low"] > 0 and len(gains["prior"]):
             both = pd.DataFrame(gains).dropna()
-            share = _ratio(both["prior"].to_numpy(float), both["gain"].to_numpy(float), level, seed)
+            prior, gain = both["prior"].to_numpy(float), both["gain"].to_numpy(float)
+            share = (prior.mean() / gain.mean(), *studentised_interval(prior, level, seed, per=gain))
         found.append({**row, **dict(zip(("share", "share_low", "share_high"), share, strict=True))})
     return pd.DataFrame(found)
 
@@ -197,7 +210,7 @@ def rank_correlation(x: pd.DataFrame, y: pd.DataFrame, level: float = 0.95, seed
     images; n: the columns.
 
     x, y: images by explainers. The columns and images that both have count; a value that is NaN is left out of its
-    column's mean. NaN where a side has equal means throughout, and the interval for fewer than three images.
+    column's mean. NaN where a side has equal means throughout, and the interval for fewer than FEWEST images.
     """
     columns = [key for key in x if key in y]
     images = x.index.intersection(y.index)
@@ -212,7 +225,7 @@ def rank_correlation(x: pd.DataFrame, y: pd.DataFrame, level: float = 0.95, seed
             return (centred[0] * centred[1]).sum(1) / norm
 
     low = high = np.nan
-    if len(images) >= 3:
+    if len(images) >= FEWEST:
         rng = generator(seed, "", "bootstrap")
         counts = rng.multinomial(len(images), np.full(len(images), 1 / len(images)), RESAMPLES).astype(float)
         drawn = np.concatenate([over(some) for some in np.array_split(counts, -(-counts.size // HELD))])
@@ -232,8 +245,11 @@ def recommendations(
 
     recommendation; check, what was measured; value, low, high; n, the images; wanted, the side on which the
     recommendation is borne out; verdict: it holds where the whole interval lies on that side, is violated where it
-    lies on the other, else it cannot be told here, nor where what it speaks of was not run. Masks are those of the
-    first of the segmenters that is not the random walker. measures: of interpretability, held against utility.
+    lies on the other, else it cannot be told here, nor where what it speaks of was not run. Against the best explainer
+    the value is that of the one chosen on other images (`inference.cross_fitted`), and has no interval; the verdict is
+    over all pairs at once (`inference.all_pairs`): it holds where the fusion lies above every explainer, and is
+    violated where one of them lies above it. Masks are those of the first of the segmenters that is not the random
+    walker. measures: of interpretability, held against utility.
     """
     rows = settled(rows)
     main = assisted(segmenters)
@@ -286,12 +302,23 @@ def _checks(
         found = compare(pd.DataFrame({"one": fused, "other": other}), [("one", "other")], "iou", level, seed).iloc[0]
         return told(rule, check, found[["difference", "low", "high"]].to_list(), int(found["n"]))
 
+    def over_best(rule: str) -> dict[str, object]:
+        ways = table[[*keys, "weighted"]].dropna()
+        value, best, said = np.nan, "none", UNDECIDED
+        if len(ways):
+            pairs, explainers = all_pairs(ways, seed=seed), all_pairs(ways[keys], seed=seed)
+            value, best = (ways["weighted"] - cross_fitted(ways[keys], seed=seed)).mean(), label(explainers.highest)
+            said = pairs.verdict("weighted", level=level)
+        check = f"IoU of the fused mask − of the explainer that is best on other images ({best} on all)"
+        about = {"value": value, "low": np.nan, "high": np.nan, "n": len(ways), "wanted": "above each, all pairs"}
+        words = {HOLDS: HOLDS, CONTRADICTED: VIOLATED, UNDECIDED: UNTOLD}
+        return {"recommendation": rule, "check": check, **about, "verdict": words[said]}
+
     overlap = means(paired(rows, "consensus").mean(axis=1).to_frame(), level, seed).iloc[0]
     measured = "mean overlap (IoU) of two explainers' supports"
     yield told(SINGLE, measured, overlap[["mean", "low", "high"]].to_list(), int(overlap["n"]), AGREE, above=False)
-    best = str(table[keys].mean().idxmax())
     yield beyond(SINGLE, "IoU of the fused mask − of an explainer's taken blindly", table[keys].mean(axis=1))
-    yield beyond(SINGLE, f"IoU of the fused mask − of the best explainer's here, {label(best)}", table[best])
+    yield over_best(SINGLE)
     yield beyond(FUSE, "IoU of the prompted mask − of the fused map's own support", own["weighted"])
     yield beyond(FUSE, "IoU under weighted fusion − under the mean", table["mean"])
     yield beyond(FUSE, "IoU with background points − without", table["weighted | background=0"])
@@ -358,26 +385,3 @@ def _parsed(metric: str) -> tuple[str, dict[str, str]]:
         return name, {"with": inside.removeprefix("with=").removesuffix(")")}
     pairs = [pair.partition("=") for pair in inside.removesuffix(")").split(", ") if pair]
     return name, {option: value for option, _, value in pairs}
-
-
-def _ratio(
-    top: Float[np.ndarray, " n"], bottom: Float[np.ndarray, " n"], level: float, seed: int
-) -> tuple[float, float, float]:
-    """A ratio of two means over the same images with its BCa interval."""
-    value = top.mean() / bottom.mean()
-    if np.ptp(top) == np.ptp(bottom) == 0:
-        return float(value), float(value), float(value)
-    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        warnings.simplefilter("ignore")  # a ratio that no resample changes has no interval
-        found = stats.bootstrap(
-            (top, bottom),
-            lambda a, b, axis: a.mean(axis) / b.mean(axis),
-            paired=True,
-            vectorized=True,
-            n_resamples=RESAMPLES,
-            batch=max(1, HELD // len(top)),
-            confidence_level=level,
-            method="BCa",
-            rng=generator(seed, "", "bootstrap"),
-        ).confidence_interval
-    return float(value), float(found.low), float(found.high)

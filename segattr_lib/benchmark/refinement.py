@@ -12,7 +12,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segattr_lib.attribution.fusion import FUSIONS, REFINABLE, refined
-from segattr_lib.benchmark.inference import paired
+from segattr_lib.benchmark.inference import (
+    CONTRADICTED,
+    HOLDS,
+    UNDECIDED,
+    AllPairs,
+    all_pairs,
+    cross_fitted,
+    paired,
+)
 from segattr_lib.benchmark.judge import means
 from segattr_lib.benchmark.runner import load_model, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
@@ -20,6 +28,7 @@ from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.benchmark.view import View
 from segattr_lib.data import load_dataset
+from segattr_lib.metrics import load_metric
 from segattr_lib.metrics.composite import arcc, coherency
 from segattr_lib.registry import unknown
 from segattr_lib.targets import Target
@@ -80,16 +89,6 @@ def at_ends(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(variant=rows["variant"].where(fused | no_method, end))[kept]
 
 
-def settled(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with 0 for an ARCC or ADCC that does not exist, so that a map that vanished is not left out. Ours.
-
-    A constant map, or one whose repetition is constant, has no coherency. Leaving it out would reward a method for
-    showing nothing where it would have done badly; a harmonic mean is 0 as soon as one of its parts is.
-    """
-    lost = rows["metric"].isin(["arcc", "adcc"]) & (rows["status"] == "undefined")
-    return rows.assign(value=rows["value"].mask(lost, 0.0))
-
-
 def summary(rows: pd.DataFrame, bases: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
     """Means over the images: a row a model, base, place and metric, of the rows of `at_ends`.
 
@@ -118,11 +117,43 @@ def lift(rows: pd.DataFrame, bases: Sequence[str], over: str, metric: str = "arc
     return sum(gains[1:], gains[0]).div(len(bases)).unstack("model").droplevel("dataset")  # noqa: PD010
 
 
-def leaders(found: pd.DataFrame, metric: str = "arcc") -> pd.DataFrame:
-    """The base and place of the highest mean on each model, of a `summary`: a row a model."""
-    rows = found[found["metric"] == metric].dropna(subset="mean")
-    best = rows.loc[rows.groupby("model", sort=False)["mean"].idxmax()]
-    return best.set_index("model")[["base", "place", "mean"]]
+def leaders(
+    rows: pd.DataFrame, bases: Sequence[str], places: Sequence[str] = PLACES, level: float = 0.95, seed: int = 0
+) -> pd.DataFrame:
+    """Which base and place has the highest ARCC on each model: a row a model, of the rows of `at_ends`, `settled`.
+
+    base, place: of the highest mean over the images; mean: of the base and place that are highest on other images
+    (inference.cross_fitted); n: the images that have every value. best: does it lie above every other base and place;
+    refined: does one of the refined lie above every one that is not, see `verdict_of`.
+    """
+    named = {key_of(base, place): (base, place) for base in bases for place in places}
+    found = []
+    for model, table in paired(rows, "arcc", by_model=True)[list(named)].groupby("model", sort=False):
+        pairs = all_pairs(table.droplevel(["dataset", "model"]), seed=seed)
+        values = cross_fitted(table.droplevel(["dataset", "model"]), seed=seed)
+        base, place = named[pairs.highest]
+        refined_ones = [key for key, (_, where) in named.items() if where == REFINED]
+        found.append(
+            {
+                "model": model,
+                "base": base,
+                "place": place,
+                "mean": values.mean(),
+                "n": pairs.n,
+                "best": pairs.verdict(pairs.highest, level=level),
+                "refined": verdict_of(pairs, refined_ones, level),
+            }
+        )
+    return pd.DataFrame(found).set_index("model")
+
+
+def verdict_of(pairs: AllPairs, some: Sequence[str], level: float = 0.95) -> str:
+    """Is the highest way one of some? It holds where one of them lies above every other way, is contradicted where one
+    of the others lies above all of them, and else undecided."""
+    others = [way for way in pairs.p if way not in some]
+    if any(pairs.verdict(way, others, level) == HOLDS for way in some):
+        return HOLDS
+    return CONTRADICTED if any(pairs.verdict(way, some, level) == HOLDS for way in others) else UNDECIDED
 
 
 def over_fusions(rows: pd.DataFrame, bases: Sequence[str], metric: str = "arcc") -> pd.DataFrame:
@@ -140,7 +171,7 @@ def over_fusions(rows: pd.DataFrame, bases: Sequence[str], metric: str = "arcc")
 def over_starts(
     rows: pd.DataFrame, base: str, metrics: Sequence[str], level: float = 0.95, seed: int = 0
 ) -> pd.DataFrame:
-    """Base and RefineCAM along the starting layer, means over images with BCa intervals, for figures.interval_lines.
+    """Base and RefineCAM along the starting layer, means over images with their intervals, for figures.interval_lines.
 
     rows: of `by_start`, all starts; one value an image, the mean over the models. From the deepest layer the two
     are one.
@@ -153,6 +184,27 @@ def over_starts(
             told = means(pd.DataFrame({line: table[key] for line, key in keys.items()}), level, seed)
             found.append(told.rename(columns={"method": "line"}).assign(panel=metric, **{START: start}))
     return pd.concat(found, ignore_index=True)
+
+
+def best_starts(
+    rows: pd.DataFrame, base: str, metrics: Sequence[str], level: float = 0.95, seed: int = 0
+) -> pd.DataFrame:
+    """The starting layer of the highest mean of base and RefineCAM, by metric and line as in `over_starts`.
+
+    start; mean: of the start that is best on other images (inference.cross_fitted); n; best: does it lie above every
+    other start. Index metric and line. Starts that not every model has, and images without all values, are left out.
+    """
+    shared = rows.groupby("start")["model"].nunique() == rows["model"].nunique()
+    rows, found = rows[rows["start"].map(shared)], []
+    for metric in metrics:
+        direction = load_metric(metric).direction
+        tables = {start: paired(here, metric) for start, here in rows.groupby("start")}
+        for line in (base, key_of(base)):
+            ways = pd.DataFrame({str(start): table[line if line in table else base] for start, table in tables.items()})
+            pairs, values = all_pairs(ways, direction, seed), cross_fitted(ways, direction, seed)
+            row = {"metric": metric, "line": line, "start": int(pairs.highest), "mean": values.mean(), "n": pairs.n}
+            found.append({**row, "best": pairs.verdict(pairs.highest, level=level)})
+    return pd.DataFrame(found).set_index(["metric", "line"])
 
 
 def layer_maps(view: View, base: str, fuse: str = "product") -> dict[str, Float[Tensor, "b h w"]]:
@@ -193,7 +245,8 @@ def shortcuts(views: Mapping[str, View], rows: pd.DataFrame, bases: Sequence[str
             table = table.reindex(kept.index).assign(coherency_kept=kept)
             for name in ("coherency", "coherency_kept"):
                 parts = (torch.tensor(table[part].to_numpy(float)) for part in (name, "complexity", "road"))
-                table[name.replace("coherency", "arcc")] = arcc(*parts).nan_to_num(0.0).numpy()
+                vanished = table[name].isna() & table["road"].notna()
+                table[name.replace("coherency", "arcc")] = np.where(vanished, 0.0, arcc(*parts).numpy())
             found.append(table.rename_axis("sample_id").assign(model=model, base=base).reset_index())
     columns = ["coherency", "coherency_kept", "arcc", "arcc_kept"]
     return pd.concat(found).set_index(["model", "base", "sample_id"])[columns]

@@ -18,7 +18,18 @@ from scipy import stats
 from torch import Tensor
 
 from segattr_lib.attribution import Method, load_method
-from segattr_lib.benchmark.inference import HELD, bca_interval, paired, weighted_pearson, weighted_ranks
+from segattr_lib.benchmark.inference import (
+    FEWEST,
+    HELD,
+    SPLITS,
+    UNDECIDED,
+    AllPairs,
+    adjusted,
+    paired,
+    studentised_interval,
+    weighted_pearson,
+    weighted_ranks,
+)
 from segattr_lib.benchmark.view import Variant, View
 from segattr_lib.data.single_shapes import TIERS, tier_of
 from segattr_lib.metrics import load_metric
@@ -31,6 +42,9 @@ KINDS = ("pearson", "spearman")
 EVERY = "all models"
 FUNNYBIRDS = ("funnybirds", "completeness", "correctness", "contrastivity")  # a truth that is measured, and its parts
 RESAMPLES = 1999
+MARGIN = 0.05  # a map worse by less is as good: a twentieth of the range that AD, ADCC and ARCC have, and ROAD above 0
+FOOLS, DOES_NOT_FOOL = "fools", "does not fool"
+CLAIMED = {"highest": "arcc", "lowest": "average_drop"}  # of the correlations with the truth, by the paper
 LEVELS = 1023  # steps of grey of a map before it is transformed: no transform makes one of two
 
 
@@ -122,7 +136,8 @@ class Agreement:
     """Correlations of metrics with the truth: arrays (metric, kind, way, model, draw), higher is closer to it.
 
     kinds as in KINDS, ways as in WAYS. observed: one draw, all images. drawn: images resampled whole. left_out: each
-    image left out once. maps, missing: maps with every value, and without; images: those of the former.
+    image left out once. halves: half of the images and, next to it, the other, SPLITS times at random. maps, missing:
+    maps with every value, and without; images: those of the former.
     """
 
     metrics: list[str]
@@ -130,6 +145,7 @@ class Agreement:
     observed: Float[np.ndarray, "metrics kinds ways models 1"]
     drawn: Float[np.ndarray, "metrics kinds ways models draws"]
     left_out: Float[np.ndarray, "metrics kinds ways models images"]
+    halves: Float[np.ndarray, "metrics kinds ways models halves"]
     maps: int
     missing: int
     images: int
@@ -152,12 +168,15 @@ def agreement(table: pd.DataFrame, truth: pd.Series, seed: int = 0, resamples: i
     images = cube.shape[-1]
     rng = generator(seed, "", "bootstrap of images")
     times = rng.multinomial(images, np.full(images, 1 / images), size=resamples)
+    ranks = generator(seed, "", "halves").random((SPLITS, images)).argsort(axis=1) % 2
+    halves = np.stack([ranks, 1 - ranks], axis=1).reshape(-1, images)
     return Agreement(
         list(table),
         list(levels[0]),
         _correlations(cube, np.ones((1, images))),
         _correlations(cube, times.astype(float)),
         _correlations(cube, 1 - np.eye(images)),
+        _correlations(cube, halves.astype(float)),
         len(complete),
         len(both) - len(complete),
         images,
@@ -167,16 +186,16 @@ def agreement(table: pd.DataFrame, truth: pd.Series, seed: int = 0, resamples: i
 def correlations(found: Agreement, over: str = "arcc", level: float = 0.95) -> pd.DataFrame:
     """One row a model, kind, way and metric: value, low, high, and difference (with its low and high) to `over`.
 
-    EVERY is the mean over the models. Intervals are BCa over images, resamples without a value left aside; NaN for
-    fewer than three images, and where the resamples do not surround the value: the correlation of few noisy means is
-    drawn towards 0 further in a resample, and what lies beyond all of them no interval can say.
+    EVERY is the mean over the models; n: the images. Intervals are BCa over images, resamples without a value left
+    aside; NaN for fewer than FEWEST images, and where the resamples do not surround the value: the correlation of few
+    noisy means is drawn towards 0 further in a resample, and what lies beyond all of them no interval can say.
     """
     place = found.metrics.index(over)
     names = [*found.models, EVERY]
     values = _intervals(found, _and_mean, level)
     differences = _intervals(found, lambda array: _and_mean(array - array[[place]]), level)
     rows = [
-        {"model": model, "kind": kind, "way": way, "metric": metric}
+        {"model": model, "kind": kind, "way": way, "metric": metric, "n": found.images}
         | dict(zip(("value", "low", "high"), values[:, m, k, w, n], strict=True))
         | dict(zip(("difference", "difference_low", "difference_high"), differences[:, m, k, w, n], strict=True))
         for n, model in enumerate(names)
@@ -236,13 +255,55 @@ def nested(found: Agreement, over: str = "arcc", level: float = 0.95) -> pd.Data
     return pd.DataFrame(rows)
 
 
-def ends(found: pd.DataFrame, kind: str = "pearson", model: str = EVERY) -> pd.DataFrame:
-    """The highest and the lowest metric of each way, of `correlations`: way, end, and the metric's row."""
-    here = found[(found["kind"] == kind) & (found["model"] == model)]
+def all_metrics(found: Agreement, kind: str = "pearson", way: str = "pooled", among: Sequence[str] = ()) -> AllPairs:
+    """Every two metrics held against each other by their agreement with the truth, mean over the models.
+
+    among: of these metrics alone. p by max-T over the pairs, as inference.all_pairs: a pair's difference over its
+    standard error has to exceed the largest of all pairs in resamples of the images around what was observed, that
+    longer by as much as Student's t of n - 1 degrees is than the normal, and by the root of n / (n - 1), as resamples
+    are narrow.
+    """
+    names = list(among) or found.metrics
+    places = [found.metrics.index(name) for name in names]
+    at = (places, KINDS.index(kind), list(WAYS).index(way))
+    values, drawn = found.observed[at].mean(axis=1)[:, 0], found.drawn[at].mean(axis=1)
+    drawn = drawn[:, np.isfinite(drawn).all(axis=0)]
+    difference = values[:, None] - values
+    away = drawn[:, None] - drawn - difference[:, :, None]
+    error = away.std(axis=2, ddof=1) if drawn.shape[1] > 1 else np.zeros_like(difference)
+    error[error < 1e-12] = np.inf  # no resample tells the two apart, but for rounding
+    largest = (np.abs(away) / error[:, :, None]).max(axis=(0, 1), initial=0)
+    n = found.images
+    longer = np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975) if n > 1 else np.inf
+    return adjusted(pd.DataFrame(difference, names, names), np.abs(difference) / error, longer * largest, n)
+
+
+def ends(
+    found: Agreement, over: str = "arcc", among: Sequence[str] = (), kind: str = "pearson", level: float = 0.95
+) -> pd.DataFrame:
+    """The highest and the lowest metric of each way, mean over the models: columns way, end, metric and the rest.
+
+    metric: of the highest, or lowest, agreement with the truth over all n images. value, difference: of the metric that
+    is so on one half of the images, its agreement on the other half, and that less `over`'s, mean over the halves of an
+    Agreement; NaN where a half has none. verdict: does the metric lie beyond every other (`all_metrics`);
+    claim: the same of the paper's CLAIMED. among: the metrics that are compared.
+    """
+    names = list(among) or found.metrics
+    places = [found.metrics.index(name) for name in names]
     rows = []
-    for way, one in here.groupby("way", sort=False):
-        for end, place in (("highest", one["value"].idxmax()), ("lowest", one["value"].idxmin())):
-            rows.append({"way": way, "end": end, **one.loc[place].drop("way")})
+    for way_at, way in enumerate(WAYS):
+        pairs = all_metrics(found, kind, way, names)
+        halves = found.halves[places, KINDS.index(kind), way_at].mean(axis=1)
+        others = halves.reshape(len(names), -1, 2)[:, :, ::-1].reshape(halves.shape)
+        for end, sign in (("highest", 1), ("lowest", -1)):
+            chosen = np.where(np.isnan(others), -np.inf, sign * others).argmax(axis=0)
+            values = np.take_along_axis(halves, chosen[None], axis=0)[0]
+            beyond = AllPairs(sign * pairs.difference, pairs.p, pairs.n)
+            about = {"way": way, "end": end, "metric": beyond.highest, "n": found.images}
+            numbers = {"value": values.mean(), "difference": (values - halves[names.index(over)]).mean()}
+            verdict = beyond.verdict(beyond.highest, level=level)
+            claim = beyond.verdict(CLAIMED[end], level=level) if CLAIMED[end] in names else UNDECIDED
+            rows.append({**about, **numbers, "verdict": verdict, "claim": claim})
     return pd.DataFrame(rows)
 
 
@@ -257,9 +318,10 @@ def fooled(
     """Does a metric tell a map that knows nothing from those of the methods? One row a trivial map and metric.
 
     table: of `maps_table`. value: the trivial map's mean over images (and models). difference: trivial minus the mean
-    of the real methods on the same images, signed so that more is better, with its BCa interval; fools: it reaches 0
-    or lies above. beaten: the real methods whose mean is no better, of how many. Methods without a value on an image
-    are left out there.
+    of the real methods on the same n images, signed so that more is better, with its interval. verdict: FOOLS where the
+    interval says that the trivial map is not worse by MARGIN or more, DOES_NOT_FOOL where it says that it is worse,
+    else UNDECIDED, as without an interval; fools: whether it is the first. beaten: the real methods whose mean is no
+    better, of how many. Methods without a value on an image are left out there.
     """
     found = []
     for metric in metrics:
@@ -267,7 +329,7 @@ def fooled(
         others = values[[name for name in real if values[name].notna().any()]]
         for name in trivial:
             lead = (direction * (values[name] - others.mean(axis=1))).dropna().to_numpy(float)
-            low, high = bca_interval(lead, level, seed)
+            low, high = studentised_interval(lead, level, seed)
             shared = direction * others.sub(values[name], axis=0).mean()
             found.append(
                 {
@@ -279,7 +341,9 @@ def fooled(
                     "high": high,
                     "beaten": int((shared <= 0).sum()),
                     "of": int(shared.notna().sum()),
-                    "fools": bool(high >= 0),
+                    "n": len(lead),
+                    "verdict": (said := FOOLS if low > -MARGIN else DOES_NOT_FOOL if high < 0 else UNDECIDED),
+                    "fools": said == FOOLS,
                 }
             )
     return pd.DataFrame(found)
@@ -419,7 +483,7 @@ def _intervals(found: Agreement, statistic: Callable[[np.ndarray], np.ndarray], 
             ends.append(_quantile(drawn, share))
         alike = np.nanmin(drawn, axis=-1) == np.nanmax(drawn, axis=-1)  # no spread: the interval is the point
     # BCa knows no better than the outermost draws when they do not surround the value
-    lost = (found.images < 3) | (np.abs(below - 0.5) > level / 2)
+    lost = (found.images < FEWEST) | (np.abs(below - 0.5) > level / 2)
     low, high = (np.where(lost, np.nan, np.where(alike, value[..., 0], end)) for end in ends)
     return np.stack([value[..., 0], low, high])
 
