@@ -12,6 +12,7 @@ from segattr_lib.figures import key_label, metric_label
 from segattr_lib.reference import dea_table1
 
 PAPER_FILL = "mean"  # of the DEA paper
+DECIDES = 12  # images; fewer decide nothing
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -110,6 +111,17 @@ def interval(value: float, low: float, high: float, digits: int = 3) -> str:
     """A value with its interval, as text."""
     told = [number(round(one, digits) + 0.0, digits) for one in (value, low, high)]  # + 0.0: no minus before zeros
     return told[0] if pd.isna(low) else f"{told[0]} [{told[1]}, {told[2]}]"
+
+
+def side(low: float, high: float, n: int) -> str:
+    """On which side of 0 a difference lies by its interval over n images, as a word for the page.
+
+    "higher than", "lower than" or "not told apart from"; the last for an interval that holds 0 or is none, and for
+    fewer than DECIDES images whatever it holds.
+    """
+    if n >= DECIDES and low > 0:
+        return "higher than"
+    return "lower than" if n >= DECIDES and high < 0 else "not told apart from"
 
 
 def intervals(found: pd.DataFrame, row: str, column: str, value: str = "mean", digits: int = 3) -> pd.DataFrame:

@@ -262,3 +262,10 @@ def test_a_method_that_is_written_twice_is_run_once(tmp_path):
     rows = rows[rows["metric"] == "tdd"]
     assert not rows.duplicated(["method", "variant", "fill"]).any()
     assert list(rows["variant"].unique()) == ["fill=mean", "fill=blur", "", "window=1"]
+
+
+def test_a_side_is_told_from_twelve_images_on_and_only_by_an_interval_off_zero():
+    assert tables.side(0.1, 0.3, 12) == "higher than"
+    assert tables.side(-0.3, -0.1, 12) == "lower than"
+    assert tables.side(-0.1, 0.3, 500) == tables.side(0.0, 0.3, 500) == "not told apart from"
+    assert tables.side(np.nan, np.nan, 500) == tables.side(0.1, 0.3, 11) == "not told apart from"
