@@ -103,7 +103,7 @@ lost = rows[rows["metric"].isna()]
 scores = rows[rows["metric"] == "score"]["value"]
 made = next((fill for fill in [main_fill, *fills_of(here)] if fill in fills_of(here)), None)
 own = under_fill(here, made)  # the methods as the run has them: under several fills, as made with one of them
-glue("made", f" Maps are those made with the fill {made}." if made else "", display=False)
+glue("made", made or settings.fill[0], display=False)
 glue("well", ROBUST_FLOOR, display=False)
 glue("runs", len(settings.runs()), display=False)
 glue("models", len(settings.model), display=False)
@@ -278,8 +278,8 @@ glue("ranked", len(ranks), display=False)
 # leaves out some of the SBD runs it includes when it comes to GPA. Here DEA's mean TDD is above EGA's in
 # {glue:text}`wins_ega` runs and above GPA's in {glue:text}`wins_gpa`; its |ODD| is below EGA's in
 # {glue:text}`wins_odd`. Random pixels are the test no table of the paper holds: DEA's TDD is above theirs in
-# {glue:text}`wins_random` runs, its excess TDD in {glue:text}`wins_excess`.{glue:text}`made` In all,
-# {glue:text}`claims_held` claims of the table hold over plain means, {glue:text}`claims_held_robust` over well-scored
+# {glue:text}`wins_random` runs, its excess TDD in {glue:text}`wins_excess`. The maps of
+# interventions are those made with the fill {glue:text}`made`. In all, {glue:text}`claims_held` claims of the table hold over plain means, {glue:text}`claims_held_robust` over well-scored
 # samples. These are counts of runs and of means, as the paper has them; what the images decide, paired and with
 # intervals, is on [another page](beyond_dea.ipynb).
 #

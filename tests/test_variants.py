@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from segattr_lib import figures, tables
 from segattr_lib.attribution import short_labels
 from segattr_lib.benchmark import economy, protocol, refinement
 from segattr_lib.benchmark.claims import held
-from segattr_lib.benchmark.runner import run_benchmark
+from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.statistics import at, fills_of, ranking, run_level, under_fill, wins
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.explorer import look
 from segattr_lib.registry import UserError
 
 
@@ -269,3 +271,14 @@ def test_a_side_is_told_from_twelve_images_on_and_only_by_an_interval_off_zero()
     assert tables.side(-0.3, -0.1, 12) == "lower than"
     assert tables.side(-0.1, 0.3, 500) == tables.side(0.0, 0.3, 500) == "not told apart from"
     assert tables.side(np.nan, np.nan, 500) == tables.side(0.1, 0.3, 11) == "not told apart from"
+
+
+def test_the_explorer_shows_the_value_under_the_fill_whose_deletion_it_draws():
+    told = {"image_size": 64, "grid": 4, "metrics": ["tdd"], "batch_size": 8}
+    views = [
+        view_of(read_settings({**told, "evaluation_fill": fills}), ["test-00000"])
+        for fills in (["zeros"], ["zeros", "blur"])
+    ]
+    alone, several = (look(view, "ega", 0.2) for view in views)
+    assert vars(several)["values"]["tdd"] == vars(alone)["values"]["tdd"]
+    assert torch.equal(several.deleted, alone.deleted)
