@@ -50,10 +50,11 @@ frozen(app)
 # %% [markdown]
 # ## What to try
 #
-# 1. **Is the map better than noise?** Choose *random pixels*, whose holes are scattered, then *random smooth*, noise of a
-#    CAM's grain. Compare TDD and excess TDD, which subtracts what a blind selection as large and as ragged earns.
-# 2. **What does a finer grid buy?** Move the grid from coarse to fine under RIA, and watch passes and seconds
-#    grow with its square while the cells follow the target's edge.
+# 1. **Is the map better than noise?** Choose *random pixels*: what is left of the score when scattered holes are cut
+#    that know nothing of the model? Then *random smooth*, noise of a CAM's grain. Compare TDD and excess TDD, which
+#    subtracts what a blind selection as large and as ragged earns.
+# 2. **What does a finer grid buy?** Move the grid from coarse to fine under RIA: its passes are the square of the cells
+#    a side and one more. Do the cells follow the target's edge, and what do TDD and excess TDD say of it?
 # 3. **Which half of DEA carries it?** Set alpha to 0 (interventions alone), then to 1 (gradients alone). With alpha
 #    at 1, beta still lifts the pixels on which both agree.
 # 4. **Where does the ratio break?** Find a sample with a small s(x): TDD divides by it, so small changes of the
@@ -61,5 +62,5 @@ frozen(app)
 # 5. **What do ties decide?** Under RIA all pixels of a cell tie; the tied share says how much of the deleted region
 #    was chosen by row order, not by the map.
 #
-# **What we learnt.** A metric of one map on one image is a sentence about the map, the fill and the model together.
-# Turning one knob at a time shows which of the three it is about.
+# **What we learnt.** Nothing that holds beyond the image shown: one map of one image is a case, and this page is for
+# cases. What holds over many is on [the benchmark's page](benchmark.ipynb) and those after it.

@@ -26,8 +26,8 @@
 # 5. What of the gain is the segmenter's own prior?
 # 6. Does an explainer that is better by one table do better by the other?
 #
-# A segmenter that has learnt what objects look like can make a good mask of poor points. So every prompt is also given
-# to a random walker {cite:p}`grady2006random`, which knows nothing but this image's colours (ours).
+# What of a mask is due to the points, and what to a segmenter that has learnt what objects look like? Every prompt is
+# also given to a random walker {cite:p}`grady2006random`, which knows nothing but this image's colours (ours).
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 results = "results/wsss_sam2"  # a folder of finished results is read, any other is made
@@ -130,7 +130,7 @@ glue("bottom", f"{bottom:.0%}", display=False)
 #
 # The segmenter is {glue:text}`segmenter`, and beside it {glue:text}`others`. Whatever a promptable segmenter other than the
 # random walker has learnt of objects, it adds to every mask below: that is the scope. The embedded `shapes_sam2` has the
-# architecture of SAM 2, but its prior is of drawn shapes: it is at home in such scenes, and not in photographs.
+# architecture of SAM 2, but its prior is of drawn shapes, not of photographs.
 #
 # Intervals are {glue:text}`level` studentised bootstrap intervals over images. A map that is constant gives no cues; its mask
 # counts as an IoU of 0 (ours), as it did for {glue:text}`without` of {glue:text}`asked` prompts of {glue:text}`segmenter`.
@@ -149,7 +149,7 @@ view = view_of(settings.runs()[0], list(chosen.index))
 drawn = protocol.shown(view, rows, prompts, load_segmenter(main), keys)
 
 # %% mystnb={"image": {"alt": "Images with their truth outlined; for several explainers and their weighted fusion the map with its cues above, and the mask prompted by the cues below."}} tags=["hide-input"]
-panel = {protocol.label(key).replace(" ", "\n", 1): those for key, those in drawn.items()}
+panel = {text.replace(" ", "\n", 1): drawn[key] for key, text in protocol.labels(drawn).items()}
 prompt_panel(
     view.images,
     view.target.truth,
@@ -185,7 +185,7 @@ tables.intervals(proxies, "label", "panel", digits=2)
 
 # %% mystnb={"image": {"alt": "Coverage and spill of every explainer along the threshold of the support."}} tags=["hide-input"]
 curves = pd.concat([protocol.along(rows, name, "threshold", threshold, explainers, level, seed).assign(panel=title) for name, title in (("coverage", "Coverage ↑"), ("spill", "Spill ↓"))])  # fmt: skip
-lines = curves.assign(line=curves["method"].str.partition("(")[0], low=curves["mean"], high=curves["mean"])
+lines = curves.assign(line=curves["method"], low=curves["mean"], high=curves["mean"])
 figures.interval_lines(lines, "threshold")
 
 # %% [markdown]
@@ -197,7 +197,8 @@ figures.interval_lines(lines, "threshold")
 agreed = protocol.agreement(rows)
 agreement = checks[checks["check"].str.startswith("mean overlap")].iloc[0]
 glue("agreement", tables.interval(*agreement[["value", "low", "high"]], 2, agreement["n"]), display=False)
-figures.heat_table(agreed.rename(index=protocol.label, columns=lambda key: protocol.label(key).replace(" ", "\n")), "", "")  # fmt: skip
+captions = protocol.labels(explainers)
+figures.heat_table(agreed.rename(index=captions, columns={key: text.replace(" ", "\n") for key, text in captions.items()}), "", "")  # fmt: skip
 
 # %% [markdown]
 # Over all pairs it is {glue:text}`agreement`. Reliability prefers explainers that agree with the others (consensus), that
@@ -205,7 +206,7 @@ figures.heat_table(agreed.rename(index=protocol.label, columns=lambda key: proto
 # (robustness). Each, and the weight that their product makes, on every image:
 
 # %% mystnb={"image": {"alt": "Heat maps of consensus, focus, robustness and weight, explainers as rows and images as columns."}} tags=["hide-input"]
-parts = {name: inference.paired(rows, name).dropna(how="all").T.rename(index=protocol.label) for name in ("consensus", "focus", "robustness", "weight")}  # fmt: skip
+parts = {name: inference.paired(rows, name).dropna(how="all").T.rename(index=captions) for name in ("consensus", "focus", "robustness", "weight")}  # fmt: skip
 figures.heat_panels(parts, "images")
 
 # %% tags=["hide-input"]
@@ -219,7 +220,8 @@ glue("even_weight", f"{1 / len(explainers):.2f}", display=False)
 tables.intervals(reliability, "label", "panel", digits=2)
 
 # %% [markdown]
-# {glue:text}`heaviest` weighs most; what weighs most on other images weighs {glue:text}`heaviest_weight`, where alike all would weigh {glue:text}`even_weight`.
+# {glue:text}`heaviest` weighs most; what weighs most on other images weighs {glue:text}`heaviest_weight`; alike, all would
+# weigh {glue:text}`even_weight`.
 #
 # ## Utility
 #
@@ -239,13 +241,13 @@ figures.interval_rows(used, "mIoU ↑")
 # ## Which step earns it?
 #
 # Paired by image, under {glue:text}`segmenter`. The weighted fusion minus each explainer, minus the plain mean, without
-# background points, as a box, and minus what knows no map. Blue where the sign-flip test tells the two apart at .05,
-# adjusted over the rows (Holm).
+# background points, as a box, and minus what knows no map. Blue where the sign-flip test,
+# adjusted over the rows (Holm), tells the two apart at the level of the intervals.
 
 # %% tags=["hide-input"]
 rivals = [key for key in [*explainers, "mean", "weighted | background=0", "weighted | cues=box", *controls, "centre_point", "uniform_points", "truth"] if key in assisted]  # fmt: skip
 compared = {name: inference.compare(table, [("weighted", key) for key in rivals], "iou", level, seed) for name, table in {main: assisted, protocol.WALKER: walked}.items() if table.notna().any(axis=None)}  # fmt: skip
-ablations = pd.concat([found.assign(panel=name, mean=found["difference"], told=found["sign_flip_holm"] < 0.05, label=["− " + protocol.label(key) for key in found["over"]]) for name, found in compared.items()], ignore_index=True)  # fmt: skip
+ablations = pd.concat([found.assign(panel=name, mean=found["difference"], told=found["sign_flip_holm"] < 1 - level, label="− " + found["over"].map(protocol.labels(found["over"]))) for name, found in compared.items()], ignore_index=True)  # fmt: skip
 singles = compared[main][compared[main]["over"].isin(explainers)]
 glue("single_above", tables.off_zero(singles, "above"), display=False)
 glue("single_below", tables.off_zero(singles, "below"), display=False)
@@ -258,9 +260,9 @@ figures.interval_rows(ablations, "difference in IoU")
 
 # %% [markdown]
 # Over a single explainer the interval lies above 0 for {glue:text}`single_above` of {glue:text}`explainers` and below for
-# {glue:text}`single_below`. Weights over the mean bring {glue:text}`over_mean`, background points {glue:text}`over_background`,
-# points instead of a box {glue:text}`over_box`, the map instead of uniform points {glue:text}`over_uniform`; to the points
-# of the truth it is {glue:text}`over_truth`.
+# {glue:text}`single_below`. The differences: weights minus the mean {glue:text}`over_mean`, with background points minus
+# without {glue:text}`over_background`, points minus a box {glue:text}`over_box`, the map's points minus uniform ones
+# {glue:text}`over_uniform`, and minus the points of the truth {glue:text}`over_truth`.
 #
 # How often does each kind of interval hold the true mean of differences that are shaped as this page's own: drawn with
 # replacement from those of two methods less their mean? The page uses the studentised bootstrap, which held it in
@@ -321,14 +323,14 @@ for name, key in {"uniform_iou": "uniform_points", "fused_iou": "weighted", "ran
         else "not run",
         display=False,
     )
-pd.DataFrame(texts, [protocol.label(key) for key in shared["method"]])
+pd.DataFrame(texts, shared["method"].map(protocol.labels(shared["method"])).to_list())
 
 # %% [markdown]
 # For the weighted fusion {glue:text}`segmenter` gains {glue:text}`weighted_gain` over the threshold and the walker
-# {glue:text}`weighted_control`: the prior's share is {glue:text}`weighted_share`. How strong a control the walker is
-# depends on what it is told of the outside. Without background points it takes the whole border of the image for the
+# {glue:text}`weighted_control`: the prior's share is {glue:text}`weighted_share`. Does it matter what the walker is told of
+# the outside? Without background points it takes the whole border of the image for the
 # outside, and gains {glue:text}`bare_control` where {glue:text}`segmenter` gains {glue:text}`bare_gain`: a share of
-# {glue:text}`bare_share`. Two controls, two shares; neither is the one true share.
+# {glue:text}`bare_share`. These are two controls, and neither share is the one true one.
 #
 # The other view needs no walker: from uniform points, with no map at all, {glue:text}`segmenter` has an mIoU of
 # {glue:text}`uniform_iou`; the fusion's cues have {glue:text}`fused_iou`, a difference of {glue:text}`over_uniform`, and
@@ -379,7 +381,7 @@ HTML(listed.set_index(["recommendation", "check"])[["measured", "wanted", "n", "
 #
 # ## The poster's Table 2 beside ours
 #
-# Columns 1 to 3 are the poster's, ResNet-50 on three data sets; its text does not say which is which. The order of its
+# The numbered columns are the poster's, ResNet-50 on three data sets; its text does not say which is which. The order of its
 # list of data sets, and the mIoU on VOC that it tells elsewhere, suggest {glue:text}`inferred`.
 
 # %% tags=["hide-input"]
@@ -387,11 +389,13 @@ paper = wsss_table2()
 glue("inferred", ", ".join(f"{name} for column {column}" for column, name in reference()["wsss_table2"]["inferred"].items()), display=False)  # fmt: skip
 names = {"miou": "mIoU", "effectiveness": "Effectiveness", "pointing_game": "LA"}
 ours = pd.concat([judge.means(table, level, seed).assign(metric=name) for name, table in {"miou": assisted, "effectiveness": inference.paired(rows, effectiveness), "pointing_game": inference.paired(rows, pointing)}.items()])  # fmt: skip
-ours = ours.assign(method=ours["method"].str.partition("(")[0], column="ours", value=ours["mean"])
+ours = ours.assign(method=ours["method"].replace({key: name for name, key in dear.items()}), column="ours", value=ours["mean"])  # fmt: skip
 both = pd.concat([ours[ours["method"].isin(paper["method"])], paper.assign(column=paper["column"].astype(str))])  # fmt: skip
 both["text"] = both["value"].map(lambda value: tables.number(value, 2), na_action="ignore")
-beside = both.pivot_table(index="method", columns=["metric", "column"], values="text", aggfunc="first", sort=False)
-beside = beside.reindex(columns=pd.MultiIndex.from_product([names, ["ours", "1", "2", "3"]]))
+beside = both.pivot(index="method", columns=["metric", "column"], values="text")  # noqa: PD010 - none stands twice
+beside = beside.reindex(
+    index=both["method"].unique(), columns=pd.MultiIndex.from_product([names, ["ours", "1", "2", "3"]])
+)
 beside.fillna("–").rename(index=protocol.label, columns=names, level=0).rename_axis(index=None, columns=(None, None))
 
 # %% tags=["hide-input"]
@@ -439,6 +443,8 @@ for name, begins in {"overlaps": "mean overlap", "assists": "IoU of the prompted
 # walker and the share of the prior, the intervals, the IoU of 0 where there are no cues, and the checklist as a
 # function of the data.
 #
-# **What we learnt.** A good mask after prompting says little about the map it began from: give the same points to a
-# segmenter that has learnt nothing, and give the same segmenter points that know no map, before a mask is taken as
-# evidence for an explainer.
+# **What we learnt.** On these {glue:text}`n` images the weighted fusion's cues prompt {glue:text}`segmenter` to an mIoU of
+# {glue:text}`fused_iou`; points that know no map to one of {glue:text}`uniform_iou`, a difference of
+# {glue:text}`over_uniform`. The prior's share of the gain over the map itself is {glue:text}`weighted_share` by a walker
+# with background points and {glue:text}`bare_share` by one without. Of {glue:text}`checks` checks {glue:text}`holding` hold,
+# {glue:text}`violated` are violated and {glue:text}`untold` cannot be told from so many images.

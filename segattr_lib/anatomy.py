@@ -136,7 +136,9 @@ def surfaces(table: pd.DataFrame, metrics: Sequence[str], own: tuple[float, floa
             colours = "crest" if load_metric(metric).direction > 0 else "crest_r"
             limits = {"vmin": rows["mean"].min(), "vmax": rows["mean"].max()}
             for axes, grid in zip(line, grids, strict=True):
-                shown = rows[rows["grid"] == grid].pivot_table(index="beta", columns="alpha", values="mean")
+                shown = rows[rows["grid"] == grid].pivot(  # noqa: PD010 - refuses a value that stands twice
+                    index="beta", columns="alpha", values="mean"
+                )
                 sns.heatmap(shown, annot=True, fmt=".2f", cmap=colours, cbar=False, ax=axes, annot_kws=SMALL, **limits)
                 if grid == own[2]:
                     corner = (shown.columns.get_loc(own[0]), shown.index.get_loc(own[1]))

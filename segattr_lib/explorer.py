@@ -31,7 +31,7 @@ from segattr_lib.metrics import load_metric
 from segattr_lib.metrics.deletion import model_score, tdd
 from segattr_lib.models import SEGMENTERS, load_segmenter
 from segattr_lib.perturbation import Fill, bind_fill, occlude, top_fraction
-from segattr_lib.registry import UserError
+from segattr_lib.registry import UserError, with_options
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
 
@@ -207,12 +207,13 @@ def look(view: View, method: str, k: float, **options: Any) -> Look:
     pinned = {name: options[name] for name in options_of_method(known) & set(options)}
     text = ", ".join(f"{name}={value}" for name, value in sorted(pinned.items()))
     one = Variant(method, text, known, pinned)
-    rows, timings = view.rows_of(one, [_at(name, k) for name in (*view.run.metrics, "passes")])
+    fill_name = view.run.evaluation_fills(None)[0]
+    rows, timings = view.rows_of(one, [_at(name, k, fill_name) for name in (*view.run.metrics, "passes")])
     if all(row["status"] == "failed" for row in rows):
         raise SampleError("failed", rows[0]["reason"])
     values = {row["metric"]: row["value"] if row["value"] is not None else row["reason"] for row in rows}
     maps, _, _ = view.maps_of(one)
-    fill = bind_fill(view.run.evaluation_fills(None)[0], view.images, view.draws.on("evaluation"), view.others)
+    fill = bind_fill(fill_name, view.images, view.draws.on("evaluation"), view.others)
     deleted = _deleted(view.images, maps, view.target, k, fill)[0]
     return Look(
         view.samples[0].class_id, maps[0], deleted, view.base.item(), {**values, "seconds": timings[0]["seconds"]}
@@ -299,9 +300,10 @@ def _told(value: float | str) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.3f}"
 
 
-def _at(metric: str, k: float) -> str:
-    """The metric's text with k pinned where it takes one."""
-    return f"{metric}(k={k})" if "k" in options_of_metric(load_metric(metric)) else metric
+def _at(metric: str, k: float, fill: str) -> str:
+    """The metric's text with k and the evaluation fill pinned where it takes them: one value a metric."""
+    takes = options_of_metric(load_metric(metric))
+    return with_options(metric, ", ".join(f"{name}={one}" for name, one in (("k", k), ("fill", fill)) if name in takes))
 
 
 def _deleted(images: Tensor, maps: Tensor, target: Target, k: float, fill: Fill) -> Float[Tensor, "b 3 h w"]:

@@ -14,8 +14,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segattr_lib.attribution import METHODS, load_method, method_label
+from segattr_lib.attribution import METHODS, key_label, load_method, short_labels
+from segattr_lib.attribution import method_label as method_label  # for the notebooks, beside metric_label
 from segattr_lib.benchmark.inference import Friedman
+from segattr_lib.benchmark.statistics import by_run, centre, keyed, of_one_setting
 from segattr_lib.metrics import load_metric
 from segattr_lib.registry import variant
 
@@ -31,6 +33,7 @@ STYLE: Any = {
     "font.size": 10,
     "legend.frameon": False,
 }
+MARKS = "osD^vP*Xdhp<>8"
 ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 
 
@@ -38,6 +41,12 @@ def metric_label(metric: str) -> str:
     """A metric's name with the direction in which it is better."""
     found = load_metric(metric)
     return found.label + ARROWS[found.direction]
+
+
+def ranked_label(metric: str) -> str:
+    """A metric's label, and what methods are ranked by where that is not the mean."""
+    by = load_metric(metric).ranked_by
+    return metric_label(metric) + ("" if by == "mean" else f", {by}")
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
@@ -54,10 +63,10 @@ def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
 
 
 def rank_heatmap(ranks: pd.DataFrame) -> Figure:
-    """Ranks of methods (rows) under metrics (columns), 1 the best; see statistics.ranking."""
+    """Ranks of methods by their keys (rows) under metrics (columns), 1 the best; see statistics.ranking."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(0.85 * len(ranks.columns) + 2, 0.36 * len(ranks) + 1.3))
-        shown = ranks.rename(index=method_label, columns=metric_label).astype(float)
+        shown = ranks.rename(index=key_label, columns=ranked_label).astype(float)
         sns.heatmap(shown, annot=True, fmt=".0f", cmap="crest", cbar=False, linewidths=1, ax=axes)
         axes.set(xlabel="", ylabel="")
         axes.tick_params(axis="x", rotation=35, length=0)
@@ -68,46 +77,47 @@ def rank_heatmap(ranks: pd.DataFrame) -> Figure:
 
 
 def trade_off(runs: pd.DataFrame, against: Sequence[str], metric: str = "tdd", column: str = "mean") -> Figure:
-    """One metric against others: a point a run, a large one with its name for the mean over runs."""
+    """One metric against others: a point a run, a large one with its name for the mean over runs; variants of a method
+    share its colour and differ in their marks."""
     table = _wide(runs, [metric, *against], column)
-    methods = list(dict.fromkeys(table.index.get_level_values("method")))
-    colours = method_colours(methods)
+    keys = list(dict.fromkeys(table.index.get_level_values("key")))
+    looks = _looks(keys)
     with mpl.rc_context(STYLE):
         figure, panels = plt.subplots(1, len(against), figsize=(2.9 * len(against), 3.2), sharey=True, squeeze=False)
         for axes, other in zip(panels[0], against, strict=True):
-            for method in methods:
-                points = table.xs(method, level="method")
-                axes.scatter(points[other], points[metric], s=14, alpha=0.55, color=colours[method], linewidth=0)
-                x, y = points[other].mean(), points[metric].mean()
-                axes.scatter(
-                    x, y, s=80, color=colours[method], edgecolor="black", linewidth=0.8, label=method_label(method)
-                )
-            axes.set(xlabel=metric_label(other))
+            for key in keys:
+                points, (colour, mark, _) = table.xs(key, level="key"), looks[key]
+                axes.scatter(points[other], points[metric], s=14, alpha=0.55, color=colour, marker=mark, linewidth=0)
+                large: Any = {"s": 80, "color": colour, "marker": mark, "edgecolor": "black", "linewidth": 0.8}
+                axes.scatter(points[other].mean(), points[metric].mean(), **large, label=key_label(key))
+            axes.set(xlabel=ranked_label(other))
             if other in ("seconds", "passes"):
                 axes.set_xscale("symlog", linthresh=1e-3 if other == "seconds" else 1)
-        panels[0][0].set(ylabel=metric_label(metric))
+        panels[0][0].set(ylabel=ranked_label(metric))
         legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
 
 def curves(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> Figure:
-    """Metrics over the fraction k, mean over runs, the band their standard deviation."""
-    rows = runs[runs["k"].notna() & (runs["variant"] == "")]
-    methods = list(dict.fromkeys(rows["method"]))
-    colours = method_colours(methods)
+    """Metrics over the fraction k, mean over runs, the band their standard deviation; variants of a method share its
+    colour and differ in their marks. Raises UserError for values of several data sets or evaluation fills."""
+    rows = keyed(runs[runs["k"].notna() & runs["metric"].isin(list(metrics))])
+    for _, at_k in rows.groupby("k"):
+        of_one_setting(at_k)
+    looks = _looks(list(rows["key"].unique()))
     with mpl.rc_context(STYLE):
         figure, panels = plt.subplots(1, len(metrics), figsize=(2.9 * len(metrics), 3), squeeze=False)
         for axes, metric in zip(panels[0], metrics, strict=True):
-            table = rows[rows["metric"] == metric].groupby(["method", "k"])[column].agg(["mean", "std"])
-            for method in methods:
-                line = table.loc[method].sort_index()
-                dashes = "--" if load_method(method).family == "control" else "-"
-                axes.plot(line.index, line["mean"], dashes, color=colours[method], label=method_label(method))
+            table = rows[rows["metric"] == metric].groupby(["key", "k"])[centre(metric, column)].agg(["mean", "std"])
+            for key, (colour, mark, variants) in looks.items():
+                line = table[table.index.get_level_values("key") == key].droplevel("key").sort_index()
+                style: Any = {"color": colour, "marker": mark if variants > 1 else None, "markersize": 4}
+                axes.plot(line.index, line["mean"], _dashes(key), **style, label=key_label(key))
                 spread = line["std"].fillna(0)
                 band = (line["mean"] - spread, line["mean"] + spread)
-                axes.fill_between(line.index, *band, color=colours[method], alpha=0.1, linewidth=0)
-            axes.set(xlabel="fraction k", ylabel=metric_label(metric))
+                axes.fill_between(line.index, *band, color=colour, alpha=0.1, linewidth=0)
+            axes.set(xlabel="fraction k", ylabel=ranked_label(metric))
         legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
@@ -144,21 +154,21 @@ def correlation_forest(found: pd.DataFrame, ways: Mapping[str, str], whole: str)
 
 
 def dot_plot(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> Figure:
-    """Metrics side by side: a dot a run, a bar for the mean over runs; methods as rows."""
+    """Metrics side by side: a dot a run, a bar for the mean over runs; methods with their options as rows."""
     table = _wide(runs, metrics, column)
-    methods = list(dict.fromkeys(table.index.get_level_values("method")))
-    colours = method_colours(methods)
+    keys = list(dict.fromkeys(table.index.get_level_values("key")))
+    looks = _looks(keys)
     with mpl.rc_context(STYLE):
-        size = (2.4 * len(metrics) + 1.2, 0.32 * len(methods) + 1.1)
+        size = (2.4 * len(metrics) + 1.2, 0.32 * len(keys) + 1.1)
         figure, panels = plt.subplots(1, len(metrics), figsize=size, sharey=True, squeeze=False)
         for axes, metric in zip(panels[0], metrics, strict=True):
-            for place, method in enumerate(methods):
-                points = table.xs(method, level="method")[metric].dropna()
-                axes.scatter(points, [place] * len(points), s=22, color=colours[method], alpha=0.7, linewidth=0)
+            for place, key in enumerate(keys):
+                points = table.xs(key, level="key")[metric].dropna()
+                axes.scatter(points, [place] * len(points), s=22, color=looks[key][0], alpha=0.7, linewidth=0)
                 axes.plot([points.mean()] * 2, [place - 0.32, place + 0.32], color="black", linewidth=1.6)
             axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-            axes.set(xlabel=metric_label(metric), yticks=range(len(methods)))
-            axes.set_yticklabels([method_label(method) for method in methods])
+            axes.set(xlabel=ranked_label(metric), yticks=range(len(keys)))
+            axes.set_yticklabels([key_label(key) for key in keys])
         panels[0][0].invert_yaxis()
         figure.tight_layout()
         plt.close(figure)  # shown once, by whoever asked for it
@@ -235,20 +245,25 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4)
 
 
-def key_label(key: str) -> str:
-    """The label of "ria" or "ria(grid=7)"."""
-    method, pinned = variant(key)
-    return method_label(method, ", ".join(f"{name}={value}" for name, value in pinned.items()))
-
-
 def _wide(runs: pd.DataFrame, metrics: Sequence[str], column: str) -> pd.DataFrame:
-    """One row a run and method in the order of the rows, one column a metric."""
-    rows = runs[runs["metric"].isin(list(metrics)) & (runs["variant"] == "")]
-    values = rows[column].where(rows["metric"] != "seconds", rows["mean"])
-    table = rows.assign(shown=values).pivot_table(
-        index=["run_id", "method"], columns="metric", values="shown", sort=False
-    )
-    return table.reindex(columns=list(metrics))
+    """One row a run and key in the order of the rows, one column a metric, of what methods are ranked by."""
+    values = {
+        metric: by_run(runs, metric, centre(metric, column))
+        .melt(ignore_index=False, var_name="key")
+        .set_index("key", append=True)["value"]
+        for metric in metrics
+    }
+    order = keyed(runs[runs["metric"].isin(list(metrics))])[["run_id", "key"]].drop_duplicates()
+    return pd.DataFrame(values).reindex(pd.MultiIndex.from_frame(order))
+
+
+def _looks(keys: Sequence[str]) -> dict[str, tuple[tuple[float, ...], str, int]]:
+    """By key: the method's colour, a mark of its own among the method's variants, and how many these are."""
+    names = [variant(key)[0] for key in keys]
+    colours = method_colours(list(dict.fromkeys(names)))
+    places = [names[:place].count(name) for place, name in enumerate(names)]
+    marks = [MARKS[place % len(MARKS)] for place in places]
+    return {key: (colours[name], mark, names.count(name)) for key, name, mark in zip(keys, names, marks, strict=True)}
 
 
 def heat_table(table: pd.DataFrame, row: str, column: str) -> Figure:
@@ -383,18 +398,18 @@ def interval_scatter(table: pd.DataFrame, y: str) -> Figure:
     """Methods by two values, each with its interval: a panel a `panel`, which names x; columns method, x, x_low,
     x_high, y, y_low, y_high. y: what the height measures."""
     panels, keys = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["method"]))
-    colours = method_colours([variant(key)[0] for key in keys])
+    colours, labels = method_colours([variant(key)[0] for key in keys]), short_labels(keys)
     with mpl.rc_context(STYLE):
         size = (3.4 * len(panels) + 0.6, 3.5)
         figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
         for panel, one in zip(panels, axes[0], strict=True):
             rows = table[table["panel"] == panel].set_index("method")
-            for mark, key in zip("osD^vP*Xdhp<>8" * len(keys), keys, strict=False):
+            for mark, key in zip(MARKS * len(keys), keys, strict=False):
                 row, colour = rows.loc[key], colours[variant(key)[0]]
                 one.hlines(row["y"], row["x_low"], row["x_high"], color=colour, linewidth=1, alpha=0.7)
                 one.vlines(row["x"], row["y_low"], row["y_high"], color=colour, linewidth=1, alpha=0.7)
                 look: Any = {"marker": mark, "s": 48, "color": colour, "edgecolor": "black", "linewidth": 0.6}
-                one.scatter(row["x"], row["y"], **look, zorder=3, label=method_label(variant(key)[0]))
+                one.scatter(row["x"], row["y"], **look, zorder=3, label=labels[key])
             one.set(xlabel=panel)
         axes[0][0].set_ylabel(y)
         legend_below(figure, axes[0][0])

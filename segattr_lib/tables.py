@@ -7,9 +7,12 @@ from functools import partial
 
 import pandas as pd
 
-from segattr_lib.benchmark.statistics import across_runs
-from segattr_lib.figures import key_label, method_label, metric_label
+from segattr_lib.benchmark.inference import FEWEST
+from segattr_lib.benchmark.statistics import across_runs, by_run, centre, keyed, of_one_setting
+from segattr_lib.figures import key_label, metric_label
 from segattr_lib.reference import dea_table1
+
+PAPER_FILL = "mean"  # of the DEA paper
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -20,44 +23,54 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def wide(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> pd.DataFrame:
-    """Means over runs: methods as rows, metrics as columns, under their registered names."""
-    table = across_runs(runs[runs["metric"].isin(list(metrics))], column).reset_index()
-    return table.pivot_table(index="method", columns="metric", values="mean", sort=False).reindex(columns=list(metrics))
+    """What methods are ranked by: means over runs of a run-level column, or of the median where statistics.centre has
+    it so. Rows are methods by their keys ("ria", "ria(grid=7)"), columns the metrics, under their registered names.
+
+    Raises UserError for values of several data sets, k or evaluation fills.
+    """
+    means = {metric: by_run(runs, metric, centre(metric, column)).mean() for metric in metrics}
+    keys = keyed(runs[runs["metric"].isin(list(metrics))])["key"].unique()
+    return pd.DataFrame(means, index=keys, columns=list(metrics), dtype=float)
 
 
 def over_runs(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> pd.DataFrame:
-    """Mean and standard deviation over runs as text: methods as rows, metrics as columns."""
-    table = across_runs(runs[runs["metric"].isin(list(metrics))], column).reset_index()
-    table["text"] = [_spread(mean, std) for mean, std in zip(table["mean"], table["std"], strict=True)]
-    table["row"] = [method_label(*pair) for pair in zip(table["method"], table["variant"], strict=True)]
-    shown = table.pivot_table(index="row", columns="metric", values="text", aggfunc="first", sort=False)
-    shown = shown.reindex(columns=list(metrics)).rename(columns=metric_label)
-    return shown.rename_axis(index=None, columns=None)
+    """Mean and standard deviation over runs as text: methods with their options as rows, metrics as columns.
+
+    Raises UserError for values of several data sets, k or evaluation fills.
+    """
+    table = _spreads(runs, metrics, column)
+    return table.rename(index=key_label, columns=metric_label)
 
 
 def beside_paper(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
-    """Our mean and deviation over runs beside Table 1 of the DEA paper, SBD and VOC; metric and method as rows."""
+    """Our mean and deviation over runs beside Table 1 of the DEA paper, SBD and VOC; metric and method as rows.
+
+    The paper's stand beside the plain method, and where each map was made with several fills beside PAPER_FILL's.
+    """
     paper = dea_table1()
     metrics = list(dict.fromkeys(paper["metric"]))
-    ours = over_runs(runs, metrics, column)
+    ours = _spreads(runs, metrics, column)
     shown = {"ours": pd.concat({metric: ours[metric] for metric in ours})}
     for dataset, rows in paper.groupby("dataset", sort=False):
         text = [_spread(mean, std) for mean, std in zip(rows["mean"], rows["std"], strict=True)]
-        keys = zip(rows["metric"].map(metric_label), rows["method"].map(method_label), strict=True)
-        shown[f"paper, {str(dataset).upper()}"] = pd.Series(text, index=pd.MultiIndex.from_tuples(keys))
-    return pd.DataFrame(shown).reindex(shown["ours"].index).fillna("")
+        keys = [key if key in ours.index else f"{key}(fill={PAPER_FILL})" for key in rows["method"]]
+        shown[f"paper, {str(dataset).upper()}"] = pd.Series(text, pd.MultiIndex.from_arrays([rows["metric"], keys]))
+    table = pd.DataFrame(shown).reindex(shown["ours"].index).fillna("")
+    names = [(metric_label(metric), key_label(key)) for metric, key in table.index]
+    return table.set_axis(pd.MultiIndex.from_tuples(names))
 
 
 def mean_and_robust(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One metric's plain mean, median, mean over well-scored samples and over sound maps, with their counts.
 
-    Each mean is of run-level values over the runs; each count is the sum over the runs.
+    Each mean is of run-level values over the runs; each count is the sum over the runs. Raises UserError for values of
+    several data sets, k or evaluation fills.
     """
-    rows = runs[runs["metric"] == metric].groupby(["method", "variant"], sort=False)
-    means = rows[["mean", "median", "mean_robust", "mean_nondegenerate", "mean_untied"]].mean().map(number)
-    counts = rows[["count", "count_robust", "degenerate", "count_untied", "undefined"]].sum().astype(int)
-    table = pd.concat([means, counts], axis=1)
-    table.index = [method_label(*pair) for pair in table.index]
+    columns = ["mean", "median", "mean_robust", "mean_nondegenerate", "mean_untied"]
+    means = pd.DataFrame({column: by_run(runs, metric, column).mean() for column in columns}).map(number)
+    columns = ["count", "count_robust", "degenerate", "count_untied", "undefined"]
+    counts = pd.DataFrame({column: by_run(runs, metric, column).sum().astype(int) for column in columns})
+    table = pd.concat([means, counts], axis=1).rename(index=key_label).rename_axis(index=None, columns=None)
     names = {
         "mean_robust": "s(x) ≥ .3",
         "mean_nondegenerate": "not degenerate",
@@ -72,8 +85,8 @@ def mean_and_robust(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
 def cost(runs: pd.DataFrame) -> pd.DataFrame:
     """Passes and mean wall seconds of one explanation, over the runs."""
     means = wide(runs, ["passes", "seconds"])
-    table = pd.DataFrame({"passes": means["passes"].astype(int), "seconds": means["seconds"].map(number)})
-    return table.rename(index=method_label, columns=metric_label).rename_axis(index=None, columns=None)
+    table = pd.DataFrame({"passes": means["passes"].map("{:.0f}".format), "seconds": means["seconds"].map(number)})
+    return table.rename(index=key_label, columns=metric_label)
 
 
 def chance(found: pd.DataFrame) -> pd.DataFrame:
@@ -122,6 +135,17 @@ def interval(value: float, low: float, high: float, digits: int = 3, n: float | 
     return shown if n is None or pd.isna(value) else f"{shown} (n = {n:.0f})"
 
 
+def side(low: float, high: float, n: int) -> str:
+    """On which side of 0 a difference lies by its interval over n images, as a word for the page.
+
+    "higher than", "lower than" or "not told apart from"; the last for an interval that holds 0 or is none, and for
+    fewer than FEWEST images whatever it holds.
+    """
+    if n >= FEWEST and low > 0:
+        return "higher than"
+    return "lower than" if n >= FEWEST and high < 0 else "not told apart from"
+
+
 def intervals(found: pd.DataFrame, row: str, column: str, value: str = "mean", digits: int = 3) -> pd.DataFrame:
     """Values with their intervals (columns low, high) as text: one column of `found` as rows, another as columns.
 
@@ -131,7 +155,11 @@ def intervals(found: pd.DataFrame, row: str, column: str, value: str = "mean", d
     counts = found["n"] if "n" in found else [None] * len(found)
     ends = found[[value, "low", "high"]].to_numpy(float)
     text = [interval(mid, low, high, digits, n) for (mid, low, high), n in zip(ends, counts, strict=True)]
-    told = found.assign(text=text).pivot_table(index=row, columns=column, values="text", aggfunc="first", sort=False)
+    rows, columns = found[row].unique(), found[column].unique()
+    told = found.assign(text=text).pivot(  # noqa: PD010 - refuses a value that stands twice
+        index=row, columns=column, values="text"
+    )
+    told = told.reindex(index=rows, columns=columns)
     if row == "method":
         told = told.rename(index=key_label)
     if column == "metric":
@@ -160,6 +188,17 @@ def coverage(found: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return table.set_axis(found["interval"]).rename_axis(None)
+
+
+def _spreads(runs: pd.DataFrame, metrics: Sequence[str], column: str) -> pd.DataFrame:
+    """Mean and standard deviation over runs as text, by keys and metrics; a dash where there is none."""
+    rows = keyed(across_runs(of_one_setting(runs[runs["metric"].isin(list(metrics))]), column).reset_index())
+    texts = [_spread(mean, std) for mean, std in rows[["mean", "std"]].to_numpy(float)]
+    table = rows.assign(text=texts).pivot(  # noqa: PD010 - refuses a value that stands twice
+        index="key", columns="metric", values="text"
+    )
+    table = table.reindex(index=rows["key"].unique(), columns=list(metrics)).astype(object).fillna("–")
+    return table.rename_axis(index=None, columns=None)
 
 
 def _spread(mean: float, std: float) -> str:

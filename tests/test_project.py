@@ -76,6 +76,51 @@ def test_notebooks_define_nothing_and_open_and_close_as_the_house_does(path: Pat
     assert "**What we learnt.**" in cells[-1].source
 
 
+NO_PROSE = r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|\{[\w:-]+\}`[^`]*`|`[^`]*`|\]\([^)]*\)"  # code, formulas, roles, links
+PLACES = r"\b(?:Tables?|sections?|eq\.) \d[\d.]*(?: to \d[\d.]*)?|^\d\. "  # in a paper, or of a list
+NAMES = r"SAM 2|[A-Z][\w-]*-\d+"
+
+
+def prose(path: Path) -> list[str]:
+    """What a reader of a notebook reads that no cell computes: its text and its pictures' alternative texts."""
+    cells = jupytext.read(path).cells
+    alts = [cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") for cell in cells]
+    return [cell.source for cell in cells if cell.cell_type == "markdown"] + alts
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_number_is_typed_into_a_page(path: Path) -> None:
+    """0 and 1, the ends of a scale, aside."""
+    for text in prose(path):
+        bare = re.sub(f"{PLACES}|{NAMES}", " ", re.sub(NO_PROSE, " ", text, flags=re.DOTALL), flags=re.MULTILINE)
+        assert set(re.findall(r"[\d.]*\d", bare)) <= {"0", "1"}, text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_was_learnt_is_quoted_from_the_run(path: Path) -> None:
+    closing = jupytext.read(path).cells[-1].source.partition("**What we learnt.**")[2]
+    if path.stem == "explore":  # looks at one image, and says that it shows no more
+        assert "Nothing that holds beyond the image shown" in closing
+        return
+    for sentence in re.split(r"(?<=\.)\s+(?=[A-Z])", closing.strip()):
+        assert "{glue:text}" in sentence, sentence
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_value_a_page_quotes_is_glued_on_it(path: Path) -> None:
+    quoted = set(re.findall(r"\{glue:text\}`(\w+)`", "\n".join(prose(path))))
+    patterns = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            parts = [re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in node.values]
+            patterns.add("".join(parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            patterns.add(re.escape(node.value))
+    named = {pattern for pattern in patterns if pattern.replace(r"\w+", "")}  # f"{anything}" would match every name
+    missing = {name for name in quoted if not any(re.fullmatch(pattern, name) for pattern in named)}
+    assert not missing
+
+
 @pytest.mark.parametrize("profile", ["embedded", "smoke", "paper"])
 def test_every_profile_names_parameters_its_notebooks_have(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)

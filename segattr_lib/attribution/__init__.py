@@ -6,14 +6,15 @@ and take the run's settings of the same names.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from torch import Tensor
 
 from segattr_lib.attribution import adaptive, axiomatic, cam, channels, fusion, intervention, trivial
-from segattr_lib.registry import lookup
+from segattr_lib.registry import lookup, variant
 
 Family = Literal["gradient", "intervention", "fusion", "control", "own"]
 Table = Literal["segmentation", "classification"]
@@ -94,6 +95,19 @@ def load_method(name: str) -> Method:
     return found if isinstance(found, Method) else Method(found, name.rpartition(":")[2], "own")
 
 
-def method_label(method: str, variant: str = "") -> str:
+def method_label(method: str, options: str = "") -> str:
     """A method's name, with its pinned options where it has any."""
-    return load_method(method).label + (f" ({variant})" if variant else "")
+    return load_method(method).label + (f" ({options})" if options else "")
+
+
+def key_label(key: str) -> str:
+    """The label of "ria" or "ria(grid=7)"."""
+    method, pinned = variant(key)
+    return method_label(method, ", ".join(f"{name}={value}" for name, value in pinned.items()))
+
+
+def short_labels(keys: Iterable[str]) -> dict[str, str]:
+    """The label of each of some keys: with its options only where they are what tells it from another."""
+    bare = {key: method_label(variant(key)[0]) for key in keys}
+    bearers = Counter(bare.values())
+    return {key: label if bearers[label] == 1 else key_label(key) for key, label in bare.items()}

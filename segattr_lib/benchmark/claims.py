@@ -7,57 +7,60 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from segattr_lib.attribution import load_method
-from segattr_lib.benchmark.statistics import plain, wins
+from segattr_lib.attribution import key_label
+from segattr_lib.benchmark.statistics import by_run, centre, fills_of, plain, under_fill, wins
 from segattr_lib.metrics import load_metric
 
 PAPER = ("gpa", "ega", "ria", "dea")
+Answer = tuple[str, bool | None]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """text: the claim as we read it; where: the paper's section. check: the runs to what they show and
-    whether the claim holds, None where the methods it speaks of were not run."""
+    """text: the claim as we read it; where: the paper's section. check: the runs to what they show and whether the
+    claim holds, None where they have no values that could say so; nothing where what it speaks of was not run. A claim
+    is about methods as the run has them: no variant stands for the plain one."""
 
     text: str
     where: str
-    check: Callable[[pd.DataFrame, str], tuple[str, bool] | None]
+    check: Callable[[pd.DataFrame, str], Answer | None]
 
 
-def best(method: str, metric: str) -> Callable[[pd.DataFrame, str], tuple[str, bool] | None]:
-    """Has this method the best mean over runs among the paper's four?"""
+def best(method: str, metric: str) -> Callable[[pd.DataFrame, str], Answer | None]:
+    """Is this method's mean over runs better than that of each other of the paper's four that was run?"""
 
-    def check(runs: pd.DataFrame, column: str) -> tuple[str, bool] | None:
+    def check(runs: pd.DataFrame, column: str) -> Answer | None:
         means = _means(runs, metric, column)
-        if method not in means:
+        ran = [name for name in PAPER if ((runs["method"] == name) & (runs["variant"] == "")).any()]
+        if method not in ran or not set(ran) <= set(means.index):
             return None
-        means = means.reindex([name for name in PAPER if name in means])
-        first = means.idxmax() if load_metric(metric).direction > 0 else means.idxmin()
-        shown = ", ".join(f"{load_method(name).label} {value:.3g}" for name, value in means.items())
-        return shown, first == method
+        leads = (means[method] - means[ran].drop(method)) * load_metric(metric).direction
+        return _shown(means[ran]), None if leads.isna().any() else bool((leads > 0).all())
 
     return check
 
 
-def every_run(method: str, over: str, metric: str) -> Callable[[pd.DataFrame, str], tuple[str, bool] | None]:
+def every_run(method: str, over: str, metric: str) -> Callable[[pd.DataFrame, str], Answer | None]:
     """Is this method better than the other in every run?"""
 
-    def check(runs: pd.DataFrame, column: str) -> tuple[str, bool] | None:
+    def check(runs: pd.DataFrame, column: str) -> Answer | None:
+        if not {method, over} <= set(by_run(runs, metric, column)):
+            return None
         won, of = wins(runs, method, over, metric, column)
-        return (f"{won} of {of} runs", won == of) if of else None
+        return f"{won} of {of} runs", won == of if of else None
 
     return check
 
 
-def between(method: str, low: str, high: str, metric: str) -> Callable[[pd.DataFrame, str], tuple[str, bool] | None]:
+def between(method: str, low: str, high: str, metric: str) -> Callable[[pd.DataFrame, str], Answer | None]:
     """Does this method's mean over runs lie between two others'?"""
 
-    def check(runs: pd.DataFrame, column: str) -> tuple[str, bool] | None:
+    def check(runs: pd.DataFrame, column: str) -> Answer | None:
         means = _means(runs, metric, column)
         if not {method, low, high} <= set(means.index):
             return None
-        shown = ", ".join(f"{load_method(name).label} {means[name]:.3g}" for name in (low, method, high))
-        return shown, bool(means[low] < means[method] < means[high])
+        three = means[[low, method, high]]
+        return _shown(three), None if three.isna().any() else bool(means[low] < means[method] < means[high])
 
     return check
 
@@ -80,16 +83,27 @@ CLAIMS = (
 
 
 def held(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
-    """Every claim that these run-level rows can speak to: claim, section, ours, holds."""
+    """Every claim that these run-level rows can speak to: claim, section, ours, holds (None: they have no values).
+
+    The claims are the same whatever the column. Where each map was made with several fills, the claim is told once a
+    fill, in a column `fill`. Raises UserError for values of several data sets, k or evaluation fills.
+    """
     rows = []
+    fills = fills_of(runs)
+    made: list[str | None] = [*fills] or [None]
     for claim in CLAIMS:
-        found = claim.check(plain(runs), column)
-        if found:
-            rows.append({"claim": claim.text, "section": claim.where, "ours": found[0], "holds": found[1]})
-    return pd.DataFrame(rows)
+        for fill in made:
+            answer = claim.check(plain(under_fill(runs, fill)), column)
+            if answer:
+                about = {"claim": claim.text, "section": claim.where} | ({"fill": fill} if fills else {})
+                rows.append({**about, "ours": answer[0], "holds": answer[1]})
+    return pd.DataFrame(rows, columns=["claim", "section", *(["fill"] if fills else []), "ours", "holds"])
 
 
 def _means(runs: pd.DataFrame, metric: str, column: str) -> pd.Series:
-    """Mean over runs by method; passes and seconds have one kind of mean alone."""
-    rows = runs[(runs["metric"] == metric) & (runs["variant"] == "")]
-    return rows.groupby("method", sort=False)[column if metric != "seconds" else "mean"].mean()
+    """Mean over runs by key, of what methods are ranked by."""
+    return by_run(runs, metric, centre(metric, column)).mean()
+
+
+def _shown(means: pd.Series) -> str:
+    return ", ".join(f"{key_label(name)} {value:.3g}" for name, value in means.items())

@@ -15,9 +15,10 @@ from segattr_lib.evaluate import prepare, synchronised_clock
 from segattr_lib.metrics.deletion import tdd
 from segattr_lib.metrics.stability import pearson
 from segattr_lib.perturbation import bind_fill
-from segattr_lib.registry import variant
+from segattr_lib.registry import variant, with_options
 
 EXCESS = "excess_tdd"
+BUDGETS = ("budget", "grid")  # the options that decide how many passes a map of interventions takes
 LAYOUTS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
 
 
@@ -34,27 +35,37 @@ def relative(table: pd.DataFrame, to: str, level: float = 0.95, seed: int = 0) -
 def faithfulness(rows: pd.DataFrame, k: float) -> dict[str, pd.DataFrame]:
     """The measures a cheaper map is held to: images as rows, "method(options)" as columns, by name.
 
-    TDD, mean over all k of the rows, under each evaluation fill; excess TDD and |ODD| at their one k.
+    TDD, mean over all k of the rows, under each evaluation fill; excess TDD and |ODD| at their one k, under the one
+    fill of excess TDD. Raises UserError where that has several.
     """
     fills = list(dict.fromkeys(rows[rows["metric"] == "tdd"]["fill"]))
     every_k = sorted(set(rows[rows["metric"] == "tdd"]["k"]))
     found = {f"TDD, {fill} ↑": sum(paired(rows, "tdd", one, fill) for one in every_k) / len(every_k) for fill in fills}
+    excess = paired(rows, EXCESS, k)
     fill = rows[rows["metric"] == EXCESS]["fill"].iloc[0]
     return found | {
-        "excess TDD ↑": paired(rows, EXCESS, k, fill),
+        "excess TDD ↑": excess,
         "|ODD| ↓": paired(rows, "odd_abs", k, fill),
     }
 
 
 def budget_curve(rows: pd.DataFrame, k: float, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
-    """Means of `faithfulness` along the passes a map took, a line a method, for figures.interval_lines."""
+    """Means of `faithfulness` along the passes a map took, for figures.interval_lines: a line a method and its options
+    other than what sets the passes, BUDGETS."""
     passes = paired(rows, "passes").mean()
     curves = []
     for panel, table in faithfulness(rows, k).items():
         found = means(table, level, seed)
-        lines = [variant(name)[0] for name in found["method"]]
+        lines = [_line(key) for key in found["method"]]
         curves.append(found.assign(panel=panel, line=lines, passes=passes[found["method"]].to_numpy()))
     return pd.concat(curves).sort_values("passes", kind="stable")
+
+
+def _line(key: str) -> str:
+    name, pinned = variant(key)
+    return with_options(
+        name, ", ".join(f"{option}={value}" for option, value in pinned.items() if option not in BUDGETS)
+    )
 
 
 def reach(rows: pd.DataFrame, k: float, to: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:

@@ -6,7 +6,7 @@ run's setting has it, how, behind a bar: "weighted | background=0". Intervals ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from scipy import stats
 from torch import Tensor
 
 from segattr_lib import prompting
-from segattr_lib.attribution import method_label
+from segattr_lib.attribution import short_labels
 from segattr_lib.benchmark.inference import (
     CONTRADICTED,
     FEWEST,
@@ -39,7 +39,7 @@ from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.view import View, variants_of
 from segattr_lib.metrics import load_metric
 from segattr_lib.prompting import Cues, NoCues
-from segattr_lib.registry import variant, with_options
+from segattr_lib.registry import with_options
 from segattr_lib.seeds import generator
 from segattr_lib.segmenters import Segmenter
 
@@ -57,10 +57,18 @@ APART = "Report interpretability apart from utility"
 
 def label(key: str) -> str:
     """What a column is called on the page: the method's name without its options, and how else it was prompted."""
-    name, _, otherwise = key.partition(" | ")
-    method = variant(name)[0]
-    told = LABELS.get(method) or method_label(method)
-    return f"{told}, {OTHERWISE.get(otherwise, otherwise)}" if otherwise else told
+    return labels([key])[key]
+
+
+def labels(keys: Iterable[str]) -> dict[str, str]:
+    """What each of some columns is called, by key: as `label` has it, with the options of a method where they are what
+    tells it from another."""
+    parts = {key: key.partition(" | ") for key in keys}
+    methods = {**short_labels(name for name, _, _ in parts.values() if name not in LABELS), **LABELS}
+    return {
+        key: f"{methods[name]}, {OTHERWISE.get(otherwise, otherwise)}" if otherwise else methods[name]
+        for key, (name, _, otherwise) in parts.items()
+    }
 
 
 def settled(rows: pd.DataFrame) -> pd.DataFrame:
@@ -375,7 +383,7 @@ def shown(
 
 
 def _labelled(found: pd.DataFrame) -> pd.DataFrame:
-    return found.assign(label=[label(key) for key in found["method"]])
+    return found.assign(label=found["method"].map(labels(found["method"].unique())))
 
 
 def _parsed(metric: str) -> tuple[str, dict[str, str]]:

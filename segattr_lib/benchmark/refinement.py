@@ -80,13 +80,15 @@ def by_start(settings: Settings, starts: Mapping[int, Sequence[str]], folder: st
 def at_ends(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of `by_start` of CAMs at the shallowest and the deepest layer, and of RefineCAM from the shallowest.
 
-    Of a CAM the variant says where: layer=shallowest or layer=deepest, as `key_of` has it.
+    Of a CAM the variant says where, after its options: layer=shallowest or layer=deepest, as `key_of` has it.
     """
     fused, no_method = rows["method"] == "refinecam", rows["method"].isna()
     first, last = rows["start"] == 1, rows["start"] == rows["stages"]
     kept = first | (last & ~fused & ~no_method)  # what is of no method, s(x) and lost samples, stands once
     end = np.where(first, f"layer={SHALLOWEST}", f"layer={DEEPEST}")
-    return rows.assign(variant=rows["variant"].where(fused | no_method, end))[kept]
+    options = rows["variant"].fillna("")
+    placed = options.where(options == "", options + ", ") + end
+    return rows.assign(variant=rows["variant"].where(fused | no_method, placed))[kept]
 
 
 def summary(rows: pd.DataFrame, bases: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
@@ -239,7 +241,8 @@ def shortcuts(views: Mapping[str, View], rows: pd.DataFrame, bases: Sequence[str
     found = []
     for model, view in views.items():
         for base in bases:
-            mine = rows[(rows["model"] == model) & (rows["variant"] == f"base={base}")]
+            of_base = (rows["method"] == "refinecam") & (rows["variant"] == f"base={base}")
+            mine = rows[(rows["model"] == model) & of_base]
             table = mine.pivot_table(index="sample_id", columns="metric", values="value", dropna=False)
             kept = shortcut(view, base)
             table = table.reindex(kept.index).assign(coherency_kept=kept)

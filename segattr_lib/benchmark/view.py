@@ -46,7 +46,8 @@ class Variant:
 
 
 def variants_of(settings: Settings) -> list[Variant]:
-    """The methods of a run; one that intervenes stands once for each of several fills."""
+    """The methods of a run; one that intervenes stands once for each of several fills, and none stands twice, however
+    often it is written: "ria" under the fills mean and blur is "ria(fill=mean)", too."""
     found: list[Variant] = []
     for written in settings.methods:
         name, pinned = variant(written)
@@ -57,7 +58,7 @@ def variants_of(settings: Settings) -> list[Variant]:
             options = {**pinned, "fill": fill} if fill else pinned
             text = ", ".join(f"{key}={value}" for key, value in options.items())
             found.append(Variant(name, text, method, options))
-    return found
+    return list({(one.name, one.text): one for one in found}.values())
 
 
 def scalar_of(run: Settings, classifies: bool) -> Scalar:

@@ -29,8 +29,9 @@ class Metric:
     """function: the metric; or parts and combine, where it is made of others' values.
 
     direction: 1 higher is better, -1 lower is better, 0 neither. range: the values it can take.
-    table: where it is a column unless others are asked for; every metric can be asked for by name. selects: the
-    region whose top fraction decides the value: where more than half of it has one value, no choice of the map's does.
+    table: where it is a column unless others are asked for; every metric can be asked for by name. ranked_by: what of
+    its samples methods are ranked and compared by; a ratio of ratios has no mean to trust. selects: the region whose
+    top fraction decides the value: where more than half of it has one value, no choice of the map's does.
     """
 
     function: Callable[..., Tensor] | None
@@ -41,6 +42,7 @@ class Metric:
     combine: Callable[..., Tensor] | None = None
     undefined: str = "the value does not exist"
     table: Table | None = "segmentation"
+    ranked_by: Literal["mean", "median"] = "mean"
     selects: Region | None = None
 
 
@@ -62,7 +64,14 @@ METRICS: dict[str, Metric] = {
         None, "|ODD|, ring left out", -1, (0.0, INF), ("odd_exclude",), lambda odd: odd.abs(), NOTHING_OUTSIDE
     ),
     "leak_abs": Metric(
-        None, "LeakAbs", -1, (0.0, INF), ("odd", "tdd"), lambda odd, tdd: odd.abs() / (tdd.abs() + EPS), NOTHING_OUTSIDE
+        None,
+        "LeakAbs",
+        -1,
+        (0.0, INF),
+        ("odd", "tdd"),
+        lambda odd, tdd: odd.abs() / (tdd.abs() + EPS),
+        NOTHING_OUTSIDE,
+        ranked_by="median",
     ),
     "leak_signed": Metric(
         None, "ODD / TDD", 0, (-INF, INF), ("odd", "tdd"), lambda odd, tdd: odd / (tdd + EPS), NOTHING_OUTSIDE
