@@ -827,6 +827,18 @@ def test_ones_own_function_that_gives_no_data_set_is_an_error(tmp_path: Path, fu
         load_dataset(f"{tmp_path / 'mine.py'}:{function}", str(tmp_path))
 
 
+def test_the_books_own_data_set_works_as_written(tmp_path: Path):
+    book = (Path(__file__).parents[1] / "book/own.md").read_text(encoding="utf-8")
+    (block,) = (text for text in book.split("```") if "def scans" in text)
+    (tmp_path / "mine.py").write_text(block.removeprefix("python"))
+    Image.fromarray(np.full(HALVES.shape, 257 * 100, np.uint16)).save(tmp_path / "a.tif")
+    Image.fromarray(HALVES * 255).save(tmp_path / "a.outline.png")
+    dataset = load_dataset(f"{tmp_path / 'mine.py'}:scans", str(tmp_path))
+    sample = dataset.load("a", 32)
+    assert (sample.class_id, sample.image.unique().tolist()) == (1, [pytest.approx(100 / 255)])
+    assert what_decides(dataset, "a", tmp_path) >= {"a.tif", "a.outline.png"}
+
+
 def test_real_voc_opens_as_it_lies(real: Path):
     inner = real / "VOCdevkit/VOC2012"
     dataset = load_dataset("voc", str(real), "val")
