@@ -186,10 +186,13 @@ def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, 
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     parts = [weight_fingerprint(model), shape, device.type, chip, precision, torch.get_num_threads(), torch.__version__]
     key = "/".join(map(str, parts))
-    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segattr" / "runtimes.json"
     try:
-        known = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError):  # none yet
+        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segattr" / "runtimes.json"
+    except RuntimeError:  # nobody's home: as one that cannot be written
+        return fastest(model, shape, device, precision)
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none yet
         known = {}
     if key not in known:
         found = fastest(model, shape, device, precision)
@@ -202,7 +205,7 @@ def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, 
         with suppress(OSError):  # a home that cannot be written costs a measurement a process, no more
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps(known, indent=1))
+            partial.write_text(json.dumps(known, indent=1), encoding="utf-8")
             partial.replace(path)
     one = known[key]
     memory_format = torch.channels_last if one["channels_last"] else torch.contiguous_format

@@ -41,7 +41,9 @@ def write_voc(root: Path) -> None:
         picture(number).save(inner / f"JPEGImages/{name}.jpg", quality=95)
         palette(label_map(number)).save(inner / f"SegmentationClass/{name}.png")
     for split, names in {"train": NAMES[2:], "val": NAMES[:2], "trainval": NAMES}.items():
-        (inner / f"ImageSets/Segmentation/{split}.txt").write_text("".join(f"{name}\n" for name in names))
+        (inner / f"ImageSets/Segmentation/{split}.txt").write_text(
+            "".join(f"{name}\n" for name in names), encoding="utf-8"
+        )
 
 
 def write_sbd(place: Path) -> None:
@@ -52,7 +54,7 @@ def write_sbd(place: Path) -> None:
         truth = {"Segmentation": label_map(number) % 21, "Boundaries": np.zeros((20, 1), object)}
         savemat(place / f"cls/{name}.mat", {"GTcls": truth}, do_compression=True)
     for split, names in {"train": NAMES[2:], "val": NAMES[:2], "train_noval": NAMES}.items():
-        (place / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+        (place / f"{split}.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
 def write_folder(root: Path, masks: dict[str, Image.Image], ending: str = ".png") -> Path:
@@ -192,7 +194,7 @@ def test_a_colour_mask_is_read_by_classes_csv(tmp_path: Path, mode: str):
     labels = np.array([[0, 1, 2, 1]] * 4)
     root = write_folder(tmp_path, {"a": Image.fromarray(COLOURS[labels]).convert(mode)})
     rows = [f"{id_},name{id_},{r},{g},{b}\n" for id_, (r, g, b) in zip((0, 5, 3), COLOURS.tolist(), strict=True)]
-    (root / "classes.csv").write_text("id,name,r,g,b\n" + "".join(rows))
+    (root / "classes.csv").write_text("id,name,r,g,b\n" + "".join(rows), encoding="utf-8")
     dataset = load_dataset("folder", str(root))
     assert np.array_equal(ids_of(dataset), np.array([0, 5, 3])[labels])
     assert list(dataset.class_names) == ["name0", "class 1", "class 2", "name3", "class 4", "name5"]
@@ -246,7 +248,7 @@ def test_a_missing_mask_fails_its_sample(tmp_path: Path):
 
 def test_a_split_file_names_the_samples_in_its_order(tmp_path: Path):
     root = write_folder(tmp_path, {name: palette(label_map(0)) for name in "abc"})
-    (root / "few.txt").write_text("c\na\ngone\n")
+    (root / "few.txt").write_text("c\na\ngone\n", encoding="utf-8")
     dataset = load_dataset("folder", str(root), "few")
     assert list(dataset.sample_ids) == ["c", "a", "gone"]
     assert "no image named gone" in refused(dataset, "gone", "failed")
@@ -398,7 +400,7 @@ def test_a_folder_without_the_split_file_is_an_error(tmp_path: Path):
 @pytest.mark.parametrize("table", ["number,name\n1,a\n", "id,name\none,a\n", "id,name,r,g,b\n1,a,2\n"])
 def test_a_class_table_of_another_form_is_an_error(tmp_path: Path, table: str):
     root = write_folder(tmp_path, {"a": palette(label_map(0))})
-    (root / "classes.csv").write_text(table)
+    (root / "classes.csv").write_text(table, encoding="utf-8")
     with pytest.raises(UserError, match="id,name,r,g,b"):
         load_dataset("folder", str(root))
 
@@ -416,7 +418,7 @@ def test_ones_own_data_set_is_loaded_from_its_file(tmp_path: Path):
 def test_real_voc_opens_as_it_lies(real: Path):
     inner = real / "VOCdevkit/VOC2012"
     dataset = load_dataset("voc", str(real), "val")
-    assert list(dataset.sample_ids) == (inner / "ImageSets/Segmentation/val.txt").read_text().split()
+    assert list(dataset.sample_ids) == (inner / "ImageSets/Segmentation/val.txt").read_text(encoding="utf-8").split()
     for name in dataset.sample_ids[:10]:
         stored = np.array(Image.open(inner / f"SegmentationClass/{name}.png"))
         assert np.array_equal(dataset.read(name)[1], stored)
