@@ -33,12 +33,12 @@ grid = 14
 budget = 49
 fill = "mean"
 seed = 0
-surrogates = 8
+null_every = 1
 floor = 0.3  # samples the model scores lower are left out
 device = None
 precision = "float32"
 batch_size = None
-methods = ["gpa", "ega", "ria", "adaptive_ria", "dea", "adaptive_dea", "random", "random_cells", "random_adaptive", "random_smooth", "centre", "ground_truth"]  # fmt: skip
+methods = ["gpa", "ega", "ria", "adaptive_ria", "dea", "adaptive_dea", "random", "random_masked", "random_cells", "random_cells_masked", "random_smooth_28", "random_smooth_28_masked", "random_smooth", "random_smooth_masked", "discs", "depth", "rim", "random_adaptive", "centre", "ground_truth"]  # fmt: skip
 fills = ["mean", "zeros", "blur", "linear", "other_image"]
 grains = [2, 4, 7, 14, 28, 56, 112, 224]  # cells a side of the noise
 budgets = [17, 33, 49, 99, 197, 401]  # passes of the adaptive map
@@ -61,13 +61,14 @@ from myst_nb import glue
 from segattr_lib import figures, tables
 from segattr_lib.attribution import load_method
 from segattr_lib.benchmark import economy, inference, judge
+from segattr_lib.benchmark.chance import VERDICTS, above_chance
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.benchmark.view import variants_of
 
 told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
-measures = ["tdd", "excess_tdd", "excess_tdd_phase", "odd_abs", "insertion", "grain", "passes"]
+measures = ["tdd", "excess_tdd", "odd_abs", "insertion", "border", "tied_share", "passes"]
 main = read_settings({**told, "metrics": measures})
 run = main.runs()[0]
 rows = read_samples(run_benchmark(main, f"{results}/main"))
@@ -101,7 +102,7 @@ compared = {metric: inference.compare(table, pairs, metric, level, run.seed[0]) 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in TDD between methods with their intervals; blue where the sign-flip test tells them apart."}} tags=["hide-input"]
 figures.interval_plot(compared["tdd"])
 
-# %% mystnb={"image": {"alt": "The same forest plot for excess TDD, with what the grain of a map earns taken off."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same forest plot for excess TDD, less what a blind selection as ragged earns."}} tags=["hide-input"]
 figures.interval_plot(compared["excess_tdd"])
 
 # %% [markdown]
@@ -134,37 +135,37 @@ simulated.round(3).astype(object).fillna("–").set_index(simulated["effect"].ma
 #
 # ## Is the judge fair?
 #
-# ### What noise earns by its grain alone
+# ### What noise earns by its raggedness alone
 #
-# Noise on cells of one size knows nothing of the model, and yet its TDD depends on that size, and on the fill. The
-# *grain* of a map is the side of the cells of noise whose likeness to itself fades as fast as the map's does. Where
-# do the methods' grains lie on that curve?
+# Deletion sees a map only through the pixels that it selects. Noise on cells knows nothing of the model; how does its TDD
+# depend on how ragged its selections are, and on the fill? The methods stand at their own border length.
 
 # %% tags=["hide-input", "remove-output"]
 noise = [f"random_cells(grid={one})" for one in grains if one <= run.image_size]
-noisy = read_settings({**told, "methods": noise, "metrics": ["tdd", "grain"], "evaluation_fill": fills})
+noisy = read_settings({**told, "methods": noise, "metrics": ["tdd", "border"], "evaluation_fill": fills})
 noise_rows = read_samples(run_benchmark(noisy, f"{results}/noise"))
 
 # %% tags=["hide-input"]
-curve = judge.grain_curve(noise_rows, run.image_size, run.k[0], level, run.seed[0])
-grain_of = inference.paired(rows, "grain").droplevel("dataset").mean()
+curve = judge.noise_curve(noise_rows, run.k[0], level, run.seed[0])
+border_of = inference.paired(rows, "border", run.k[0]).droplevel("dataset").mean()
 marks = pd.DataFrame(
     {
         "panel": "TDD of noise ↑",
-        "name": [figures.method_label(name) for name in grain_of.index],
-        "grain, px": grain_of.to_numpy(),
-        "mean": values["tdd"].mean().reindex(grain_of.index).to_numpy(),
+        "name": [figures.method_label(name) for name in border_of.index],
+        judge.BORDER: border_of.to_numpy(),
+        "mean": values["tdd"].mean().reindex(border_of.index).to_numpy(),
     }
 )
 glue("noise_most", f"{curve['mean'].max():.2f}", display=False)
 glue("noise_least", f"{curve['mean'].min():.2f}", display=False)
 
-# %% mystnb={"image": {"alt": "Curves of the TDD of noise over the side of its cells, a line a fill with a band, and the methods as points at their own grain and TDD."}} tags=["hide-input"]
-figures.interval_lines(curve, "grain, px", marks, log=True)
+# %% mystnb={"image": {"alt": "Curves of the TDD of noise over the border length of its selections, a line a fill with a band, and the methods as points at their own border length and TDD."}} tags=["hide-input"]
+figures.interval_lines(curve, judge.BORDER, marks, log=True)
 
 # %% [markdown]
 # Noise alone earns from {glue:text}`noise_least` to {glue:text}`noise_most`. A method's point says something of the
-# method only as far as it lies above the line of its own fill.
+# method only as far as it lies above the line of its own fill. Excess TDD makes that exact, image by image: TDD less what
+# blind selections of the same size and border length have.
 #
 # ### The ranking by plain TDD beside the ranking by excess TDD
 
@@ -191,6 +192,55 @@ figures.interval_dots(ranked)
 # {glue:text}`first_excess_tdd` first and random pixels at rank {glue:text}`random_excess_tdd`. Of the paper's
 # {glue:text}`central` central claims, DEA above EGA and above GPA, {glue:text}`central_tdd` have an interval above 0 in
 # plain TDD and {glue:text}`central_excess` in excess TDD.
+#
+# ### Which methods stand above chance?
+#
+# Size and border length leave the shape of a selection open, and shape earns something too. So a method is above chance
+# only if its excess TDD lies above that of every control: noise of four grains, alone and times the target's mask, discs
+# strewn over the target, the distance to its edge (*depth*) and the contrary (*rim*), and the rest. None knows the model.
+
+# %% tags=["hide-input"]
+chance = above_chance(rows, run.k[0], run.fill[0], level, run.seed[0])
+glue("above_chance", int((chance["verdict"] == VERDICTS[True]).sum()), display=False)
+glue("of_chance", len(chance), display=False)
+tables.chance(chance)
+
+# %% [markdown]
+# {glue:text}`above_chance` of {glue:text}`of_chance` methods lie above every control.
+#
+# ### How a judge is fooled
+#
+# The first judge of this book took for chance what *the same map* earns in another place: flipped, transposed, rolled.
+# Noise times the target's mask knows nothing of the model. Moved, it leaves zeros on a part of the target, the ties pick
+# one solid block, and a solid block costs the score little; the noise is then praised for the difference. Below, plain
+# TDD, the judge that was fooled, and the one in use, on {glue:text}`fooled_n` images.
+
+# %% tags=["hide-input"]
+fooled_view = view_of(run, list(values["tdd"].dropna().index)[:few])
+twice = judge.judged_twice(fooled_view, variants_of(run), run.k[0], run.fill[0])
+fooled = pd.concat(
+    judge.means(
+        twice.pivot_table(index="sample_id", columns="key", values=name, sort=False), level, run.seed[0]
+    ).assign(panel=label)
+    for name, label in judge.JUDGES.items()
+)
+praised = twice.groupby("key", sort=False)[list(judge.JUDGES)].mean()
+families = {key: load_method(key.partition("(")[0]).family for key in praised.index}
+explaining = [key for key, family in families.items() if family != "control"]
+for name in judge.JUDGES:
+    glue(f"masked_{name}", f"{praised.loc['random_masked', name]:.2f}" if "random_masked" in praised.index else "–", display=False)  # fmt: skip
+    glue(f"best_{name}", f"{praised.loc[explaining, name].max():.2f}", display=False)
+glue("fooled_n", int(twice["sample_id"].nunique()), display=False)
+
+# %% mystnb={"image": {"alt": "Dot plots of TDD, of TDD less that of moved copies, and of excess TDD for every method and control."}} tags=["hide-input"]
+figures.interval_dots(fooled)
+
+# %% [markdown]
+# | | random pixels times the mask | the highest method |
+# |---|---|---|
+# | plain TDD | {glue:text}`masked_tdd` | {glue:text}`best_tdd` |
+# | the judge that was fooled | {glue:text}`masked_moved_excess_tdd` | {glue:text}`best_moved_excess_tdd` |
+# | excess TDD | {glue:text}`masked_excess_tdd` | {glue:text}`best_excess_tdd` |
 #
 # ### Does RIA lead because it is judged by its own operator?
 #
@@ -281,7 +331,7 @@ shown
 # {glue:text}`told_odd_controls` tell the two apart in |ODD| as well. Each that does shows |ODD| to see that a model looks
 # off the target whatever the map, which does not say that the map has found where.
 #
-# ### Do surrogates judge better?
+# ### Which judge orders maps as the planted truth does?
 #
 # On the control the evidence inside the target is known, so maps can be *made* with a known share of it over noise of
 # a known grain. A fair judge orders the maps of an image by the share of the evidence that their best pixels hold.
@@ -290,16 +340,20 @@ shown
 view = views["planted_own"]
 made = judge.made_maps(view, evidence["planted_own"]["badge"])
 judged = judge.ordering(view, evidence["planted_own"]["badge"], made, run.k[0], run.fill[0])
-orders = judge.rank_agreement(judged, "overlap", ["tdd", "excess_tdd", "excess_tdd_phase"])
+orders = judge.rank_agreement(judged, "overlap", list(judge.JUDGES))
 validity = judge.means(orders, level, run.seed[0])
-better = (orders["excess_tdd"] - orders["tdd"]).dropna()
-better_low, better_high = inference.bca_interval(better.to_numpy(), level, run.seed[0])
-glue("better", f"{better.mean():+.3f} [{better_low:+.3f}, {better_high:+.3f}]", display=False)
-validity.assign(judge=validity["method"].map(figures.metric_label), Spearman=[tables.interval(*one) for one in validity[["mean", "low", "high"]].to_numpy()])[["judge", "Spearman"]].set_index("judge").rename_axis(None)  # fmt: skip
+for other in ("tdd", "moved_excess_tdd"):
+    better = judge.means((orders["excess_tdd"] - orders[other]).to_frame("over"), level, run.seed[0])
+    glue(f"better_{other}", tables.interval(*better[["mean", "low", "high"]].to_numpy()[0]), display=False)
+glue("ordered", len(orders), display=False)
+tables.intervals(
+    validity.assign(judge=validity["method"].map(judge.JUDGES), column="Spearman"), "judge", "column", digits=2
+)
 
 # %% [markdown]
-# Over the made maps of an image, excess TDD's rank correlation with the truth is {glue:text}`better` higher than plain
-# TDD's.
+# Over the made maps of an image, excess TDD's rank correlation with the truth less plain TDD's is
+# {glue:text}`better_tdd`, less that of the judge that was fooled {glue:text}`better_moved_excess_tdd`, over
+# {glue:text}`ordered` images.
 #
 # ### Models drawn anew
 #
@@ -367,8 +421,7 @@ tables.intervals(ways, "method", "panel", "share", 2)
 # %% [markdown]
 # The last row is a warning. Random drops on cells that follow the target know where the target is and nothing of the
 # model, and yet earn {glue:text}`layout_0` of what adaptive RIA does in TDD, {glue:text}`layout_1` under blur and
-# {glue:text}`layout_2` in excess TDD: the layout alone is fine-grained on the target, and a surrogate that moves a map
-# moves the layout off it. What the model's drops add is the distance from this row, not from the fixed grid.
+# {glue:text}`layout_2` in excess TDD: the layout alone is fine-grained on the target. What the model's drops add is the distance from this row, not from the fixed grid.
 #
 # On thin targets ({glue:text}`thin_n` images), adaptive RIA minus fixed RIA at equal budgets:
 

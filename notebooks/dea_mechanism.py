@@ -38,7 +38,7 @@ alpha = 0.65
 beta = 0.35
 fill = "mean"
 seed = 0
-surrogates = 8
+null_every = 1
 floor = 0.3  # samples the model scores lower are left out
 device = None
 precision = "float32"
@@ -191,8 +191,8 @@ glue("below", int((everywhere["high"] < 0).sum()), display=False)
 
 # %% [markdown]
 # The paper says that DEA's TDD stays above EGA's for $\alpha$ from {glue:text}`claimed_low` to
-# {glue:text}`claimed_high`. The difference on the same images at the run's own $\beta$, plain and with what the map's grain
-# earns taken off (excess TDD, ours):
+# {glue:text}`claimed_high`. The difference on the same images at the run's own $\beta$, plain and less what a blind
+# selection as ragged earns (excess TDD, ours):
 
 # %% mystnb={"image": {"alt": "Curves of DEA minus EGA in TDD and in excess TDD over alpha, a line a grid, with interval bands; the range the paper names is shaded."}} tags=["hide-input"]
 anatomy.alpha_curves(above[above["beta"] == run.beta], ["tdd", "excess_tdd"], (claimed["low"], claimed["high"]))

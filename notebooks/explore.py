@@ -50,9 +50,8 @@ frozen(app)
 # %% [markdown]
 # ## What to try
 #
-# 1. **Is the map better than noise?** Choose *random pixels*: TDD stays high, for scattered holes destroy an image
-#    whatever they hide. Then *random smooth*, noise of a CAM's grain. Compare excess TDD, which subtracts what the
-#    grain alone achieves.
+# 1. **Is the map better than noise?** Choose *random pixels*, whose holes are scattered, then *random smooth*, noise of a
+#    CAM's grain. Compare TDD and excess TDD, which subtracts what a blind selection as large and as ragged earns.
 # 2. **What does a finer grid buy?** Move the grid from coarse to fine under RIA, and watch passes and seconds
 #    grow with its square while the cells follow the target's edge.
 # 3. **Which half of DEA carries it?** Set alpha to 0 (interventions alone), then to 1 (gradients alone). With alpha

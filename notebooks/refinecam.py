@@ -50,7 +50,7 @@ seg_model = "shapes_fcn"
 seg_layers = None  # shallow to deep; None takes the model's blocks up to the layer explained
 seg_floor = 0.3
 k = 0.2
-surrogates = 8
+null_every = 1
 level = 0.95  # of the intervals
 
 # %% mystnb={"code_prompt_show": "Show the main run"} tags=["hide-input", "remove-output"]
@@ -315,15 +315,15 @@ short_means.rename(index=figures.method_label, columns={"coherency": "Coherency,
 # ## RefineCAM of a segmentation
 #
 # GPA and EGA are Grad-CAM and HiResCAM of a segmenter's region, and can be refined as well (ours). The judge is the
-# [benchmark's](benchmark.ipynb): target and off-target deletion, and excess TDD, with what the map's grain earns taken
-# off. {glue:text}`seg_n` images of {glue:text}`seg_dataset` under {glue:text}`seg_model`.
+# [benchmark's](benchmark.ipynb): target and off-target deletion, and excess TDD, less what a blind selection as
+# ragged earns. {glue:text}`seg_n` images of {glue:text}`seg_dataset` under {glue:text}`seg_model`.
 
 # %% tags=["hide-input", "remove-output"]
 segmenter = load_segmenter(seg_model, None if seg_layers is None else seg_layers[-1], (image_size, image_size), seg_layers)  # fmt: skip
 shallow = segmenter.layers[0]
 seg_methods = [f"gpa(layer={shallow})", "gpa", "refine_gpa", f"ega(layer={shallow})", "ega", "refine_ega", "random"]
 seg_told = {"dataset": seg_dataset, "root": seg_root, "split": seg_split, "samples": seg_samples, "model": seg_model, "layer": segmenter.layer, "layers": list(segmenter.layers), "methods": seg_methods, "metrics": ["tdd", "odd_abs", "excess_tdd"], "floor": seg_floor}  # fmt: skip
-kept = {name: told[name] for name in ("order", "image_size", "seed", "device", "precision", "batch_size", "k", "surrogates")}  # fmt: skip
+kept = {name: told[name] for name in ("order", "image_size", "seed", "device", "precision", "batch_size", "k", "null_every")}  # fmt: skip
 seg_rows = read_samples(run_benchmark(read_settings({**kept, **seg_told}), f"{results}/segmentation"))
 
 # %% tags=["hide-input"]

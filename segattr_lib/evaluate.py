@@ -19,7 +19,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segattr_lib.models import weight_fingerprint
+from segattr_lib.models.embedded import prediction
+from segattr_lib.models.loading import (
+    cause_of,
+    evaluated,
+    give_back,
+    hold,
+    is_held,
+    weight_fingerprint,
+)
 from segattr_lib.registry import UserError
 from segattr_lib.targets import Score
 
@@ -30,7 +38,10 @@ Perturb = Callable[[int, int], tuple[Float[Tensor, "n 3 h w"], Int[Tensor, " n"]
 
 @dataclass(frozen=True)
 class Runtime:
-    """How a model is run: chosen by `prepare`, the same for everything that model is asked."""
+    """How a model is run: chosen by `prepare`, the same for everything that model is asked.
+
+    precision: "float32" is IEEE's, whose products keep 24 bits on a GPU too, not TF32's 11.
+    """
 
     device: torch.device
     precision: str
@@ -54,22 +65,29 @@ def prepare(
     batch_size: int | None = None,
     memory_format: torch.memory_format = torch.channels_last,
 ) -> Runtime:
-    """Put a model on its device in evaluation mode and measure how it runs fastest.
+    """Put a model on its device in evaluation mode and measure how it runs fastest; `give_back` leaves it as it was.
 
     device: None takes a GPU where there is one. batch_size: a given one is used as it is, in this memory format;
     None takes the fastest, measured once a machine and model and remembered: a batch size changes the last
-    bits of a value, and the same settings are to give the same bytes. Raises UserError for a device or
-    precision that is not there.
+    bits of a value, and the same settings are to give the same bytes. A model that fails on images whose channels
+    lie last in memory, and on no others, is shown contiguous ones. Under precision "float32" a GPU's convolutions
+    and matrix products are IEEE's float32 from here on, in all of the process: torch's default for convolutions is
+    TF32, of three digits. Raises UserError for a device or precision that is not there.
     """
     chosen = device_of(device)
     if precision not in PRECISIONS:
         raise UserError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}.")
     keep_freed_memory()
-    model.eval().requires_grad_(False).to(chosen)  # gradients are taken of activations alone
+    if precision == "float32":
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    hold(model)
+    _place(model, chosen)
     if batch_size is not None:
         runtime = Runtime(chosen, precision, batch_size, memory_format, float("nan"))
     else:
         runtime = _remembered(model, shape, chosen, precision)
+    if runtime.memory_format != torch.contiguous_format and _contiguous_alone(model, runtime, shape):
+        runtime = replace(runtime, memory_format=torch.contiguous_format)
     model.to(memory_format=runtime.memory_format)
     _PREPARED[model] = runtime
     return runtime
@@ -81,6 +99,26 @@ def runtime_of(model: nn.Module, shape: tuple[int, int] = (224, 224)) -> Runtime
     return _PREPARED.get(model) or prepare(model, shape, device)
 
 
+@contextmanager
+def running(model: nn.Module, shape: tuple[int, int] = (224, 224)) -> Iterator[Runtime]:
+    """How this model runs, for a block that runs it: every part in evaluation mode, no weight taking a gradient.
+
+    After the block the model is as it was before, in all that `give_back` names; one that was prepared stays so.
+    """
+    held = is_held(model)
+    runtime = runtime_of(model, shape)
+    if not held and not is_held(model):  # it was prepared, and given back
+        hold(model)
+        _place(model, runtime.device)
+        model.to(memory_format=runtime.memory_format)
+    try:
+        with evaluated(model):
+            yield runtime
+    finally:
+        if not held:
+            give_back(model)
+
+
 def evaluate(score: Score, count: int, perturb: Perturb) -> Float[Tensor, " n"]:
     """The score of `count` images that `perturb(start, stop)` makes when they are needed.
 
@@ -88,12 +126,12 @@ def evaluate(score: Score, count: int, perturb: Perturb) -> Float[Tensor, " n"]:
     """
     if not count:
         return torch.zeros(0)
-    runtime = _PREPARED.get(score.model)
-    if runtime is None:
+    shape = (224, 224)
+    if score.model not in _PREPARED:
         first = perturb(0, 1)[0]
-        runtime = runtime_of(score.model, (first.shape[2], first.shape[3]))
+        shape = (first.shape[2], first.shape[3])
     values: list[Tensor] = []
-    with torch.inference_mode(), autocast(runtime):
+    with running(score.model, shape) as runtime, torch.no_grad(), autocast(runtime):
         batches = -(-count // runtime.batch_size)
         for number in range(batches):  # of nearly one size: a small last batch would cost more an image
             images, owner = perturb(number * count // batches, (number + 1) * count // batches)
@@ -118,8 +156,8 @@ def counted_passes(model: nn.Module) -> Iterator[list[int]]:
     def forward(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         images = len(inputs[0])
         passes[0] += images
-        tensor = output["out"] if isinstance(output, dict) else output
-        if tensor.requires_grad:
+        tensor = prediction(output)
+        if isinstance(tensor, Tensor) and tensor.requires_grad:
             tensor.register_hook(lambda gradient: passes.__setitem__(0, passes[0] + 2 * images))
 
     handle = model.register_forward_hook(forward)
@@ -150,11 +188,18 @@ def keep_freed_memory() -> None:
 
 def fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str) -> Runtime:
     """Measure batches of 4 to 128, channels last, until twice more no longer pays or memory ends; then the best
-    of them in the other memory format."""
-    model.to(memory_format=torch.channels_last)
+    of them in the other memory format. A model that fails on images with channels last is measured without.
+
+    Raises UserError where not even the smallest batch fits, and where the model fails on images of this shape.
+    """
+    first = Runtime(device, precision, BATCH_SIZES[0], torch.channels_last, 0.0)
+    layouts = [torch.channels_last, torch.contiguous_format]
+    if _contiguous_alone(model, first, shape):
+        layouts.remove(torch.channels_last)
+    model.to(memory_format=layouts[0])
     tried: list[Runtime] = []
     for batch_size in BATCH_SIZES:
-        found = _measured(model, Runtime(device, precision, batch_size, torch.channels_last, 0.0), shape)
+        found = _measured(model, Runtime(device, precision, batch_size, layouts[0], 0.0), shape)
         if found is None:
             break
         tried.append(found)
@@ -164,9 +209,11 @@ def fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, prec
     if not tried:
         raise UserError(f"The device {device} has no memory for a batch of {BATCH_SIZES[0]} images of {shape} px.")
     best_so_far = min(tried, key=lambda runtime: runtime.milliseconds)
-    model.to(memory_format=torch.contiguous_format)
-    other = _measured(model, replace(best_so_far, memory_format=torch.contiguous_format), shape)
-    return min([best_so_far, *([other] if other else [])], key=lambda runtime: runtime.milliseconds)
+    others: list[Runtime | None] = []
+    for layout in layouts[1:]:
+        model.to(memory_format=layout)
+        others.append(_measured(model, replace(best_so_far, memory_format=layout), shape))
+    return min([best_so_far, *filter(None, others)], key=lambda runtime: runtime.milliseconds)
 
 
 def device_of(name: str | None) -> torch.device:
@@ -186,45 +233,73 @@ def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, 
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     parts = [weight_fingerprint(model), shape, device.type, chip, precision, torch.get_num_threads(), torch.__version__]
     key = "/".join(map(str, parts))
-    try:
-        path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segattr" / "runtimes.json"
-    except RuntimeError:  # nobody's home: as one that cannot be written
-        return fastest(model, shape, device, precision)
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none yet
-        known = {}
-    if key not in known:
-        found = fastest(model, shape, device, precision)
-        channels_last = found.memory_format == torch.channels_last
-        known[key] = {
-            "batch_size": found.batch_size,
+    path = _remembered_at()
+    known: dict[str, Any] = {}
+    with suppress(OSError, ValueError, TypeError):  # none yet, or none that can be read
+        known = {**json.loads(path.read_text(encoding="utf-8"))} if path else {}
+    measured = known.get(key)
+    if not (isinstance(measured, dict) and measured.keys() == {"batch_size", "channels_last", "milliseconds"}):
+        best = fastest(model, shape, device, precision)
+        channels_last = best.memory_format == torch.channels_last
+        measured = {
+            "batch_size": best.batch_size,
             "channels_last": channels_last,
-            "milliseconds": found.milliseconds,
+            "milliseconds": best.milliseconds,
         }
         with suppress(OSError):  # a home that cannot be written costs a measurement a process, no more
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps(known, indent=1), encoding="utf-8")
-            partial.replace(path)
-    one = known[key]
-    memory_format = torch.channels_last if one["channels_last"] else torch.contiguous_format
-    return Runtime(device, precision, one["batch_size"], memory_format, one["milliseconds"])
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial = path.with_suffix(f".{os.getpid()}")
+                partial.write_text(json.dumps({**known, key: measured}, indent=1), encoding="utf-8")
+                partial.replace(path)
+    memory_format = torch.channels_last if measured["channels_last"] else torch.contiguous_format
+    return Runtime(device, precision, measured["batch_size"], memory_format, measured["milliseconds"])
+
+
+def _remembered_at() -> Path | None:
+    """The file of measured runtimes; None for a user without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segattr" / "runtimes.json"
+    except RuntimeError:
+        return None
 
 
 def _measured(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> Runtime | None:
-    """The runtime with what it takes; None where memory ends."""
+    """The runtime with what it takes; None where memory ends. UserError where the model fails."""
     try:
         return replace(runtime, milliseconds=_milliseconds(model, runtime, shape))
     except torch.OutOfMemoryError:
         return None
+    except Exception as error:  # a user's own forward pass may raise anything
+        raise UserError(f"The model fails on images of {shape[0]} x {shape[1]} px: {cause_of(error)}.") from error
+
+
+def _place(model: nn.Module, device: torch.device) -> None:
+    """In evaluation mode, no weight taking a gradient (they are taken of activations alone), on this device."""
+    model.eval()  # statements, not a chain: a train() of one's own may return nothing
+    model.requires_grad_(False)
+    model.to(device)
+
+
+def _contiguous_alone(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> bool:
+    """Does the model fail on an image of this memory format (at a `view`, say), and not on a contiguous one?"""
+    image = torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(0))
+    for memory_format in (runtime.memory_format, torch.contiguous_format):
+        model.to(memory_format=memory_format)
+        try:
+            with torch.no_grad(), autocast(runtime):
+                model(replace(runtime, memory_format=memory_format).place(image))
+        except Exception:  # whatever a user's own forward pass raises; what fails both ways says so when it is run
+            continue
+        return memory_format != runtime.memory_format
+    return False
 
 
 def _milliseconds(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> float:
     """An image's share of a forward pass: the better of two, after one to warm up."""
     images = runtime.place(torch.rand(runtime.batch_size, 3, *shape, generator=torch.Generator().manual_seed(0)))
     times = []
-    with torch.inference_mode(), autocast(runtime):
+    with torch.no_grad(), autocast(runtime):
         for _ in range(3):
             began = synchronised_clock(runtime.device)
             model(images)

@@ -6,14 +6,18 @@ is not tagged; both are refused here, and a notebook that fails leaves no page b
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
 import platform
+import re
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,8 +32,10 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from safetensors import safe_open
 
+from segattr_lib import own_code
 from segattr_lib.benchmark.failures import in_one_line
 from segattr_lib.benchmark.settings import read_mapping
+from segattr_lib.data.sample import file_fingerprint
 from segattr_lib.models.embedded import WEIGHTS
 from segattr_lib.registry import UserError, unknown
 
@@ -86,28 +92,31 @@ def generate(name: str) -> Path:
     notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3", "language": "python"})
     GENERATED.mkdir(parents=True, exist_ok=True)
     path = GENERATED / f"{name}.ipynb"
-    jupytext.write(notebook, path)
+    partial = path.with_name(f"{name}.{os.getpid()}.partial")  # another process may be reading the last one
+    partial.write_text(jupytext.writes(notebook, fmt="ipynb"), encoding="utf-8")
+    partial.replace(path)
     return path
 
 
 def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = "none") -> Path:
     """Execute one notebook with these parameters into `output`, unless it is up to date; the path.
 
-    Up to date: made from the same source, library, lock file and parameters. The output appears whole or
-    not at all. Raises UserError for a parameter the notebook does not have, for an output that is no notebook's
-    place, and where a cell fails, with the failed notebook's place.
+    Up to date: made from the same source, library, lock file, packages and parameters, and from the same content of
+    the files and folders that the parameters name. The output appears whole or not at all. Raises UserError for a
+    parameter the notebook does not have, for an output that is no notebook's place, and where a cell fails, with the
+    failed notebook's place.
     """
     if output.suffix != ".ipynb" or output.is_dir():
         raise UserError(f"The output {str(output)!r} is no place for a notebook; expected a file named *.ipynb.")
     raw = generate(name)
     _check_parameters(name, raw, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
-    digest = _digest(name, parameters)
+    digest = _digest(name, raw, parameters)
     if output.exists() and _about(output).get("digest") == digest:
         print(f"{name}: up to date", flush=True)
         return output
     FAILED.mkdir(parents=True, exist_ok=True)
-    partial = FAILED / f"{name}.ipynb"
+    partial = FAILED / f"{name}.{os.getpid()}.ipynb"  # the same notebook may be running with other parameters
     began = time.monotonic()
     print(f"{name}: running ...", flush=True)
     try:
@@ -259,13 +268,57 @@ def _check_parameters(name: str, raw: Path, parameters: dict[str, Any]) -> None:
             raise unknown(f"parameter of {name}", parameter, known)
 
 
-def _digest(name: str, parameters: dict[str, Any]) -> str:
-    """Of all that a page is made from: its source, the library, the lock file, the parameters."""
+def _digest(name: str, raw: Path, parameters: dict[str, Any]) -> str:
+    """Of all that a page is made from: its source, the library, the lock file, the packages, the parameters and what
+    they name."""
     library = sorted(path for path in Path("segattr_lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
-    digest = hashlib.blake2b(json.dumps(parameters, sort_keys=True).encode(), digest_size=12)
+    decided = {**_defaults(raw), **parameters}
+    named = {text: _content(parameter, text) for parameter, value in decided.items() for text in _texts(value)}
+    packages = {package: version(package) for package in VERSIONS}
+    about = json.dumps([parameters, named, packages], sort_keys=True, default=str)
+    digest = hashlib.blake2b(about.encode(), digest_size=12)
     for path in [SOURCES / f"{name}.py", Path("uv.lock"), *library]:
         digest.update(f"{path} ".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _defaults(raw: Path) -> dict[str, Any]:
+    """The literal values in a notebook's parameters cell."""
+    values = {}
+    for parameter, described in papermill.inspect_notebook(str(raw)).items():
+        with suppress(ValueError, SyntaxError):
+            values[parameter] = ast.literal_eval(described["default"])
+    return values
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """A parameter's texts, those in lists and mappings included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for part in value.values() for text in _texts(part))
+    elif isinstance(value, list | tuple):
+        yield from (text for part in value for text in _texts(part))
+
+
+def _content(parameter: str, text: str) -> str | None:
+    """A digest of what a parameter's text names outside of the project: a user's code, a file, or a folder, where the
+    text is a path or the parameter a root. None for a plain text, and for the folder of results."""
+    place = re.fullmatch(r"\s*(.+?\.py|[\w.]+):\w+\s*(\(.*\))?\s*", text)
+    if place:
+        with suppress(ImportError, ValueError):  # its loading says what is wrong with it
+            return own_code.fingerprint(place[1])
+    if parameter.endswith("results"):
+        return None
+    with suppress(OSError, RuntimeError, ValueError):  # a text that no path can be
+        path = Path(text).expanduser()
+        if path.is_file():
+            return file_fingerprint([path])
+        if path.is_dir() and (parameter.endswith(("root", "backgrounds")) or len(path.parts) > 1):
+            files = sorted(file for file in path.rglob("[!.]*") if file.is_file())
+            names = "\n".join(str(file.relative_to(path)) for file in files)
+            return f"{hashlib.blake2b(names.encode(), digest_size=8).hexdigest()} {file_fingerprint(files)}"
+    return None
 
 
 def _about(executed: Path) -> dict[str, Any]:

@@ -309,7 +309,7 @@ def _deleted(images: Tensor, maps: Tensor, target: Target, k: float, fill: Fill)
     assert target.mask is not None
     if not k:
         return images
-    selected, _ = top_fraction(maps, target.mask, k)
+    selected = top_fraction(maps, target.mask, k).pixels
     return occlude(images, selected, torch.arange(len(images), device=images.device), fill)
 
 

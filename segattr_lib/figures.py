@@ -45,7 +45,9 @@ def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
     colours: dict[str, tuple[float, ...]] = {}
     everyone = {name: load_method(name) for name in [*METHODS, *methods]}
     for (family, hue), table in product(FAMILIES.items(), ("segmentation", "classification")):
-        members = [name for name, one in everyone.items() if (one.family, one.table) == (family, table)]
+        members = [
+            name for name, one in everyone.items() if (one.family, one.table or "segmentation") == (family, table)
+        ]
         shades = mpl.colormaps[hue](np.linspace(0.85, 0.4, max(len(members), 2)))
         colours |= {name: tuple(shade) for name, shade in zip(members, shades, strict=False)}
     return {name: colours[name] for name in methods}

@@ -1,4 +1,4 @@
-"""What is done to images: fills, cells, exact-k selections, surrogates, the five robustness perturbations.
+"""What is done to images: fills, cells, exact-k selections, the five robustness perturbations.
 
 Everything is plain tensors in, tensors out; `owner` (N,) says which of the B images a row belongs to.
 """
@@ -6,6 +6,7 @@ Everything is plain tensors in, tensors out; `owner` (N,) says which of the B im
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -97,60 +98,39 @@ def cells(height: int, width: int, grid: int) -> Int[Tensor, "h w"]:
     return rows[:, None] * grid + columns
 
 
-def top_fraction(
-    maps: Float[Tensor, "n h w"], region: Bool[Tensor, "n h w"], k: float
-) -> tuple[Bool[Tensor, "n h w"], Float[Tensor, " n"]]:
-    """The top-k fraction of each region by each map, and the share of it that ties with a pixel left out.
+class Selection(NamedTuple):
+    """The top-k fraction of a region by a map, and how much of it the map did not decide.
+
+    pixels: (N,H,W) bool. tied: (N,), the share of the selection that ties with a pixel left out. level: (N,), the
+    share of the whole region that has the value at which the selection is cut. Both in [0,1].
+    """
+
+    pixels: Tensor
+    tied: Tensor
+    level: Tensor
+
+
+def top_fraction(maps: Float[Tensor, "n h w"], region: Bool[Tensor, "n h w"], k: float) -> Selection:
+    """The top-k fraction of each region by each map.
 
     Exactly max(1, floor(k |region| + .5)) pixels, as a stable descending sort would rank them: ties go in
-    row-major order. An empty region selects nothing; its share is 0. k in (0, 1].
+    row-major order. An empty region selects nothing; its shares are 0. k in (0, 1].
     """
-    selected = torch.zeros_like(region)
-    share = maps.new_zeros(len(maps))
-    for index, (one, where) in enumerate(zip(maps, region, strict=True)):
-        values = one[where]
-        count = max(1, int(k * len(values) + 0.5))
+    pixels = torch.zeros_like(region)
+    tied, level = maps.new_zeros(len(maps)), maps.new_zeros(len(maps))
+    for index, (drawn, where) in enumerate(zip(maps, region, strict=True)):
+        values = drawn[where]
         if not len(values):
             continue
-        least = values.kthvalue(len(values) - count + 1).values
-        above, level = values > least, values == least
+        count = max(1, int(k * len(values) + 0.5))
+        cut = values.kthvalue(len(values) - count + 1).values
+        above, at_cut = values > cut, values == cut
         quota = count - int(above.sum())
-        chosen = above | (level & (level.cumsum(0) <= quota))
-        selected[index][where] = chosen
-        share[index] = quota / count if int(level.sum()) > quota else 0.0
-    return selected, share
-
-
-def moved_surrogates(maps: Float[Tensor, "b h w"], count: int, draws: Draws) -> Float[Tensor, "s b h w"]:
-    """The same maps in another place: flipped, transposed (where square) and rolled round the torus.
-
-    What a map keeps is its values and their spatial grain, what it loses is where they lie. The moves are
-    drawn per sample, so that every map of an image is moved alike.
-    """
-    result = maps.new_empty((count, *maps.shape))
-    height, width = maps.shape[1:]
-    for index, rng in enumerate(draws.generators("moved surrogates")):
-        for number in range(count):
-            moved = maps[index]
-            down, across, turned = rng.integers(2, size=3)
-            shift = (int(rng.integers(height)), int(rng.integers(width)))
-            axes = [axis for axis, flipped in enumerate((down, across)) if flipped]
-            moved = moved.flip(axes).roll(shift, (0, 1))
-            result[number, index] = moved.T if turned and height == width else moved
-    return result
-
-
-def phase_surrogates(maps: Float[Tensor, "b h w"], count: int, draws: Draws) -> Float[Tensor, "s b h w"]:
-    """Maps of the same power spectrum with random Fourier phases, drawn per sample; real-valued, untied."""
-    result = maps.new_empty((count, *maps.shape))
-    spectrum = torch.fft.rfft2(maps.double()).abs()
-    for index, rng in enumerate(draws.generators("phase surrogates")):
-        noise = torch.from_numpy(rng.standard_normal((count, *maps.shape[1:]))).to(maps.device)
-        phase = torch.fft.rfft2(noise)
-        phase[:, 0, 0] = 1  # the mean stays
-        field = torch.fft.irfft2(spectrum[index] * phase / phase.abs().clamp_min(1e-12), s=maps.shape[1:])
-        result[:, index] = field.to(maps)
-    return result
+        pixels[index][where] = above | (at_cut & (at_cut.cumsum(0) <= quota))
+        alike = int(at_cut.sum())
+        tied[index] = quota / count if alike > quota else 0.0
+        level[index] = alike / len(values)
+    return Selection(pixels, tied, level)
 
 
 def perturb(images: Float[Tensor, "b 3 h w"], kind: str, strength: float, draws: Draws) -> Float[Tensor, "b 3 h w"]:

@@ -169,7 +169,10 @@ def centre_point(shape: tuple[int, int]) -> Cues:
 
 
 def support_box(one_map: Float[Tensor, "h w"], threshold: float = 0.5) -> Cues:
-    """The box around all of the map's support, as its outermost pixels' two corners. Raises NoCues if it is empty."""
+    """The box around all of the map's support, as its outermost pixels' two corners. Raises NoCues if it is empty, and
+    for a map that is not finite."""
+    if not one_map.isfinite().all():
+        raise NoCues("the map holds a value that is not finite")
     found = support(one_map, threshold).nonzero()
     if not len(found):
         raise NoCues(f"no pixel of the map reaches {threshold}")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import importlib.util
 import inspect
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
+
+from segattr_lib import own_code
 
 T = TypeVar("T")
 
@@ -29,49 +28,59 @@ def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
 
 
 def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T | Any:
-    """The registered thing of this name, or the user's own object a "file.py:name" points to.
+    """The registered thing of this name, or the user's own a "file.py:name" points to: a function, or of its kind.
 
     Raises UserError where there is neither, listing the valid names.
     """
     if name in registry:
         return registry[name]
     if ":" in name:
-        return user_object(kind, name)
+        own = user_object(kind, name)
+        if not callable(own) and not isinstance(own, tuple({type(value) for value in registry.values()})):
+            raise UserError(f"The {kind} {name!r} is a {type(own).__name__}; expected a function.")
+        return own
     raise unknown(kind, name, [*registry, "path/to/file.py:name", "package.module:name"])
 
 
 def user_object(kind: str, place: str) -> Any:
-    """The object at "path/to/file.py:name" or "package.module:name"; UserError says what is missing."""
+    """The object at "path/to/file.py:name" or "package.module:name"; its code runs once a process, see `own_code`.
+
+    Raises UserError that says what is missing, or what its code raises while it is loaded.
+    """
     source, _, name = place.rpartition(":")
-    if source.endswith(".py"):
-        path = Path(source).expanduser().resolve()
-        if not path.is_file():
-            raise UserError(f"The {kind} {place!r} names the file {path}, which does not exist.")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault(path.stem, module)  # dataclasses and pickle look a class's module up there
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:  # a user's own file may raise anything
-            raise UserError(f"The {kind} {place!r} cannot be loaded: {type(error).__name__}: {error}.") from error
-    else:
-        try:
-            module = importlib.import_module(source)
-        except (ModuleNotFoundError, TypeError, ValueError) as error:
-            raise UserError(f"The {kind} {place!r} cannot be imported: {error}.") from error
+    try:
+        module = own_code.load(source)
+    except (Exception, SystemExit) as error:  # a user's own code may raise anything
+        if isinstance(error, FileNotFoundError) and isinstance(error.args[0], Path):
+            text = f"The {kind} {place!r} names the file {error.args[0]}, which does not exist."
+        else:
+            verb = "loaded" if source.endswith(".py") else "imported"
+            text = f"The {kind} {place!r} cannot be {verb}: {cause_of(error)}."
+        raise UserError(text) from error
     if not hasattr(module, name):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UserError(f"The {kind} {place!r}: {source} has no {name!r}; it has {', '.join(public) or 'nothing'}.")
     return getattr(module, name)
 
 
+def own_fingerprint(kind: str, place: str) -> str:
+    """A digest of the code behind a user's "path/to/file.py:name" as it is loaded; UserError as user_object."""
+    user_object(kind, place)
+    return own_code.loaded_fingerprint(place.rpartition(":")[0])
+
+
+def cause_of(error: BaseException) -> str:
+    """What an error is, on one line and without a full stop."""
+    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": .")
+
+
 def variant(text: str) -> tuple[str, dict[str, Any]]:
     """Split "ria(grid=7, fill=blur)" into its name and the options it pins.
 
-    Values are Python literals; a bare word is a string. Raises UserError when the text is not of that form.
+    Values are Python literals; a bare word is a string. The folders of a user's "path/to/file.py:name" may have
+    parentheses of their own. Raises UserError when the text is not of that form.
     """
-    parts = re.fullmatch(r"\s*([^()]+?)\s*(?:\(([^()]*)\))?\s*", text)
+    parts = re.fullmatch(r"\s*(.+?\.py:\w+|[^()]+?)\s*(?:\(([^()]*)\))?\s*", text)
     if not parts:
         raise UserError(f"{text!r} is not a name or a name with options, such as 'ria(grid=7)'.")
     options: dict[str, Any] = {}

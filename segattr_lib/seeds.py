@@ -13,9 +13,12 @@ def generator(seed: int | str, sample_id: str, purpose: str) -> np.random.Genera
     """PCG64 seeded from blake2b("seed/sample_id/purpose") (spec: Seeds).
 
     Two purposes of one sample are independent streams; the order of calls, the batch size and the
-    device change nothing.
+    device change nothing. Where the seed or the sample's id has a "/", the text alone would not tell where
+    each ends ("a", "b/c" or "a/b", "c"): then blake2b is personalised by their lengths.
     """
-    digest = hashlib.blake2b(f"{seed}/{sample_id}/{purpose}".encode(), digest_size=16).digest()
+    text = f"{seed}/{sample_id}/{purpose}"
+    lengths = f"{len(str(seed))}/{len(sample_id)}" if "/" in f"{seed}{sample_id}" else ""
+    digest = hashlib.blake2b(text.encode(), digest_size=16, person=lengths.encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
 
 
@@ -32,8 +35,9 @@ class Draws:
     occasion: str = ""
 
     def on(self, occasion: str) -> Draws:
-        """The same samples on another occasion: streams independent of these."""
-        return replace(self, occasion=f"{self.occasion}/{occasion}")
+        """The same samples on another occasion: streams independent of these, and of "a" on "b" those of "a/b"."""
+        escaped = occasion.replace("\\", "\\\\").replace("/", "\\/")
+        return replace(self, occasion=f"{self.occasion}/{escaped}")
 
     def generators(self, purpose: str) -> list[np.random.Generator]:
         """One generator a sample, seeded from the seed, the sample, the purpose and the occasion."""

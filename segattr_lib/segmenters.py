@@ -8,6 +8,7 @@ function and one line of SEGMENTERS.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -29,7 +30,7 @@ from transformers import AutoConfig, EdgeTamModel, Sam2ImageProcessor, Sam2Model
 from segattr_lib.models.loading import weight_fingerprint
 from segattr_lib.models.promptable import NO_POINT, SIDE, embedded_sam2
 from segattr_lib.prompting import BACKGROUND, BOTTOM_RIGHT, FOREGROUND, TOP_LEFT, Cues
-from segattr_lib.registry import UserError, unknown, user_object
+from segattr_lib.registry import UserError, lookup, unknown
 
 AT_ONCE = 16  # prompts: at SAM 2's own size each takes some 30 MB while its mask is made
 FAMILIES: dict[str, Any] = {
@@ -53,7 +54,7 @@ def load_segmenter(name: str, device: str | torch.device = "cpu") -> Segmenter:
     if Path(name).expanduser().is_dir():
         return pretrained(str(Path(name).expanduser()), device)
     if ":" in name:
-        own: Any = user_object("promptable segmenter", name)
+        own: Any = lookup("promptable segmenter", name, {})
         return own
     if "/" not in name:
         valid = ["path/to/file.py:name", "package.module:name", "path/to/folder", "facebook/sam2.1-hiera-tiny"]
@@ -99,8 +100,16 @@ def pretrained(name: str, device: str | torch.device) -> Segmenter:
 
 
 def fingerprint(segmenter: Segmenter) -> str | None:
-    """A digest of the weights that a segmenter was loaded with; None for one without, such as a user's own."""
-    return weight_fingerprint(segmenter.args[0]) if isinstance(segmenter, partial) else None
+    """A digest of what a segmenter was loaded with: its weights and the settings of its model and its processor.
+
+    None for one without, such as a user's own, which is known by its code.
+    """
+    if not (isinstance(segmenter, partial) and segmenter.func is sam2):
+        return None
+    model, processor = segmenter.args
+    images = processor.image_processor.to_json_string()
+    settings = hashlib.blake2b((model.config.to_json_string() + images).encode(), digest_size=8).hexdigest()
+    return f"{weight_fingerprint(model)}-{settings}"
 
 
 def embedded(device: str | torch.device) -> Segmenter:
@@ -118,7 +127,8 @@ def sam2(model: Any, processor: Any, image: Float[Tensor, "3 h w"]) -> Answer:
     device = next(model.parameters()).device
     size = [tuple(image.shape[1:])]
     seen = processor(images=image.cpu(), do_rescale=False, return_tensors="pt").to(device)
-    embeddings = model.get_image_embeddings(seen["pixel_values"])
+    with torch.no_grad():
+        embeddings = model.get_image_embeddings(seen["pixel_values"])
 
     def answer(
         points: Float[Tensor, "n k 2"], labels: Int[Tensor, "n k"]
@@ -134,7 +144,7 @@ def sam2(model: Any, processor: Any, image: Float[Tensor, "3 h w"]) -> Answer:
                     original_sizes=size,
                     return_tensors="pt",
                 ).to(device)
-                with torch.inference_mode():
+                with torch.no_grad():
                     told = model(
                         image_embeddings=embeddings,
                         input_points=prompt["input_points"],

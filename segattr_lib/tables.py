@@ -54,16 +54,17 @@ def mean_and_robust(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     Each mean is of run-level values over the runs; each count is the sum over the runs.
     """
     rows = runs[runs["metric"] == metric].groupby(["method", "variant"], sort=False)
-    means = rows[["mean", "median", "mean_robust", "mean_nondegenerate"]].mean().map(number)
-    counts = rows[["count", "count_robust", "degenerate", "undefined"]].sum().astype(int)
+    means = rows[["mean", "median", "mean_robust", "mean_nondegenerate", "mean_untied"]].mean().map(number)
+    counts = rows[["count", "count_robust", "degenerate", "count_untied", "undefined"]].sum().astype(int)
     table = pd.concat([means, counts], axis=1)
     table.index = [method_label(*pair) for pair in table.index]
     names = {
         "mean_robust": "s(x) ≥ .3",
-        "mean_nondegenerate": "not constant",
+        "mean_nondegenerate": "not degenerate",
+        "mean_untied": "tied share ≤ .5",
         "count": "n",
         "count_robust": "n, s(x) ≥ .3",
-        "degenerate": "constant",
+        "count_untied": "n, tied share ≤ .5",
     }
     return table.rename(columns=names)
 
@@ -73,6 +74,24 @@ def cost(runs: pd.DataFrame) -> pd.DataFrame:
     means = wide(runs, ["passes", "seconds"])
     table = pd.DataFrame({"passes": means["passes"].astype(int), "seconds": means["seconds"].map(number)})
     return table.rename(index=method_label, columns=metric_label).rename_axis(index=None, columns=None)
+
+
+def chance(found: pd.DataFrame) -> pd.DataFrame:
+    """Each method beside the control that comes closest to it, as text; see chance.above_chance."""
+    table = pd.DataFrame(
+        {
+            "excess": found["excess"].map(number),
+            "closest control": found["control"].map(key_label),
+            "difference": [
+                interval(mid, low, high) for mid, low, high in found[["difference", "low", "high"]].to_numpy(float)
+            ],
+            "p": found["p_holm"].map(number),
+            "n": found["n"],
+            "verdict": found["verdict"],
+        }
+    )
+    table.index = pd.Index(found["method"].map(key_label))
+    return table.rename_axis(index=None)
 
 
 def comparisons(found: pd.DataFrame) -> pd.DataFrame:

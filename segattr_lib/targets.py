@@ -47,7 +47,8 @@ class Score:
     """`score(images (N,3,H,W), owner (N,) long) -> (N,)`: the scalar of every image's target.
 
     `owner[n]` says which of the B targets image n belongs to, so that perturbed copies of many images
-    share one batch. Differentiable; the module is at `score.model`, for methods that hook its layers.
+    share one batch. In float32 also where the model answers in half precision. Differentiable, with a gradient of NaN
+    where a value is not finite; the module is at `score.model`, for methods that hook its layers.
     """
 
     model: nn.Module
@@ -56,24 +57,41 @@ class Score:
 
     def __call__(self, images: Float[Tensor, "n 3 h w"], owner: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         output = self.model(images)
+        values = self._of(output, owner)
+        lost = ~values.detach().isfinite()
+        if output.requires_grad and bool(lost.any()):  # the clamp and the comparison below have a gradient of 0 there
+            output.register_hook(lambda slope: slope.masked_fill(lost.view(-1, *[1] * (slope.dim() - 1)), torch.nan))
+        return values
+
+    def _of(self, output: Tensor, owner: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         if self.target.mask is None:
             class_ids = self.target.class_id[owner]
-            values = output if self.scalar == "logit" else output.softmax(1)
+            logits = output.to(torch.promote_types(output.dtype, torch.float32))  # of autocast, three digits
+            values = logits if self.scalar == "logit" else logits.softmax(1)
             return values.gather(1, class_ids[:, None])[:, 0]
         # A softmax over the whole image costs a fifth of a forward pass: only the region's pixels need it.
         pixels = output.flatten(2).transpose(1, 2)
-        result = output.new_empty(len(images), dtype=torch.float32)
+        result = output.new_empty(len(output), dtype=torch.float32)
         for one in owner.unique().tolist():
             mine = (owner == one).nonzero()[:, 0]
             inside = self.target.mask[one].flatten().nonzero()[:, 0]
-            logits = (pixels if len(mine) == len(images) else pixels[mine]).index_select(1, inside).float()
+            logits = (pixels if len(mine) == len(output) else pixels[mine]).index_select(1, inside).float()
             class_id = int(self.target.class_id[one])
             wanted = logits[..., class_id : class_id + 1]
-            values = wanted[..., 0]
-            if self.scalar == "probability":  # of one class alone, in half a softmax's time; 80 keeps exp finite
-                values = 1 / (logits - wanted).clamp_max(80).exp().sum(-1)
+            values = wanted[..., 0] if self.scalar == "logit" else _probability(logits, wanted)
             result = result.index_put((mine,), values.sum(1) / (len(inside) + EPS))
         return result
+
+
+def _probability(logits: Float[Tensor, "n p c"], wanted: Float[Tensor, "n p 1"]) -> Float[Tensor, "n p"]:
+    """The softmax of one class alone, in half the time of all; NaN where a logit is NaN or infinitely high.
+
+    80 keeps exp finite, and a class ruled out by a logit of minus infinity has probability 0.
+    """
+    values = 1 / (logits - wanted.clamp_min(-1e30)).clamp_max(80).exp().sum(-1)
+    if bool((values < 1e-34).any()):  # exp(-80), under which an infinite logit would hide
+        values = values.where(~logits.isposinf().any(-1), torch.nan)
+    return values
 
 
 def bind(model: nn.Module, target: Target, scalar: Scalar = "probability") -> Score:

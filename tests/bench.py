@@ -95,7 +95,7 @@ def memory(samples: int) -> float:
             f"samples={samples}",
             "methods=[gpa,ria,dea,random]",
             "grid=4",
-            "surrogates=2",
+            "null_every=10",
             "batch_size=16",
         ]
         command = [sys.executable, "-m", "segattr_lib", "benchmark", "-o", f"{folder}/r"]

@@ -185,11 +185,6 @@ def plain_insertion(score: PlainScore, image, one_map, mask, k: float, values) -
     return (score(shown) - score(values)) / (abs(score(image)) + EPS)
 
 
-def plain_excess(measure: Callable[[np.ndarray], float], one_map, surrogates) -> float:
-    """A measure of the map minus its mean over the surrogates."""
-    return measure(one_map) - sum(measure(other) for other in surrogates) / len(surrogates)
-
-
 def plain_pearson(first: np.ndarray, second: np.ndarray) -> float:
     a, b = first.astype(np.float64).ravel(), second.astype(np.float64).ravel()
     if (a == a[0]).all() or (b == b[0]).all():

@@ -26,7 +26,7 @@ from segattr_lib.benchmark.statistics import across_runs, at, plain, ranking, ru
 from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.data import load_dataset
 from segattr_lib.metrics import METRICS
-from segattr_lib.metrics.deletion import model_score
+from segattr_lib.metrics.deletion import bind_null, model_score
 from segattr_lib.models import load_segmenter
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import UserError, accepted
@@ -112,7 +112,7 @@ def told(own: Path, **changes: Any) -> Settings:
         "methods": ["ega", "ria", "random"],
         "metrics": ["tdd", "odd", "odd_abs", "tied_share", "passes"],
         "grid": 4,
-        "surrogates": 2,
+        "null_every": 20,
         "device": "cpu",
         "batch_size": 8,
     }
@@ -131,7 +131,7 @@ def same_bytes(first: Path, second: Path) -> bool:
 
 
 def test_a_run_leaves_four_files_and_rows_of_the_exact_schema(own, tmp_path):
-    folder = run_benchmark(told(own), tmp_path / "results")
+    folder = run_benchmark(told(own, methods=[f"{own}:red", "edges", "random"]), tmp_path / "results")
     assert sorted(path.name for path in folder.iterdir()) == [
         "manifest.json",
         "runs.csv",
@@ -148,7 +148,7 @@ def test_a_run_leaves_four_files_and_rows_of_the_exact_schema(own, tmp_path):
     assert len(rows) == 3 * (1 + 3 * 5)
     ids = ["test-00000", "test-00001", "test-00002"]
     assert sorted(set(rows["sample_id"])) == ids
-    for method in ("ega", "ria", "random"):
+    for method in (f"{own}:red", "edges", "random"):
         assert list(rows[(rows["method"] == method) & (rows["metric"] == "tdd")]["sample_id"]) == ids
     assert len(read_timings(folder)) == 3 * 3
     assert (read_timings(folder)["seconds"] > 0).all()
@@ -182,7 +182,7 @@ def test_the_values_are_those_of_the_librarys_own_functions(own, tmp_path):
         "leak_abs",
         "insertion",
         "excess_tdd",
-        "excess_odd_abs_phase",
+        "excess_odd_abs",
         "stability_flip",
         "tied_share",
     ]
@@ -197,6 +197,7 @@ def test_the_values_are_those_of_the_librarys_own_functions(own, tmp_path):
     base = model_score(score, images)
     np.testing.assert_allclose(rows_of(folder, metric="score")["value"], base, atol=1e-6)
     assert list(rows_of(folder, metric="score")["class_id"]) == target.class_id.tolist()
+    null = bind_null(score, images, target, base, draws, every=20)
 
     for name in methods:
         method = METHODS[name].function
@@ -210,7 +211,7 @@ def test_the_values_are_those_of_the_librarys_own_functions(own, tmp_path):
         def value(metric, k, maps=maps, explain=explain):
             if METRICS[metric].combine:
                 return METRICS[metric].combine(*(value(part, k, maps, explain) for part in METRICS[metric].parts))
-            offered = {"k": k, "fill": bind_fill("mean", images), "base": base, "surrogates": 2, "draws": draws}
+            offered = {"k": k, "fill": bind_fill("mean", images), "base": base, "null": null, "draws": draws}
             offered["explain"] = explain
             function = METRICS[metric].function
             return function(score, images, maps, target, **accepted(function, offered))
@@ -371,7 +372,7 @@ OTHER: dict[str, Any] = {
     "fill": "zeros",
     "evaluation_fill": "blur",
     "strength": 0.1,
-    "surrogates": 3,
+    "null_every": 10,
     "floor": 0.1,
     "ignore": "exclude",
     "seed": 5,
@@ -428,7 +429,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_a_sample_that_cannot_be_scored_is_one_row_with_its_reason(own, tmp_path, pictures):
-    settings = told(own, dataset="folder", root=str(pictures), samples=None, methods=["ega", "random"])
+    settings = told(own, dataset="folder", root=str(pictures), samples=None, methods=["edges", "random"])
     folder = run_benchmark(settings, tmp_path / "results")
     rows = rows_of(folder)
     lost = rows[rows["metric"].isna()].set_index("sample_id")
@@ -495,8 +496,8 @@ def test_where_every_sample_is_below_the_floor_each_is_one_row(own, tmp_path):
 
 
 def test_constant_maps_are_degenerate_and_never_abort(own, tmp_path):
-    methods = [f"{own}:constant", f"{own}:zeros", "ega"]
-    metrics = ["tdd", "odd", "excess_tdd", "excess_tdd_phase", "insertion", "stability", "tied_share"]
+    methods = [f"{own}:constant", f"{own}:zeros", "edges"]
+    metrics = ["tdd", "odd", "excess_tdd", "insertion", "stability", "tied_share"]
     folder = run_benchmark(told(own, methods=methods, metrics=metrics), tmp_path / "results")
     for name in methods[:2]:
         rows = rows_of(folder, method=name)
@@ -505,7 +506,7 @@ def test_constant_maps_are_degenerate_and_never_abort(own, tmp_path):
         assert all(found == {"degenerate"} for found in status.values())
         assert set(rows[rows["status"] == "degenerate"]["reason"]) == {"the map is constant"}
         assert set(rows[rows["metric"] == "tied_share"]["value"]) == {1}
-    assert set(rows_of(folder, method="ega", metric="tdd")["status"]) == {"ok"}
+    assert set(rows_of(folder, method="edges", metric="tdd")["status"]) == {"ok"}
     runs = pd.read_csv(folder / "runs.csv").set_index(["method", "metric"])
     assert runs.loc[(methods[0], "tdd"), "degenerate"] == 3
     assert math.isnan(runs.loc[(methods[0], "tdd"), "mean_nondegenerate"])
@@ -655,7 +656,7 @@ def test_two_strengths_of_one_stability_are_two_values(own, tmp_path):
 
 
 def test_one_metric_under_two_settings_can_be_told_apart(own, tmp_path):
-    metrics = ["excess_tdd(surrogates=1)", "excess_tdd(surrogates=4)"]
+    metrics = ["stability_noise(strength=0.1)", "stability_noise(strength=0.2)"]
     rows = rows_of(run_benchmark(told(own, methods=["ria"], metrics=metrics), tmp_path / "results"), method="ria")
     assert not rows.duplicated(KEYS).any()
 

@@ -241,3 +241,21 @@ def test_bfloat16_gives_nearly_the_values_of_float32():
     assert values[1].dtype == torch.float32
     assert not torch.equal(*values)
     torch.testing.assert_close(*values, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("scalar", ["probability", "logit"])
+def test_a_classifiers_score_keeps_the_digits_that_its_logits_in_half_precision_have(scalar):
+    """In bfloat16 itself a probability near .7 knows three digits, and one near 1 is 1."""
+
+    class Says(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.tensor([[0.0, 3.0, -1.0]], dtype=torch.bfloat16).expand(len(images), -1)
+
+    model = Says()
+    prepare(model, (8, 8), "cpu", "bfloat16", 4)
+    wanted = torch.tensor([0.0, 3.0, -1.0])
+    wanted = wanted[1] if scalar == "logit" else wanted.softmax(0)[1]  # .936
+    found = evaluate(
+        bind(model, Target(torch.tensor([1])), scalar), 1, lambda *_: (random_images(1, 8), torch.zeros(1).long())
+    )
+    assert float(found) == pytest.approx(float(wanted), abs=1e-7)

@@ -75,7 +75,7 @@ def captions(frames: w.Stack) -> list[tuple[float, float, float]]:
 def direct(score, image, one_map, k):
     """s(O(x, S_t)) with nothing of the slider's."""
     images, mask = image[None], score.target.mask
-    selected, _ = top_fraction(one_map[None], mask, k)
+    selected = top_fraction(one_map[None], mask, k).pixels
     zero = torch.zeros(1, dtype=torch.long)
     deleted = occlude(images, selected, zero, bind_fill("mean", images))
     return deleted[0], evaluate(score, 1, lambda start, stop: (deleted, zero)).item()

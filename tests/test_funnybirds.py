@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 from scipy import ndimage, stats
+from test_datasets import what_decides
 from torch import Tensor, nn
 
 from segattr_lib.attribution.cam import gradcam
@@ -185,6 +186,30 @@ def test_a_missing_file_fails_its_sample(tmp_path: Path):
     before = dataset.fingerprint(["000000"])
     next(tmp_path.glob("test/*/000000.png")).write_bytes(b"")
     assert dataset.fingerprint(["000000"]) != before
+
+
+def test_every_byte_a_sample_comes_from_decides(tmp_path: Path):
+    """Its tables, image and part map, and the pictures of every intervention."""
+    write_archive(tmp_path, 2)
+    dataset = opened(tmp_path)
+    decide = what_decides(dataset, "000000", tmp_path)
+    mine = {f"{table}.json" for table in ("classes", "parts", "dataset_test")}
+    mine |= {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("000000.png")}
+    changed = next(tmp_path.glob("test_interventions/*/000000"))
+    mine |= {path.relative_to(tmp_path).as_posix() for path in changed.rglob("*.png")}
+    mine.remove((changed / "body_beak_eye_foot_tail_wing.png").relative_to(tmp_path).as_posix())  # is never looked at
+    assert decide == mine
+    next(changed.glob("body_beak_eye.png")).unlink()
+    before = dataset.fingerprint(["000000"])
+    (changed / "body_beak_eye.png").mkdir()
+    assert dataset.fingerprint(["000000"]) != before
+
+
+def test_tables_of_the_archive_may_begin_with_a_mark(tmp_path: Path):
+    write_archive(tmp_path, 1)
+    for path in tmp_path.glob("*.json"):
+        path.write_bytes(path.read_text(encoding="utf-8").encode("utf-8-sig"))
+    assert np.array_equal(opened(tmp_path).variants, class_variants())
 
 
 # The generated figures

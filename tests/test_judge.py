@@ -19,6 +19,7 @@ from segattr_lib.attribution.intervention import ria
 from segattr_lib.benchmark.economy import budget_curve, chosen_precision, faithfulness, precisions, reach, relative
 from segattr_lib.benchmark.inference import bca_interval, correlation
 from segattr_lib.benchmark.judge import (
+    BORDER,
     DEGREES,
     GRAINS,
     SHARE,
@@ -27,10 +28,12 @@ from segattr_lib.benchmark.judge import (
     evidence_drop,
     evidence_found,
     finds,
-    grain_curve,
     leakage_found,
     made_maps,
     means,
+    moved_copies,
+    moved_excess_tdd,
+    noise_curve,
     operator_agreement,
     ordering,
     owed,
@@ -44,14 +47,16 @@ from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.view import Variant, View, variants_of
 from segattr_lib.data import Sample, load_dataset, planted
 from segattr_lib.evaluate import prepare, runtime_of
-from segattr_lib.metrics import load_metric
-from segattr_lib.metrics.fragmentation import grain
+from segattr_lib.metrics.deletion import tdd
+from segattr_lib.metrics.null import blind_selections, border_length, local_fit
 from segattr_lib.models import Segmenter
 from segattr_lib.models.randomisation import cascade
-from segattr_lib.perturbation import moved_surrogates
+from segattr_lib.perturbation import top_fraction
 from segattr_lib.registry import UserError
+from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
+THREE = Draws(3, ["a", "b", "c"])
 ROWS, COLUMNS = np.mgrid[:32, :32] + 0.5
 DISC = torch.from_numpy(np.hypot(ROWS - 15, COLUMNS - 17) < 5)
 OWN = """
@@ -63,7 +68,7 @@ def red(score, images, target):
 def seen(module: nn.Module, images: Tensor, masks: Tensor, names: list[str] | None = None, **told: Any) -> View:
     """The images as a run of this module sees them, each to be explained by class 1 in its mask."""
     usual: dict[str, Any] = {"image_size": images.shape[2], "model": "toy", "layer": "features", "metrics": "tdd"}
-    usual |= {"grid": 4, "surrogates": 2, "device": "cpu", "batch_size": 8, "methods": "random"}
+    usual |= {"grid": 4, "null_every": 20, "device": "cpu", "batch_size": 8, "methods": "random"}
     run = read_settings({**usual, **told})
     names = names or [f"image {number}" for number in range(len(images))]
     samples = [
@@ -83,73 +88,6 @@ def of_maps(maps: Tensor) -> tuple[View, Variant]:
     method = Method(lambda score, images, target: images[:, 0], "given", "own")
     view = seen(ConvNet(), maps[:, None].repeat(1, 3, 1, 1), torch.ones_like(maps, dtype=torch.bool))
     return view, Variant("given", "", method, {})
-
-
-def grain_of(maps: Tensor) -> Tensor:
-    """The metric reads the maps alone."""
-    target = Target(torch.zeros(len(maps), dtype=torch.long))
-    return grain(bind(nn.Identity(), target), maps[:, None].repeat(1, 3, 1, 1), maps, target)
-
-
-def cell_noise(count: int, height: int, width: int, side: int) -> Tensor:
-    drawn = np.random.default_rng(side).random((count, -(-height // side), -(-width // side)), np.float32)
-    return torch.from_numpy(drawn.repeat(side, 1).repeat(side, 2)[:, :height, :width].copy())
-
-
-# how coarse a map is
-
-
-@pytest.mark.parametrize("side", [1, 2, 4, 8, 16])
-def test_the_grain_of_noise_is_the_side_of_its_cells(side):
-    assert float(grain_of(cell_noise(12, 32 * side, 32 * side, side)).mean()) == pytest.approx(side, rel=0.03)
-
-
-@pytest.mark.parametrize(("height", "width"), [(12, 12), (9, 20), (20, 9)])
-@pytest.mark.parametrize("kind", ["pixels", "cells", "smooth", "ramp"])
-def test_the_grain_is_that_of_a_plain_autocorrelation(kind, height, width):
-    ramp = np.add.outer(np.arange(height) ** 2.0, 3.0 * np.arange(width))
-    one_map = {
-        "pixels": lambda: np.random.default_rng(0).random((height, width)),
-        "cells": lambda: cell_noise(1, height, width, 4)[0].numpy(),
-        "smooth": lambda: ndimage.gaussian_filter(np.random.default_rng(1).random((height, width)), 2),
-        "ramp": lambda: ramp / ramp.max(),
-    }[kind]().astype(np.float32)
-    centred = one_map.astype(float) - one_map.mean(dtype=float)
-
-    def likeness(lag: int) -> float:
-        pairs = [
-            [centred[y, x] * centred[y, x + lag] for y in range(height) for x in range(width - lag)],
-            [centred[y, x] * centred[y + lag, x] for y in range(height - lag) for x in range(width)],
-        ]
-        return float(np.mean([np.mean(axis) for axis in pairs]) / centred.var())
-
-    lag = next(lag for lag in range(1, min(height, width)) if likeness(lag) < 0.5)
-    before, after = likeness(lag - 1), likeness(lag)
-    shift = lag - 1 + (before - 0.5) / (before - after)
-    assert float(grain_of(torch.from_numpy(one_map)[None])) == pytest.approx(max(1, 2 * shift), rel=1e-5)
-
-
-def test_the_grain_of_two_halves_is_solved_by_hand():
-    """8 x 8, left half 1: along x likeness is (8 - 3d) / (8 - d), along y 1; their mean is 2/3 at 2 and .4 at 3."""
-    halves = torch.zeros(1, 8, 8)
-    halves[:, :, :4] = 1
-    wanted = 2 * (2 + (2 / 3 - 1 / 2) / (2 / 3 - 2 / 5))
-    assert grain_of(torch.cat([halves, halves.transpose(1, 2)])).tolist() == pytest.approx([wanted, wanted])
-
-
-def test_the_grain_depends_on_neither_level_nor_contrast_nor_side():
-    maps = cell_noise(5, 40, 56, 4)
-    found = grain_of(maps)
-    for same in (3 * maps + 7, 0.2 - 0.1 * maps, maps.flip(1), maps.flip(2), maps.transpose(1, 2).contiguous()):
-        torch.testing.assert_close(grain_of(same), found, rtol=1e-4, atol=0)
-
-
-def test_the_finest_map_has_grain_1_and_a_constant_one_none():
-    checkers = torch.from_numpy(np.indices((8, 8)).sum(0) % 2).float()
-    found = grain_of(torch.stack([checkers, torch.zeros(8, 8), torch.full((8, 8), 0.3)]))
-    assert found[0] == 1
-    assert found[1:].isnan().all()
-    assert load_metric("grain").function is grain
 
 
 # models drawn anew
@@ -246,8 +184,8 @@ def test_no_accelerators_draws_are_disturbed(monkeypatch):
 def test_stages_that_a_model_does_not_have_are_refused(stages):
     with pytest.raises(ValueError, match=rf"stages is {stages}; expected 1 to 5, the model's layers with weights"):
         next(cascade(deep(), stages, 0))
-    with pytest.raises(ValueError, match="expected 1 to 0"):
-        next(cascade(PixelOracle(torch.ones(4, 4)), 1, 0))  # has weights, and no layer that can draw them
+    with pytest.raises(ValueError, match="stages is 2; expected 1 to 1"):
+        next(cascade(PixelOracle(torch.ones(4, 4)), 2, 0))  # weights that no layer can draw are a layer's too
 
 
 def test_maps_that_ignore_the_model_stay_and_maps_that_read_it_do_not():
@@ -316,7 +254,7 @@ def test_a_view_under_another_model_is_that_models_own_view():
         assert torch.equal(found.maps_of(one)[0], own.maps_of(one)[0])
         assert torch.equal(found.maps_of(one)[0], was) == (one.name == "random")
     columns = ["sample_id", "method", "metric", "k", "fill", "value", "status"]
-    rows = [pd.DataFrame(each.rows_of(variants[0], ["tdd", "grain"])[0])[columns] for each in (found, own)]
+    rows = [pd.DataFrame(each.rows_of(variants[0], ["tdd", "border"])[0])[columns] for each in (found, own)]
     pd.testing.assert_frame_equal(*rows)
     # and nothing has happened to the view it came from
     assert torch.equal(view.base, base) and view.score.model is not other
@@ -533,9 +471,9 @@ def test_a_made_map_weighs_truth_and_noise_by_its_degree():
     assert set(made_maps(_made_view(), _discs())) == set(product(DEGREES, GRAINS))
 
 
-def test_where_the_disc_alone_counts_tdd_is_the_overlap_and_excess_tdd_what_moved_maps_leave_of_it():
+def test_where_the_disc_alone_counts_tdd_is_the_overlap_and_what_is_chance_an_overlap_too():
     """Zeros on a share of the disc take that share of the score."""
-    view = _made_view(fill="zeros", surrogates=3)
+    view = _made_view(fill="zeros", null_every=20)
     maps = made_maps(view, _discs(), (0.0, 0.5, 1.0), (1, 8))
     k = 0.15
     rows = ordering(view, _discs(), maps, k, "zeros")
@@ -547,18 +485,87 @@ def test_where_the_disc_alone_counts_tdd_is_the_overlap_and_excess_tdd_what_move
 
     for (degree, side), drawn in maps.items():
         found = rows[(rows["degree"] == degree) & (rows["grain"] == side)].set_index("sample_id")
-        moved = moved_surrogates(drawn, 3, view.draws)
+        moved = moved_copies(drawn, 8, view.draws)
+        blind = blind_selections(view.target.mask, k, view.draws, 20)
+        lengths = border_length(blind.flatten(0, 1)).view(blind.shape[:2]).log()
+        hits = (blind & DISC).sum((2, 3)) / DISC.sum()
+        own = border_length(top_fraction(drawn, view.target.mask, k).pixels).log()
+        chances = local_fit(lengths, hits, own)
         for number, sample in enumerate(view.samples):
             row, mask = found.loc[sample.sample_id], sample.mask
             wanted = overlap(drawn[number], mask)
             assert row["overlap"] == pytest.approx(wanted)
             assert row["tdd"] == pytest.approx(wanted, abs=1e-4)
             chance = np.mean([overlap(one[number], mask) for one in moved])
-            assert row["excess_tdd"] == pytest.approx(wanted - chance, abs=1e-4)
+            assert row["moved_excess_tdd"] == pytest.approx(wanted - chance, abs=1e-4)
+            assert row["excess_tdd"] == pytest.approx(wanted - float(chances[number]), abs=1e-4)
     truth = rows[rows["degree"] == 1]
     assert k * view.target.mask.sum((1, 2)).min() >= DISC.sum() and (truth["overlap"] == 1).all()
     assert (rows[rows["degree"] == 0]["overlap"] < 0.7).all()
     np.testing.assert_allclose(rank_agreement(rows, "overlap", ["tdd"]), 1, atol=0.02)  # but for rounding of ties
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 9)])
+def test_moved_copies_keep_the_multiset_of_values(shape):
+    maps = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0))
+    moved = moved_copies(maps, 8, THREE)
+    assert moved.shape == (8, 3, *shape)
+    wanted = maps.flatten(1).sort()[0].expand(8, -1, -1)
+    assert torch.equal(moved.flatten(2).sort(2)[0], wanted)
+    assert not (moved == maps).flatten(2).all(2).any()
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 9)])
+def test_moved_copies_keep_which_pixels_are_neighbours_on_the_torus(shape):
+    maps = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0))
+
+    def neighbours(one: torch.Tensor) -> set[frozenset[float]]:
+        pairs = (zip(one.flatten().tolist(), one.roll(1, axis).flatten().tolist(), strict=True) for axis in (0, 1))
+        return {frozenset(pair) for both in pairs for pair in both}
+
+    for surrogate in moved_copies(maps, 8, THREE):
+        for one, other in zip(maps, surrogate, strict=True):
+            assert neighbours(one) == neighbours(other)
+
+
+def test_moved_copies_are_drawn_per_image_and_seed_and_not_per_map_or_batch():
+    first = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(moved_copies(first, 8, THREE), moved_copies(first, 8, THREE))
+    alone = moved_copies(first[1:2], 8, Draws(3, ["b"]))
+    torch.testing.assert_close(alone[:, 0], moved_copies(first, 8, THREE)[:, 1])
+    torch.testing.assert_close(moved_copies(first, 3, THREE), moved_copies(first, 8, THREE)[:3])
+    assert not torch.equal(moved_copies(first, 8, THREE), moved_copies(first, 8, Draws(4, ["a", "b", "c"])))
+
+
+def test_every_map_of_an_image_is_moved_alike():
+    places = torch.arange(64.0).view(1, 8, 8).expand(3, -1, -1)
+    where = moved_copies(places.contiguous(), 8, THREE).long()
+    maps = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(1))
+    moved = moved_copies(maps, 8, THREE)
+    for number in range(8):
+        for one in range(3):
+            assert torch.equal(moved[number, one], maps[one].flatten()[where[number, one]])
+    assert len({tuple(one.flatten().tolist()) for one in where.flatten(0, 1)}) == 24
+
+
+def test_the_judge_that_was_fooled_praises_noise_for_lying_on_the_target():
+    """Moved copies of noise on the target leave a solid block of ties, which takes next to nothing of the score."""
+    view = toy(2, 32)
+    mask = torch.zeros(2, 32, 32, dtype=torch.bool)
+    mask[:, 4:18, 4:18] = True
+    view = seen(ConvNet(gain=4.0), random_images(2, 32), mask)
+    noise = torch.rand(2, 32, 32, generator=torch.Generator().manual_seed(0)) * mask
+    fill = view._fill("mean")
+    assert torch.equal(
+        moved_excess_tdd(view, noise, 0.2, fill),
+        tdd(view.score, view.images, noise, view.target, k=0.2, fill=fill, base=view.base)
+        - torch.stack(
+            [
+                tdd(view.score, view.images, moved, view.target, k=0.2, fill=fill, base=view.base)
+                for moved in moved_copies(noise, 8, view.draws)
+            ]
+        ).mean(0),
+    )
 
 
 def test_less_than_the_evidence_holds_less_of_it():
@@ -747,7 +754,7 @@ def test_reach_is_a_share_of_the_method_named_at_its_passes():
             assert row.low < row.share < row.high < 1
 
 
-def test_noise_stands_at_the_side_of_its_cells():
+def test_noise_stands_at_its_mean_border_length():
     rows = table_of(
         [
             {"sample_id": f"i{n}", "method": "random_cells", "variant": f"grid={grid}", "fill": fill, "metric": metric}
@@ -756,12 +763,18 @@ def test_noise_stands_at_the_side_of_its_cells():
                 range(3), (8, 2, 32), (("mean", 1), ("blur", 3)), (("tdd", 0.2), ("tdd", 0.4), ("odd", 0.2))
             )
         ]
+        + [
+            {"sample_id": f"i{n}", "method": "random_cells", "variant": f"grid={grid}", "fill": None}
+            | {"metric": "border", "value": grid / 32 + n, "k": 0.2}
+            for n, grid in product(range(3), (8, 2, 32))
+        ]
     )
     rows.loc[rows["k"] == 0.4, "value"] = -1
-    found = grain_curve(rows, 32, 0.2)
-    assert found["grain, px"].tolist() == [1, 1, 4, 4, 16, 16]
-    for row in found.to_dict("records"):
-        assert row["mean"] == pytest.approx({"mean": 1, "blur": 3}[row["line"]] * row["grain, px"] + 1)
+    curve = noise_curve(rows, 0.2)
+    assert curve[BORDER].tolist() == pytest.approx([1 + grid / 32 for grid in (2, 2, 8, 8, 32, 32)])
+    for row in curve.to_dict("records"):
+        side = 1 / (row[BORDER] - 1)
+        assert row["mean"] == pytest.approx({"mean": 1, "blur": 3}[row["line"]] * side + 1)
         assert row["n"] == 3
 
 

@@ -40,6 +40,7 @@ from segattr_lib.benchmark.store import read_samples
 from segattr_lib.benchmark.view import variants_of
 from segattr_lib.data import IGNORE, Sample
 from segattr_lib.evaluate import counted_passes
+from segattr_lib.metrics.null import FIELDS
 from segattr_lib.models import stages
 from segattr_lib.models.loading import tried
 
@@ -59,7 +60,7 @@ def run(tmp_path: Path) -> Settings:
     path = tmp_path / "own.py"
     path.write_text(OWN, encoding="utf-8")
     told: dict[str, Any] = {"samples": 3, "image_size": 32, "model": f"{path}:tiny", "layer": "features", "grid": 4}
-    told |= {"surrogates": 2, "device": "cpu", "batch_size": 8, "metrics": ["tdd", "odd_abs", "excess_tdd"]}
+    told |= {"null_every": 20, "device": "cpu", "batch_size": 8, "metrics": ["tdd", "odd_abs", "excess_tdd"]}
     return read_settings(told)
 
 
@@ -224,7 +225,7 @@ def test_settings_that_give_one_map_are_one_method(run):
 
 
 def test_a_sweep_asks_for_each_gradient_and_each_grid_once(run):
-    """Three passes for A_g, grid^2 + 1 for each A_r, then those of the metrics: 1 + 1 + (surrogates + 1)."""
+    """Three passes for A_g, grid^2 + 1 for each A_r, TDD and ODD of each map, and the null once for all of them."""
     points = lattice(run, [0, 0.2, 0.5, 1], [0, 0.35, 1], [2, 4])
     told = run.model_copy(update={"methods": list(dict.fromkeys(points["written"]))})
     view = view_of(told, ["test-00000", "test-00001"])
@@ -232,7 +233,7 @@ def test_a_sweep_asks_for_each_gradient_and_each_grid_once(run):
         for one in variants_of(told):
             view.rows_of(one, told.metrics)
     methods = points["written"].nunique()
-    assert passes[0] == 2 * (3 + (2**2 + 1) + (4**2 + 1) + methods * (1 + 1 + 2 + 1))
+    assert passes[0] == 2 * (3 + (2**2 + 1) + (4**2 + 1) + methods * (1 + 1) + len(FIELDS[::20]))
 
 
 def test_the_corners_of_a_sweep_are_ria_and_ega(run):

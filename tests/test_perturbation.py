@@ -1,4 +1,4 @@
-"""Fills, imputation, cells, selections, surrogates and perturbations, against plain loops and formulas."""
+"""Fills, imputation, cells, selections and perturbations, against plain loops and formulas."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ from segattr_lib.perturbation import (
     bind_fill,
     cells,
     gaussian_blur,
-    moved_surrogates,
     occlude,
     perturb,
-    phase_surrogates,
     top_fraction,
 )
 from segattr_lib.seeds import Draws
@@ -210,101 +208,40 @@ def test_the_top_fraction_is_that_of_a_stable_descending_sort(kind):
         ranked = np.argsort(-one.ravel()[places], kind="stable")
         wanted = np.zeros(one.size, bool)
         wanted[places[ranked[:count]]] = True
-        selected, share = top_fraction(torch.from_numpy(one)[None], torch.from_numpy(region)[None], k)
+        selected, share, level = top_fraction(torch.from_numpy(one)[None], torch.from_numpy(region)[None], k)
         np.testing.assert_array_equal(selected[0].numpy().ravel(), wanted)
         assert selected.sum() == count
         assert {(y, x) for y, x in zip(*np.nonzero(selected[0].numpy()), strict=True)} == set(plain_top(one, region, k))
         least = one.ravel()[places[ranked[count - 1]]]
         chosen, tied = one.ravel()[wanted] == least, one.ravel()[places] == least
         assert float(share[0]) == pytest.approx(chosen.sum() / count if tied.sum() > chosen.sum() else 0)
+        assert float(level[0]) == pytest.approx(tied.mean())
 
 
 def test_an_empty_region_selects_nothing_and_ties_nothing():
-    selected, share = top_fraction(torch.rand(2, 4, 4), torch.zeros(2, 4, 4, dtype=torch.bool), 0.2)
+    selected, share, level = top_fraction(torch.rand(2, 4, 4), torch.zeros(2, 4, 4, dtype=torch.bool), 0.2)
     assert not selected.any()
-    assert share.tolist() == [0, 0]
+    assert share.tolist() == level.tolist() == [0, 0]
 
 
 def test_the_tied_share_of_a_case_solved_by_hand():
     one = torch.tensor([[[0.9, 0.5, 0.5, 0.5], [0.1, 0.5, 0.8, 0.0]]])
     everywhere = torch.ones(1, 2, 4, dtype=torch.bool)
     # k = .5 takes 4 of 8: .9, .8 and two of the four that are .5
-    selected, share = top_fraction(one, everywhere, 0.5)
+    selected, share, level = top_fraction(one, everywhere, 0.5)
     assert selected.int().tolist() == [[[1, 1, 1, 0], [0, 0, 1, 0]]]
-    assert share.tolist() == [0.5]
+    assert share.tolist() == level.tolist() == [0.5]
     # 6 of 8 take all of the .5: nothing was decided by order
-    assert top_fraction(one, everywhere, 0.75)[1].tolist() == [0]
+    assert top_fraction(one, everywhere, 0.75).tied.tolist() == [0]
     # a tie with a pixel outside the region is none
     region = torch.tensor([[[1, 1, 0, 0], [1, 0, 1, 1]]]).bool()
-    assert top_fraction(one, region, 0.6)[1].tolist() == [0]
+    assert top_fraction(one, region, 0.6).tied.tolist() == [0]
 
 
 def test_a_constant_map_takes_the_first_pixels_in_row_major_order_and_all_of_them_are_tied():
-    selected, share = top_fraction(torch.ones(1, 3, 4), torch.ones(1, 3, 4, dtype=torch.bool), 0.5)
+    selected, share, level = top_fraction(torch.ones(1, 3, 4), torch.ones(1, 3, 4, dtype=torch.bool), 0.5)
     assert selected.flatten().tolist() == [True] * 6 + [False] * 6
-    assert share.tolist() == [1]
-
-
-@pytest.mark.parametrize("shape", [(8, 8), (6, 9)])
-def test_moved_surrogates_keep_the_multiset_of_values(shape):
-    maps = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0))
-    moved = moved_surrogates(maps, 8, DRAWS)
-    assert moved.shape == (8, 3, *shape)
-    wanted = maps.flatten(1).sort().values.expand(8, -1, -1)
-    assert torch.equal(moved.flatten(2).sort(2).values, wanted)
-    assert not (moved == maps).flatten(2).all(2).any()
-
-
-@pytest.mark.parametrize("shape", [(8, 8), (6, 9)])
-def test_moved_surrogates_keep_which_pixels_are_neighbours_on_the_torus(shape):
-    maps = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0))
-
-    def neighbours(one: torch.Tensor) -> set[frozenset[float]]:
-        pairs = (zip(one.flatten().tolist(), one.roll(1, axis).flatten().tolist(), strict=True) for axis in (0, 1))
-        return {frozenset(pair) for both in pairs for pair in both}
-
-    for surrogate in moved_surrogates(maps, 8, DRAWS):
-        for one, other in zip(maps, surrogate, strict=True):
-            assert neighbours(one) == neighbours(other)
-
-
-@pytest.mark.parametrize("surrogates_of", [moved_surrogates, phase_surrogates])
-def test_surrogates_are_drawn_per_image_and_seed_and_not_per_map_or_batch(surrogates_of):
-    first = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(surrogates_of(first, 8, DRAWS), surrogates_of(first, 8, DRAWS))
-    alone = surrogates_of(first[1:2], 8, Draws(3, ["b"]))
-    torch.testing.assert_close(alone[:, 0], surrogates_of(first, 8, DRAWS)[:, 1])
-    torch.testing.assert_close(surrogates_of(first, 3, DRAWS), surrogates_of(first, 8, DRAWS)[:3])
-    assert not torch.equal(surrogates_of(first, 8, DRAWS), surrogates_of(first, 8, Draws(4, ["a", "b", "c"])))
-
-
-def test_every_map_of_an_image_is_moved_alike():
-    places = torch.arange(64.0).view(1, 8, 8).expand(3, -1, -1)
-    where = moved_surrogates(places.contiguous(), 8, DRAWS).long()
-    maps = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(1))
-    moved = moved_surrogates(maps, 8, DRAWS)
-    for number in range(8):
-        for one in range(3):
-            assert torch.equal(moved[number, one], maps[one].flatten()[where[number, one]])
-    assert len({tuple(one.flatten().tolist()) for one in where.flatten(0, 1)}) == 24
-
-
-@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (6, 9)])
-def test_phase_surrogates_keep_the_power_spectrum_and_the_mean(shape):
-    maps = torch.rand(3, *shape, generator=torch.Generator().manual_seed(0)) ** 3
-    fields = phase_surrogates(maps, 8, DRAWS)
-    power = np.abs(np.fft.fft2(maps.double().numpy())) ** 2
-    for surrogate in fields.double().numpy():
-        np.testing.assert_allclose(np.abs(np.fft.fft2(surrogate)) ** 2, power, rtol=1e-3, atol=1e-3)
-        np.testing.assert_allclose(surrogate.std((1, 2)), maps.numpy().std((1, 2)), rtol=1e-4)
-        assert all(abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.9 for a, b in zip(surrogate, maps, strict=True))
-    np.testing.assert_allclose(fields.mean((2, 3)), maps.mean((1, 2)).expand(8, -1), atol=1e-6)
-
-
-def test_phase_surrogates_are_untied_where_the_map_is_not():
-    maps = (torch.rand(3, 9, 9, generator=torch.Generator().manual_seed(0)) > 0.5).float()
-    for field in phase_surrogates(maps, 4, DRAWS).flatten(0, 1):
-        assert len(field.unique()) == 81
+    assert share.tolist() == level.tolist() == [1]
 
 
 def _perturbed(kind: str, images: np.ndarray, strength: float) -> np.ndarray:

@@ -19,7 +19,7 @@ from segattr_lib.__main__ import main
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 ROOMS = [  # each imports only itself and those before it
-    {"seeds", "registry"},
+    {"seeds", "own_code", "registry"},
     {"data"},
     {"models"},
     {"targets"},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.path import Path as Outline
 from PIL import Image
-from test_datasets import cut, picture, refused
+from test_datasets import cut, link_to_nowhere, picture, put_a_folder, refused, what_decides
 
 from segattr_lib.data import Dataset, load_dataset
 from segattr_lib.data.published import GET, instance_mask
@@ -307,8 +307,8 @@ BROKEN = [
 
 @pytest.mark.parametrize(
     "harm",
-    [lambda path: cut(path, 0), lambda path: cut(path, 0.5), lambda path: path.unlink()],
-    ids=["empty", "truncated", "missing"],
+    [lambda path: cut(path, 0), lambda path: cut(path, 0.5), lambda path: path.unlink(), put_a_folder, link_to_nowhere],
+    ids=["empty", "truncated", "missing", "a folder", "a link to nowhere"],
 )
 @pytest.mark.parametrize(("name", "broken"), BROKEN)
 def test_a_bad_file_fails_its_sample_alone(tmp_path: Path, name: str, broken: str, harm: Callable[[Path], None]):
@@ -320,6 +320,66 @@ def test_a_bad_file_fails_its_sample_alone(tmp_path: Path, name: str, broken: st
     assert dataset.load(other, 24).sample_id == other
     assert dataset.fingerprint([first]) != before[0]
     assert dataset.fingerprint([other]) == before[1]
+
+
+DECIDE = {
+    "cub": [
+        *(f"CUB_200_2011/{table}.txt" for table in ("classes", "image_class_labels", "images", "train_test_split")),
+        f"CUB_200_2011/images/{BIRDS['2'][0]}.jpg",
+        f"segmentations/{BIRDS['2'][0]}.png",
+    ],
+    "usis10k": [
+        "USIS10K/multi_class_annotations/multi_class_test_annotations.json",
+        "USIS10K/test/test_00001.jpg",
+    ],
+    "kvasir_seg": ["Kvasir-SEG/images/a.jpg", "Kvasir-SEG/masks/a.jpg"],
+}
+
+
+@pytest.mark.parametrize("name", WRITE)
+def test_every_byte_a_sample_comes_from_decides(tmp_path: Path, name: str):
+    dataset = written(name, tmp_path)
+    assert what_decides(dataset, dataset.sample_ids[0], tmp_path) == set(DECIDE[name])
+
+
+@pytest.mark.parametrize("harm", ["\ufeff{}", "{}\n \n"], ids=["mark", "blank line"])
+def test_tables_are_read_as_editors_leave_them(tmp_path: Path, harm: str):
+    """With a byte order mark, ends of lines of Windows, spaces at the end and accents."""
+    write_cub(tmp_path)
+    for path in (tmp_path / "CUB_200_2011").glob("*.txt"):
+        text = path.read_text(encoding="utf-8").replace("Laysan", "Café").replace("\n", " \r\n")
+        path.write_bytes(harm.format(text).encode())
+    write_usis10k(tmp_path)
+    path = tmp_path / "USIS10K/multi_class_annotations/multi_class_test_annotations.json"
+    path.write_bytes(harm.format(path.read_text(encoding="utf-8").replace("fish", "poisson d’été")).encode())
+    birds, water = load_dataset("cub", str(tmp_path)), load_dataset("usis10k", str(tmp_path))
+    assert list(birds.sample_ids) == [BIRDS["2"][0], BIRDS["3"][0]]
+    assert birds.class_names[2] == "Café Albatross"
+    assert np.array_equal(birds.read(BIRDS["3"][0])[1], LEFT * 3)
+    assert water.class_names[2] == "poisson d’été"
+
+
+def test_a_species_that_no_label_can_hold_fails_its_sample_alone(tmp_path: Path):
+    write_cub(tmp_path)
+    write_table(tmp_path / "CUB_200_2011/image_class_labels.txt", {"1": "1", "2": "300", "3": "3"})
+    dataset = load_dataset("cub", str(tmp_path))
+    assert "label 300" in refused(dataset, BIRDS["2"][0], "failed")
+    assert dataset.load(BIRDS["3"][0], 20).class_id == 3
+
+
+@pytest.mark.parametrize("name", WRITE)
+def test_a_photograph_stands_upright(tmp_path: Path, name: str):
+    """Stored on its side, as cameras do, the picture lies under the mask that was drawn on it upright."""
+    dataset = written(name, tmp_path)
+    sample_id, exif = dataset.sample_ids[0], Image.Exif()
+    exif[0x0112] = 6
+    upright = np.zeros((*SHAPE, 3), np.uint8)
+    upright[:10] = 255
+    place = next(path for path in tmp_path.rglob(f"{sample_id}.jpg") if "masks" not in path.parts)
+    Image.fromarray(np.rot90(upright)).save(place, exif=exif, quality=95)
+    seen = np.asarray(dataset.read(sample_id)[0]).astype(int)
+    assert np.abs(seen - upright).max() < 20
+    assert dataset.load(sample_id, 24).image[:, 6, 6].min() > 0.9
 
 
 @pytest.mark.parametrize(("name", "broken"), [one for one in BROKEN if "images/" in one[1] or "test/" in one[1]])

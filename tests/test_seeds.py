@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 
 import numpy as np
 import pytest
@@ -27,6 +28,14 @@ def standard(text: str) -> list[int]:
 )
 def test_a_stream_is_pcg64_of_blake2b(seed: int | str, sample_id: str, purpose: str):
     assert numbers(generator(seed, sample_id, purpose)) == standard(f"{seed}/{sample_id}/{purpose}")
+
+
+def test_no_two_seeds_samples_and_purposes_share_a_stream_whatever_slashes_they_hold():
+    parts = ["", "a", "/", "a/", "/a", "a/a", "//", "1/1"]
+    streams = {tuple(numbers(generator(*part), 2)) for part in itertools.product(parts, parts, parts)}
+    assert len(streams) == len(parts) ** 3
+    assert numbers(generator(0, "a", "b/c")) == standard("0/a/b/c")  # as ever
+    assert numbers(generator(0, "a/b", "c")) != standard("0/a/b/c")
 
 
 def test_any_part_changes_the_stream():
@@ -64,6 +73,9 @@ def test_another_occasion_is_another_stream():
     occasions = [plain, plain.on("flip"), plain.on("blur"), plain.on("flip").on("blur"), plain.on("blur").on("flip")]
     streams = {tuple(numbers(rng)) for draws in occasions for rng in draws.generators("noise")}
     assert len(streams) == 2 * len(occasions)
+    names = ["a", "b", "a/b", "a/", "/b", "a\\", "\\/b", "\\"]
+    pairs = {plain.on(first).on(second).occasion for first in names for second in names}
+    assert len(pairs | {plain.on(name).occasion for name in names}) == len(names) ** 2 + len(names)
     again = [numbers(rng) for rng in Draws(0, ["a", "b"]).on("flip").generators("noise")]
     assert again == [numbers(rng) for rng in plain.on("flip").generators("noise")]
     assert (plain.occasion, plain.on("flip").sample_ids) == ("", ["a", "b"])

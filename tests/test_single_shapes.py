@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import unicodedata
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from scipy import ndimage
 from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
+from test_datasets import HIDDEN, link_to_nowhere, put_a_folder, what_decides
 
 from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import read_settings
@@ -306,6 +309,35 @@ def test_ones_own_backgrounds_are_divided_between_the_splits(pictures: Path):
     assert own.fingerprint([name]) != plain.fingerprint([name])
 
 
+def hide(place: Path) -> None:
+    """What systems leave in a folder, every entry a picture or a folder of pictures."""
+    for name in HIDDEN:
+        if "." in name[1:]:
+            Image.new("RGB", (64, 64), "red").save(place / name, "PNG")
+        else:
+            (place / name).mkdir()
+            Image.new("RGB", (64, 64), "red").save(place / name / "a.png")
+
+
+def test_what_systems_hide_in_a_folder_is_no_background(pictures: Path):
+    before = _pictures(pictures, "test"), greys(pictures, "test", 10)
+    hide(pictures)
+    assert (_pictures(pictures, "test"), greys(pictures, "test", 10)) == before
+
+
+def test_every_byte_of_a_splits_pictures_decides(pictures: Path):
+    dataset = load_dataset("single_shapes", backgrounds=str(pictures))
+    assert what_decides(dataset, MANY[0], pictures) == {path.name for path in _pictures(pictures, "test")}
+
+
+def test_a_background_of_16_bits_is_seen(tmp_path: Path):
+    for number in range(20):
+        ramp = np.tile(np.linspace(0, 65535, 300).astype(np.uint16), (300, 1))
+        Image.fromarray(ramp).save(tmp_path / f"{number}.png")
+    image = load_dataset("single_shapes", backgrounds=str(tmp_path)).read(MANY[0])[0]
+    assert len(np.unique(np.asarray(image)[0, :, 0])) > 50
+
+
 def test_more_pictures_move_none_to_another_split(pictures: Path):
     before = greys(pictures, "test", 40)
     for number in range(40):
@@ -423,6 +455,65 @@ def test_a_folder_that_is_none_is_an_error_and_an_image_that_is_none_a_row(tmp_p
     with pytest.raises(SampleError, match="there is no image"):
         dataset.load("cat/c.png", 16)
     assert dataset.fingerprint(["cat/a.png"]) != before
+
+
+@pytest.mark.parametrize("folders", [("cat", "dog"), ("tench", "goldfish"), ("n01440764", "n01443537")])
+def test_what_systems_hide_shifts_no_class(tmp_path: Path, folders: tuple[str, str]):
+    clean = load_dataset("image_folder", str(tree(tmp_path, *folders)))
+    for place in (tmp_path, *(tmp_path / folder for folder in folders)):
+        hide(place)
+    dataset = load_dataset("image_folder", str(tmp_path))
+    assert ids(dataset) == ids(clean)
+    assert (
+        list(dataset.sample_ids)
+        == list(clean.sample_ids)
+        == [f"{folder}/{name}" for folder in sorted(folders) for name in ("a.png", "b.JPEG")]
+    )
+    assert list(dataset.class_names) == list(clean.class_names)
+
+
+def test_an_empty_folder_that_is_seen_is_a_class(tmp_path: Path):
+    (tree(tmp_path, "cat", "dog") / "cow").mkdir()
+    assert ids(load_dataset("image_folder", str(tmp_path))) == {"cat": 0, "dog": 2}
+
+
+def test_folders_written_by_a_mac_have_the_same_names_and_order(tmp_path: Path):
+    """Decomposed, "ä" sorts before "af"; composed, after it."""
+    tree(tmp_path, *(unicodedata.normalize("NFD", name) for name in ("kfz", "käfer", "möwe")))
+    (tmp_path / "af").mkdir()
+    dataset = load_dataset("image_folder", str(tmp_path))
+    assert list(dataset.class_names) == ["af", "kfz", "käfer", "möwe"]
+    (tmp_path / "classes.csv").write_text("id,name\n5,käfer\n1,möwe\n2,kfz\n3,af\n", encoding="utf-8")
+    assert ids(load_dataset("image_folder", str(tmp_path))) == {"kfz": 2, "käfer": 5, "möwe": 1}
+
+
+def test_a_folder_with_two_ids_is_an_error(tmp_path: Path):
+    tree(tmp_path, "cat", "dog")
+    (tmp_path / "classes.csv").write_text("id,name\n0,cat\n1,dog\n2,dog\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"gives 'dog' the ids \[1, 2\]"):
+        load_dataset("image_folder", str(tmp_path))
+
+
+@pytest.mark.parametrize("harm", [put_a_folder, link_to_nowhere])
+def test_what_is_no_picture_fails_its_sample_alone(tmp_path: Path, harm: Callable[[Path], None]):
+    harm(tree(tmp_path, "cat") / "cat/a.png")
+    dataset = load_dataset("image_folder", str(tmp_path))
+    with pytest.raises(SampleError, match=r"a\.png of cat cannot be read"):
+        dataset.load("cat/a.png", 16)
+    assert dataset.load("cat/b.JPEG", 16).class_id == 0
+
+
+def test_a_loop_of_folders_ends(tmp_path: Path):
+    (tree(tmp_path, "cat") / "cat/again").symlink_to(tmp_path / "cat")
+    assert list(load_dataset("image_folder", str(tmp_path)).sample_ids) == ["cat/a.png", "cat/b.JPEG"]
+
+
+def test_bytes_and_class_ids_decide(tmp_path: Path):
+    dataset = load_dataset("image_folder", str(tree(tmp_path, "cat", "dog")))
+    assert what_decides(dataset, "dog/a.png", tmp_path) == {"dog/a.png"}
+    before = dataset.fingerprint(["dog/a.png"])
+    (tmp_path / "cow").mkdir()  # the dog's class is 2 now
+    assert load_dataset("image_folder", str(tmp_path)).fingerprint(["dog/a.png"]) != before
 
 
 def test_imagenets_classifiers_are_judged_on_a_folder_of_images(tmp_path: Path, real: Path):

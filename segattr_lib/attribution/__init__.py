@@ -23,14 +23,14 @@ Table = Literal["segmentation", "classification"]
 class Method:
     """function: the method. parts and fuse: a method made of others' maps names them, so that a run
     which has computed them already need not do so again; `fuse(*maps, **options) -> maps`. table: where it is
-    a row unless others are asked for, controls in every one; any method can be asked for by name."""
+    a row unless others are asked for, None for every one; any method can be asked for by name."""
 
     function: Callable[..., Tensor]
     label: str
     family: Family
     parts: tuple[str, ...] = ()
     fuse: Callable[..., Tensor] | None = None
-    table: Table = "segmentation"
+    table: Table | None = "segmentation"
 
 
 METHODS: dict[str, Method] = {
@@ -42,15 +42,23 @@ METHODS: dict[str, Method] = {
     "adaptive_dea": Method(
         fusion.adaptive_dea, "adaptive DEA", "fusion", parts=("ega", "adaptive_ria"), fuse=fusion.dual_evidence
     ),
-    "random": Method(trivial.random, "random pixels", "control"),
-    "random_cells": Method(trivial.random_cells, "random cells", "control"),
-    "random_adaptive": Method(adaptive.random_adaptive, "random adaptive", "control"),
-    "random_smooth": Method(trivial.random_smooth, "random smooth", "control"),
-    "half": Method(trivial.half, "half", "control"),
-    "all_ones": Method(trivial.all_ones, "all ones", "control"),
-    "centre": Method(trivial.centre, "centre", "control"),
-    "edges": Method(trivial.edges, "edges", "control"),
-    "ground_truth": Method(trivial.ground_truth, "ground truth", "control"),
+    "random": Method(trivial.random, "random pixels", "control", table=None),
+    "random_cells": Method(trivial.random_cells, "random cells", "control", table=None),
+    "random_adaptive": Method(adaptive.random_adaptive, "random adaptive", "control", table=None),
+    "random_smooth": Method(trivial.random_smooth, "random smooth", "control", table=None),
+    "random_smooth_28": Method(trivial.random_smooth_28, "random smooth 28", "control", table=None),
+    "random_masked": Method(trivial.masked(trivial.random), "random pixels × mask", "control"),
+    "random_cells_masked": Method(trivial.masked(trivial.random_cells), "random cells × mask", "control"),
+    "random_smooth_masked": Method(trivial.masked(trivial.random_smooth), "random smooth × mask", "control"),
+    "random_smooth_28_masked": Method(trivial.masked(trivial.random_smooth_28), "random smooth 28 × mask", "control"),
+    "discs": Method(trivial.discs, "discs", "control"),
+    "depth": Method(trivial.depth, "depth", "control"),
+    "rim": Method(trivial.rim, "rim", "control"),
+    "half": Method(trivial.half, "half", "control", table=None),
+    "all_ones": Method(trivial.all_ones, "all ones", "control", table=None),
+    "centre": Method(trivial.centre, "centre", "control", table=None),
+    "edges": Method(trivial.edges, "edges", "control", table=None),
+    "ground_truth": Method(trivial.ground_truth, "ground truth", "control", table=None),
     "gradcam": Method(cam.gradcam, "Grad-CAM", "gradient", table="classification"),
     "gradcam_plus_plus": Method(cam.gradcam_plus_plus, "Grad-CAM++", "gradient", table="classification"),
     "hirescam": Method(cam.hirescam, "HiResCAM", "gradient", table="classification"),
@@ -77,7 +85,7 @@ METHODS: dict[str, Method] = {
 
 def methods_of(table: Table) -> list[str]:
     """The names of the methods that are rows of this table, in order."""
-    return [name for name, method in METHODS.items() if method.table == table or method.family == "control"]
+    return [name for name, method in METHODS.items() if method.table in (table, None)]
 
 
 def load_method(name: str) -> Method:

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segattr_lib.attribution.maps import normalise
-from segattr_lib.evaluate import evaluate, runtime_of
+from segattr_lib.attribution.maps import normalise, spoilt_by
+from segattr_lib.evaluate import evaluate, running
 from segattr_lib.perturbation import Fill, bind_fill, gaussian_blur, occlude
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target
@@ -55,7 +55,8 @@ def adaptive_ria(
     bound = bind_fill(fill, images, draws, others)
     masks = _masks(target, images)
     estimate = first_order(score, images, bound) if guided else torch.zeros_like(images[:, 0])
-    weights = [_cumulated(mask, focus, one, guided) for mask, one in zip(masks, estimate.cpu().numpy(), strict=True)]
+    layout = spoilt_by(estimate, estimate).nan_to_num(0)  # cells are laid out even where the map is to be NaN
+    weights = [_cumulated(mask, focus, one, guided) for mask, one in zip(masks, layout.cpu().numpy(), strict=True)]
     splits = int(refined * (budget - spent)) // 2
     coarse = [_cut(weight, budget - spent - 2 * splits) for weight in weights]
     base, drops = _drops(score, images, coarse, bound)
@@ -64,7 +65,8 @@ def adaptive_ria(
     maps = torch.zeros_like(images[:, 0])
     _paint(maps, coarse, drops)
     _paint(maps, halves, finer)
-    return normalise(maps)
+    totals = torch.stack([torch.cat(pair).sum() for pair in zip(drops, finer, strict=True)])
+    return spoilt_by(normalise(maps), estimate, totals)
 
 
 def first_order(score: Score, images: Float[Tensor, "b 3 h w"], fill: Fill) -> Float[Tensor, "b h w"]:
@@ -72,13 +74,13 @@ def first_order(score: Score, images: Float[Tensor, "b 3 h w"], fill: Fill) -> F
 
     Summed over the channels, blurred over 6 px, rises cut to 0. One forward and one backward pass.
     """
-    runtime = runtime_of(score.model, (images.shape[2], images.shape[3]))
     owner = torch.arange(len(images), device=images.device)
-    pixels = runtime.place(images).detach().clone().requires_grad_()
-    with torch.enable_grad():
+    with running(score.model, (images.shape[2], images.shape[3])) as runtime, torch.enable_grad():
+        pixels = runtime.place(images).detach().clone().requires_grad_()
         (gradient,) = torch.autograd.grad(score(pixels, owner).sum(), [pixels])
     filled = occlude(images, torch.ones_like(images[:, 0], dtype=torch.bool), owner, fill)
-    return gaussian_blur(gradient * (images - filled), SPREAD).sum(1).clamp_min(0)
+    estimate = gradient * (images - filled)
+    return spoilt_by(gaussian_blur(estimate, SPREAD).sum(1).clamp_min(0), estimate)
 
 
 def random_adaptive(

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segattr_lib.attribution.cam import activations_and_gradients, pooled
-from segattr_lib.attribution.maps import normalise, upsample
-from segattr_lib.evaluate import evaluate, runtime_of
+from segattr_lib.attribution.maps import normalise, spoilt_by, upsample
+from segattr_lib.evaluate import evaluate, running
+from segattr_lib.models.loading import copied
 from segattr_lib.perturbation import Fill, bind_fill, occlude
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Scalar, Score, Target
@@ -42,9 +43,8 @@ def input_x_gradient(
 
     scalar: what the gradient is taken of. One forward and one backward pass.
     """
-    images, owner = _placed(score, images)
-    with _quiet():
-        values = InputXGradient(replace(score, scalar=scalar)).attribute(images, additional_forward_args=owner)
+    with _placed(score, images) as (pixels, owner, _):
+        values = InputXGradient(replace(score, scalar=scalar)).attribute(pixels, additional_forward_args=owner)
     return colour_map(values, sign)
 
 
@@ -198,11 +198,11 @@ def guided_gradcams(
     score = replace(score, scalar=scalar)
     guided = guided_gradient(score, images)
     size = (images.shape[2], images.shape[3])
-    cams = [
-        upsample(pooled(activation, gradient).relu(), size)
-        for activation, gradient in activations_and_gradients(score, images, layers)
-    ]
-    return [colour_map(guided * one[:, None], sign) for one in cams]
+    maps = []
+    for activation, gradient in activations_and_gradients(score, images, layers):
+        cam = upsample(pooled(activation, gradient).relu(), size)
+        maps.append(spoilt_by(colour_map(guided * cam[:, None], sign), activation, gradient, guided))
+    return maps
 
 
 def colour_map(values: Float[Tensor, "b c h w"], sign: Sign = "absolute") -> Float[Tensor, "b h w"]:
@@ -211,52 +211,48 @@ def colour_map(values: Float[Tensor, "b c h w"], sign: Sign = "absolute") -> Flo
     sign="positive" keeps the positive part instead of the absolute value.
     """
     total = values.sum(1)
-    return normalise(total.abs() if sign == "absolute" else total.relu())
+    return spoilt_by(normalise(total.abs() if sign == "absolute" else total.relu()), values)
 
 
 def integrated(score: Score, images: Float[Tensor, "b 3 h w"], steps: int) -> Float[Tensor, "b 3 h w"]:
     """Integrated Gradients from black, signed: they sum to s(x) - s(black) as the steps grow."""
-    images, owner = _placed(score, images)
-    at_once = max(len(images), runtime_of(score.model).batch_size)
-    with _quiet():
+    with _placed(score, images) as (pixels, owner, batch_size):
+        at_once = max(len(images), batch_size)
         return (
             IntegratedGradients(score)
-            .attribute(images, 0, additional_forward_args=owner, n_steps=steps, internal_batch_size=at_once)
-            .to(images)
+            .attribute(pixels, 0, additional_forward_args=owner, n_steps=steps, internal_batch_size=at_once)
+            .to(pixels)
         )
 
 
 def rescaled(score: Score, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
     """DeepLIFT from black, signed: they sum to s(x) - s(black) where all that is not linear has the rule."""
-    images, owner = _placed(score, images)
-    with _quiet():
-        return DeepLift(_Scored(score, images)).attribute(images, 0, additional_forward_args=owner)
+    with _placed(score, images) as (pixels, owner, _):
+        return DeepLift(_Scored(score, pixels)).attribute(pixels, 0, additional_forward_args=owner)
 
 
 def guided_gradient(score: Score, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
     """Guided backpropagation (Springenberg et al. 2015): the gradient with every ReLU letting rising ones pass."""
-    images, owner = _placed(score, images)
-    with _quiet():
-        return GuidedBackprop(_Scored(score, images)).attribute(images, additional_forward_args=owner)
+    with _placed(score, images) as (pixels, owner, _):
+        return GuidedBackprop(_Scored(score, pixels)).attribute(pixels, additional_forward_args=owner)
 
 
 def gradient_variance(
     score: Score, images: Float[Tensor, "b 3 h w"], draws: Draws, samples: int, noise: float
 ) -> Float[Tensor, "b 3 h w"]:
     """The variance of the gradient among noisy copies of each image, whose noise is the same in any batch."""
-    images, _ = _placed(score, images)
-    at_once = runtime_of(score.model).batch_size
     sources = draws.generators("vargrad")
-    total, squares = (torch.zeros_like(images, dtype=torch.float64) for _ in range(2))
-    for start in range(0, len(images) * samples, at_once):
-        owner = torch.arange(start, min(start + at_once, len(images) * samples)) // samples
-        drawn = [sources[row].standard_normal(tuple(images.shape[1:]), np.float32) for row in owner.tolist()]
-        owner = owner.to(images.device)
-        copies = (images[owner] + noise * torch.from_numpy(np.stack(drawn)).to(images)).requires_grad_()
-        (gradient,) = torch.autograd.grad(score(copies, owner).sum(), copies)
-        total.index_add_(0, owner, gradient.double())
-        squares.index_add_(0, owner, gradient.double() ** 2)
-    return (squares / samples - (total / samples) ** 2).clamp_min(0).to(images)
+    with _placed(score, images) as (pixels, _, at_once):
+        total, squares = (torch.zeros_like(pixels, dtype=torch.float64) for _ in range(2))
+        for start in range(0, len(pixels) * samples, at_once):
+            owner = torch.arange(start, min(start + at_once, len(pixels) * samples)) // samples
+            drawn = [sources[row].standard_normal(tuple(pixels.shape[1:]), np.float32) for row in owner.tolist()]
+            owner = owner.to(pixels.device)
+            copies = (pixels[owner] + noise * torch.from_numpy(np.stack(drawn)).to(pixels)).requires_grad_()
+            (gradient,) = torch.autograd.grad(score(copies, owner).sum(), copies)
+            total.index_add_(0, owner, gradient.double())
+            squares.index_add_(0, owner, gradient.double() ** 2)
+    return (squares / samples - (total / samples) ** 2).clamp_min(0).to(pixels)
 
 
 def sliding_drops(
@@ -294,7 +290,6 @@ def surrogate(
 
     The coalitions are drawn on the CPU, the same for every device; torch's own generators are left as they were.
     """
-    at_once = runtime_of(score.model, (images.shape[2], images.shape[3])).batch_size
     found = []
     # with fewer samples than superpixels a lasso takes more than scikit-learn's 1000 rounds, which are milliseconds
     fit = {} if explainer is KernelShap else {"interpretable_model": SkLearnLasso(alpha=0.01, max_iter=100_000)}
@@ -305,15 +300,19 @@ def surrogate(
             found.append(torch.zeros_like(image))
             continue
 
-        def ask(perturbed: Tensor, row: int = row) -> Tensor:
-            owner = torch.full((len(perturbed),), row)
-            return evaluate(score, len(perturbed), lambda a, b: (perturbed[a:b], owner[a:b])).cpu()
+        scores: list[Tensor] = []
 
-        with torch.random.fork_rng(devices=[]), _quiet():
+        def ask(perturbed: Tensor, row: int = row, scores: list[Tensor] = scores) -> Tensor:
+            owner = torch.full((len(perturbed),), row)
+            scores.append(evaluate(score, len(perturbed), lambda a, b: (perturbed[a:b], owner[a:b])).cpu())
+            return scores[-1].nan_to_num(0, 0, 0)  # scikit-learn fits no others; the map is NaN then
+
+        with torch.random.fork_rng(devices=[]), _placed(score, images) as (_, _, at_once):
             torch.manual_seed(int(rng.integers(2**63)))
             values = explainer(ask, **fit).attribute(
                 image, 0, feature_mask=regions[None, None], n_samples=samples, perturbations_per_eval=at_once
             )
+        values = values.where(torch.cat(scores).isfinite().all(), torch.nan)
         found.append(values.expand_as(image))
     return torch.cat(found).to(images)
 
@@ -335,8 +334,8 @@ class _Scored(nn.Module):
 
     def __init__(self, score: Score, images: Float[Tensor, "b 3 h w"]):
         super().__init__()
-        shared = {id(one): one for one in (*score.model.parameters(), *score.model.buffers())}
-        self.model = copy.deepcopy(score.model, shared)  # a memo that holds the weights leaves them uncopied
+        shared = [*score.model.parameters(), *score.model.buffers()]
+        self.model = copied(score.model, "DeepLIFT or guided backpropagation", shared)
         calls = _calls(self.model, images[:1])
         for name, module in list(self.model.named_modules(remove_duplicate=False)):
             if module in calls:
@@ -389,22 +388,22 @@ def _calls(model: nn.Module, image: Float[Tensor, "1 3 h w"]) -> dict[nn.Module,
 
     leaves = [one for one in model.modules() if not list(one.children()) and not list(one.parameters())]
     handles = [one.register_forward_hook(count) for one in leaves]
-    with torch.no_grad():
-        model(image)
-    for handle in handles:
-        handle.remove()
+    try:
+        with torch.no_grad():
+            model(image)
+    finally:
+        for handle in handles:
+            handle.remove()
     return calls
 
 
-def _placed(score: Score, images: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b 3 h w"], Int[Tensor, " b"]]:
-    """The images where the model is, of which captum may ask gradients, and their owners."""
-    runtime = runtime_of(score.model, (images.shape[2], images.shape[3]))
-    return runtime.place(images).detach(), torch.arange(len(images), device=runtime.device)
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """captum says with every call that it sets hooks and asks for gradients."""
-    with warnings.catch_warnings():
+def _placed(
+    score: Score, images: Float[Tensor, "b 3 h w"]
+) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int[Tensor, " b"], int]]:
+    """The images where the model is, of which captum may ask gradients, their owners, and how many the model takes
+    at once; for a block that runs the model. captum says with every call that it sets hooks and asks for gradients.
+    """
+    with running(score.model, (images.shape[2], images.shape[3])) as runtime, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Setting (forward|backward)|Input Tensor .* did not already require")
-        yield
+        yield runtime.place(images).detach(), torch.arange(len(images), device=runtime.device), runtime.batch_size

@@ -16,8 +16,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segattr_lib.attribution.maps import normalise, upsample
-from segattr_lib.evaluate import runtime_of
+from segattr_lib.attribution.maps import normalise, spoilt_by, upsample
+from segattr_lib.evaluate import running
+from segattr_lib.models.loading import kind_of, some
+from segattr_lib.registry import UserError
 from segattr_lib.targets import Scalar, Score, Target
 
 Weigh = Callable[[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]], Float[Tensor, "b h w"]]
@@ -125,7 +127,10 @@ def gradient_cams(
     curved: the gradients are corrected by the curvature, which takes one more backward pass a layer.
     """
     evidence = activations_and_gradients(replace(score, scalar=scalar), images, layers, curved=curved)
-    return [as_map(weigh(activation, gradient), images) for activation, gradient in evidence]
+    return [
+        spoilt_by(as_map(weigh(activation, gradient), images), activation, gradient)
+        for activation, gradient in evidence
+    ]
 
 
 def pooled(activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
@@ -187,18 +192,28 @@ def activations_and_gradients(
 
     One forward and one backward pass, whatever the number of layers and images; the backward pass ends
     at the shallowest. curved: g - H a / 2 in the gradient's place, at one more backward pass a layer. Raises
-    ValueError for a layer that is not there, takes no part or gives no feature map.
+    ValueError for a layer that is not there, takes no part, runs several times or gives no feature map; UserError
+    for one on which the score does not depend: it lies beside the path to the answer, or before a detach.
     """
-    runtime = runtime_of(score.model, (images.shape[2], images.shape[3]))
-    with kept_outputs(score.model, layers) as kept, torch.enable_grad():
-        values = score(runtime.place(images), torch.arange(len(images), device=runtime.device))
-        outputs = [kept[name] for name in layers]
-        slopes = torch.autograd.grad(values.sum(), outputs, create_graph=curved)
-        if curved:
-            slopes = tuple(g - _times_hessian(a, g) / 2 for a, g in zip(outputs, slopes, strict=True))
-    axes = [channel_axis(score.model, name, kept[name].shape, images) for name in layers]
+    with running(score.model, (images.shape[2], images.shape[3])) as runtime:
+        pixels, owner = runtime.place(images), torch.arange(len(images), device=runtime.device)
+        with kept_outputs(score.model, layers) as kept, torch.enable_grad():
+            values = score(pixels, owner)
+            outputs = [kept[name] for name in layers]
+            slopes = _slopes(values, outputs, create_graph=curved)
+            if any(slope is None for slope in slopes):
+                lost = next(name for name, slope in zip(layers, slopes, strict=True) if slope is None)
+                reached = _reached(score, pixels, owner)
+                remedy = f"name another layer, such as {some(reached)}" if reached else "so does every other layer"
+                raise UserError(
+                    f"The score does not depend on the layer {lost!r}, which lies beside the path to the answer, or "
+                    f"before a detach or no_grad; {remedy}."
+                )
+            if curved:
+                slopes = [g - _times_hessian(a, g) / 2 for a, g in zip(outputs, slopes, strict=True)]
+        axes = [channel_axis(score.model, name, kept[name].shape, images) for name in layers]
     return [
-        (kept[name].detach().movedim(axis, 1), slope.detach().movedim(axis, 1))
+        (_spread(kept[name], axis), _spread(slope, axis))
         for name, slope, axis in zip(layers, slopes, axes, strict=True)
     ]
 
@@ -210,11 +225,11 @@ def activations(
 
     Errors as `activations_and_gradients`.
     """
-    runtime = runtime_of(score.model, (images.shape[2], images.shape[3]))
-    with kept_outputs(score.model, layers) as kept, torch.no_grad():
-        score.model(runtime.place(images))
-    axes = [channel_axis(score.model, name, kept[name].shape, images) for name in layers]
-    return [(kept[name].detach().movedim(axis, 1), axis) for name, axis in zip(layers, axes, strict=True)]
+    with running(score.model, (images.shape[2], images.shape[3])) as runtime:
+        with kept_outputs(score.model, layers) as kept, torch.no_grad():
+            score.model(runtime.place(images))
+        axes = [channel_axis(score.model, name, kept[name].shape, images) for name in layers]
+    return [(_spread(kept[name], axis), axis) for name, axis in zip(layers, axes, strict=True)]
 
 
 @contextmanager
@@ -222,9 +237,9 @@ def kept_outputs(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, 
     """What these layers give inside the block, by name, ready to be differentiated by.
 
     A layer that the forward pass never runs raises ValueError when its output is asked for, one that does not
-    exist at once, one that gives no feature map when it runs.
+    exist at once, one that gives no feature map, or runs a second time, when it runs.
     """
-    modules = dict(model.named_modules())
+    modules = dict(model.named_modules(remove_duplicate=False))  # a shared layer has several names
     for name in layers:
         if name not in modules:
             raise ValueError(f"The model has no layer {name!r}; its layers are named as in model.named_modules().")
@@ -240,18 +255,23 @@ def kept_outputs(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, 
 def channel_axis(model: nn.Module, layer: str, shape: Sequence[int], images: Float[Tensor, "b 3 h w"]) -> int:
     """1 where a layer's output of this shape is (B,K,h,w), 3 where it is (B,h,w,K), as Swin's.
 
-    The axes of space have the image's aspect. Where both readings have (K = h = w), one pass over an image
-    of twice the height shows which axes grow; raises ValueError where the model takes no such image.
+    The axes of space have the image's aspect, give or take the rounding of a stride. Where both readings have (K = h
+    = w, or 3 x 4 x 5 of an image of 97 x 130 px), one pass over an image of twice the height shows which axes grow.
+    A model that takes no such image has PyTorch's own order, (B,K,h,w), unless the two fit equally well: then raises
+    ValueError.
     """
     height, width = images.shape[2:]
     first = abs(shape[2] * width - shape[3] * height)
     last = abs(shape[1] * width - shape[2] * height)
-    if first != last:
+    rounded = _of_one_stride(shape[2:4], images) and _of_one_stride(shape[1:3], images)
+    if first != last and (min(first, last) == 0 or not rounded):
         return 1 if first < last else 3
     try:
-        with kept_outputs(model, [layer]) as kept, torch.no_grad():
-            model(runtime_of(model, (height, width)).place(images.new_zeros(1, 3, 2 * height, width)))
-    except (RuntimeError, AssertionError) as error:
+        with running(model, (height, width)) as runtime, kept_outputs(model, [layer]) as kept, torch.no_grad():
+            model(runtime.place(images.new_zeros(1, 3, 2 * height, width)))
+    except Exception as error:  # whatever a user's own forward pass says to another size
+        if first != last:
+            return 1
         raise ValueError(
             f"The layer {layer!r} gives {tuple(shape)} for images of {height} x {width} px, of which the axis of "
             f"channels cannot be told, and the model takes no other size: explain images of another size."
@@ -259,9 +279,51 @@ def channel_axis(model: nn.Module, layer: str, shape: Sequence[int], images: Flo
     return 1 if kept[layer].shape[1] == shape[1] else 3
 
 
+def _of_one_stride(shape: Sequence[int], images: Float[Tensor, "b 3 h w"]) -> bool:
+    """Can one stride bring the image to this height and width, each rounded up or down?"""
+    least = max(side / (cells + 1) for side, cells in zip(images.shape[2:], shape, strict=True))
+    most = min(side / (cells - 1) if cells > 1 else side for side, cells in zip(images.shape[2:], shape, strict=True))
+    return least < most
+
+
 class _Outputs(dict[str, Tensor]):
     def __missing__(self, name: str) -> Tensor:
         raise ValueError(f"The layer {name!r} takes no part in the forward pass: name another layer.")
+
+
+def _slopes(values: Tensor, outputs: Sequence[Tensor], create_graph: bool) -> list[Any]:
+    """The gradients of the values' sum, None where there is none."""
+    if not values.requires_grad:
+        return [None for _ in outputs]
+    return list(torch.autograd.grad(values.sum(), outputs, create_graph=create_graph, allow_unused=True))
+
+
+def _reached(score: Score, pixels: Tensor, owner: Tensor) -> list[str]:
+    """The layers with a map of features on which the score depends, in the order in which they are done."""
+    kept: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
+            if not isinstance(output, Tensor) or output.dim() != 4 or not output.is_floating_point():
+                return None
+            return _differentiable(name, kept, output)
+
+        return hook
+
+    handles = [part.register_forward_hook(keep(name)) for name, part in score.model.named_modules() if name]
+    try:
+        slopes = _slopes(score(pixels, owner), list(kept.values()), create_graph=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    pairs = zip(kept.items(), slopes, strict=True)
+    return [name for (name, output), slope in pairs if slope is not None and 1 < output.shape[2] < pixels.shape[2]]
+
+
+def _spread(values: Tensor, axis: int) -> Tensor:
+    """Apart from its graph, channels first, in float32 at least."""
+    values = values.detach().movedim(axis, 1)
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _times_hessian(activation: Tensor, gradient: Tensor) -> Tensor:
@@ -274,15 +336,31 @@ def _times_hessian(activation: Tensor, gradient: Tensor) -> Tensor:
 
 def _keep(name: str, kept: dict[str, Tensor]) -> Any:
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Tensor:
-        if not isinstance(output, Tensor) or output.dim() != 4:
-            found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(f"The layer {name!r} gives {found}; expected a tensor (B,C,h,w): name another layer.")
-        kept[name] = output if output.requires_grad else output.requires_grad_()
-        return kept[name].clone()  # a later in-place ReLU must not change what was kept
+        if not isinstance(output, Tensor) or output.dim() != 4 or not output.is_floating_point():
+            raise ValueError(
+                f"The layer {name!r} gives {kind_of(output)}; expected a tensor (B,C,h,w) of floating point: name "
+                f"another layer."
+            )
+        if name in kept:
+            raise ValueError(
+                f"The layer {name!r} runs more than once in a forward pass, and has an output each time: name "
+                f"another layer."
+            )
+        return _differentiable(name, kept, output)
 
     return hook
 
 
+def _differentiable(name: str, kept: dict[str, Tensor], output: Tensor) -> Tensor:
+    """Keep what a layer gives, ready to be differentiated by; the copy that goes on in its place.
+
+    A backbone that runs under no_grad may be explained at its last layer: what follows depends on the copy.
+    """
+    kept[name] = output if output.requires_grad else output.detach().requires_grad_()
+    with torch.enable_grad():
+        return kept[name].clone()  # a later in-place ReLU must not change what was kept
+
+
 def as_map(values: Float[Tensor, "b h w"], images: Tensor) -> Float[Tensor, "b h2 w2"]:
     """N(U(relu(values)))."""
-    return normalise(upsample(values.relu(), (images.shape[2], images.shape[3])))
+    return spoilt_by(normalise(upsample(values.relu(), (images.shape[2], images.shape[3]))), values)

@@ -81,6 +81,7 @@ def mask_weights(
         return images[mine] * masks[:, None], mine
 
     scores = evaluate(score, len(owner), perturb).to(activation)
+    scores = scores.where(scores.isfinite(), torch.nan)  # a weight of 0 would hide one of minus infinity
     values = torch.full(chosen.shape, -torch.inf, device=activation.device).index_put((owner, channel), scores)
     return torch.where(chosen, values.softmax(1), 0)
 

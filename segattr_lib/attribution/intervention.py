@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segattr_lib.attribution.maps import normalise
+from segattr_lib.attribution.maps import normalise, spoilt_by
 from segattr_lib.evaluate import evaluate
 from segattr_lib.perturbation import Fill, bind_fill, cells, occlude
 from segattr_lib.seeds import Draws
@@ -33,7 +33,7 @@ def ria(
     regions = cells(images.shape[2], images.shape[3], grid).to(images.device)
     drops = region_drops(score, images, regions, bind_fill(fill, images, draws, others))
     values = drops if signed else drops.clamp_min(0)
-    return normalise(values[:, regions])
+    return spoilt_by(normalise(values[:, regions]), drops)
 
 
 def region_drops(

@@ -9,10 +9,20 @@ from torch.nn import functional
 
 
 def normalise(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
-    """N: min-max normalisation of each map to [0,1]; a constant map becomes zeros."""
+    """N: min-max normalisation of each map to [0,1]; a constant map becomes zeros, one that is not finite NaN."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     spread = high - low
-    return torch.where(spread > 0, (maps - low) / spread.where(spread > 0, 1), 0)
+    scaled = torch.where(spread > 0, (maps - low) / spread.where(spread > 0, 1), 0)
+    return spoilt_by(scaled, maps)
+
+
+def spoilt_by(maps: Float[Tensor, "b h w"], *sources: Float[Tensor, "b ..."]) -> Float[Tensor, "b h w"]:
+    """The maps, those NaN all over that are made of a value that is not finite.
+
+    A relu, a maximum or a comparison on the way from the sources to a map would else hide it.
+    """
+    finite = [source.isfinite().reshape(len(maps), -1).all(1) for source in sources]
+    return maps.where(torch.stack(finite).all(0)[:, None, None], torch.nan)
 
 
 def upsample(maps: Float[Tensor, "b h w"], size: tuple[int, int]) -> Float[Tensor, "b h2 w2"]:

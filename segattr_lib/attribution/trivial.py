@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import ndimage
 from torch import Tensor
 
@@ -15,7 +17,9 @@ from segattr_lib.perturbation import cells
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target
 
-SMOOTH = 7  # cells a side of the coarse noise, a CAM's grain
+DISC = 256  # px, of a short side of 224: the area of a disc
+APART = 2.2  # radii between the centres of discs
+CENTRES = 2000  # tries to keep them apart
 
 
 def random(score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, draws: Draws) -> Float[Tensor, "b h w"]:
@@ -33,11 +37,54 @@ def random_cells(
 
 
 def random_smooth(
+    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, draws: Draws, side: int = 7
+) -> Float[Tensor, "b h w"]:
+    """Uniform noise on side x side cells, upsampled bilinearly: noise of a CAM's grain."""
+    purpose = "random smooth" if side == 7 else f"random smooth {side}"
+    coarse = (rng.random((side, side), np.float32) for rng in draws.generators(purpose))
+    return normalise(upsample(_stack(images, coarse), (images.shape[2], images.shape[3])))
+
+
+def random_smooth_28(
     score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, draws: Draws
 ) -> Float[Tensor, "b h w"]:
-    """Uniform noise on 7 x 7 cells, upsampled bilinearly: noise of a CAM's grain."""
-    coarse = (rng.random((SMOOTH, SMOOTH), np.float32) for rng in draws.generators("random smooth"))
-    return normalise(upsample(_stack(images, coarse), (images.shape[2], images.shape[3])))
+    """`random_smooth` of 28 x 28 cells: noise of the grain of a segmenter's finer layers."""
+    return random_smooth(score, images, target, draws=draws, side=28)
+
+
+def masked(noise: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A control that knows the target's place and nothing of the model: the noise, drawn anew, times the mask."""
+
+    @wraps(noise)
+    def inside(
+        score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, draws: Draws, **options: Any
+    ) -> Float[Tensor, "b h w"]:
+        return noise(score, images, target, draws=draws.on("masked"), **options) * _truth(target)
+
+    inside.__doc__ = f"`{noise.__name__}`, drawn anew, times the target's mask: 0 outside."
+    return inside
+
+
+def discs(score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, draws: Draws) -> Float[Tensor, "b h w"]:
+    """Discs of 256 px (of a short side of 224) strewn over the target, each ranked below the last, until it is covered.
+
+    Centres are uniform in the target and 2.2 radii apart while 2,000 tries allow, then wherever nothing is covered yet;
+    0 outside the target. Spread as far as a map can be, and nothing of the model in it.
+    """
+    radius = (DISC / np.pi) ** 0.5 * min(images.shape[2:]) / 224
+    drawn = zip(_truth(target).cpu().numpy(), draws.generators("discs"), strict=True)
+    return normalise(_stack(images, (_strewn(where, rng, radius) for where, rng in drawn)))
+
+
+def depth(score: Score, images: Float[Tensor, "b 3 h w"], target: Target) -> Float[Tensor, "b h w"]:
+    """Each pixel's distance to the edge of the target, the frame counting as edge; 0 outside."""
+    return normalise(_stack(images, (_depth(where) for where in _truth(target).cpu().numpy())))
+
+
+def rim(score: Score, images: Float[Tensor, "b 3 h w"], target: Target) -> Float[Tensor, "b h w"]:
+    """The contrary of `depth` inside the target, its greatest + 1 less it, so that the rim leads; 0 outside."""
+    depths = [_depth(where) for where in _truth(target).cpu().numpy()]
+    return normalise(_stack(images, ((deep.max() + 1 - deep) * (deep > 0) for deep in depths)))
 
 
 def half(score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, draws: Draws) -> Float[Tensor, "b h w"]:
@@ -66,8 +113,34 @@ def edges(score: Score, images: Float[Tensor, "b 3 h w"], target: Target) -> Flo
 
 def ground_truth(score: Score, images: Float[Tensor, "b 3 h w"], target: Target) -> Float[Tensor, "b h w"]:
     """The target's own mask, or a classifier's truth; where the label lies need not be where the evidence lies."""
-    assert target.truth is not None, "a ground truth map needs a target whose truth is known"
-    return normalise(target.truth.to(images.dtype))
+    return normalise(_truth(target).to(images.dtype))
+
+
+def _truth(target: Target) -> Bool[Tensor, "b h w"]:
+    assert target.truth is not None, "a map made from the target's place needs a target whose truth is known"
+    return target.truth
+
+
+def _depth(where: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    return ndimage.distance_transform_edt(np.pad(where, 1))[1:-1, 1:-1].astype(np.float32)
+
+
+def _strewn(where: Bool[np.ndarray, "h w"], rng: np.random.Generator, radius: float) -> Float[np.ndarray, "h w"]:
+    """One map of `discs`: the first disc's pixels 1, each later one's less, all above 0."""
+    places = np.argwhere(where)
+    order = rng.permutation(len(places))
+    apart: list[int] = []
+    for index in order[:CENTRES]:
+        if (((places[apart] - places[index]) ** 2).sum(1) >= (APART * radius) ** 2).all():
+            apart.append(index)
+    rank = np.full(len(places), -1)
+    for index in [*apart, *order]:
+        if rank[index] < 0:
+            near = ((places - places[index]) ** 2).sum(1) <= radius**2
+            rank[near & (rank < 0)] = rank.max() + 1
+    strewn = np.zeros(where.shape, np.float32)
+    strewn[where] = 1 - rank / (rank.max(initial=0) + 1)
+    return strewn
 
 
 def _nearly_constant(images: Tensor, draws: Draws, level: float, special: tuple[float, ...]) -> Tensor:

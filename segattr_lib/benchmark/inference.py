@@ -116,7 +116,7 @@ def compare(
         rows.append({"method": method, "over": over, **counts, **_pair(differences, metric, level, seed)})
     found = pd.DataFrame(rows, columns=["method", "over", "n", "missing", *MEASURES])
     for test in TESTS:
-        found[f"{test}_holm"] = _holm(found[test].to_numpy(float))
+        found[f"{test}_holm"] = holm(found[test].to_numpy(float))
     return found.assign(metric=metric, direction=load_metric(metric).direction, level=level)
 
 
@@ -272,8 +272,8 @@ def _pair(differences: Float[np.ndarray, " n"], metric: str, level: float, seed:
     return dict(zip(MEASURES, map(float, values), strict=True))
 
 
-def _holm(p: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
-    """Adjusted over those that are numbers."""
+def holm(p: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
+    """p values adjusted by Holm's step-down (1979), over those that are numbers."""
     adjusted, tested = p.copy(), ~np.isnan(p)
     if tested.any():
         adjusted[tested] = multipletests(p[tested], method="holm")[1]

@@ -6,7 +6,6 @@ Planted evidence (data/planted.py) tells where a class is decided; a model drawn
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -22,14 +21,18 @@ from segattr_lib.benchmark.statistics import at, plain
 from segattr_lib.benchmark.view import Variant, View, variants_of
 from segattr_lib.data import planted
 from segattr_lib.evaluate import evaluate
-from segattr_lib.metrics.deletion import excess_tdd, excess_tdd_phase, tdd
+from segattr_lib.metrics.deletion import chance_tdd, tdd
 from segattr_lib.metrics.stability import pearson
 from segattr_lib.models.randomisation import cascade
-from segattr_lib.perturbation import bind_fill, cells, occlude, top_fraction
-from segattr_lib.registry import variant, with_options
+from segattr_lib.perturbation import Fill, bind_fill, cells, occlude, top_fraction
+from segattr_lib.registry import with_options
+from segattr_lib.seeds import Draws
 
 DEGREES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of truth in a made map; the rest is noise
 GRAINS = (1, 4, 16, 56)  # px of the noise's cells
+JUDGES = {"tdd": "TDD", "moved_excess_tdd": "TDD less moved copies'", "excess_tdd": "excess TDD"}
+MOVED = 8  # copies of a map that the judge which was fooled took for chance
+BORDER = "border, px a selected pixel"
 SHARE = "share of layers drawn anew"
 Evidence = Mapping[str, Mapping[str, Bool[Tensor, "b h w"]]]  # data set, role, masks
 
@@ -106,7 +109,7 @@ def made_maps(
     height, width = evidence.shape[1:]
     soft = torch.stack(
         [torch.from_numpy(ndimage.gaussian_filter(one.cpu().numpy().astype(np.float32), 4)) for one in evidence]
-    )
+    ).to(evidence.device)
     for grain in grains:
         regions = cells(height, width, max(height // grain, 1))
         draws = view.draws.on(f"made maps {grain}")
@@ -130,25 +133,79 @@ def ordering(
 ) -> pd.DataFrame:
     """Made maps under plain and excess TDD beside the share of the evidence that their top k fraction holds.
 
-    One row a sample and made map: degree, grain, overlap in [0,1], tdd, excess_tdd, excess_tdd_phase. A judge
+    One row a sample and made map: degree, grain, overlap in [0,1], tdd, excess_tdd, moved_excess_tdd. A judge
     that is fair orders the maps of an image by their overlap.
     """
     bound = bind_fill(fill, view.images, view.draws.on("evaluation"), view.others)
-    plainly = partial(tdd, k=k, fill=bound, base=view.base)
-    calibrated = {"k": k, "fill": bound, "base": view.base, "surrogates": view.run.surrogates, "draws": view.draws}
-    assert view.target.mask is not None, "evidence in a target needs a mask"
+    assert view.target.mask is not None and view.null is not None, "evidence in a target needs a mask"
     rows = []
     for (degree, grain), drawn in maps.items():
-        chosen, _ = top_fraction(drawn, view.target.mask, k)
-        overlap = (chosen & evidence).sum((1, 2)) / evidence.sum((1, 2))
+        overlap = (top_fraction(drawn, view.target.mask, k).pixels & evidence).sum((1, 2)) / evidence.sum((1, 2))
         called = (view.score, view.images, drawn, view.target)
-        values = plainly(*called), excess_tdd(*called, **calibrated), excess_tdd_phase(*called, **calibrated)
-        for sample, *one in zip(view.samples, overlap.tolist(), *(value.tolist() for value in values), strict=True):
-            names = ("overlap", "tdd", "excess_tdd", "excess_tdd_phase")
-            rows.append(
-                {"sample_id": sample.sample_id, "degree": degree, "grain": grain, **dict(zip(names, one, strict=True))}
-            )
+        plainly = tdd(*called, k=k, fill=bound, base=view.base)
+        values = {
+            "overlap": overlap,
+            "tdd": plainly,
+            "excess_tdd": plainly - chance_tdd(*called, k=k, fill=bound, null=view.null),
+            "moved_excess_tdd": moved_excess_tdd(view, drawn, k, bound),
+        }
+        about = {"degree": degree, "grain": grain}
+        columns = {name: column.tolist() for name, column in values.items()}
+        for index, sample in enumerate(view.samples):
+            row = {name: column[index] for name, column in columns.items()}
+            rows.append({"sample_id": sample.sample_id, **about, **row})
     return pd.DataFrame(rows)
+
+
+def moved_excess_tdd(
+    view: View, maps: Float[Tensor, "b h w"], k: float, fill: Fill, copies: int = MOVED
+) -> Float[Tensor, " b"]:
+    """The judge that was fooled: TDD less the mean TDD of copies of the same map in another place.
+
+    Copies are flipped, transposed (where square) and rolled round the torus, drawn per sample. A map confined to the
+    target leaves zeros in it when it is moved, and ties then pick one solid block, whose TDD is next to nothing.
+    """
+    moved = moved_copies(maps, copies, view.draws)
+    called = [(view.score, view.images, drawn, view.target) for drawn in [maps, *moved]]
+    own, *others = (tdd(*each, k=k, fill=fill, base=view.base) for each in called)
+    return own - torch.stack(others).mean(0)
+
+
+def moved_copies(maps: Float[Tensor, "b h w"], count: int, draws: Draws) -> Float[Tensor, "s b h w"]:
+    """The same maps flipped, transposed (where square) and rolled round the torus, every map of a sample alike."""
+    result = maps.new_empty((count, *maps.shape))
+    height, width = maps.shape[1:]
+    for index, rng in enumerate(draws.generators("moved surrogates")):
+        for number in range(count):
+            down, across, turned = rng.integers(2, size=3)
+            shift = (int(rng.integers(height)), int(rng.integers(width)))
+            axes = [axis for axis, flipped in enumerate((down, across)) if flipped]
+            moved = maps[index].flip(axes).roll(shift, (0, 1))
+            result[number, index] = moved.T if turned and height == width else moved
+    return result
+
+
+def judged_twice(view: View, variants: Sequence[Variant], k: float, fill: str) -> pd.DataFrame:
+    """Each method's maps under plain TDD, under the judge that was fooled and under the one in use.
+
+    One row a sample and method: key, tdd, moved_excess_tdd, excess_tdd.
+    """
+    bound = bind_fill(fill, view.images, view.draws.on("evaluation"), view.others)
+    assert view.null is not None, "deletion in a target needs a mask"
+    tables = []
+    for each in variants:
+        maps = view.maps_of(each)[0].to(view.images.device)
+        called = (view.score, view.images, maps, view.target)
+        plainly = tdd(*called, k=k, fill=bound, base=view.base)
+        columns = {
+            "sample_id": [sample.sample_id for sample in view.samples],
+            "key": with_options(each.name, each.text),
+            "tdd": plainly.tolist(),
+            "moved_excess_tdd": moved_excess_tdd(view, maps, k, bound).tolist(),
+            "excess_tdd": (plainly - chance_tdd(*called, k=k, fill=bound, null=view.null)).tolist(),
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def rank_agreement(rows: pd.DataFrame, truth: str, metrics: Sequence[str]) -> pd.DataFrame:
@@ -160,7 +217,7 @@ def rank_agreement(rows: pd.DataFrame, truth: str, metrics: Sequence[str]) -> pd
 def ranks(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
     """Each map's pixels replaced by their ranks, ties by their mean rank."""
     flat = stats.rankdata(maps.flatten(1).cpu().numpy(), axis=1).astype(np.float32)
-    return torch.from_numpy(flat).view(maps.shape)
+    return torch.from_numpy(flat).view(maps.shape).to(maps.device)
 
 
 def means(table: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
@@ -203,17 +260,19 @@ def operator_agreement(rows: pd.DataFrame, metric: str, k: float, level: float =
     return pd.DataFrame(pairs, columns=["fill", "other", "spearman", "low", "high", "n"])
 
 
-def grain_curve(rows: pd.DataFrame, size: int, k: float, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
-    """TDD of noise along the side of its cells, a line a fill, for figures.interval_lines.
+def noise_curve(rows: pd.DataFrame, k: float, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """TDD of noise along how ragged its selections are, a line a fill, for figures.interval_lines.
 
-    rows: of a run of "random_cells(grid=...)" under several evaluation fills, on images of size x size px.
+    rows: of a run of "random_cells(grid=...)" under several evaluation fills, with the metrics tdd and border; a
+    variant stands at its mean border length a selected pixel.
     """
+    ragged = paired(rows, "border", k).mean()
     curves = []
     for fill in list(dict.fromkeys(rows[rows["metric"] == "tdd"]["fill"])):
         table = paired(rows, "tdd", k, fill)
-        table.columns = [size / variant(name)[1]["grid"] for name in table]
-        curves.append(means(table, level, seed).rename(columns={"method": "grain, px"}).assign(line=fill))
-    return pd.concat(curves).assign(panel="TDD of noise ↑").sort_values("grain, px", kind="stable")
+        table.columns = [ragged[name] for name in table]
+        curves.append(means(table, level, seed).rename(columns={"method": BORDER}).assign(line=fill))
+    return pd.concat(curves).assign(panel="TDD of noise ↑").sort_values(BORDER, kind="stable")
 
 
 def cascade_curve(rows: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:

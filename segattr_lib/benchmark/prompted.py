@@ -28,8 +28,9 @@ from segattr_lib.benchmark.view import Variant, View, variants_of
 from segattr_lib.data import SampleError
 from segattr_lib.evaluate import device_of
 from segattr_lib.metrics import MEASURED, load_metric
+from segattr_lib.own_code import as_loaded
 from segattr_lib.prompting import Cues, NoCues
-from segattr_lib.registry import UserError, variant, with_options
+from segattr_lib.registry import UserError, own_fingerprint, variant, with_options
 from segattr_lib.seeds import generator
 from segattr_lib.segmenters import Segmenter, fingerprint, load_segmenter, stacked
 
@@ -99,6 +100,7 @@ class Prompt:
     cues: Cues | str
 
 
+@as_loaded()
 def run_prompted(settings: Settings, prompts: Prompting, folder: str | Path) -> Path:
     """run_benchmark with the explainers as prompts: the run's rows, and those of `prompt_rows`; return the folder.
 
@@ -118,9 +120,10 @@ def run_prompted(settings: Settings, prompts: Prompting, folder: str | Path) -> 
         raise UserError(f"robustness is {prompts.robustness!r}; expected a metric that gives a map one number.")
     device = str(device_of(settings.device))
     segmenters = {one: load_segmenter(one, device) for one in prompts.segmenters}
+    code = {name: own_fingerprint("promptable segmenter", name) for name in segmenters if ":" in name}
     about = {one: list(value) if isinstance(value, tuple) else value for one, value in asdict(prompts).items()}
     question = Question(
-        {**about, "weights": {one: fingerprint(segmenter) for one, segmenter in segmenters.items()}},
+        {**about, "weights": {name: fingerprint(segmenter) for name, segmenter in segmenters.items()}, "code": code},
         lambda view, variants: prompt_rows(view, variants, prompts, segmenters),
     )
     return run_benchmark(settings, folder, question)

@@ -10,20 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from tqdm.auto import tqdm
 
 import segattr_lib
 from segattr_lib.benchmark.failures import load_sample, readable, sample_errors
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.statistics import plain
-from segattr_lib.benchmark.store import Store, read_samples
+from segattr_lib.benchmark.store import Store, opened, read_samples
 from segattr_lib.benchmark.view import NOT_FINITE, PREDICTED, Variant, View, variants_of
 from segattr_lib.data import Dataset, Sample, SampleError, draw, load_dataset
-from segattr_lib.data.class_maps import load_class_map, members
+from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
 from segattr_lib.evaluate import Runtime, device_of, prepare
 from segattr_lib.models import Segmenter, load_segmenter
 from segattr_lib.models.classifiers import Classifier, load_classifier
-from segattr_lib.registry import UserError, with_options
+from segattr_lib.own_code import as_loaded
+from segattr_lib.registry import UserError, own_fingerprint, variant, with_options
 
 GROUP = 8  # samples that are kept together, and share batches
 
@@ -39,49 +41,74 @@ class Question:
     rows: Callable[[View, list[Variant]], list[dict[str, Any]]]
 
 
+@as_loaded()
 def run_benchmark(settings: Settings, folder: str | Path, question: Question | None = None) -> Path:
     """Do what is not yet done of these runs, and leave their results in the folder; return it.
 
     Everything the settings name is loaded and tried first. Raises UserError, before the long work, for
-    whatever cannot be had; killed at any moment, the same call goes on where it stopped.
+    whatever cannot be had; killed at any moment, the same call goes on where it stopped. A user's files are what
+    they are when the run begins. A model is run as it was when the folder was begun, where the settings leave the
+    batch size open.
     """
+    code = own_code_of(settings)
     dataset = load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
-    shape = (settings.image_size, settings.image_size)
     models = {name: load_model(dataset, settings, name) for name in settings.model}
     ids = {seed: draw(dataset, settings.samples, settings.order, seed) for seed in settings.seed}
     if settings.class_map != PREDICTED:
         check_classes(dataset, models, sorted(set().union(*ids.values())), settings.image_size)
     variants = variants_of(settings)
+    chosen = settings.class_map
     fingerprints = {
-        "data": {str(seed): dataset.fingerprint(names) for seed, names in ids.items()},
+        "data": {f"seed {seed}": dataset.fingerprint(names) for seed, names in ids.items()},
+        **({} if chosen in (None, PREDICTED) else {"class map": {chosen: class_map_fingerprint(chosen)}}),
         "weights": {name: model.fingerprint for name, model in models.items()},
         "library code": library_fingerprint(),
+        "code": code,
         **({"question": question.about} if question else {}),
     }
-    store = Store(folder, settings, fingerprints, str(device_of(settings.device)))
-    if store.finished:
+    with opened(folder, settings, fingerprints, str(device_of(settings.device))) as store:
+        if store.finished:
+            return store.folder
+        parts: list[str] = []
+        total = sum(len(ids[run.seed[0]]) for run in settings.runs())
+        with tqdm(total=total, desc=store.folder.name, unit="sample", smoothing=0.1) as progress:
+            for run in settings.runs():
+                model = models[run.model[0]]
+                runtime: Runtime | None = None
+                names = ids[run.seed[0]]
+                for start in range(0, len(names), GROUP):
+                    group = names[start : start + GROUP]
+                    part = f"{run.run_id()}-{start:06d}"
+                    parts.append(part)
+                    if not store.has(part):
+                        runtime = runtime or prepare_as_begun(store, model, settings)
+                        first = len(parts) == 1
+                        rows, timings = run_group(run, dataset, model, runtime, variants, group, names, question, first)
+                        store.write(part, rows, timings)
+                    progress.update(len(group))
+        store.finish(parts)
         return store.folder
-    parts: list[str] = []
-    total = sum(len(ids[run.seed[0]]) for run in settings.runs())
-    with tqdm(total=total, desc=store.folder.name, unit="sample", smoothing=0.1) as progress:
-        for run in settings.runs():
-            model = models[run.model[0]]
-            runtime: Runtime | None = None
-            names = ids[run.seed[0]]
-            for start in range(0, len(names), GROUP):
-                group = names[start : start + GROUP]
-                part = f"{run.run_id()}-{start:06d}"
-                parts.append(part)
-                if not store.has(part):
-                    runtime = runtime or prepare(
-                        model.module, shape, settings.device, settings.precision, settings.batch_size
-                    )
-                    first = len(parts) == 1
-                    rows, timings = run_group(run, dataset, model, runtime, variants, group, names, question, first)
-                    store.write(part, rows, timings)
-                progress.update(len(group))
-    store.finish(parts)
-    return store.folder
+
+
+def prepare_as_begun(store: Store, model: Segmenter | Classifier, settings: Settings) -> Runtime:
+    """How a model is run from here on, noted in the store: as it was, unless the settings name another batch size."""
+    begun, batch_size = store.begun_with(model.name), settings.batch_size
+    memory_format = torch.channels_last
+    if begun and batch_size in (None, begun["batch_size"]):
+        batch_size = begun["batch_size"]
+        memory_format = torch.channels_last if begun["channels_last"] else torch.contiguous_format
+    shape = (settings.image_size, settings.image_size)
+    runtime = prepare(model.module, shape, settings.device, settings.precision, batch_size, memory_format)
+    store.record(model.name, runtime)
+    return runtime
+
+
+def own_code_of(settings: Settings) -> dict[str, str]:
+    """A fingerprint of the code behind each of a user's own names in the settings, which is loaded where it is not."""
+    named = [("data set", settings.dataset), *(("model", name) for name in settings.model)]
+    named += [("method", variant(text)[0]) for text in settings.methods]
+    named += [("metric", variant(text)[0]) for text in settings.metrics]
+    return {name: own_fingerprint(kind, name) for kind, name in named if ":" in name}
 
 
 def outcome(folder: str | Path) -> tuple[int, str]:
@@ -160,7 +187,7 @@ def library_fingerprint() -> str:
         "__main__",
     }
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(path for ending in ("*.py", "*.txt") for path in root.rglob(ending)):
         if path.stem not in after:
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -18,7 +18,9 @@ from segattr_lib.perturbation import FILLS
 from segattr_lib.registry import UserError, options_of, unknown, variant
 from segattr_lib.targets import Scalar
 
-FREE = ("device", "batch_size")  # change how fast a value comes, not which it is
+# These ask for no other result, but the last digits of a value follow them (seen: another batch size moves one by up
+# to 3e-7, other threads by 4e-5), so the manifest tells what a value was made with.
+FREE = ("device", "batch_size")
 SEEDS = 2**63  # what a column of whole numbers holds, and torch takes
 
 
@@ -66,7 +68,7 @@ class Settings(BaseModel):
     fill: Annotated[list[str], Listed] = ["mean"]
     evaluation_fill: Annotated[list[str], Listed] | None = Field(None, description="fill's own when left out")
     strength: float = Field(0.03, gt=0, le=1)
-    surrogates: int = Field(8, ge=1)
+    null_every: int = Field(1, ge=1, le=86, description="of the null's 86 blind selections, every how manieth")
     floor: float | None = Field(None, ge=0, le=1, description="skip samples the model scores lower than this")
     ignore: Literal["include", "exclude"] = Field("include", description="is the 255 ring outside the target?")
     seed: Annotated[list[int], Listed] = [0]

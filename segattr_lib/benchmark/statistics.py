@@ -8,6 +8,7 @@ import pandas as pd
 from segattr_lib.metrics import load_metric
 
 ROBUST_FLOOR = 0.3  # below this model score a relative drop explodes (spec, section 4.1)
+TIED = 0.5  # of a selection: above this its pixels are a matter of order more than of the map
 RUN = ["run_id", "dataset", "model", "seed"]
 SCORED = ["method", "variant", "metric", "k", "fill"]
 
@@ -16,15 +17,18 @@ def run_level(samples: pd.DataFrame) -> pd.DataFrame:
     """One row a run, method, variant, metric, k and fill, in the order of the rows.
 
     mean, median: over all samples that have a value. mean_robust: over those whose model score is at
-    least ROBUST_FLOOR. mean_nondegenerate: without constant maps. The counts of each stand beside them;
-    samples_failed and samples_skipped count the run's samples that have no values at all.
+    least ROBUST_FLOOR. mean_nondegenerate: without selections that a constant decides. mean_untied: without those of
+    which order among ties decided more than half (TIED), where the run has the tied share at the same k. The counts of
+    each stand beside them; samples_failed and samples_skipped count the run's samples that have no values at all.
     """
     keys = RUN + SCORED
     lost = samples[samples["metric"].isna()]
     scores = samples[samples["metric"] == "score"].set_index(["run_id", "sample_id"])["value"]
     values = samples[samples["metric"].notna() & (samples["metric"] != "score")]
     model_score = scores.reindex(pd.MultiIndex.from_frame(values[["run_id", "sample_id"]])).to_numpy()
+    tied = _tied_share(values)
     values = values.assign(
+        untied=values["value"].where(tied <= TIED) if tied is not None else np.nan,
         robust=values["value"].where(model_score >= ROBUST_FLOOR),
         sound=values["value"].where(values["status"] != "degenerate"),
         undefined=values["status"] == "undefined",
@@ -37,8 +41,10 @@ def run_level(samples: pd.DataFrame) -> pd.DataFrame:
         median=("value", "median"),
         mean_robust=("robust", "mean"),
         mean_nondegenerate=("sound", "mean"),
+        mean_untied=("untied", "mean"),
         count=("value", "count"),
         count_robust=("robust", "count"),
+        count_untied=("untied", "count"),
         degenerate=("degenerate", "sum"),
         undefined=("undefined", "sum"),
         failed=("failed", "sum"),
@@ -47,6 +53,15 @@ def run_level(samples: pd.DataFrame) -> pd.DataFrame:
         counts = lost[lost["status"] == status]["run_id"].astype(str).value_counts()
         table[f"samples_{status}"] = table["run_id"].astype(str).map(counts).fillna(0).astype(int)
     return table
+
+
+def _tied_share(values: pd.DataFrame) -> np.ndarray | None:
+    """The tied share of the selection behind each row, NaN where it has none; None where the run did not ask for it."""
+    keys = ["run_id", "sample_id", "method", "variant", "k"]
+    shares = values[values["metric"] == "tied_share"].set_index(keys)["value"]
+    if not len(shares):
+        return None
+    return shares.reindex(pd.MultiIndex.from_frame(values[keys])).to_numpy()
 
 
 def with_seconds(runs: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import platform
+import re
 import shutil
+import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +21,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from filelock import FileLock, Timeout
+from tqdm.auto import tqdm
 
 from segattr_lib.benchmark.settings import FREE, Settings
+from segattr_lib.evaluate import Runtime
 from segattr_lib.registry import UserError
 
 SAMPLES = pa.schema(
@@ -42,30 +50,40 @@ SAMPLES = pa.schema(
 TIMINGS = pa.schema(
     [*(SAMPLES.field(name) for name in SAMPLES.names[:5] + SAMPLES.names[6:8]), ("seconds", pa.float64())]
 )
-VERSIONS = ("segattr", "torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "pillow")
+OF_VALUES = ("segattr", "torch", "torchvision", "numpy", "scipy", "pillow")  # packages that a value comes from
+VERSIONS = (*OF_VALUES, "pandas", "pyarrow")
+BEGUN = '{\n  "settings": {'  # how a manifest begins, that was cut short
+LOCK, HOLDER = "lock", "lock.json"
+OURS = {"manifest.json", "samples.parquet", "timings.parquet", "runs.csv", "parts", LOCK, HOLDER}
 
 
 class Store:
     """A results folder: parts while a run goes on, `samples.parquet`, `timings.parquet`, `runs.csv` and
-    `manifest.json` once it is through. Every file appears whole or not at all."""
+    `manifest.json` once it is through. Every file appears whole or not at all; what a kill or a power cut left of
+    one is recognised, and made again. `opened` keeps other processes out while it is written."""
 
     def __init__(self, folder: str | Path, settings: Settings, fingerprints: dict[str, Any], device: str):
-        """Open or make the folder. Raises UserError where it holds the results of other settings, or was
-        made of other data or weights."""
+        """Open or make the folder. Raises UserError where it holds the results of other settings, was made of other
+        data, weights or code, is somebody else's, or was begun with other packages or on another kind of device and
+        is not finished."""
         self.folder = Path(folder)
         self.parts = self.folder / "parts"
         self.settings = settings
         made = self.manifest()
-        if made:
-            self._check_same(made, fingerprints)
-        else:
-            if self.folder.exists() and any(self.folder.iterdir()):
-                raise UserError(
-                    f"The folder {str(self.folder)!r} is not empty and holds no manifest.json; name another."
-                )
-            self._write_manifest(fingerprints, device)
-        if not self.finished:
-            with full_disk(self.folder):
+        with full_disk(self.folder):
+            if made:
+                self._check_same(made, fingerprints)
+                if not is_finished(self.folder):
+                    self._check_made_by(made, device)
+                    self._begin_again(made)
+            else:
+                self._clear()
+                self._write_manifest(fingerprints, device)
+            if self.finished:
+                shutil.rmtree(self.parts, ignore_errors=True)  # a kill may have come before
+                if not (self.folder / "runs.csv").is_file():
+                    self._aggregate()
+            else:
                 self.parts.mkdir(exist_ok=True)
 
     @property
@@ -74,35 +92,70 @@ class Store:
         return bool(self.manifest().get("finished"))
 
     def manifest(self) -> dict[str, Any]:
-        path = self.folder / "manifest.json"
-        try:
-            return json.loads(path.read_text()) if path.exists() else {}
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path} cannot be read: {error}; name another folder.") from error
+        """What the folder's manifest says; nothing where there is none, or where it was cut short."""
+        return _manifest_of(self.folder)
 
     def has(self, part: str) -> bool:
-        """Is this part done?"""
-        return (self.parts / f"{part}.samples.parquet").exists()
+        """Is this part done? Not where a file of it is gone, cut short, or of another run."""
+        try:
+            rows, timings = (pq.read_table(path) for path in self._files(part))
+        except (OSError, pa.ArrowException):
+            return False
+        own = {part.rpartition("-")[0]}
+        return (
+            rows.schema.equals(SAMPLES)
+            and timings.schema.equals(TIMINGS)
+            and set(rows["run_id"].to_pylist()) == own
+            and set(timings["run_id"].to_pylist()) <= own
+        )
 
     def write(self, part: str, rows: list[dict[str, Any]], timings: list[dict[str, Any]]) -> None:
         """Keep a part: its timings first, so that the rows' file says that the part is done."""
+        of_rows, of_timings = self._files(part)
         with full_disk(self.folder):
-            _write_parquet(self.parts / f"{part}.timings.parquet", [pa.Table.from_pylist(timings, TIMINGS)])
-            _write_parquet(self.parts / f"{part}.samples.parquet", [pa.Table.from_pylist(rows, SAMPLES)])
+            _write_parquet(of_timings, [pa.Table.from_pylist(timings, TIMINGS)])
+            _write_parquet(of_rows, [pa.Table.from_pylist(rows, SAMPLES)])
+
+    def begun_with(self, model: str) -> dict[str, Any] | None:
+        """How this model was run when the folder was begun: batch_size, channels_last and threads; None if it was
+        not yet."""
+        return next((entry for entry in self.manifest().get("runtimes", []) if entry["model"] == model), None)
+
+    def record(self, model: str, runtime: Runtime) -> None:
+        """Note in the manifest how a model is run from here on; another way than before is said on stderr."""
+        channels_last = runtime.memory_format == torch.channels_last
+        entry = {"model": model, "batch_size": runtime.batch_size, "channels_last": channels_last}
+        entry["threads"] = torch.get_num_threads()
+        manifest = self.manifest()
+        before = [other for other in manifest.get("runtimes", []) if other["model"] == model]
+        if entry in before[-1:]:
+            return
+        if before:
+            was, now = (f"batch size {each['batch_size']} on {each['threads']} threads" for each in (before[-1], entry))
+            last_digits = "values may differ in their last digits, and the manifest names both"
+            say(f"{self.folder} was begun with {was} and goes on with {now} ({model}): {last_digits}.")
+        with full_disk(self.folder):
+            self._update({"runtimes": [*manifest.get("runtimes", []), entry]})
 
     def finish(self, order: list[str]) -> None:
         """Put the parts together in this order, aggregate them, and remove them."""
+        with full_disk(self.folder):
+            for kind, schema in (("timings", TIMINGS), ("samples", SAMPLES)):
+                tables = (_table(self.parts / f"{part}.{kind}.parquet", schema) for part in order)
+                _write_parquet(self.folder / f"{kind}.parquet", tables)
+            self._aggregate()
+            self._update({"finished": _now()})
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+    def _files(self, part: str) -> tuple[Path, Path]:
+        """Of its rows and of its timings."""
+        return self.parts / f"{part}.samples.parquet", self.parts / f"{part}.timings.parquet"
+
+    def _aggregate(self) -> None:
         from segattr_lib.benchmark.statistics import run_level
 
-        with full_disk(self.folder):
-            for kind in ("timings", "samples"):
-                tables = (pq.read_table(self.parts / f"{part}.{kind}.parquet") for part in order)
-                _write_parquet(self.folder / f"{kind}.parquet", tables)
-            with _whole(self.folder / "runs.csv") as path:
-                run_level(read_samples(self.folder)).to_csv(path, index=False, float_format="%.9g")
-            manifest = self.manifest() | {"finished": _now()}
-            _write_json(self.folder / "manifest.json", manifest)
-        shutil.rmtree(self.parts)
+        with whole(self.folder / "runs.csv") as path:
+            run_level(read_samples(self.folder)).to_csv(path, index=False, float_format="%.9g", encoding="utf-8")
 
     def _check_same(self, made: dict[str, Any], fingerprints: dict[str, Any]) -> None:
         asked = fingerprints.get("question", {})
@@ -117,23 +170,127 @@ class Store:
             change = f"{name} was {_short(before.get(name))} and is now {_short(told.get(name))}{more}"
             raise UserError(f"{where} settings: {change}; name another folder.")
         for kind, value in fingerprints.items():
-            if made["fingerprints"].get(kind) != value:
-                raise UserError(f"{where} {kind}, though under the same name; remove it or name another folder.")
+            then = made["fingerprints"].get(kind)
+            if then != value:
+                parted = isinstance(value, dict) and isinstance(then, dict)
+                whose = next((f" of {name}" for name in value if then.get(name) != value[name]), "") if parted else ""
+                raise UserError(f"{where} {kind}{whose}, though under the same name; remove it or name another folder.")
+
+    def _check_made_by(self, made: dict[str, Any], device: str) -> None:
+        """The values of a folder come from one installation on one kind of device."""
+        then = {**made["versions"], "device": _kind(made.get("device"))}
+        now = {**_versions(), "device": _kind(device)}
+        changes = [
+            f"{name} {then.get(name)} (now {now[name]})"
+            for name in (*OF_VALUES, "device")
+            if then.get(name) != now[name]
+        ]
+        if changes:
+            raise UserError(
+                f"The results in {str(self.folder)!r} are not finished and were begun with {', '.join(changes)}; "
+                "go on as they were begun, remove the folder or name another."
+            )
+
+    def _begin_again(self, made: dict[str, Any]) -> None:
+        """What cannot be read of a folder that is not finished, or says that it is, is made again."""
+        for path in (*self.folder.glob("*.partial"), *self.parts.glob("*.partial")):
+            path.unlink(missing_ok=True)
+        if made.get("finished"):
+            say(f"the results in {self.folder} are gone or cannot be read; they are made again.")
+            self._update({"finished": None})
+
+    def _clear(self) -> None:
+        """Remove what a kill left of a folder that had just been begun, or of one whose manifest is cut short.
+
+        Raises UserError where there is anything else.
+        """
+        if not self.folder.exists():
+            return
+        if not self.folder.is_dir():
+            raise UserError(f"The results folder {str(self.folder)!r} is a file; name a folder.")
+        cut_short = (self.folder / "manifest.json").is_file()
+        left = OURS if cut_short else {LOCK, HOLDER}
+        for path in self.folder.iterdir():
+            partial = re.fullmatch(r"(.+?)(\.\d+)?\.partial", path.name)
+            if path.name not in left and not (partial and partial[1] in OURS):
+                readable = " that can be read" if cut_short else ""
+                raise UserError(
+                    f"The folder {str(self.folder)!r} is not empty and holds no manifest.json{readable}; name another."
+                )
+        if cut_short:
+            say(f"{self.folder / 'manifest.json'} was cut short; what it tells of is made again.")
+        shutil.rmtree(self.parts, ignore_errors=True)
+        for path in self.folder.iterdir():
+            if path.name not in (LOCK, HOLDER):
+                path.unlink()
+
+    def _update(self, changes: dict[str, Any]) -> None:
+        _write_json(self.folder / "manifest.json", self.manifest() | changes)
 
     def _write_manifest(self, fingerprints: dict[str, Any], device: str) -> None:
-        manifest = {
+        manifest: dict[str, Any] = {
             "settings": self.settings.model_dump(),
             "run_ids": {run.run_id(): {"model": run.model[0], "seed": run.seed[0]} for run in self.settings.runs()},
             "fingerprints": fingerprints,
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
+            "versions": _versions(),
             "commit": _commit(),
             "device": device,
+            "runtimes": [],
             "started": _now(),
             "finished": None,
         }
-        with full_disk(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _write_json(self.folder / "manifest.json", manifest)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write_json(self.folder / "manifest.json", manifest)
+
+
+@contextmanager
+def opened(folder: str | Path, settings: Settings, fingerprints: dict[str, Any], device: str) -> Iterator[Store]:
+    """The Store of a folder, which no other process can open until the block ends, unless it is finished.
+
+    Raises UserError as Store does, and where another process works in it.
+    """
+    if is_finished(Path(folder)):
+        yield Store(folder, settings, fingerprints, device)
+    else:
+        with alone_in(folder):
+            yield Store(folder, settings, fingerprints, device)
+
+
+@contextmanager
+def alone_in(folder: str | Path) -> Iterator[None]:
+    """Keep other processes out of a folder, which is made, until the block or this process ends, however it does.
+
+    Raises UserError that says who works in it already.
+    """
+    folder = Path(folder)
+    lock, holder = FileLock(folder / LOCK), folder / HOLDER
+    with full_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            raise UserError(f"{_who(holder)} works in the folder {str(folder)!r}; wait, or name another.") from error
+    try:
+        with full_disk(folder):
+            _write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
+        yield
+    finally:
+        for path in (holder, folder / LOCK):
+            path.unlink(missing_ok=True)
+        lock.release()
+
+
+def is_finished(folder: Path) -> bool:
+    """Does the manifest say so, and are the tables there?"""
+    tables = {"samples": SAMPLES, "timings": TIMINGS}
+    return bool(_manifest_of(folder).get("finished")) and all(
+        _is_whole(folder / f"{name}.parquet", schema) for name, schema in tables.items()
+    )
+
+
+def say(text: str) -> None:
+    """One line on stderr, beside a progress bar that is shown."""
+    tqdm.write(f"segattr: {text}", file=sys.stderr)
 
 
 def read_samples(folder: str | Path) -> pd.DataFrame:
@@ -152,12 +309,10 @@ def full_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             text = f"No disk space is left for {str(folder)!r}; what was finished is kept: free some and run again."
-        elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
-            text = f"The results folder {str(folder)!r} cannot be written: {error.strerror}."
         else:
-            raise
+            text = f"The results folder {str(folder)!r} cannot be written: {error.strerror or error}."
         raise UserError(text) from error
 
 
@@ -165,22 +320,78 @@ def _read(path: Path, schema: pa.Schema) -> pd.DataFrame:
     if not path.exists():
         raise UserError(f"There are no results at {str(path)!r}; the run is not finished, or the folder is another.")
     texts = [field.name for field in schema if field.type == pa.string()]
-    return pq.read_table(path, read_dictionary=texts).to_pandas()
+    return _table(path, schema, texts).to_pandas()
+
+
+def _table(path: Path, schema: pa.Schema, texts: list[str] | None = None) -> pa.Table:
+    """A table of this schema; texts: columns that are read as categories."""
+    try:
+        if not pq.read_schema(path).equals(schema):
+            raise UserError(f"{path} holds another table; run again to have it made anew.")
+        return pq.read_table(path, read_dictionary=texts)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read; run again to have it made anew.") from error
+
+
+def _is_whole(path: Path, schema: pa.Schema) -> bool:
+    """A file that is cut short has no schema: it stands at its end."""
+    try:
+        return pq.read_schema(path).equals(schema)
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def _manifest_of(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}; name another folder.") from error
+    try:
+        manifest = json.loads(text)
+    except json.JSONDecodeError as error:
+        written = text.rstrip("\0")  # what a power cut leaves of a file may be zeros
+        if written[: len(BEGUN)] == BEGUN[: len(written)]:
+            return {}
+        raise UserError(f"{path} cannot be read: {error}; name another folder.") from error
+    keys = ("settings", "fingerprints", "versions")
+    if not isinstance(manifest, dict) or not all(isinstance(manifest.get(key), dict) for key in keys):
+        raise UserError(f"{path} is no manifest of a benchmark of this version; name another folder.")
+    return manifest
+
+
+def _who(holder: Path) -> str:
+    """The process that holds a folder, as it wrote down."""
+    try:
+        told = json.loads(holder.read_text(encoding="utf-8"))
+        return f"Process {told['pid']} on {told['host']}, since {told['since']},"
+    except (OSError, ValueError, KeyError, TypeError):  # it has not yet
+        return "Another process"
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A path to write to that takes its name only once it is written whole."""
-    partial = path.with_name(path.name + ".partial")
+def whole(path: Path) -> Iterator[Path]:
+    """A path to write to that takes its name only once it is written whole, and on the disk."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
         partial.replace(path)
+        with suppress(OSError):  # not every system can: then the name may be lost in a power cut, and is made again
+            place = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(place)
+            finally:
+                os.close(place)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _write_parquet(path: Path, tables: Any) -> None:
-    with _whole(path) as partial:
+def _write_parquet(path: Path, tables: Iterable[pa.Table]) -> None:
+    with whole(path) as partial:
         writer = None
         try:
             for table in tables:
@@ -192,13 +403,21 @@ def _write_parquet(path: Path, tables: Any) -> None:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    with _whole(path) as partial:
-        partial.write_text(json.dumps(value, indent=2) + "\n")
+    with whole(path) as partial:
+        partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}}
+
+
+def _kind(device: Any) -> str:
+    return str(device).partition(":")[0]
 
 
 def _now() -> str:

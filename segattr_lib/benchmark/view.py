@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,18 @@ from segattr_lib.benchmark.failures import readable, sample_errors
 from segattr_lib.benchmark.settings import Settings, options_of_metric
 from segattr_lib.data import IGNORE, Dataset, Sample, SampleError
 from segattr_lib.evaluate import Runtime, autocast, counted_passes, prepare, synchronised_clock
-from segattr_lib.metrics import MEASURED, load_metric
-from segattr_lib.metrics.deletion import model_score
+from segattr_lib.metrics import MEASURED, load_metric, regions_of
+from segattr_lib.metrics.deletion import Null, Region, bind_null, model_score, selected_region
+from segattr_lib.metrics.null import DEGENERATE
 from segattr_lib.models import Segmenter
 from segattr_lib.models.classifiers import Classifier
-from segattr_lib.perturbation import PERTURBATIONS, Fill, bind_fill
+from segattr_lib.perturbation import PERTURBATIONS, Fill, bind_fill, top_fraction
 from segattr_lib.registry import accepted, options_of, variant, with_options
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Scalar, Score, Target, bind
 
 PREDICTED = "predicted"  # the class map of data whose classes the classifier is not asked for
+REGIONS = {"target": "target", "outside": "image outside the target"}
 OFFERED = ("grid", "budget", "window", "alpha", "beta")
 NOT_FINITE = "the model's score is not finite"
 
@@ -92,7 +95,7 @@ class View:
         self.run, self.runtime = run, runtime
         self.images = runtime.place(torch.stack([sample.image for sample in samples]))
         if run.class_map == PREDICTED:
-            with torch.inference_mode(), autocast(runtime):
+            with torch.no_grad(), autocast(runtime):  # what a model keeps may be differentiated through
                 said = model.module(self.images).argmax(1).tolist()
             samples = [replace(sample, class_id=one) for sample, one in zip(samples, said, strict=True)]
         self.samples = samples
@@ -100,10 +103,10 @@ class View:
         masks = torch.stack([sample.mask for sample in samples])
         classifies = isinstance(model, Classifier)
         self.target = (Target(classes, None, masks) if classifies else Target(classes, masks)).to(runtime.device)
-        self.score: Score = bind(model.module, self.target)
         self.ring = torch.stack([sample.labels == IGNORE for sample in samples]).to(runtime.device)
+        self.void = self.ring if run.ignore == "exclude" else None
         self.draws = Draws(run.seed[0], [sample.sample_id for sample in samples])
-        self.base = model_score(self.score, self.images)
+        self._judge_by(bind(model.module, self.target))
         self.others: Tensor | None = None
         used = {*run.fill, *(run.evaluation_fill or []), *(variant(text)[1].get("fill") for text in run.methods)}
         if "other_image" in used:
@@ -113,18 +116,24 @@ class View:
         self.raised: dict[str, str] = {}
         self._fills: dict[str, Fill] = {}
         self._maps: dict[tuple[Any, ...], tuple[Tensor, float, int]] = {}
+        self._parts: dict[tuple[int, ...], View] = {}
         self._faults: dict[tuple[Variant, int], str] = {}  # why a method has no map of the sample in this place
 
     def at(self, places: list[int]) -> View:
-        """The samples in these places, in this order; one may come more than once."""
+        """The samples in these places, in this order; one may come more than once. Made once for the same places."""
+        if tuple(places) in self._parts:
+            return self._parts[tuple(places)]
         other = copy(self)
         other.samples = [self.samples[place] for place in places]
         other.images = self.runtime.place(self.images[places])
         other.target, other.score, other.base = self.target[places], self.score_of(places), self.base[places]
         other.ring = self.ring[places]
+        other.void = None if self.void is None else self.void[places]
         other.others = None if self.others is None else self.others[places]
         other.draws = replace(self.draws, sample_ids=[sample.sample_id for sample in other.samples])
-        other._fills, other._maps, other._faults = {}, {}, {}
+        other._fills, other._maps, other._faults, other._parts = {}, {}, {}, {}
+        other._bind_null()
+        self._parts[tuple(places)] = other
         return other
 
     def under(self, module: nn.Module) -> View:
@@ -132,10 +141,20 @@ class View:
         shape = (self.images.shape[2], self.images.shape[3])
         other = copy(self)
         other.runtime = prepare(module, shape, str(self.runtime.device), self.run.precision, self.runtime.batch_size)
-        other.score = bind(module, self.target)
-        other.base = model_score(other.score, self.images)
-        other._maps, other._faults = {}, {}
+        other._judge_by(bind(module, self.target))
+        other._maps, other._faults, other._parts = {}, {}, {}
         return other
+
+    def _judge_by(self, score: Score) -> None:
+        """Whose score it is: s(x) of every sample, and the null that all maps of them share."""
+        self.score, self.base = score, model_score(score, self.images)
+        self._bind_null()
+
+    def _bind_null(self) -> None:
+        self.null: Null | None = None
+        if self.target.mask is not None:
+            about = (self.target, self.base, self.draws, self.void)
+            self.null = bind_null(self.score, self.images, *about, every=self.run.null_every)
 
     def model_rows(self) -> list[dict[str, Any]]:
         """s(x) of every sample."""
@@ -158,7 +177,7 @@ class View:
         """The values of all metrics for these maps (B,H,W), which one made in so many passes each."""
         about = [{**_of(sample), "method": one.name, "variant": one.text} for sample in self.samples]
         broken = [self._fault(one, index, one_map) for index, one_map in enumerate(maps)]
-        flat = (maps.amax((1, 2)) == maps.amin((1, 2))).tolist()
+        undecided = self._undecided(maps)
         rows: list[dict[str, Any]] = []
         seen: Groups = {}
         for written in metrics:
@@ -171,6 +190,7 @@ class View:
                 values, faults = list(map(float, passes)), broken
                 if name != "passes":
                     values, faults = self._values(one, maps, broken, seen, (name, k, fill, pinned))
+                reasons = undecided(name, k)
                 for index, value in enumerate(values):
                     status, reason = "ok", None
                     if faults[index]:
@@ -179,11 +199,30 @@ class View:
                         status, reason = "failed", "the value is not finite"
                     elif math.isnan(value):
                         status, reason = "undefined", load_metric(name).undefined
-                    elif flat[index]:
-                        status, reason = "degenerate", "the map is constant"
+                    elif reasons[index]:
+                        status, reason = "degenerate", reasons[index]
                     row = {**about[index], "metric": label, "k": k, "fill": fill, "status": status, "reason": reason}
                     rows.append({**row, "value": None if status in ("failed", "undefined") else value})
         return rows
+
+    def _undecided(self, maps: Tensor) -> Callable[[str, float | None], list[str | None]]:
+        """Why a map decides nothing of a metric's value at k: it, or most of what is selected among, is constant."""
+        flat = (maps.amax((1, 2)) == maps.amin((1, 2))).tolist()
+
+        @cache
+        def cut_in_ties(region: Region, k: float) -> list[bool]:
+            where = selected_region(self.target, region, self.void)
+            return (top_fraction(maps, where, k).level > DEGENERATE).tolist()
+
+        def reasons(metric: str, k: float | None) -> list[str | None]:
+            found: list[str | None] = ["the map is constant" if constant else None for constant in flat]
+            for region in sorted(regions_of(metric)) if k is not None else ():
+                for index, tied in enumerate(cut_in_ties(region, k)):
+                    if tied and not found[index]:
+                        found[index] = f"the selection is cut at a value that most of the {REGIONS[region]} shares"
+            return found
+
+        return reasons
 
     def maps_of(self, one: Variant) -> tuple[Tensor, list[float], list[int]]:
         """A method's maps on the images as they are, one call an image: maps, seconds and passes of each.
@@ -325,11 +364,11 @@ class View:
                 offered = {
                     "k": k,
                     "base": self.base,
-                    "surrogates": self.run.surrogates,
+                    "null": self.null,
                     "strength": strength,
                     "draws": self.draws,
                     "ring": self.ring,
-                    "void": self.ring if self.run.ignore == "exclude" else None,
+                    "void": self.void,
                     "explain": explain,
                     **pinned,
                 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from segattr_lib.data.folders import folder
@@ -44,14 +45,23 @@ def load_dataset(
 
     root: where it lies; None for a generated one. split: None takes the data set's own default. backgrounds:
     a folder of pictures, for a generated data set that can lay its objects on them. Raises UserError for an
-    unknown name or split, where the files are not where they should be, and for backgrounds without a use.
+    unknown name or split, where the files are not where they should be or may not be read, for a user's own
+    function that raises or gives no Dataset, and for backgrounds without a use.
     """
     open_it = lookup("data set", name, DATASETS)
-    if backgrounds is None:
-        return open_it(root, split)
-    if "backgrounds" not in options_of(open_it):
-        raise UserError(f"backgrounds is {backgrounds!r}, but the data set {name!r} lays nothing on a background.")
-    return open_it(root, split, backgrounds=backgrounds)
+    if backgrounds is not None:
+        if "backgrounds" not in options_of(open_it):
+            raise UserError(f"backgrounds is {backgrounds!r}, but the data set {name!r} lays nothing on a background.")
+        open_it = partial(open_it, backgrounds=backgrounds)
+    try:
+        dataset = open_it(root, split)
+    except UserError:
+        raise
+    except Exception as error:  # a user's own function may raise anything
+        raise UserError(f"The data set {name!r} cannot be opened: {type(error).__name__}: {error}.") from error
+    if not isinstance(dataset, Dataset):
+        raise UserError(f"The data set {name!r} gave {type(dataset).__name__}; expected a segattr_lib.data.Dataset.")
+    return dataset
 
 
 def draw(dataset: Dataset, samples: int | None, order: Literal["listed", "shuffled"], seed: int) -> list[str]:

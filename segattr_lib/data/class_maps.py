@@ -6,6 +6,8 @@ classes: {a class of the data set: [ids of the classifier's classes that are kin
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +43,7 @@ def load_class_map(name: str) -> ClassMap:
     if name not in CLASS_MAPS and path.suffix not in (".yaml", ".yml"):
         raise unknown("class map", name, [*CLASS_MAPS, "path/to/file.yaml"])
     try:
-        told = yaml.load(path.read_text(), _Once)
+        told = yaml.load(path.read_text(encoding="utf-8-sig"), _Once)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"The class map {path} cannot be read ({error}); expected {FORM}.") from error
     if not (isinstance(told, dict) and isinstance(told.get("source"), str) and isinstance(told.get("classes"), dict)):
@@ -56,6 +58,12 @@ def load_class_map(name: str) -> ClassMap:
                 )
             owner[number] = class_name
     return ClassMap(name, told["source"], told["classes"])
+
+
+def class_map_fingerprint(name: str) -> str:
+    """A digest of the groups of a class map, by content; UserError as load_class_map."""
+    groups = json.dumps(load_class_map(name).classes, sort_keys=True)
+    return hashlib.blake2b(groups.encode(), digest_size=8).hexdigest()
 
 
 def members(class_map: ClassMap, class_names: Sequence[str]) -> list[list[int]]:

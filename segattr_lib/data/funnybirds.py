@@ -23,7 +23,9 @@ from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
-from segattr_lib.data.sample import Dataset, SampleError, file_fingerprint
+from segattr_lib.data.files import opened, read_image, read_text
+from segattr_lib.data.images import as_rgb
+from segattr_lib.data.sample import Dataset, file_fingerprint
 from segattr_lib.registry import UserError
 
 SOURCE = "download.visinf.tu-darmstadt.de/data/funnybirds/FunnyBirds.zip"
@@ -90,7 +92,7 @@ def background_object(number: int) -> str:
 
 def as_image(picture: Image.Image, size: int) -> Float[Tensor, "3 h w"]:
     """A picture at size x size px, Pillow bilinear, RGB in [0,1]."""
-    resized = picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+    resized = as_rgb(picture).resize((size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(resized)).movedim(-1, 0).float().div(255)
 
 
@@ -128,7 +130,8 @@ def funnybirds(root: str | None, split: str | None) -> PartDataset:
         raise UserError(f"The data set 'funnybirds' needs root, the unpacked {SOURCE}.")
     place = Path(root).expanduser()
     place = place / "FunnyBirds" if (place / "FunnyBirds").is_dir() else place
-    classes, parts, scenes = (_json(place / name) for name in ("classes.json", "parts.json", f"dataset_{split}.json"))
+    tables = [place / name for name in ("classes.json", "parts.json", f"dataset_{split}.json")]
+    classes, parts, scenes = map(_json, tables)
     try:
         names = tuple(parts)
         classes = sorted(classes, key=lambda one: one["class_idx"])
@@ -150,21 +153,33 @@ def funnybirds(root: str | None, split: str | None) -> PartDataset:
         return inside(sample_id, "_part_map").with_suffix(".png")
 
     def part_map(sample_id: str) -> np.ndarray:
-        return np.asarray(_picture(map_file(sample_id)))
+        with opened(map_file(sample_id)) as drawn:
+            return np.asarray(drawn.convert("RGB"))  # the colours are names: as they are stored, transparent or not
 
     def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
-        return _picture(image_file(sample_id)), part_labels(part_map(sample_id), class_ids[int(sample_id)])
+        return read_image(image_file(sample_id)), part_labels(part_map(sample_id), class_ids[int(sample_id)])
 
-    def without(sample_id: str, taken: Collection[str]) -> Image.Image:
+    def file_without(sample_id: str, taken: Collection[str]) -> Path:
         if not taken:
-            return _picture(image_file(sample_id))
+            return image_file(sample_id)
         changed = inside(sample_id, "_interventions")
         if set(taken) <= set(names):
-            return _picture(changed / f"body_{'_'.join(sorted(set(names) - set(taken)))}.png")
+            return changed / f"body_{'_'.join(sorted(set(names) - set(taken)))}.png"
         if len(taken) == 1:
             number = int(next(iter(taken)).removeprefix("bg_"))
-            return _picture(changed / "background_interventions" / f"{number}.png")
+            return changed / "background_interventions" / f"{number}.png"
         raise ValueError(f"{', '.join(taken)} taken away at once is not in FunnyBirds; parts, or one object, are.")
+
+    def without(sample_id: str, taken: Collection[str]) -> Image.Image:
+        return read_image(file_without(sample_id, taken))
+
+    def fingerprint(sample_ids: list[str]) -> str:
+        sets = [chosen for size in range(len(names) + 1) for chosen in itertools.combinations(names, size)]
+        files = [map_file(sample_id) for sample_id in sample_ids]
+        for sample_id in sample_ids:
+            taken = [*sets, *([background_object(number)] for number in range(objects[int(sample_id)]))]
+            files += [file_without(sample_id, these) for these in taken]
+        return file_fingerprint([*tables, *files], sample_ids)
 
     return PartDataset(
         "funnybirds",
@@ -172,7 +187,7 @@ def funnybirds(root: str | None, split: str | None) -> PartDataset:
         [f"{number:06d}" for number in range(len(scenes))],
         [f"class {number}" for number in range(len(classes))],
         read,
-        lambda sample_ids: file_fingerprint([file(one) for one in sample_ids for file in (image_file, map_file)]),
+        fingerprint,
         lambda sample_id: class_ids[int(sample_id)],
         parts=names,
         variants=variants,
@@ -194,13 +209,6 @@ def _codes(colours: np.ndarray) -> np.ndarray:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return json.loads(read_text(path))
+    except (UserError, ValueError) as error:
         raise UserError(f"FunnyBirds' {path} cannot be read ({error}); root is the unpacked {SOURCE}.") from error
-
-
-def _picture(path: Path) -> Image.Image:
-    try:
-        return Image.open(path).convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise SampleError("failed", f"{path.name} of {path.parent.name} cannot be read: {error}") from error

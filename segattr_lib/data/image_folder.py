@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 from torchvision.models import get_model_weights
 
-from segattr_lib.data.folders import ENDINGS, class_table
+from segattr_lib.data.files import ENDINGS, by_name, image_files, read_image, visible
+from segattr_lib.data.folders import class_table
 from segattr_lib.data.sample import Dataset, SampleError, file_fingerprint
 from segattr_lib.registry import UserError
 
@@ -22,39 +23,34 @@ def image_folder(root: str | None, split: str | None) -> Dataset:
     A class's id is ImageNet's where every folder is named by one of its 1000 wnids (n01440764) or labels
     (tench; a space may be an underscore), few of them or all, so that ImageNet's classifiers understand it;
     else the folder's place among the sorted ones, as in torchvision. `classes.csv` (id,name) in root says
-    otherwise. No mask is known. Raises UserError where the layout is not that, and where only some folders
-    are ImageNet's.
+    otherwise. Hidden folders are no classes. No mask is known. Raises UserError where the layout is not that, and
+    where only some folders are ImageNet's.
     """
     if root is None:
         raise UserError("The data set 'image_folder' needs root, a folder with one folder of images a class.")
     place = Path(root).expanduser() / (split or "")
     if not place.is_dir():
         raise UserError(f"The data set 'image_folder' has no folder {place}.")
-    folders = sorted(path for path in place.iterdir() if path.is_dir())
-    files = {
-        path.relative_to(place).as_posix(): path
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in ENDINGS
-    }
+    folders = [path for path in visible(place) if path.is_dir()]
+    paths = [path for folder in folders for path in image_files(folder, deep=True)]
+    files = by_name(paths, [path.relative_to(place).as_posix() for path in paths])
     if not files:
         raise UserError(
             f"There is no image in the folders of {place}; expected <class>/<image>, the images ending in "
             f"{', '.join(sorted(ENDINGS))}."
         )
-    ids, names = _classes([folder.name for folder in folders], Path(root).expanduser() / "classes.csv")
+    kinds = list(by_name(folders, [folder.name for folder in folders]))
+    ids, names = _classes(kinds, Path(root).expanduser() / "classes.csv")
 
     def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
-        try:
-            image = Image.open(files[sample_id]).convert("RGB")
-        except KeyError as error:
-            raise SampleError("failed", f"there is no image {sample_id}") from error
-        except (OSError, SyntaxError, ValueError) as error:
-            raise SampleError("failed", f"cannot be read: {error}") from error
+        if sample_id not in files:
+            raise SampleError("failed", f"there is no image {sample_id}")
+        image = read_image(files[sample_id])
         return image, np.zeros((image.height, image.width), np.uint8)
 
     def fingerprint(sample_ids: list[str]) -> str:
-        return file_fingerprint(files[name] for name in sample_ids if name in files)
+        known = [name for name in sample_ids if name in files]
+        return file_fingerprint([files[name] for name in known], sample_ids, list(map(class_of, known)), names)
 
     def class_of(sample_id: str) -> int:
         return ids[sample_id.partition("/")[0]]
@@ -66,13 +62,18 @@ def _classes(folders: list[str], table: Path) -> tuple[dict[str, int], list[str]
     """The class id of each folder, and the names of all classes by id."""
     told, _ = class_table(table)
     if told:
-        by_name = {name: number for number, name in told.items()}
-        for folder in folders:
-            if folder not in by_name:
+        ids_of: dict[str, list[int]] = {folder: [] for folder in folders}
+        for number, name in told.items():
+            ids_of.get(name, []).append(number)
+        for folder, numbers in ids_of.items():
+            if not numbers:
                 raise UserError(f"The folder {folder!r} is not among the names of {table}; add it.")
-        return by_name, [told.get(number, f"class {number}") for number in range(max(told) + 1)]
+            if len(numbers) > 1:
+                raise UserError(f"{table} gives {folder!r} the ids {numbers}; expected one.")
+        ids = {folder: numbers[0] for folder, numbers in ids_of.items()}
+        return ids, [told.get(number, f"class {number}") for number in range(max(told) + 1)]
     labels = list(get_model_weights("resnet50").DEFAULT.meta["categories"])
-    wnids = {wnid: number for number, wnid in enumerate(WNIDS.read_text().split())}
+    wnids = {wnid: number for number, wnid in enumerate(WNIDS.read_text(encoding="utf-8").split())}
     by_label = {label: number for number, label in enumerate(labels)}
     known = {folder: wnids.get(folder, by_label.get(folder.replace("_", " "))) for folder in folders}
     ids = {folder: number for folder, number in known.items() if number is not None}

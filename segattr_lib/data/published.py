@@ -22,8 +22,10 @@ from jaxtyping import Bool
 from PIL import Image
 from skimage.draw import polygon
 
+from segattr_lib.data.files import opened, read_image, read_text, reading
 from segattr_lib.data.folders import folder
-from segattr_lib.data.sample import Dataset, SampleError, file_fingerprint
+from segattr_lib.data.images import as_labels
+from segattr_lib.data.sample import Dataset, file_fingerprint
 from segattr_lib.registry import UserError, unknown
 
 GET = {
@@ -34,7 +36,7 @@ GET = {
     "kvasir_seg sessile": "unpack https://datasets.simula.no/downloads/kvasir-sessile.zip into root",
 }
 SESSILE = "sessile-main-Kvasir-SEG"
-UNREADABLE = (OSError, SyntaxError, ValueError, LookupError, TypeError)
+CUB_TABLES = ("images", "image_class_labels", "train_test_split", "classes")
 
 
 def cub(root: str | None, split: str | None) -> Dataset:
@@ -49,9 +51,8 @@ def cub(root: str | None, split: str | None) -> Dataset:
     masks = next((one for one in (place / "segmentations", place.parent / "segmentations") if one.is_dir()), None)
     if masks is None:
         raise UserError(f"cub has no folder segmentations in {place} or beside it; {GET['cub']}.")
-    files, species, trained, names = (
-        _table(place / f"{name}.txt") for name in ("images", "image_class_labels", "train_test_split", "classes")
-    )
+    tables = [place / f"{name}.txt" for name in CUB_TABLES]
+    files, species, trained, names = map(_table, tables)
     wanted = {"train": ("1",), "test": ("0",), "all": ("0", "1")}[split]
     try:
         listed = [number for number in files if trained[number] in wanted]
@@ -65,15 +66,14 @@ def cub(root: str | None, split: str | None) -> Dataset:
         return place / "images" / f"{sample_id}.jpg", masks / f"{sample_id}.png"
 
     def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
-        try:
-            image, mask = map(Image.open, paths(sample_id))
+        image, votes = paths(sample_id)
+        with opened(votes) as mask:
             inside = np.array(mask.convert("L")) >= 128
-            return image.convert("RGB"), np.where(inside, class_of[sample_id], 0).astype(np.uint8)
-        except UNREADABLE as error:
-            raise _failed(error) from error
+            return read_image(image), as_labels(np.where(inside, class_of[sample_id], 0))
 
     def fingerprint(sample_ids: list[str]) -> str:
-        return file_fingerprint([path for sample_id in sample_ids for path in paths(sample_id)])
+        files = [path for sample_id in sample_ids for path in paths(sample_id)]
+        return file_fingerprint([*tables, *files], sample_ids)
 
     return Dataset("cub", split, list(class_of), class_names, read, fingerprint)
 
@@ -89,7 +89,7 @@ def usis10k(root: str | None, split: str | None) -> Dataset:
     annotations = f"multi_class_annotations/multi_class_{split}_annotations.json"
     place = _place("usis10k", root, "USIS10K", annotations)
     try:
-        told = json.loads((place / annotations).read_text())
+        told = json.loads(read_text(place / annotations))
         categories = sorted(told["categories"], key=lambda one: one["id"])
         label_of = {one["id"]: label for label, one in enumerate(categories, 1)}
         images = {Path(one["file_name"]).stem: one for one in told["images"]}
@@ -104,7 +104,7 @@ def usis10k(root: str | None, split: str | None) -> Dataset:
         return place / split / images[sample_id]["file_name"]
 
     def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
-        try:
+        with reading(place / annotations):
             entry = images[sample_id]
             labels = np.zeros((entry["height"], entry["width"]), np.uint8)
             drawn = [
@@ -113,12 +113,10 @@ def usis10k(root: str | None, split: str | None) -> Dataset:
             ]
             for mask, label in sorted(drawn, key=lambda one: -one[0].sum()):
                 labels[mask] = label
-            return Image.open(path(sample_id)).convert("RGB"), labels
-        except UNREADABLE as error:
-            raise _failed(error) from error
+        return read_image(path(sample_id)), labels
 
     def fingerprint(sample_ids: list[str]) -> str:
-        return file_fingerprint([place / annotations, *map(path, sample_ids)])
+        return file_fingerprint([place / annotations, *map(path, sample_ids)], sample_ids)
 
     return Dataset("usis10k", split, list(images), class_names, read, fingerprint)
 
@@ -191,10 +189,6 @@ def _place(name: str, root: str | None, inner: str, *needed: str) -> Path:
 def _table(path: Path) -> dict[str, str]:
     """A text of lines "number value", by number."""
     try:
-        return dict(line.split(maxsplit=1) for line in path.read_text().splitlines() if line.strip())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}; {GET['cub']}.") from error
-
-
-def _failed(error: Exception) -> SampleError:
-    return SampleError("failed", f"cannot be read: {error}")
+        return dict(line.split(maxsplit=1) for line in map(str.strip, read_text(path).splitlines()) if line)
+    except (UserError, ValueError) as error:
+        raise UserError(f"{path} is not CUB's table of lines 'number value' ({error}); {GET['cub']}.") from error

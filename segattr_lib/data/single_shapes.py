@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from segattr_lib.data.folders import ENDINGS
-from segattr_lib.data.sample import Dataset, SampleError, file_fingerprint
+from segattr_lib.data.files import composed, image_files, read_image
+from segattr_lib.data.sample import Dataset, file_fingerprint
 from segattr_lib.data.shapes import CLASS_NAMES as WITH_BACKGROUND
 from segattr_lib.data.shapes import FORMS, coverage, scrawl, texture
 from segattr_lib.registry import UserError, unknown
@@ -110,10 +110,7 @@ def picture_behind(name: str, pictures: list[Path]) -> np.ndarray:
     """A random square of one of the pictures, (H,W,3) uint8. Raises SampleError where it cannot be read."""
     rng = generator("single_shapes", name, "picture")
     path = pictures[int(rng.integers(len(pictures)))]
-    try:
-        picture = Image.open(path).convert("RGB")
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
-        raise SampleError("failed", f"the background {path.name} cannot be read: {error}") from error
+    picture = read_image(path)
     shorter = min(picture.size)
     side = int(rng.integers(min(CANVAS, shorter), shorter + 1))
     left, top = (int(rng.integers(length - side + 1)) for length in picture.size)
@@ -126,8 +123,8 @@ def _of_split(folder: str, split: str) -> list[Path]:
     place = Path(folder).expanduser()
     if not place.is_dir():
         raise UserError(f"backgrounds is {folder!r}, which is no folder.")
-    found = [path for path in sorted(place.iterdir()) if path.suffix.lower() in ENDINGS]
-    mine = [path for path in found if _split_of(path.name) == split]
+    found = image_files(place)
+    mine = [path for path in found if _split_of(composed(path.name)) == split]
     if not mine:
         raise UserError(
             f"backgrounds is {folder!r}, whose {len(found)} pictures leave none to the split {split!r} "

@@ -1,15 +1,22 @@
-"""Pascal VOC 2012 and SBD in their official layouts, through torchvision.datasets."""
+"""Pascal VOC 2012 and SBD in their official layouts, fetched by torchvision.datasets.
+
+VOCdevkit/VOC2012/ImageSets/Segmentation/<split>.txt   names, one a line
+VOCdevkit/VOC2012/JPEGImages/<name>.jpg                VOCdevkit/VOC2012/SegmentationClass/<name>.png
+benchmark_RELEASE/dataset/<split>.txt, img/<name>.jpg, cls/<name>.mat     of SBD
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
-from scipy.io.matlab import MatReadError
+from scipy.io import loadmat
 from torchvision.datasets import SBDataset, VOCSegmentation
 
+from segattr_lib.data.files import read_image, read_mask, read_names, reading
+from segattr_lib.data.images import as_labels
 from segattr_lib.data.sample import Dataset, SampleError, file_fingerprint
 from segattr_lib.registry import UserError, unknown
 
@@ -43,7 +50,12 @@ INNER = {"voc": Path("VOCdevkit/VOC2012"), "sbd": Path("benchmark_RELEASE/datase
 def voc(root: str | None, split: str | None) -> Dataset:
     """Pascal VOC 2012 segmentation; root holds VOCdevkit/VOC2012. Splits: train, val, trainval."""
     place, split = _checked("voc", root, split or "val")
-    return _dataset("voc", split, VOCSegmentation(str(place), year="2012", image_set=split, download=False))
+    inner = place / INNER["voc"]
+
+    def files(name: str) -> tuple[Path, Path]:
+        return inner / f"JPEGImages/{name}.jpg", inner / f"SegmentationClass/{name}.png"
+
+    return _dataset("voc", split, inner / f"ImageSets/Segmentation/{split}.txt", files, read_mask)
 
 
 def sbd(root: str | None, split: str | None) -> Dataset:
@@ -52,8 +64,16 @@ def sbd(root: str | None, split: str | None) -> Dataset:
     Splits: train, val, train_noval. Masks are MATLAB files; no pixel is labelled 255.
     """
     place, split = _checked("sbd", root, split or "val")
-    inner = place / INNER["sbd"]
-    return _dataset("sbd", split, SBDataset(str(inner if inner.is_dir() else place), split, "segmentation"))
+    inner = place / INNER["sbd"] if (place / INNER["sbd"]).is_dir() else place
+
+    def files(name: str) -> tuple[Path, Path]:
+        return inner / f"img/{name}.jpg", inner / f"cls/{name}.mat"
+
+    def labels(path: Path) -> np.ndarray:
+        with reading(path):
+            return loadmat(path)["GTcls"][0]["Segmentation"][0]
+
+    return _dataset("sbd", split, inner / f"{split}.txt", files, labels)
 
 
 def download(name: str, root: str) -> None:
@@ -79,19 +99,25 @@ def _checked(name: str, root: str | None, split: str) -> tuple[Path, str]:
     return place, split
 
 
-def _dataset(name: str, split: str, source: Any) -> Dataset:
-    """source: a torchvision data set with `images` and `masks`, lists of paths."""
-    place = {Path(path).stem: number for number, path in enumerate(source.images)}
+def _dataset(
+    name: str,
+    split: str,
+    listed: Path,
+    files: Callable[[str], tuple[Path, Path]],
+    labels: Callable[[Path], np.ndarray],
+) -> Dataset:
+    """listed: the file of names. files: a name to the paths of its image and its mask. labels: of a mask's path."""
+    names = read_names(listed)
+    known = set(names)
 
     def read(sample_id: str) -> tuple[Image.Image, np.ndarray]:
-        try:
-            image, mask = source[place[sample_id]]
-            return image, np.array(mask, dtype=np.uint8)
-        except (OSError, SyntaxError, ValueError, LookupError, MatReadError) as error:
-            raise SampleError("failed", f"cannot be read: {error}") from error
+        if sample_id not in known:
+            raise SampleError("failed", f"there is no image named {sample_id} in {listed.name}")
+        image, mask = files(sample_id)
+        with reading(mask):
+            return read_image(image), as_labels(labels(mask))
 
     def fingerprint(sample_ids: list[str]) -> str:
-        numbers = [place[sample_id] for sample_id in sample_ids]
-        return file_fingerprint([path for n in numbers for path in (source.images[n], source.masks[n])])
+        return file_fingerprint([listed, *(path for sample_id in sample_ids for path in files(sample_id))], sample_ids)
 
-    return Dataset(name, split, list(place), CLASS_NAMES, read, fingerprint)
+    return Dataset(name, split, names, CLASS_NAMES, read, fingerprint)

@@ -2,7 +2,8 @@
 
 A new metric is one such function and one line of METRICS; its keyword-only parameters are its options
 and take what the run offers under those names: k, fill (the evaluation fill, bound), base (s(x)),
-surrogates, strength, draws, void, ring, explain; or keep their defaults. A value that does not exist is NaN.
+null (what blind selections earn), strength, draws, void, ring, explain; or keep their defaults. A value that
+does not exist is NaN.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
-from segattr_lib.metrics import composite, deletion, fragmentation, localization, road, stability
+from segattr_lib.metrics import composite, deletion, localization, road, stability
+from segattr_lib.metrics.deletion import Region
 from segattr_lib.perturbation import PERTURBATIONS
-from segattr_lib.registry import lookup
+from segattr_lib.registry import lookup, variant
 from segattr_lib.targets import EPS
 
 Table = Literal["segmentation", "classification", "prompting"]
@@ -26,7 +29,8 @@ class Metric:
     """function: the metric; or parts and combine, where it is made of others' values.
 
     direction: 1 higher is better, -1 lower is better, 0 neither. range: the values it can take.
-    table: where it is a column unless others are asked for; every metric can be asked for by name.
+    table: where it is a column unless others are asked for; every metric can be asked for by name. selects: the
+    region whose top fraction decides the value: where more than half of it has one value, no choice of the map's does.
     """
 
     function: Callable[..., Tensor] | None
@@ -36,7 +40,8 @@ class Metric:
     parts: tuple[str, ...] = ()
     combine: Callable[..., Tensor] | None = None
     undefined: str = "the value does not exist"
-    table: Table = "segmentation"
+    table: Table | None = "segmentation"
+    selects: Region | None = None
 
 
 INF = float("inf")
@@ -47,10 +52,12 @@ STABILITIES = {
     for kind in PERTURBATIONS
 }
 METRICS: dict[str, Metric] = {
-    "tdd": Metric(deletion.tdd, "TDD", 1, (-INF, 1.0)),
-    "odd": Metric(deletion.odd, "ODD", 0, (-INF, 1.0), undefined=NOTHING_OUTSIDE),
+    "tdd": Metric(deletion.tdd, "TDD", 1, (-INF, 1.0), selects="target"),
+    "odd": Metric(deletion.odd, "ODD", 0, (-INF, 1.0), undefined=NOTHING_OUTSIDE, selects="outside"),
     "odd_abs": Metric(None, "|ODD|", -1, (0.0, INF), ("odd",), lambda odd: odd.abs(), NOTHING_OUTSIDE),
-    "odd_exclude": Metric(deletion.odd_exclude, "ODD, ring left out", 0, (-INF, 1.0), undefined=NOTHING_OUTSIDE),
+    "odd_exclude": Metric(
+        deletion.odd_exclude, "ODD, ring left out", 0, (-INF, 1.0), undefined=NOTHING_OUTSIDE, selects="outside"
+    ),
     "odd_abs_exclude": Metric(
         None, "|ODD|, ring left out", -1, (0.0, INF), ("odd_exclude",), lambda odd: odd.abs(), NOTHING_OUTSIDE
     ),
@@ -60,20 +67,30 @@ METRICS: dict[str, Metric] = {
     "leak_signed": Metric(
         None, "ODD / TDD", 0, (-INF, INF), ("odd", "tdd"), lambda odd, tdd: odd / (tdd + EPS), NOTHING_OUTSIDE
     ),
-    "insertion": Metric(deletion.insertion, "Insertion", 1, (-INF, INF)),
+    "insertion": Metric(deletion.insertion, "Insertion", 1, (-INF, INF), selects="target"),
     "stability": Metric(
         None, "Stability", 1, (-1.0, 1.0), tuple(STABILITIES), lambda *kinds: sum(kinds) / len(kinds), CONSTANT
     ),
     **STABILITIES,
-    "excess_tdd": Metric(deletion.excess_tdd, "excess TDD", 1, (-INF, INF)),
-    "excess_tdd_phase": Metric(deletion.excess_tdd_phase, "excess TDD (phase)", 1, (-INF, INF)),
-    "excess_odd_abs": Metric(deletion.excess_odd_abs, "excess |ODD|", -1, (-INF, INF), undefined=NOTHING_OUTSIDE),
-    "excess_odd_abs_phase": Metric(
-        deletion.excess_odd_abs_phase, "excess |ODD| (phase)", -1, (-INF, INF), undefined=NOTHING_OUTSIDE
+    "chance_tdd": Metric(deletion.chance_tdd, "TDD by chance", 0, (-INF, 1.0), table=None, selects="target"),
+    "chance_odd_abs": Metric(
+        deletion.chance_odd_abs,
+        "|ODD| by chance",
+        0,
+        (0.0, INF),
+        undefined=NOTHING_OUTSIDE,
+        table=None,
+        selects="outside",
     ),
-    "excess_insertion": Metric(deletion.excess_insertion, "excess insertion", 1, (-INF, INF)),
-    "excess_insertion_phase": Metric(deletion.excess_insertion_phase, "excess insertion (phase)", 1, (-INF, INF)),
-    "grain": Metric(fragmentation.grain, "grain, px", 0, (1.0, INF), undefined="a constant map has no grain"),
+    "chance_insertion": Metric(
+        deletion.chance_insertion, "insertion by chance", 0, (-INF, INF), table=None, selects="target"
+    ),
+    "excess_tdd": Metric(None, "excess TDD", 1, (-INF, INF), ("tdd", "chance_tdd"), torch.sub),
+    "excess_odd_abs": Metric(
+        None, "excess |ODD|", -1, (-INF, INF), ("odd_abs", "chance_odd_abs"), torch.sub, NOTHING_OUTSIDE
+    ),
+    "excess_insertion": Metric(None, "excess insertion", 1, (-INF, INF), ("insertion", "chance_insertion"), torch.sub),
+    "border": Metric(deletion.border, "border, px a pixel", 0, (0.0, 2.7), selects="target"),
     "tied_share": Metric(deletion.tied_share, "tied share", -1, (0.0, 1.0)),
     "average_drop": Metric(
         composite.average_drop, "AD", -1, (0.0, 1.0), undefined="the model's score is 0", table="classification"
@@ -150,8 +167,16 @@ def metrics_of(table: Table) -> list[str]:
     return [name for name, metric in METRICS.items() if metric.table == table]
 
 
+def regions_of(name: str) -> set[Region]:
+    """The regions whose selections decide a metric's value, its parts' included. Raises as load_metric does."""
+    metric = load_metric(name)
+    own: set[Region] = {metric.selects} if metric.selects else set()
+    return own.union(*(regions_of(part) for part in metric.parts))
+
+
 def load_metric(name: str) -> Metric:
     """The metric of this name, pinned options aside, or a user's own by "file.py:function". Raises UserError."""
-    name = name.partition("(")[0].strip()
-    found: Any = lookup("metric", name, {**METRICS, **PROMPTED, **MEASURED})
+    known, registered = {**METRICS, **PROMPTED, **MEASURED}, name.partition("(")[0].strip()
+    name = registered if registered in known else variant(name)[0]
+    found: Any = lookup("metric", name, known)
     return found if isinstance(found, Metric) else Metric(found, name.rpartition(":")[2], 1, (-INF, INF))

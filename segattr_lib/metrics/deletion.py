@@ -1,18 +1,23 @@
-"""Does the score fall when the map's best pixels go? Deletion in and outside the target, insertion,
-and what is left of them once the map's mere grain is accounted for."""
+"""Does the score fall when the map's best pixels go? Deletion in and outside the target, insertion, and what a blind
+selection as large and as ragged would earn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from segattr_lib.evaluate import evaluate
-from segattr_lib.perturbation import Fill, moved_surrogates, occlude, phase_surrogates, top_fraction
+from segattr_lib.metrics.null import blind_selections, border_length, local_fit
+from segattr_lib.perturbation import Fill, occlude, top_fraction
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import EPS, Score, Target
+
+Region = Literal["target", "outside"]
+Null = Callable[[str, float, Fill, Tensor], Tensor]
 
 
 def model_score(score: Score, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
@@ -36,7 +41,7 @@ def tdd(
     S_t is the top-k fraction of the pixels inside the mask, O the fill, base s(x). Higher is better; at
     most 1, without a lower bound.
     """
-    return _drop(score, images, maps, _own(maps), _inside(target), k=k, fill=fill, base=base)
+    return _drop(score, images, top_fraction(maps, _inside(target), k).pixels, _own(maps), fill, base)
 
 
 def odd(
@@ -55,8 +60,7 @@ def odd(
     Outside is every pixel not in the mask; those in `void` (the 255 ring, say) are left out where it is
     given. Undefined (NaN) where nothing lies outside.
     """
-    region = _outside(target, void)
-    return _drop(score, images, maps, _own(maps), region, k=k, fill=fill, base=base)
+    return _drop(score, images, top_fraction(maps, _outside(target, void), k).pixels, _own(maps), fill, base)
 
 
 def odd_exclude(
@@ -88,7 +92,7 @@ def insertion(
 
     The blank image is the fill everywhere. Higher is better.
     """
-    return _gain(score, images, maps, _own(maps), _inside(target), k=k, fill=fill, base=base)
+    return _gain(score, images, top_fraction(maps, _inside(target), k).pixels, _own(maps), fill, base)
 
 
 def tied_share(
@@ -100,73 +104,119 @@ def tied_share(
     k: float = 0.2,
 ) -> Float[Tensor, " b"]:
     """The share of S_t whose choice row-major order decided, not the map; in [0,1], lower is better."""
-    return top_fraction(maps, _inside(target), k)[1]
+    return top_fraction(maps, _inside(target), k).tied
 
 
-def _excess(
-    measure: Callable[..., Tensor],
-    region_of: Callable[[Target, Tensor | None], Tensor],
-    surrogates_of: Callable[[Tensor, int, Draws], Tensor],
-    magnitude: bool,
-) -> Callable[..., Tensor]:
-    """A measure minus its mean over surrogates of the same map, which keep its grain and lose its place."""
+def border(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    maps: Float[Tensor, "b h w"],
+    target: Target,
+    *,
+    k: float = 0.2,
+) -> Float[Tensor, " b"]:
+    """How ragged S_t is: px of border length a selected pixel (see null.border_length), above 0, at most 2.7. Ours."""
+    selected = top_fraction(maps, _inside(target), k).pixels
+    return border_length(selected) / selected.sum((1, 2))
 
-    def excess(
-        score: Score,
-        images: Float[Tensor, "b 3 h w"],
-        maps: Float[Tensor, "b h w"],
-        target: Target,
-        *,
-        k: float = 0.2,
-        fill: Fill,
-        base: Float[Tensor, " b"],
-        surrogates: int = 8,
-        draws: Draws,
-        void: Bool[Tensor, "b h w"] | None = None,
-    ) -> Float[Tensor, " b"]:
-        others = surrogates_of(maps, surrogates, draws)
-        everything = torch.cat([maps[None], others]).flatten(0, 1)
-        owner = _own(maps).repeat(surrogates + 1)
-        values = measure(score, images, everything, owner, region_of(target, void), k=k, fill=fill, base=base)
-        values = (values.abs() if magnitude else values).view(surrogates + 1, len(maps))
-        return values[0] - values[1:].mean(0)
 
-    return excess
+def chance_tdd(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    maps: Float[Tensor, "b h w"],
+    target: Target,
+    *,
+    k: float = 0.2,
+    fill: Fill,
+    null: Null,
+) -> Float[Tensor, " b"]:
+    """The TDD that a blind selection of the size and border length of S_t has. Ours.
+
+    The null's fit at that border length (see `bind_null`). Excess TDD is TDD less this: 0 is chance.
+    """
+    return null("tdd", k, fill, border_length(top_fraction(maps, _inside(target), k).pixels))
+
+
+def chance_insertion(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    maps: Float[Tensor, "b h w"],
+    target: Target,
+    *,
+    k: float = 0.2,
+    fill: Fill,
+    null: Null,
+) -> Float[Tensor, " b"]:
+    """The insertion gain that a blind selection of the size and border length of S_t has. Ours."""
+    return null("insertion", k, fill, border_length(top_fraction(maps, _inside(target), k).pixels))
+
+
+def chance_odd_abs(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    maps: Float[Tensor, "b h w"],
+    target: Target,
+    *,
+    k: float = 0.2,
+    fill: Fill,
+    null: Null,
+    void: Bool[Tensor, "b h w"] | None = None,
+) -> Float[Tensor, " b"]:
+    """The |ODD| that a blind selection of the size and border length of S_o has; NaN without an outside. Ours."""
+    return null("odd_abs", k, fill, border_length(top_fraction(maps, _outside(target, void), k).pixels))
+
+
+def bind_null(
+    score: Score,
+    images: Float[Tensor, "b 3 h w"],
+    target: Target,
+    base: Float[Tensor, " b"],
+    draws: Draws,
+    void: Bool[Tensor, "b h w"] | None = None,
+    every: int = 1,
+) -> Null:
+    """The null of these images, shared by every map of theirs: `null(measure, k, fill, border (B,)) -> (B,)`.
+
+    measure: "tdd", "insertion" or "odd_abs". Blind selections of the target, for "odd_abs" of the outside less `void`,
+    are scored when first asked for, 86 passes an image, measure, k and fill, or one in `every`; the answer is the
+    local linear fit of what they earn on the logarithm of their border length, at each image's own border length.
+    """
+    regions = {"tdd": _inside(target), "insertion": _inside(target), "odd_abs": _outside(target, void)}
+    selections: dict[tuple[bool, float], Tensor] = {}
+    earned: dict[tuple[str, float, str], Tensor] = {}
+
+    def null(measure: str, k: float, fill: Fill, border: Tensor) -> Tensor:
+        region, off_target = regions[measure], measure == "odd_abs"
+        if (off_target, k) not in selections:
+            drawn = draws.on("off target") if off_target else draws
+            selections[off_target, k] = blind_selections(region, k, drawn, every)
+        selected = selections[off_target, k]
+        if (measure, k, fill.name) not in earned:
+            owner = _own(images).repeat_interleave(selected.shape[1])
+            measured = _gain if measure == "insertion" else _drop
+            values = measured(score, images, selected.flatten(0, 1), owner, fill, base).view(selected.shape[:2])
+            earned[measure, k, fill.name] = values.abs() if off_target else values
+        lengths = border_length(selected.flatten(0, 1)).view(selected.shape[:2]).log()
+        return local_fit(lengths, earned[measure, k, fill.name], border.log())
+
+    return null
 
 
 def _drop(
-    score: Score,
-    images: Tensor,
-    maps: Tensor,
-    owner: Int[Tensor, " n"],
-    region: Bool[Tensor, "b h w"],
-    *,
-    k: float,
-    fill: Fill,
-    base: Tensor,
+    score: Score, images: Tensor, selected: Bool[Tensor, "n h w"], owner: Int[Tensor, " n"], fill: Fill, base: Tensor
 ) -> Float[Tensor, " n"]:
-    """The relative drop when the top of each map's region goes; any number of maps an image."""
-    selected, _ = top_fraction(maps, region[owner], k)
-    base = base[owner]
+    """The relative drop when what is selected goes, any number of selections an image; NaN where nothing is."""
     left = occluded_scores(score, images, selected, owner, fill)
-    return torch.where(region.any((1, 2))[owner], (base - left) / (base.abs() + EPS), torch.nan)
+    before = base[owner]
+    return torch.where(selected.any(2).any(1), (before - left) / (before.abs() + EPS), torch.nan)
 
 
 def _gain(
-    score: Score,
-    images: Tensor,
-    maps: Tensor,
-    owner: Int[Tensor, " n"],
-    region: Bool[Tensor, "b h w"],
-    *,
-    k: float,
-    fill: Fill,
-    base: Tensor,
+    score: Score, images: Tensor, selected: Bool[Tensor, "n h w"], owner: Int[Tensor, " n"], fill: Fill, base: Tensor
 ) -> Float[Tensor, " n"]:
-    selected, _ = top_fraction(maps, region[owner], k)
-    blank = occluded_scores(
-        score, images, torch.ones_like(region), torch.arange(len(images), device=images.device), fill
-    )
+    """The relative gain when what is selected is put back into the blank image."""
+    everything = torch.ones((len(images), *images.shape[2:]), dtype=torch.bool, device=images.device)
+    blank = occluded_scores(score, images, everything, _own(images), fill)
     shown = occluded_scores(score, images, ~selected, owner, fill)
     return (shown - blank[owner]) / (base[owner].abs() + EPS)
 
@@ -187,7 +237,12 @@ def occluded_scores(
     return evaluate(score, len(selected), perturb)
 
 
-def _inside(target: Target, void: Tensor | None = None) -> Bool[Tensor, "b h w"]:
+def selected_region(target: Target, name: Region, void: Bool[Tensor, "b h w"] | None = None) -> Bool[Tensor, "b h w"]:
+    """The pixels that a metric selects among: the target's mask, or what lies outside of it, less `void`."""
+    return _inside(target) if name == "target" else _outside(target, void)
+
+
+def _inside(target: Target) -> Bool[Tensor, "b h w"]:
     assert target.mask is not None, "deletion in a target needs a mask"
     return target.mask
 
@@ -198,11 +253,3 @@ def _outside(target: Target, void: Tensor | None) -> Bool[Tensor, "b h w"]:
 
 def _own(maps: Tensor) -> Int[Tensor, " b"]:
     return torch.arange(len(maps), device=maps.device)
-
-
-excess_tdd = _excess(_drop, _inside, moved_surrogates, magnitude=False)
-excess_tdd_phase = _excess(_drop, _inside, phase_surrogates, magnitude=False)
-excess_odd_abs = _excess(_drop, _outside, moved_surrogates, magnitude=True)
-excess_odd_abs_phase = _excess(_drop, _outside, phase_surrogates, magnitude=True)
-excess_insertion = _excess(_gain, _inside, moved_surrogates, magnitude=False)
-excess_insertion_phase = _excess(_gain, _inside, phase_surrogates, magnitude=False)

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from segattr_lib.data.funnybirds import PartDataset, PartSample, as_image, background_object, rivals, sufficient_sets
 from segattr_lib.data.sample import SampleError
-from segattr_lib.evaluate import autocast, runtime_of
+from segattr_lib.evaluate import autocast, running
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target
 
@@ -287,8 +287,8 @@ def _row(taken: Bool[np.ndarray, "*b p"]) -> Int[np.ndarray, "*b"]:
 
 
 def _logits(model: nn.Module, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
-    runtime = runtime_of(model, (images.shape[2], images.shape[3]))
-    with torch.inference_mode(), autocast(runtime):
+    shape = (images.shape[2], images.shape[3])
+    with running(model, shape) as runtime, torch.no_grad(), autocast(runtime):
         batches = images.tensor_split(-(-len(images) // runtime.batch_size))
         return torch.cat([model(runtime.place(batch)).float().cpu() for batch in batches])
 

@@ -62,11 +62,11 @@ def removals(
     flat = maps.flatten(1)[:, None]
     everywhere = torch.ones_like(flat, dtype=torch.bool)
     if ties == "order":
-        chosen = [top_fraction(one, everywhere, k)[0] for one in (-flat, flat)]
+        chosen = [top_fraction(one, everywhere, k).pixels for one in (-flat, flat)]
     else:
         assert draws is not None, "a drawn order needs draws"
         orders = [rng.permutation(flat.shape[2]) for rng in draws.generators("order of tied pixels")]
         order = torch.from_numpy(np.stack(orders)).to(maps.device)[:, None]
-        drawn = [top_fraction(one.gather(2, order), everywhere, k)[0] for one in (-flat, flat)]
+        drawn = [top_fraction(one.gather(2, order), everywhere, k).pixels for one in (-flat, flat)]
         chosen = [torch.zeros_like(one).scatter(2, order, one) for one in drawn]
     return torch.stack(chosen).view(2, *maps.shape)

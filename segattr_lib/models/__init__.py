@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from segattr_lib.models.embedded import EMBEDDED, WEIGHTS, prediction
-from segattr_lib.models.loading import built, fetched, some, stored, tried, weight_fingerprint
+from segattr_lib.models.loading import built, fetched, hold, kind_of, some, stored, tried, weight_fingerprint
 from segattr_lib.registry import UserError
 
 __all__ = ["EMBEDDED", "PRETRAINED", "SEGMENTERS", "Segmenter", "load_segmenter", "weight_fingerprint"]
@@ -61,12 +61,20 @@ def load_segmenter(
     that is not (B,C,H,W), and a layer that does not exist or is not named, listing candidates.
     """
     module = built("model", name, SEGMENTERS)
-    module.register_forward_hook(lambda _module, _inputs, output: prediction(output))
+    if _unwrap not in module._forward_hooks.values():  # a user's function may hand out one module again and again
+        hold(module).append(module.register_forward_hook(_unwrap))
     output, candidates = tried(name, module, shape)
     if not isinstance(output, Tensor) or output.dim() != 4 or tuple(output.shape[2:]) != shape:
-        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise UserError(
-            f"The model {name!r} gives {got} for an image (1,3,{shape[0]},{shape[1]}); expected logits (1,C,H,W)."
+            f"The model {name!r} gives {kind_of(output)} for an image (1,3,{shape[0]},{shape[1]}); expected logits "
+            f"(1,C,H,W) of the image's size: wrap it in a module whose forward returns them alone, such as "
+            f"functional.interpolate(logits, images.shape[2:], mode='bilinear')."
+        )
+    if output.shape[1] == 1:
+        raise UserError(
+            f"The model {name!r} gives one channel, as for a sigmoid; expected logits of two classes or more, of which "
+            f"a softmax is taken: wrap it in a module whose forward returns torch.cat([0 * logit, logit], 1), whose "
+            f"softmax is the sigmoid, the object being class 1."
         )
     layer = layer or {**PRETRAINED, **EMBEDDED_LAYERS}.get(name)
     if layer is None:
@@ -79,6 +87,10 @@ def load_segmenter(
             )
     before = tuple(layers or stages(module, layer, candidates))
     return Segmenter(name, module, layer, output.shape[1], weight_fingerprint(module), before)
+
+
+def _unwrap(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+    return prediction(output)
 
 
 def stages(module: nn.Module, layer: str, candidates: Sequence[str], most: int = MOST_STAGES) -> list[str]:

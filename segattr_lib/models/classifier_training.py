@@ -198,7 +198,7 @@ def accuracy(model: nn.Module, examples: Examples) -> dict[str, float]:
     """The share of the images whose class a classifier tells: of the whole, "test", and of each size tier."""
     model.eval()
     device = next(model.parameters()).device
-    with torch.inference_mode():
+    with torch.no_grad():
         said = [
             model(to_images(examples.images[i : i + 50]).to(device)).argmax(1).cpu().numpy()
             for i in range(0, len(examples.images), 50)

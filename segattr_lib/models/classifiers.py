@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +17,18 @@ from torchvision.models.vgg import make_layers
 from segattr_lib.data.part_figures import CLASS_NAMES as FIGURES
 from segattr_lib.data.single_shapes import CLASS_NAMES
 from segattr_lib.models.embedded import WEIGHTS
-from segattr_lib.models.loading import built, fetched, normalised, some, stored, tried, weight_fingerprint
+from segattr_lib.models.loading import (
+    built,
+    copied,
+    fetched,
+    give_back,
+    kind_of,
+    normalised,
+    some,
+    stored,
+    tried,
+    weight_fingerprint,
+)
 from segattr_lib.registry import UserError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, per channel
@@ -77,9 +87,15 @@ def load_classifier(
     module = built("classifier", name, CLASSIFIERS)
     output, candidates = tried(name, module, shape)
     if not isinstance(output, Tensor) or output.dim() != 2:
-        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise UserError(
-            f"The model {name!r} gives {got} for an image (1,3,{shape[0]},{shape[1]}); expected logits (1,C)."
+            f"The model {name!r} gives {kind_of(output)} for an image (1,3,{shape[0]},{shape[1]}); expected logits "
+            f"(1,C): wrap it in a module whose forward returns them alone."
+        )
+    if output.shape[1] == 1:
+        raise UserError(
+            f"The model {name!r} gives one logit, as for a sigmoid; expected logits of two classes or more, of which a "
+            f"softmax is taken: wrap it in a module whose forward returns torch.cat([0 * logit, logit], 1), whose "
+            f"softmax is the sigmoid."
         )
     layers = layers or STAGES.get({**FAMILY, **FINETUNED}.get(name, name)) or (layer and [layer])
     if not layers:
@@ -97,7 +113,9 @@ def load_classifier(
         raise UserError(f"layers are {', '.join(layers)}; expected shallow to deep, each once: {', '.join(ordered)}.")
     fingerprint, classes = weight_fingerprint(module), output.shape[1]
     if members is not None:
-        module, fingerprint, classes = grouped(name, module, classes, members), f"{fingerprint}-{members}", len(members)
+        answering, fingerprint = grouped(name, module, classes, members), f"{fingerprint}-{members}"
+        give_back(module)  # the copy is explained
+        module, classes = answering, len(members)
     return Classifier(name, module, tuple(layers), classes, fingerprint, layer or layers[0], members)
 
 
@@ -116,10 +134,11 @@ def grouped(name: str, module: nn.Module, classes: int, members: Sequence[Sequen
     groups = [*members, rest] if rest else members
 
     def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         none = logits.new_full((len(logits),), float("-inf"))
         return torch.stack([logits[:, list(group)].logsumexp(1) if group else none for group in groups], 1)
 
-    answering = deepcopy(module)  # a user's function may hand out one module again and again
+    answering = copied(module, "A class map")  # a user's function may hand out one module again and again
     answering.register_forward_hook(hook)
     return answering
 

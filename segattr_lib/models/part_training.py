@@ -97,7 +97,7 @@ def accuracies(model: nn.Module, count: int = HELD_OUT) -> dict[str, float]:
 def _share_right(model: nn.Module, names: list[str], taken: list[frozenset[str]]) -> float:
     pixels, possible = _drawn(names, taken), _possible(names, taken)
     model.eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         said = torch.cat([model(to_images(pixels[i : i + 50])).argmax(1) for i in range(0, len(names), 50)])
     return possible[np.arange(len(names)), said.numpy()].mean().item()
 

@@ -169,7 +169,7 @@ def measured(model: Sam2Model) -> dict[str, float]:
 
 def _told(model: Sam2Model, pixels: np.ndarray, points: np.ndarray, labels: list[int]) -> Bool[np.ndarray, "h w"]:
     model.eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         told = model(
             pixel_values=as_seen(pixels),
             input_points=torch.from_numpy(points).float()[None, None] * SIDE / CANVAS,

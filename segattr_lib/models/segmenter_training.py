@@ -107,7 +107,7 @@ def mean_iou(model: nn.Module, dataset: Dataset, scenes: int | None = None) -> f
     names = dataset.sample_ids[:scenes]
     for start in range(0, len(names), 20):
         images, labels = zip(*map(dataset.read, names[start : start + 20]), strict=True)
-        with torch.inference_mode():
+        with torch.no_grad():
             said = prediction(model(to_images(np.stack([*map(np.asarray, images)])))).argmax(1).numpy()
         truth = np.stack(labels)
         confusion += np.bincount((truth * classes + said).ravel(), minlength=classes**2).reshape(classes, classes)
