@@ -563,7 +563,7 @@ def test_text_is_read_and_written_in_one_encoding_everywhere():
 
 def _opens_text(call: ast.Call) -> bool:
     """Does the call read or write text without saying in which encoding?"""
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else "open" * (getattr(call.func, "id", "") == "open")
     whose = getattr(getattr(call.func, "value", None), "id", "")
     if name not in ("read_text", "write_text", "open") or whose in ("Image", "tarfile", "zipfile", "os"):
         return False
