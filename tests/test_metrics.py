@@ -313,7 +313,8 @@ def test_the_truth_of_a_classifiers_target_flips_with_the_image():
         assert seen.mask is None and seen.truth is not None
         return seen.truth.float()  # a map that follows the truth alone
 
-    values = _metric("stability_flip", score, images, explain(images, target, ""), target, explain=explain)
+    flip = METRICS["stability_flip"].function
+    values = flip(score, images, explain(images, target, ""), target, explain=explain, draws=DRAWS)
     np.testing.assert_allclose(values, [1] * COUNT, rtol=0, atol=1e-7)
 
 
