@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import io
 import os
 import sys
@@ -167,4 +168,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    if codecs.lookup(sys.getfilesystemencoding()).name == "ascii":  # LANG=C, where no file can be named é
+        os.environ["PYTHONUTF8"] = "1"  # the notebooks' kernels, too
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     sys.exit(main())

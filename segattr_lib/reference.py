@@ -13,7 +13,7 @@ import yaml
 @cache
 def reference() -> dict[str, Any]:
     """Everything in reference.yaml, by the name of the table."""
-    return yaml.safe_load((Path(__file__).parent / "reference.yaml").read_text())
+    return yaml.safe_load((Path(__file__).parent / "reference.yaml").read_text(encoding="utf-8"))
 
 
 def dea_table1() -> pd.DataFrame:

@@ -503,7 +503,7 @@ def test_the_ground_truth_map_is_the_mask():
 
 def test_a_users_own_function_is_a_method(tmp_path):
     (tmp_path / "mine.py").write_text(
-        "def flat(score, images, target, *, level=0.5):\n    return images[:, 0] * level\n"
+        "def flat(score, images, target, *, level=0.5):\n    return images[:, 0] * level\n", encoding="utf-8"
     )
     method = load_method(f"{tmp_path}/mine.py:flat")
     images = random_images(1, 8)

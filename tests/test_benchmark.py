@@ -99,7 +99,7 @@ def undefined(score, images, maps, target):
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
     path = tmp_path / "own.py"
-    path.write_text(OWN)
+    path.write_text(OWN, encoding="utf-8")
     return path
 
 
@@ -157,7 +157,7 @@ def test_a_run_leaves_four_files_and_rows_of_the_exact_schema(own, tmp_path):
 def test_the_manifest_says_how_the_results_came_about(own, tmp_path):
     settings = told(own, seed=[0, 1])
     folder = run_benchmark(settings, tmp_path / "results")
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert read_settings(manifest["settings"]) == settings
     assert manifest["run_ids"] == {
         run.run_id(): {"model": run.model[0], "seed": run.seed[0]} for run in settings.runs()
@@ -331,10 +331,10 @@ def test_a_folder_of_other_settings_is_refused_by_the_settings_name(own, tmp_pat
 def test_a_folder_of_other_weights_or_data_is_refused(own, tmp_path, pictures):
     settings = told(own, dataset="folder", root=str(pictures), samples=None, methods=["random"])
     folder = run_benchmark(settings, tmp_path / "results")
-    own.write_text(OWN.replace("seed=99", "seed=98"))
+    own.write_text(OWN.replace("seed=99", "seed=98"), encoding="utf-8")
     with pytest.raises(UserError, match="made with other weights"):
         run_benchmark(settings, folder)
-    own.write_text(OWN)
+    own.write_text(OWN, encoding="utf-8")
     _save(pictures, "good", np.zeros((40, 40, 3)), _square(40))
     with pytest.raises(UserError, match="made with other data"):
         run_benchmark(settings, folder)
@@ -342,7 +342,7 @@ def test_a_folder_of_other_weights_or_data_is_refused(own, tmp_path, pictures):
 
 def test_a_folder_that_holds_something_else_is_left_alone(own, tmp_path):
     (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.txt").write_text("mine")
+    (tmp_path / "thesis" / "chapter.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(UserError, match="is not empty and holds no manifest"):
         run_benchmark(told(own), tmp_path / "thesis")
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
@@ -455,7 +455,7 @@ def test_a_sample_that_cannot_be_scored_is_one_row_with_its_reason(own, tmp_path
 
 def test_lost_samples_change_nothing_for_the_others(own, tmp_path, pictures):
     settings = told(own, dataset="folder", root=str(pictures), samples=None, methods=["ria", "random"])
-    (pictures / "healthy.txt").write_text("fine\ngood\nright\nwell\n")
+    (pictures / "healthy.txt").write_text("fine\ngood\nright\nwell\n", encoding="utf-8")
     healthy = told(own, dataset="folder", root=str(pictures), split="healthy", samples=None, methods=["ria", "random"])
     rows = [
         rows_of(run_benchmark(one, tmp_path / name))
@@ -683,7 +683,7 @@ def test_a_full_disk_is_a_users_error_and_what_was_finished_is_kept(own, tmp_pat
 
 
 def test_a_folder_that_cannot_be_written_is_a_users_error(own, tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UserError, match="cannot be written"):
         run_benchmark(told(own), tmp_path / "file" / "results")
 
@@ -760,10 +760,10 @@ def test_masks_that_name_more_classes_than_the_model_has_are_refused_before_any_
 
 
 def test_settings_are_read_from_yaml_flat_or_under_a_key_and_single_ones_replaced(tmp_path):
-    (tmp_path / "flat.yaml").write_text("grid: 7\nk: [0.1, 0.2]\n")
+    (tmp_path / "flat.yaml").write_text("grid: 7\nk: [0.1, 0.2]\n", encoding="utf-8")
     (tmp_path / "keyed.yaml").write_text("benchmark:\n  results: here\n  grid: 7\nother:\n  x: 1\n")
-    (tmp_path / "list.yaml").write_text("- 1\n")
-    (tmp_path / "broken.yaml").write_text("grid: [1\n")
+    (tmp_path / "list.yaml").write_text("- 1\n", encoding="utf-8")
+    (tmp_path / "broken.yaml").write_text("grid: [1\n", encoding="utf-8")
     assert load_settings(tmp_path / "flat.yaml", {"k": 0.5}) == read_settings({"grid": 7, "k": 0.5})
     assert load_settings(tmp_path / "keyed.yaml", {}) == read_settings({"grid": 7})
     assert load_settings(None, {"seed": 3}) == read_settings({"seed": 3})

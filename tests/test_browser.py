@@ -85,7 +85,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"no widget scripts in {VENDOR}: `make book` fetches them where npm is present")
     folder = tmp_path_factory.mktemp("book")
     shutil.copytree(VENDOR, folder / "_static" / "vendor")
-    (folder / "_config.yml").write_text(CONFIG)
+    (folder / "_config.yml").write_text(CONFIG, encoding="utf-8")
     (folder / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     raw = folder / "raw" / "index.ipynb"
     raw.parent.mkdir()

@@ -35,7 +35,7 @@ def told(root: Path, class_map: str, **changes: Any) -> Settings:
         "device": "cpu",
         "batch_size": 8,
     }
-    (root / "voc_nets.py").write_text("from nets import net\n\n\ndef vgg():\n    return net('vgg')\n")
+    (root / "voc_nets.py").write_text("from nets import net\n\n\ndef vgg():\n    return net('vgg')\n", encoding="utf-8")
     return read_settings({**usual, "model": f"{root}/voc_nets.py:vgg", **changes})
 
 
@@ -52,7 +52,7 @@ def samples(root: Path) -> list[Sample]:
 
 def class_map(root: Path, classes: dict[str, list[int]]) -> str:
     lines = "".join(f"  {name}: {ids}\n" for name, ids in classes.items())
-    (root / "map.yaml").write_text(f"source: this test\nclasses:\n{lines}")
+    (root / "map.yaml").write_text(f"source: this test\nclasses:\n{lines}", encoding="utf-8")
     return str(root / "map.yaml")
 
 

@@ -18,7 +18,7 @@ VOC_IMAGENET = load_class_map("voc_imagenet").classes
 
 def own(tmp_path: Path, text: str) -> str:
     path = tmp_path / "own.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return str(path)
 
 
@@ -107,7 +107,9 @@ def test_people_are_not_known_and_the_source_says_so():
 
 
 def test_the_names_written_beside_the_ids_are_imagenets():
-    blocks = re.findall(r"((?:^  #.*\n)+)^  (\w+):", CLASS_MAPS["voc_imagenet"].read_text(), re.MULTILINE)
+    blocks = re.findall(
+        r"((?:^  #.*\n)+)^  (\w+):", CLASS_MAPS["voc_imagenet"].read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert len(blocks) == 17
     for comment, name in blocks:
         told = " ".join(line.strip("# ") for line in comment.splitlines())

@@ -287,7 +287,7 @@ def net_broken(): raise KeyError("no such file")
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
     path = tmp_path / "own_classifiers.py"
-    path.write_text(OWN)
+    path.write_text(OWN, encoding="utf-8")
     return path
 
 
@@ -548,7 +548,8 @@ def test_a_module_that_is_handed_out_twice_is_as_it_was(tmp_path: Path, monkeypa
     (tmp_path / "hands_out.py").write_text(
         "from torch import nn\n"
         "kept = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
-        "def net():\n    return kept\n"
+        "def net():\n    return kept\n",
+        encoding="utf-8",
     )
     images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     name, asked = "hands_out:net", {"layers": ["0"], "shape": (8, 8)}

@@ -299,7 +299,8 @@ def test_in_a_run_each_methods_faded_images_are_its_own_and_a_constant_map_is_a_
     own = tmp_path / "own.py"
     own.write_text(
         "import torch\nfrom oracles import ConvNet\n\ndef tiny():\n    return ConvNet(classes=7, seed=99)\n\n"
-        "def flat(score, images, target):\n    return torch.full_like(images[:, 0], 0.25)\n"
+        "def flat(score, images, target):\n    return torch.full_like(images[:, 0], 0.25)\n",
+        encoding="utf-8",
     )
     told = {
         "samples": 2,

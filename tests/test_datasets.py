@@ -48,7 +48,9 @@ def write_voc(root: Path) -> None:
         picture(number).save(inner / f"JPEGImages/{name}.jpg", quality=95)
         palette(label_map(number)).save(inner / f"SegmentationClass/{name}.png")
     for split, names in {"train": NAMES[2:], "val": NAMES[:2], "trainval": NAMES}.items():
-        (inner / f"ImageSets/Segmentation/{split}.txt").write_text("".join(f"{name}\n" for name in names))
+        (inner / f"ImageSets/Segmentation/{split}.txt").write_text(
+            "".join(f"{name}\n" for name in names), encoding="utf-8"
+        )
 
 
 def write_sbd(place: Path) -> None:
@@ -59,7 +61,7 @@ def write_sbd(place: Path) -> None:
         truth = {"Segmentation": label_map(number) % 21, "Boundaries": np.zeros((20, 1), object)}
         savemat(place / f"cls/{name}.mat", {"GTcls": truth}, do_compression=True)
     for split, names in {"train": NAMES[2:], "val": NAMES[:2], "train_noval": NAMES}.items():
-        (place / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+        (place / f"{split}.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
 def write_folder(root: Path, masks: dict[str, Image.Image], ending: str = ".png") -> Path:
@@ -353,7 +355,7 @@ def test_a_colour_mask_is_read_by_classes_csv(tmp_path: Path, mode: str):
     labels = np.array([[0, 1, 2, 1]] * 4)
     root = write_folder(tmp_path, {"a": Image.fromarray(COLOURS[labels]).convert(mode)})
     rows = [f"{id_},name{id_},{r},{g},{b}\n" for id_, (r, g, b) in zip((0, 5, 3), COLOURS.tolist(), strict=True)]
-    (root / "classes.csv").write_text("id,name,r,g,b\n" + "".join(rows))
+    (root / "classes.csv").write_text("id,name,r,g,b\n" + "".join(rows), encoding="utf-8")
     dataset = load_dataset("folder", str(root))
     assert np.array_equal(ids_of(dataset), np.array([0, 5, 3])[labels])
     assert list(dataset.class_names) == ["name0", "class 1", "class 2", "name3", "class 4", "name5"]
@@ -520,7 +522,7 @@ def test_a_missing_mask_fails_its_sample(tmp_path: Path):
 
 def test_a_split_file_names_the_samples_in_its_order(tmp_path: Path):
     root = write_folder(tmp_path, {name: palette(label_map(0)) for name in "abc"})
-    (root / "few.txt").write_text("c\na\ngone\n")
+    (root / "few.txt").write_text("c\na\ngone\n", encoding="utf-8")
     dataset = load_dataset("folder", str(root), "few")
     assert list(dataset.sample_ids) == ["c", "a", "gone"]
     assert "no image named gone" in refused(dataset, "gone", "failed")
@@ -535,10 +537,10 @@ def test_a_split_file_is_read_as_editors_write_it(tmp_path: Path):
 @pytest.mark.parametrize("name", ["{}.jpg", "images/{}", "./{}.png"])
 def test_a_split_file_of_paths_says_what_it_should_list(tmp_path: Path, name: str):
     root = write_folder(tmp_path, {name: palette(label_map(0)) for name in "abc"})
-    (root / "few.txt").write_text(name.format("a") + "\n")
+    (root / "few.txt").write_text(name.format("a") + "\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"lists '.*a.*', but the images .* are 'a', 'b', 'c'; list names without"):
         load_dataset("folder", str(root), "few")
-    (root / "few.txt").write_text(name.format("a") + "\nb\n")
+    (root / "few.txt").write_text(name.format("a") + "\nb\n", encoding="utf-8")
     dataset = load_dataset("folder", str(root), "few")
     assert "names have no folder and no ending" in refused(dataset, name.format("a"), "failed")
 
@@ -768,7 +770,7 @@ def test_accents_are_read_where_the_language_is_c(tmp_path: Path):
 @pytest.mark.parametrize("table", ["number,name\n1,a\n", "id,name\none,a\n", "id,name,r,g,b\n1,a,2\n"])
 def test_a_class_table_of_another_form_is_an_error(tmp_path: Path, table: str):
     root = write_folder(tmp_path, {"a": palette(label_map(0))})
-    (root / "classes.csv").write_text(table)
+    (root / "classes.csv").write_text(table, encoding="utf-8")
     with pytest.raises(UserError, match="id,name,r,g,b"):
         load_dataset("folder", str(root))
 
@@ -806,7 +808,7 @@ def shut(root, split):
 
 
 def test_ones_own_images_may_have_any_mode_and_what_its_read_raises_is_a_row(tmp_path: Path):
-    (tmp_path / "mine.py").write_text(OWN)
+    (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
     dataset = load_dataset(f"{tmp_path / 'mine.py'}:deep")
     sample = dataset.load("a", 4)
     assert sample.class_id == 2
@@ -822,7 +824,7 @@ def test_ones_own_images_may_have_any_mode_and_what_its_read_raises_is_a_row(tmp
     [("nothing", "gave NoneType; expected"), ("broken", "ZeroDivisionError: of mine"), ("shut", "Permission denied")],
 )
 def test_ones_own_function_that_gives_no_data_set_is_an_error(tmp_path: Path, function: str, complaint: str):
-    (tmp_path / "mine.py").write_text(OWN)
+    (tmp_path / "mine.py").write_text(OWN, encoding="utf-8")
     with pytest.raises(UserError, match=complaint):
         load_dataset(f"{tmp_path / 'mine.py'}:{function}", str(tmp_path))
 
@@ -842,7 +844,7 @@ def test_the_books_own_data_set_works_as_written(tmp_path: Path):
 def test_real_voc_opens_as_it_lies(real: Path):
     inner = real / "VOCdevkit/VOC2012"
     dataset = load_dataset("voc", str(real), "val")
-    assert list(dataset.sample_ids) == (inner / "ImageSets/Segmentation/val.txt").read_text().split()
+    assert list(dataset.sample_ids) == (inner / "ImageSets/Segmentation/val.txt").read_text(encoding="utf-8").split()
     for name in dataset.sample_ids[:10]:
         stored = np.array(Image.open(inner / f"SegmentationClass/{name}.png"))
         assert np.array_equal(dataset.read(name)[1], stored)

@@ -262,6 +262,25 @@ def test_an_error_is_one_sentence_and_passes(registered):
     assert table(app)["TDD"]
 
 
+@pytest.mark.parametrize("error", [RuntimeError("no\nmap"), KeyError("map"), MemoryError("no map")])
+def test_whatever_a_method_raises_is_one_sentence(registered, monkeypatch, error):
+    def broken(*_: object, **_options: object) -> None:
+        raise error
+
+    app = explore("shapes", model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
+    monkeypatch.setitem(METHODS, "random", Method(broken, "broken", "own"))
+    control(app, "Method").value = "random"
+    assert "map" in said(app) and "\n" not in said(app) and not app.children[2].value
+    control(app, "Method").value = "half"
+    assert not said(app) and table(app)["TDD"]
+
+
+def test_a_slider_refuses_a_map_that_is_not_finite():
+    score = bind(tiny(), Target(torch.tensor([0]), torch.ones(1, 8, 8, dtype=torch.bool)))
+    with pytest.raises(ValueError, match="'mine' holds a value that is not finite"):
+        deletion_slider(score, torch.zeros(3, 8, 8), {"mine": torch.full((8, 8), torch.nan)})
+
+
 def test_missing_weights_are_one_sentence(app, monkeypatch, tmp_path):
     monkeypatch.setattr(models, "WEIGHTS", tmp_path)
     control(app, "Model").value = "shapes_fcn"

@@ -94,7 +94,7 @@ def write_archive(root: Path, count: int = 2) -> list[str]:
     ]
     parts = {part: [{"model": form, "color": colour} for form, colour in VARIANTS[part]] for part in PARTS}
     for file, held in {"dataset_test": scenes, "classes": classes[::-1], "parts": parts}.items():
-        (root / f"{file}.json").write_text(json.dumps(held))
+        (root / f"{file}.json").write_text(json.dumps(held), encoding="utf-8")
     return names
 
 
@@ -167,9 +167,9 @@ def test_what_is_not_funnybirds_is_refused(archive: Path, tmp_path: Path):
     with pytest.raises(UserError, match=r"dataset_val\.json"):
         load_dataset("funnybirds", str(archive), "val")
     for file in ("classes", "parts", "dataset_test"):
-        (tmp_path / f"{file}.json").write_text((archive / f"{file}.json").read_text())
+        (tmp_path / f"{file}.json").write_text((archive / f"{file}.json").read_text(encoding="utf-8"), encoding="utf-8")
     opened(tmp_path)
-    (tmp_path / "dataset_test.json").write_text("[{}]")
+    (tmp_path / "dataset_test.json").write_text("[{}]", encoding="utf-8")
     with pytest.raises(UserError, match="class_idx"):
         opened(tmp_path)
 
@@ -208,7 +208,7 @@ def test_every_byte_a_sample_comes_from_decides(tmp_path: Path):
 def test_tables_of_the_archive_may_begin_with_a_mark(tmp_path: Path):
     write_archive(tmp_path, 1)
     for path in tmp_path.glob("*.json"):
-        path.write_bytes(path.read_text().encode("utf-8-sig"))
+        path.write_bytes(path.read_text(encoding="utf-8").encode("utf-8-sig"))
     assert np.array_equal(opened(tmp_path).variants, class_variants())
 
 

@@ -401,7 +401,7 @@ def test_what_is_owed_is_told_by_model_and_evidence(context, own):
 
 
 def test_a_map_of_the_marker_finds_it_and_not_the_badge(tmp_path):
-    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
     red = f"{tmp_path / 'own.py'}:red"
 
     def marked(where: dict[str, Tensor]) -> Tensor:

@@ -58,7 +58,7 @@ RADIUS = np.hypot(ROWS - 100, COLUMNS - 100)
 @pytest.fixture
 def run(tmp_path: Path) -> Settings:
     path = tmp_path / "own.py"
-    path.write_text(OWN)
+    path.write_text(OWN, encoding="utf-8")
     told: dict[str, Any] = {"samples": 3, "image_size": 32, "model": f"{path}:tiny", "layer": "features", "grid": 4}
     told |= {"null_every": 20, "device": "cpu", "batch_size": 8, "metrics": ["tdd", "odd_abs", "excess_tdd"]}
     return read_settings(told)

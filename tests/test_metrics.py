@@ -305,6 +305,19 @@ def test_an_equivariant_explainer_is_exactly_stable_under_the_flip():
         np.testing.assert_allclose(values, [1] * COUNT, rtol=0, atol=1e-7)
 
 
+def test_the_truth_of_a_classifiers_target_flips_with_the_image():
+    score, images, segmented = _setting()
+    target = Target(segmented.class_id, None, segmented.mask)
+
+    def explain(_changed: Tensor, seen: Target, _occasion: str) -> Tensor:
+        assert seen.mask is None and seen.truth is not None
+        return seen.truth.float()  # a map that follows the truth alone
+
+    flip = METRICS["stability_flip"].function
+    values = flip(score, images, explain(images, target, ""), target, explain=explain, draws=DRAWS)
+    np.testing.assert_allclose(values, [1] * COUNT, rtol=0, atol=1e-7)
+
+
 def test_stability_leaves_the_mask_alone_but_under_the_flip():
     score, images, target = _setting()
     seen_masks = {}

@@ -313,7 +313,7 @@ def net_function(): return lambda images: images
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(tmp_path)
     path = tmp_path / "own_networks.py"
-    path.write_text(OWN)
+    path.write_text(OWN, encoding="utf-8")
     return path
 
 

@@ -31,7 +31,7 @@ def test_a_file_runs_once_and_keeps_its_state(tmp_path: Path) -> None:
     first()
     assert value(tmp_path) is first
     assert user_object("metric", f"{tmp_path / 'own.py'}:count") == [1]
-    assert log.read_text() == "x"
+    assert log.read_text(encoding="utf-8") == "x"
 
 
 def test_a_sibling_is_imported_and_runs_once_for_all_files_of_its_folder(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_sibling_is_imported_and_runs_once_for_all_files_of_its_folder(tmp_pat
     write(tmp_path, helpers=f"open({str(log)!r}, 'a').write('x')\nnumber = 3\n")
     write(tmp_path, own="from helpers import number\nvalue = number\n", more="import helpers\nvalue = helpers.number\n")
     assert (value(tmp_path), value(tmp_path, "more")) == (3, 3)
-    assert log.read_text() == "x"
+    assert log.read_text(encoding="utf-8") == "x"
     assert "helpers" not in sys.modules
     assert str(tmp_path) not in sys.path
 
@@ -117,13 +117,15 @@ def test_a_change_of_the_file_or_of_what_it_imports_is_noticed(tmp_path: Path, c
     place = f"{tmp_path / 'own.py'}"
     before, old = fingerprint(place), value(tmp_path)
     assert old() == 4
-    (tmp_path / "unused.py").write_text("HERE = 2\n")
+    (tmp_path / "unused.py").write_text("HERE = 2\n", encoding="utf-8")
     assert fingerprint(place) == before and value(tmp_path) is old
     file = tmp_path / f"{changed}.py"
-    file.write_text(file.read_text().replace("1", "2", 1))  # of one length, and most often in one second
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("1", "2", 1), encoding="utf-8"
+    )  # of one length, and most often in one second
     assert value(tmp_path)() == 5
     assert fingerprint(place) != before
-    file.write_text(file.read_text().replace("2", "1", 1))
+    file.write_text(file.read_text(encoding="utf-8").replace("2", "1", 1), encoding="utf-8")
     assert value(tmp_path)() == 4
     assert fingerprint(place) == before
 

@@ -38,7 +38,7 @@ ROOMS = [  # each imports only itself and those before it
 
 def imports(path: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("segattr_lib."):
             found.add(node.module.split(".")[1])
     return found
@@ -57,8 +57,8 @@ def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
 
 
 def test_conda_users_get_what_pyproject_says() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     (pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
     assert f"python{project['requires-python']}" in dependencies
     assert pip == [f"-e .[{','.join(project['optional-dependencies'])}]"]
@@ -67,7 +67,9 @@ def test_conda_users_get_what_pyproject_says() -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_define_nothing_and_open_and_close_as_the_house_does(path: Path) -> None:
     assert not [
-        node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
     ]
     cells = jupytext.read(path).cells
     assert cells[0].source.startswith("# ")
@@ -134,15 +136,15 @@ def test_every_profile_names_parameters_its_notebooks_have(profile: str, monkeyp
 def test_the_benchmark_notebook_has_every_setting() -> None:
     from segattr_lib.benchmark.settings import Settings
 
-    source = (ROOT / "notebooks/benchmark.py").read_text()
+    source = (ROOT / "notebooks/benchmark.py").read_text(encoding="utf-8")
     assigned = {match[1] for match in re.finditer(r"^(\w+) = ", source, re.MULTILINE)}
     assert set(Settings.model_fields) <= assigned
 
 
 def notebook(folder: Path, *cells: str) -> None:
     (folder / "notebooks").mkdir()
-    (folder / "notebooks/one.py").write_text("\n".join(cells))
-    (folder / "uv.lock").write_text("")
+    (folder / "notebooks/one.py").write_text("\n".join(cells), encoding="utf-8")
+    (folder / "uv.lock").write_text("", encoding="utf-8")
     (folder / "segattr_lib").mkdir()
 
 

@@ -92,6 +92,12 @@ def spots(image):
     return answer
 
 
+def sometimes(image):
+    if torch.equal(image, known()[1].image):
+        raise RuntimeError("no such object")
+    return spots(image)
+
+
 def logits(image):
     return lambda points, labels: (torch.zeros(len(points), *image.shape[1:]), torch.zeros(len(points)))
 """
@@ -102,7 +108,7 @@ QUICK: dict[str, Any] = {"counts": (1, 2), "shares": (0.1,)}
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("own") / "own_prompted.py"
-    path.write_text(OWN)
+    path.write_text(OWN, encoding="utf-8")
     return path
 
 
@@ -404,6 +410,18 @@ def test_a_segmenter_that_is_none_is_refused(own: Path, tmp_path: Path):
     assert not (tmp_path / "a").exists()
     with pytest.raises(UserError, match=r"gives masks .* of torch.float32 .*expected .*torch.bool"):
         run_prompted(told(own, "truth", "red"), prompts(own, "logits"), tmp_path / "a")
+
+
+def test_a_segmenter_that_raises_on_an_image_fails_there_and_nowhere_else(own: Path, tmp_path: Path):
+    settings = told(own, "truth", "red", "zeros")
+    each = [rows_of(run_prompted(settings, prompts(own, name), tmp_path / name)) for name in ("sometimes", "spots")]
+    rows, whole = (one.assign(metric=one["metric"].str.replace("sometimes", "spots")) for one in each)
+    asked = (rows["sample_id"] == "test-00001") & rows["metric"].str.contains("spots")
+    lost = rows[asked & (rows["method"] != "zeros")]  # which has no cues to ask with
+    assert set(lost["status"]) == {"failed"} and set(lost["reason"]) == {"RuntimeError: no such object"}
+    assert rows[asked]["value"].isna().all() and len(rows) == len(whole)
+    columns = ["sample_id", "method", "metric", "value", "status", "reason"]
+    pd.testing.assert_frame_equal(rows[~asked][columns], whole[~asked][columns], check_exact=True)
 
 
 def test_void_pixels_count_neither_for_nor_against(own: Path):

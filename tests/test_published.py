@@ -27,7 +27,7 @@ SPECIES = {"1": "001.Black_footed_Albatross", "2": "002.Laysan_Albatross", "3": 
 
 
 def write_table(path: Path, rows: dict[str, str]) -> None:
-    path.write_text("".join(f"{number} {value}\n" for number, value in rows.items()))
+    path.write_text("".join(f"{number} {value}\n" for number, value in rows.items()), encoding="utf-8")
 
 
 def write_cub(root: Path) -> None:
@@ -69,7 +69,9 @@ def write_usis10k(root: Path) -> None:
                 {"id": 4, "image_id": 20, "category_id": 2, "segmentation": [box(0, 0, 30, 20)]},
             ],
         }
-        (place / f"multi_class_annotations/multi_class_{split}_annotations.json").write_text(json.dumps(told))
+        (place / f"multi_class_annotations/multi_class_{split}_annotations.json").write_text(
+            json.dumps(told), encoding="utf-8"
+        )
 
 
 def write_kvasir(root: Path) -> None:
@@ -281,7 +283,7 @@ def test_kvasir_without_a_folder_says_where_to_get_it(tmp_path: Path, split: str
 )
 def test_tables_that_are_not_cubs_are_refused(tmp_path: Path, table: str, text: str):
     write_cub(tmp_path)
-    (tmp_path / "CUB_200_2011" / table).write_text(text)
+    (tmp_path / "CUB_200_2011" / table).write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match="CUB_200_2011"):
         load_dataset("cub", str(tmp_path))
 
@@ -289,7 +291,7 @@ def test_tables_that_are_not_cubs_are_refused(tmp_path: Path, table: str, text: 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"images": [{}], "annotations": [], "categories": []}'])
 def test_annotations_that_are_not_cocos_are_refused(tmp_path: Path, text: str):
     write_usis10k(tmp_path)
-    (tmp_path / "USIS10K/multi_class_annotations/multi_class_test_annotations.json").write_text(text)
+    (tmp_path / "USIS10K/multi_class_annotations/multi_class_test_annotations.json").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"multi_class_test_annotations\.json is not USIS10K's"):
         load_dataset("usis10k", str(tmp_path))
 
@@ -345,11 +347,11 @@ def test_tables_are_read_as_editors_leave_them(tmp_path: Path, harm: str):
     """With a byte order mark, ends of lines of Windows, spaces at the end and accents."""
     write_cub(tmp_path)
     for path in (tmp_path / "CUB_200_2011").glob("*.txt"):
-        text = path.read_text().replace("Laysan", "Café").replace("\n", " \r\n")
+        text = path.read_text(encoding="utf-8").replace("Laysan", "Café").replace("\n", " \r\n")
         path.write_bytes(harm.format(text).encode())
     write_usis10k(tmp_path)
     path = tmp_path / "USIS10K/multi_class_annotations/multi_class_test_annotations.json"
-    path.write_bytes(harm.format(path.read_text().replace("fish", "poisson d’été")).encode())
+    path.write_bytes(harm.format(path.read_text(encoding="utf-8").replace("fish", "poisson d’été")).encode())
     birds, water = load_dataset("cub", str(tmp_path)), load_dataset("usis10k", str(tmp_path))
     assert list(birds.sample_ids) == [BIRDS["2"][0], BIRDS["3"][0]]
     assert birds.class_names[2] == "Café Albatross"
@@ -402,9 +404,9 @@ def test_a_mask_of_another_size_fails_its_sample(tmp_path: Path, name: str, brok
 def test_a_bad_annotation_fails_its_sample_alone(tmp_path: Path, segmentation: Any):
     write_usis10k(tmp_path)
     path = tmp_path / "USIS10K/multi_class_annotations/multi_class_test_annotations.json"
-    told = json.loads(path.read_text())
+    told = json.loads(path.read_text(encoding="utf-8"))
     told["annotations"][0]["segmentation"] = segmentation
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(told), encoding="utf-8")
     dataset = load_dataset("usis10k", str(tmp_path))
     assert "cannot be read" in refused(dataset, "test_00001", "failed")
     assert dataset.load("test_00002", 24).class_id == 2

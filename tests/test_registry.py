@@ -91,21 +91,24 @@ def test_an_object_of_a_module():
 
 def test_an_object_of_a_file(tmp_path: Path):
     file = tmp_path / "my_methods.py"
-    file.write_text("from dataclasses import dataclass\n@dataclass\nclass Box:\n    side: int\nvalue = Box(3).side\n")
+    file.write_text(
+        "from dataclasses import dataclass\n@dataclass\nclass Box:\n    side: int\nvalue = Box(3).side\n",
+        encoding="utf-8",
+    )
     assert user_object("method", f"{file}:value") == 3
-    file.write_text("value = 4.0\n")
+    file.write_text("value = 4.0\n", encoding="utf-8")
     assert user_object("method", f"{file}:value") == 4.0  # as the file is now
 
 
 def test_a_path_may_be_relative_to_here_or_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "near_here.py").write_text("value = 5\n")
+    (tmp_path / "near_here.py").write_text("value = 5\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_object("method", "near_here.py:value") == user_object("method", "~/near_here.py:value") == 5
 
 
 def test_a_file_does_not_replace_a_module_of_its_name(tmp_path: Path):
-    (tmp_path / "math.py").write_text("value = 6\n")
+    (tmp_path / "math.py").write_text("value = 6\n", encoding="utf-8")
     assert user_object("method", f"{tmp_path / 'math.py'}:value") == 6
     import math as after
 

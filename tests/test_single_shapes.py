@@ -281,7 +281,7 @@ def pictures(tmp_path: Path) -> Path:
     for number in range(40):
         shape = (300, 500, 3) if number % 2 else (180, 150, 3)
         Image.fromarray(np.full(shape, 6 * number, np.uint8)).save(tmp_path / f"p{number:02d}.png")
-    (tmp_path / "about.txt").write_text("no picture")
+    (tmp_path / "about.txt").write_text("no picture", encoding="utf-8")
     return tmp_path
 
 
@@ -411,10 +411,10 @@ def test_folders_named_as_imagenet_names_them_have_its_ids(
 
 
 def test_wnids_name_the_classes_that_torchvision_numbers(real: Path):
-    labels = (real / "weights/imagenet_labels.txt").read_text().splitlines()
+    labels = (real / "weights/imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
     from segattr_lib.data.image_folder import WNIDS
 
-    wnids = WNIDS.read_text().split()
+    wnids = WNIDS.read_text(encoding="utf-8").split()
     assert len(wnids) == len(set(wnids)) == 1000
     assert wnids == sorted(wnids)
     labels = labels[-1000:]
@@ -489,7 +489,7 @@ def test_folders_written_by_a_mac_have_the_same_names_and_order(tmp_path: Path):
 
 def test_a_folder_with_two_ids_is_an_error(tmp_path: Path):
     tree(tmp_path, "cat", "dog")
-    (tmp_path / "classes.csv").write_text("id,name\n0,cat\n1,dog\n2,dog\n")
+    (tmp_path / "classes.csv").write_text("id,name\n0,cat\n1,dog\n2,dog\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"gives 'dog' the ids \[1, 2\]"):
         load_dataset("image_folder", str(tmp_path))
 

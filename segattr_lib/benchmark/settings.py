@@ -167,7 +167,7 @@ def read_settings(told: dict[str, Any]) -> Settings:
     """Check a mapping of settings. Raises UserError with one clear sentence on the first fault."""
     for name, value in told.items():
         if name not in Settings.model_fields:
-            raise unknown("parameter", str(name), Settings.model_fields)
+            raise unknown("parameter", name, Settings.model_fields)
         if any(isinstance(one, bool) for one in _listed(value)):  # which would be read as 0 or 1
             raise UserError(f"{name} is {value!r}; no setting is true or false.")
     try:
@@ -195,7 +195,7 @@ def load_settings(path: str | Path | None, changes: dict[str, Any]) -> Settings:
     return read_settings({**known, **changes})
 
 
-def read_mapping(kind: str, path: str | Path) -> dict[Any, Any]:
+def read_mapping(kind: str, path: str | Path) -> dict[str, Any]:
     """What a YAML file says, name by name; nothing where it is empty. kind: what the file holds, in the plural.
 
     Raises UserError for a file that cannot be read, is no text or no YAML, and for a list or a single value.
@@ -206,7 +206,7 @@ def read_mapping(kind: str, path: str | Path) -> dict[Any, Any]:
         raise UserError(f"The {kind} {str(path)!r} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(told or {}, dict):
         raise UserError(f"The {kind} {str(path)!r} are a {type(told).__name__}; expected name: value lines.")
-    return told or {}
+    return {str(name): value for name, value in (told or {}).items()}
 
 
 def read_value(text: str) -> Any:
