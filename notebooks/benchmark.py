@@ -296,10 +296,10 @@ glue("ranked", len(ranks), display=False)
 # leaves out some of the SBD runs it includes when it comes to GPA. Here DEA's mean TDD is above EGA's in
 # {glue:text}`wins_ega` runs and above GPA's in {glue:text}`wins_gpa`; its |ODD| is below EGA's in
 # {glue:text}`wins_odd`. Random pixels are the test no table of the paper holds: DEA's TDD is above theirs in
-# {glue:text}`wins_random` runs, its excess TDD in {glue:text}`wins_excess`. The maps of
-# interventions are those made with the fill {glue:text}`made`. In all, {glue:text}`claims_held` claims of the table hold over plain means, {glue:text}`claims_held_robust` over well-scored
-# samples. These are counts of runs and of means, as the paper has them; what the images decide, paired and with
-# intervals, is on [another page](beyond_dea.ipynb).
+# {glue:text}`wins_random` runs, its excess TDD in {glue:text}`wins_excess`. The maps of interventions are those made with
+# the fill {glue:text}`made`. In all, {glue:text}`claims_held` claims of the table hold over plain means,
+# {glue:text}`claims_held_robust` over well-scored samples. These are counts of runs and of means, as the paper has them;
+# what the images decide, paired and with intervals, is on [another page](beyond_dea.ipynb).
 #
 # What differs from the paper: the data and the models of this profile (see the [status page](../status.md)), and
 # where the paper's text leaves a choice open, ours: the formula of insertion gain, the blur's width, ties broken
