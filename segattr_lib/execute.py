@@ -284,10 +284,15 @@ def _digest(name: str, raw: Path, parameters: dict[str, Any]) -> str:
 
 def _defaults(raw: Path) -> dict[str, Any]:
     """The literal values in a notebook's parameters cell."""
-    values = {}
-    for parameter, described in papermill.inspect_notebook(str(raw)).items():
-        with suppress(ValueError, SyntaxError):
-            values[parameter] = ast.literal_eval(described["default"])
+    cells = nbformat.read(raw, as_version=4).cells
+    source = "\n".join(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    values: dict[str, Any] = {}
+    with suppress(SyntaxError):  # the kernel says what is wrong with it
+        for statement in ast.parse(source).body:  # papermill's own reading gives up at a parenthesis in a text
+            if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+                target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+                with suppress(ValueError):
+                    values[ast.unparse(target)] = ast.literal_eval(statement.value)
     return values
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,6 +177,32 @@ def test_what_was_measured_once_is_not_measured_again_for_the_same_weights(monke
     monkeypatch.setattr(module, "_milliseconds", lambda _model, runtime, _shape: float(runtime.batch_size))
     assert prepare(ConvNet(seed=1), (8, 8), "cpu").batch_size == 4  # other weights
     assert prepare(ConvNet(), (9, 8), "cpu").batch_size == 4  # another shape
+
+
+@pytest.mark.parametrize("known", [None, "", "[]", "no json", '{"KEY": 3}', '{"KEY": {"batch_size": 4}}'])
+def test_what_was_remembered_and_cannot_be_read_is_measured_again(tmp_path, monkeypatch, known: str | None):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "_milliseconds", lambda _model, runtime, _shape: float(runtime.batch_size))
+    path = tmp_path / "segattr" / "runtimes.json"
+    prepare(ConvNet(), (8, 8), "cpu")
+    (key,) = json.loads(path.read_text())
+    path.unlink()
+    if known is not None:
+        path.write_text(known.replace("KEY", key))
+    assert prepare(ConvNet(), (8, 8), "cpu").batch_size == 4
+    assert json.loads(path.read_text())[key]["batch_size"] == 4
+
+
+def test_without_a_home_a_model_is_measured_and_nothing_is_remembered(tmp_path, monkeypatch):
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(module, "_milliseconds", lambda _model, runtime, _shape: float(runtime.batch_size))
+    assert prepare(ConvNet(), (8, 8), "cpu").batch_size == 4
+    assert not list(tmp_path.iterdir())
 
 
 def test_measuring_stops_growing_where_memory_is_short(monkeypatch):

@@ -4,6 +4,7 @@ import importlib
 import itertools
 import json
 import math
+import os
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cache
@@ -25,6 +26,7 @@ from segattr_lib.attribution.cam import gradcam
 from segattr_lib.benchmark import parts
 from segattr_lib.benchmark.parts import part_scores, part_summary
 from segattr_lib.benchmark.settings import Settings, load_settings
+from segattr_lib.benchmark.store import alone_in
 from segattr_lib.data import SampleError, load_dataset
 from segattr_lib.data.funnybirds import PARTS, REGIONS, PartDataset, part_labels, rivals, sufficient_sets
 from segattr_lib.data.part_figures import CANVAS, VARIANTS, class_of, class_variants, possible_classes
@@ -789,6 +791,37 @@ def test_the_methods_of_a_run_are_scored_and_kept(tmp_path: Path, monkeypatch: p
     pd.testing.assert_frame_equal(part_scores(asked_of(), tmp_path), found)
     with pytest.raises(AssertionError, match="asked again"):
         part_scores(asked_of(samples=2), tmp_path)
+
+
+@trained
+def test_the_scores_of_a_users_method_are_made_anew_when_its_code_changes_or_they_were_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = []
+
+    def scores(*args: object, **_: object) -> pd.DataFrame:
+        made.append(args)
+        return pd.DataFrame({"sample_id": ["test-00000"], "made": [len(made)]})
+
+    monkeypatch.setattr(parts, "ask", lambda *_: object())
+    monkeypatch.setattr(parts, "funnybirds_scores", scores)
+    own = tmp_path / "my (1)" / "own.py"
+    own.parent.mkdir()
+    own.write_text("def red(score, images, target):\n    return images[:, 0]\n")
+    settings, folder = asked_of(methods=[f"{own}:red"], samples=1), tmp_path / "scores"
+    assert [part_scores(settings, folder)["made"].item() for _ in range(2)] == [1, 1]
+    (kept,) = folder.iterdir()
+    own.write_text(own.read_text().replace("0]", "1]"))
+    assert [part_scores(settings, folder)["made"].item() for _ in range(2)] == [2, 2]
+    own.write_text(own.read_text().replace("1]", "0]"))
+    assert part_scores(settings, folder)["made"].item() == 1
+    kept.write_bytes(kept.read_bytes()[:-8])
+    assert part_scores(settings, folder)["made"].item() == 3
+    monkeypatch.setattr(parts, "version", lambda package: "1.0.0")
+    assert part_scores(settings, folder)["made"].item() == 4
+    assert len(list(folder.iterdir())) == 3  # and no lock
+    with alone_in(folder), pytest.raises(UserError, match=f"Process {os.getpid()} .* works in the folder"):
+        part_scores(settings, folder)
 
 
 @trained

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -158,6 +160,61 @@ def test_a_notebook_runs_once_and_again_only_when_something_changed(
     assert execute.execute("one", {"number": 21}, Path("one.ipynb")).read_bytes() == first
     assert "up to date" in capfd.readouterr().out
     assert b"44" in execute.execute("one", {"number": 22}, Path("one.ipynb")).read_bytes()
+
+
+def test_a_page_is_made_again_when_what_its_parameters_name_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = {"methods": ["gpa", "my (1)/own.py:method(k=2)"], "class_map": "map.yaml", "results": "results/one"}
+    defaults = [f"{name} = {value!r}" for name, value in {**named, "root": None, "dataset": "folder"}.items()]
+    notebook(tmp_path, '# %% tags=["parameters"]', *defaults)
+    for folder in ("my (1)", "data/images", "results/one", "folder"):
+        Path(folder).mkdir(parents=True)
+    files = {"my (1)/own.py": "import near", "my (1)/near.py": "", "map.yaml": "", "data/images/a.png": ""}
+    for name, text in files.items():
+        Path(name).write_text(text)
+    monkeypatch.setattr(execute.papermill, "execute_notebook", lambda raw, partial, *_, **__: shutil.copy(raw, partial))
+
+    def made() -> bool:
+        execute.execute("one", {"root": "data"}, Path("one.ipynb"))
+        return "up to date" not in capfd.readouterr().out
+
+    assert made() and not made()
+    for name in ("results/one/samples.parquet", "folder/a", "my (1)/other.py", "data/.hidden"):
+        Path(name).write_text("new")
+    assert not made()
+    for name, text in files.items():
+        Path(name).write_text(text + "#")
+        assert made() and not made(), name
+    Path("data/images/a.png").rename("data/images/b.png")
+    assert made()
+    monkeypatch.setattr(execute, "version", lambda package: "0.0.0")
+    assert made()
+
+
+def test_two_processes_execute_one_notebook_with_parameters_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where both write to one place, and when, decides nothing: the other one runs from begin to end inside of this."""
+    monkeypatch.chdir(tmp_path)
+    notebook(tmp_path, '# %% tags=["parameters"]', "number = 1")
+    places = []
+
+    def run(raw: Path, partial: Path, parameters: dict[str, int], **_: object) -> None:
+        places.append(partial)
+        if parameters["number"] == 1:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "getpid", lambda: 1)
+                execute.execute("one", {"number": 2}, Path("second.ipynb"))
+        papermill.execute.execute_notebook(raw, partial, parameters, prepare_only=True)
+
+    monkeypatch.setattr(execute.papermill, "execute_notebook", run)
+    execute.execute("one", {"number": 1}, Path("first.ipynb"))
+    assert "number = 1" in Path("first.ipynb").read_text() and "number = 2" not in Path("first.ipynb").read_text()
+    assert "number = 2" in Path("second.ipynb").read_text()
+    assert len(set(places)) == 2
+    assert not list(Path("build").rglob("*.partial"))
 
 
 @pytest.mark.parametrize(

@@ -123,8 +123,9 @@ def run_prompted(settings: Settings, prompts: Prompting, folder: str | Path) -> 
     code = {name: own_fingerprint("promptable segmenter", name) for name in segmenters if ":" in name}
     about = {one: list(value) if isinstance(value, tuple) else value for one, value in asdict(prompts).items()}
     question = Question(
-        {**about, "weights": {name: fingerprint(segmenter) for name, segmenter in segmenters.items()}, "code": code},
+        {**about, "weights": {name: fingerprint(segmenter) for name, segmenter in segmenters.items()}},
         lambda view, variants: prompt_rows(view, variants, prompts, segmenters),
+        code,
     )
     return run_benchmark(settings, folder, question)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,13 @@ GROUP = 8  # samples that are kept together, and share batches
 class Question:
     """Something more that a run asks of its samples: `rows(view, variants)` gives rows as View.rows_of does.
 
-    about: whatever decides the answer, in a form that json writes; another one is another run.
+    about: whatever decides the answer, in a form that json writes; another one is another run. code: fingerprints of
+    the code behind a user's own names in it.
     """
 
     about: dict[str, Any]
     rows: Callable[[View, list[Variant]], list[dict[str, Any]]]
+    code: dict[str, str] = field(default_factory=dict)
 
 
 @as_loaded()
@@ -63,7 +65,7 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
         **({} if chosen in (None, PREDICTED) else {"class map": {chosen: class_map_fingerprint(chosen)}}),
         "weights": {name: model.fingerprint for name, model in models.items()},
         "library code": library_fingerprint(),
-        "code": code,
+        "code": code | (question.code if question else {}),
         **({"question": question.about} if question else {}),
     }
     with opened(folder, settings, fingerprints, str(device_of(settings.device))) as store:
