@@ -19,6 +19,7 @@ from segattr_lib.data.class_maps import load_class_map, members
 from segattr_lib.evaluate import Runtime, device_of, prepare
 from segattr_lib.models import Segmenter, load_segmenter
 from segattr_lib.models.classifiers import Classifier, load_classifier
+from segattr_lib.models.loading import give_back
 from segattr_lib.registry import UserError
 
 GROUP = 8  # samples that are kept together, and share batches
@@ -76,6 +77,8 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
                     store.write(part, rows, timings)
                 progress.update(len(group))
     store.finish(parts)
+    for model in models.values():
+        give_back(model.module)
     return store.folder
 
 
