@@ -201,16 +201,16 @@ def activations_and_gradients(
             values = score(pixels, owner)
             outputs = [kept[name] for name in layers]
             slopes = _slopes(values, outputs, create_graph=curved)
-            if any(slope is None for slope in slopes):
-                lost = next(name for name, slope in zip(layers, slopes, strict=True) if slope is None)
-                reached = _reached(score, pixels, owner)
-                remedy = f"name another layer, such as {some(reached)}" if reached else "so does every other layer"
-                raise UserError(
-                    f"The score does not depend on the layer {lost!r}, which lies beside the path to the answer, or "
-                    f"before a detach or no_grad; {remedy}."
-                )
-            if curved:
+            lost = [name for name, slope in zip(layers, slopes, strict=True) if slope is None]
+            if curved and not lost:
                 slopes = [g - _times_hessian(a, g) / 2 for a, g in zip(outputs, slopes, strict=True)]
+        if lost:
+            reached = _reached(score, pixels, owner)
+            remedy = f"name another layer, such as {some(reached)}" if reached else "so does every other layer"
+            raise UserError(
+                f"The score does not depend on the layer {lost[0]!r}, which lies beside the path to the answer, or "
+                f"before a detach or no_grad; {remedy}."
+            )
         axes = [channel_axis(score.model, name, kept[name].shape, images) for name in layers]
     return [
         (_spread(kept[name], axis), _spread(slope, axis))
@@ -312,7 +312,8 @@ def _reached(score: Score, pixels: Tensor, owner: Tensor) -> list[str]:
 
     handles = [part.register_forward_hook(keep(name)) for name, part in score.model.named_modules() if name]
     try:
-        slopes = _slopes(score(pixels, owner), list(kept.values()), create_graph=False)
+        with torch.enable_grad():
+            slopes = _slopes(score(pixels, owner), list(kept.values()), create_graph=False)
     finally:
         for handle in handles:
             handle.remove()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, m
 from segattr_lib.evaluate import Runtime, device_of, prepare
 from segattr_lib.models import Segmenter, load_segmenter
 from segattr_lib.models.classifiers import Classifier, load_classifier
+from segattr_lib.models.loading import give_back
 from segattr_lib.own_code import as_loaded
 from segattr_lib.registry import UserError, own_fingerprint, variant, with_options
 
@@ -68,7 +70,8 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
         "code": code | (question.code if question else {}),
         **({"question": question.about} if question else {}),
     }
-    with opened(folder, settings, fingerprints, str(device_of(settings.device))) as store:
+    device = str(device_of(settings.device))
+    with opened(folder, settings, fingerprints, device) as store, borrowed(models.values()):
         if store.finished:
             return store.folder
         parts: list[str] = []
@@ -90,6 +93,16 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
                     progress.update(len(group))
         store.finish(parts)
         return store.folder
+
+
+@contextmanager
+def borrowed(models: Iterable[Segmenter | Classifier]) -> Iterator[None]:
+    """Gives a user's modules back as they were handed over, however the block ends."""
+    try:
+        yield
+    finally:
+        for model in models:
+            give_back(model.module)
 
 
 def prepare_as_begun(store: Store, model: Segmenter | Classifier, settings: Settings) -> Runtime:
