@@ -31,7 +31,8 @@ LIME = "lime(samples=8)"
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Resamples that take no time."""
+    """Resamples that take no time; and statsmodels' multipletests collects garbage at each call, half a second."""
+    monkeypatch.setattr("gc.collect", lambda *_: 0)
     monkeypatch.setattr("segattr_lib.benchmark.inference.RESAMPLES", 499)
 
 
