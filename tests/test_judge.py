@@ -396,7 +396,8 @@ def test_what_is_owed_is_told_by_model_and_evidence(context, own):
     assert set(found.index) == set(product(views, ("marker", "badge")))
     for (name, role), row in found.iterrows():
         mine = (name, role) in (("planted_context", "marker"), ("planted_own", "badge"))
-        assert row[["mean", "low", "high"]].tolist() == pytest.approx([float(mine)] * 3, abs=1e-4)
+        assert row["mean"] == pytest.approx(float(mine), abs=1e-4)
+        assert row[["low", "high"]].isna().all()  # of so few images
         assert row["n"] == {"planted_context": context, "planted_own": own}[name]
 
 
@@ -704,14 +705,7 @@ def test_a_share_of_itself_is_1_and_of_half_of_it_2():
     assert found.loc["whole", ["share", "low", "high"]].tolist() == [1, 1, 1]
     other = found.loc["other"]
     assert other["share"] == pytest.approx(table["other"][:20].mean() / values.mean())
-    drawn = stats.bootstrap(
-        (table["other"][:20].to_numpy(), values),
-        lambda x, y, axis=-1: x.mean(axis) / y.mean(axis),
-        paired=True,
-        method="percentile",
-        rng=np.random.default_rng(1),
-    ).confidence_interval
-    assert [other["low"], other["high"]] == pytest.approx([drawn.low, drawn.high], abs=0.02)
+    assert (other["low"], other["high"]) == studentised_interval(table["other"][:20].to_numpy(), per=values)
     wider = relative(table, "whole", level=0.99).set_index("method").loc["other"]
     assert wider["low"] < other["low"] < other["high"] < wider["high"]
 
@@ -757,7 +751,7 @@ def test_a_budget_curve_has_a_line_a_method_in_the_order_of_passes():
         assert row.passes == PASSES[row.method]
         assert row.line == row.method.split("(")[0]
         assert row.mean == pytest.approx(weight * (EARNED[row.method] + 0.15) + added)
-        assert row.low <= row.mean <= row.high and row.n == 4
+        assert np.isnan([row.low, row.high]).all() and row.n == 4
 
 
 def test_reach_is_a_share_of_the_method_named_at_its_passes():
@@ -768,10 +762,7 @@ def test_reach_is_a_share_of_the_method_named_at_its_passes():
         mean, whole = (weight * (EARNED[name] + 0.15) + added for name in (row.method, "ria(grid=4)"))
         assert row.share == pytest.approx(mean / whole)
         assert row.passes == PASSES[row.method]
-        if row.method == "ria(grid=4)":
-            assert (row.low, row.high) == (1, 1)
-        else:
-            assert row.low < row.share < row.high < 1
+        assert np.isnan([row.low, row.high]).all() and row.n == 4
 
 
 def test_noise_stands_at_its_mean_border_length():
@@ -852,7 +843,8 @@ def test_leakage_is_context_minus_control_on_the_same_images():
     for metric, weight in (("odd_abs", 1), ("leak_abs", 3)):
         assert found.loc[(metric, "ria"), "mean"] == pytest.approx(weight * (0.4 + 0.3 + 0 - 0.2) / 4)
         assert found.loc[(metric, "ria"), "share"] == 2.5 / 4  # two above, one tie
-        assert found.loc[(metric, "random"), ["mean", "low", "high", "share"]].tolist() == [0, 0, 0, 0.5]
+        assert found.loc[(metric, "random"), ["mean", "share"]].tolist() == [0, 0.5]
+    assert found[["low", "high"]].isna().all(axis=None)
 
 
 def test_a_share_of_images_is_of_those_its_mean_is_over():

@@ -247,13 +247,13 @@ def test_the_corners_of_a_sweep_are_ria_and_ega(run):
 
 
 def swept() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Two alphas on one grid, and ten images, numbered i: TDD i / 10 by RIA, half more by DEA and i / 8 by EGA."""
+    """Two alphas on one grid, and thirteen images, numbered i: TDD i / 10 by RIA, half more by DEA and i / 8 by EGA."""
     points = lattice(read_settings({"alpha": 0.5}), [0, 0.5], [0.35], [14])
     rows = [
         {"run_id": "r", "dataset": "d", "model": "m", "seed": 0, "sample_id": f"s{image}", "class_id": 1}
         | {"method": method, "variant": "", "metric": metric, "k": 0.2, "fill": "mean", "status": "ok"}
         | {"value": sign * value}
-        for image in range(10)
+        for image in range(13)
         for metric, sign in (("tdd", 1), ("odd_abs", -1))
         for method, value in (("ria", image / 10), ("dea", image / 10 + 0.5), ("ega", image / 8))
     ]
@@ -264,14 +264,15 @@ def test_a_sweeps_means_and_differences_stand_beside_its_settings():
     points, rows = swept()
     found = means(points, rows, ["tdd", "odd_abs"]).set_index(["metric", "alpha"])
     assert found["mean"].to_dict() == pytest.approx(
-        {("tdd", 0): 0.45, ("tdd", 0.5): 0.95, ("odd_abs", 0): -0.45, ("odd_abs", 0.5): -0.95}
+        {("tdd", 0): 0.6, ("tdd", 0.5): 1.1, ("odd_abs", 0): -0.6, ("odd_abs", 0.5): -1.1}
     )
     assert (found["low"] < found["mean"]).all() and (found["mean"] < found["high"]).all()
+    assert set(found["n"]) == {13}
     told = differences(points, rows, ["tdd"], "ega").set_index("alpha")
-    assert told["difference"].to_dict() == pytest.approx({0: -0.1125, 0.5: 0.3875})
+    assert told["difference"].to_dict() == pytest.approx({0: -0.15, 0.5: 0.35})
     assert (told["low"] < told["difference"]).all() and (told["difference"] < told["high"]).all()
-    assert told["n"].tolist() == [10, 10] and told["win_rate"].tolist() == [0.05, 1]  # RIA ties once
-    assert told.loc[0.5, "sign_flip_holm"] == pytest.approx(2 * 2 / 2**10)  # two tests, all signs alike
+    assert told["n"].tolist() == [13, 13] and told["win_rate"].tolist() == [0.5 / 13, 1]  # RIA ties once
+    assert told.loc[0.5, "sign_flip_holm"] == pytest.approx(2 * 2 / 2**13)  # two tests, all signs alike
     assert list(differences(points, rows, ["tdd"], "ria")["alpha"]) == [0.5]  # RIA is not tested against itself
 
 
@@ -284,8 +285,10 @@ def test_settings_of_one_map_share_a_test_and_its_correction():
 
 
 def test_a_mean_leaves_out_what_has_no_value():
-    mean, low, high = mean_of(pd.Series([1.0, 2.5, np.nan, 4.0]))
+    mean, low, high = mean_of(pd.Series([1.0, 2.5, np.nan, 4.0] * 4))
     assert mean == 2.5 and low < 2.5 < high
+    mean, *ends = mean_of(pd.Series([1.0, 2.5, np.nan, 4.0]))
+    assert mean == 2.5 and np.isnan(ends).all()
     assert all(math.isnan(one) for one in mean_of(pd.Series([np.nan])))
 
 

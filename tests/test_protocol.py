@@ -29,6 +29,13 @@ Values = Mapping[tuple[str, str], Sequence[float]]  # key of a method and metric
 LIME = "lime(samples=8)"
 
 
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resamples that take no time; and statsmodels' multipletests collects garbage at each call, half a second."""
+    monkeypatch.setattr("gc.collect", lambda *_: 0)
+    monkeypatch.setattr("segattr_lib.benchmark.inference.RESAMPLES", 499)
+
+
 def made(values: Values) -> pd.DataFrame:
     """Rows as a run leaves them; None for a value that does not exist, and one image more that was not scored."""
     about = {"run_id": "r", "dataset": "d", "model": "m", "seed": 0, "k": math.nan, "fill": None, "reason": None}
@@ -44,18 +51,26 @@ def made(values: Values) -> pd.DataFrame:
 
 
 def case(sam: Mapping[str, Sequence[float]], walker: Sequence[float], overlap: float = 0.2) -> pd.DataFrame:
-    """Two explainers and all that the checklist asks for; sam: masks of the assisted segmenter by way."""
+    """Two explainers and all that the checklist asks for; sam: masks of the assisted segmenter by way.
+
+    Every number stands for three images, a little below it, at it and above, each way by as much as no other.
+    """
+
+    def thrice(numbers: Sequence[float], place: int) -> list[float]:
+        return [one + 0.002 * place * away for away in (-1, 0, 1) for one in numbers]
+
     values: dict[tuple[str, str], Sequence[float]] = {}
-    n = len(walker)
+    n = 3 * len(walker)
     for key in ("gradcam", LIME):
         values |= {(key, "weight"): [0.5] * n, (key, "consensus"): [overlap + 0.01 * i for i in range(n)]}
-    for way, numbers in sam.items():
+    for place, (way, numbers) in enumerate(sam.items()):
         key, _, how = way.partition(" | ")
-        values[key, f"iou(segmenter=sam{', ' + how if how else ''})"] = numbers
-    values["weighted", "iou(segmenter=threshold)"] = [0.2, 0.22, 0.18, 0.2, 0.21]
-    values["weighted", "iou(segmenter=random_walker)"] = walker
-    values["weighted", "iou(segmenter=random_walker, background=0)"] = [one + 0.1 for one in walker]
-    values |= {("gradcam", "coverage"): [0.1, 0.12, 0.1, 0.1, 0.1], (LIME, "coverage"): [0.6, 0.7, 0.6, 0.6, 0.5]}
+        values[key, f"iou(segmenter=sam{', ' + how if how else ''})"] = thrice(numbers, place)
+    values["weighted", "iou(segmenter=threshold)"] = thrice([0.2, 0.22, 0.18, 0.2, 0.21], 7)
+    values["weighted", "iou(segmenter=random_walker)"] = thrice(walker, 8)
+    values["weighted", "iou(segmenter=random_walker, background=0)"] = thrice([one + 0.1 for one in walker], 9)
+    values["gradcam", "coverage"] = thrice([0.1, 0.12, 0.1, 0.1, 0.1], 1)
+    values[LIME, "coverage"] = thrice([0.6, 0.7, 0.6, 0.6, 0.5], 2)
     return made(values)
 
 
@@ -129,15 +144,18 @@ def test_agreement_is_the_mean_over_images_and_symmetric_under_pinned_options() 
 
 
 def test_the_share_of_the_prior_solved_by_hand() -> None:
-    plain = pd.DataFrame({key: [0.25, 0.375, 0.125] for key in "abcd"})
-    gains = pd.DataFrame({"a": [0.5] * 3, "b": [0.5, 0.625, 0.375], "c": [0.125, -0.125, 0.0], "d": [-0.125] * 3})
-    sam, walker = plain + gains, plain + pd.DataFrame({"a": [0.25] * 3, "b": [0.625, 0.625, 0.5], "c": 0.25, "d": 0.0})
+    plain = pd.DataFrame({key: [0.25, 0.375, 0.125] * 5 for key in "abcd"})
+    gains = {"a": [0.5] * 15, "b": [0.5, 0.625, 0.375] * 5, "c": [0.125, -0.125, 0.0] * 5, "d": [-0.125] * 15}
+    walked = {"a": [0.25] * 15, "b": [0.625, 0.625, 0.5] * 5, "c": 0.25, "d": 0.0}
+    sam, walker = plain + pd.DataFrame(gains), plain + pd.DataFrame(walked)
     found = protocol.prior_shares(plain, walker, sam, list("abcd")).set_index("method")
     assert found.loc["a", ["gain", "control", "prior"]].tolist() == pytest.approx([0.5, 0.25, 0.25])
     assert found.loc["a", ["share", "share_low", "share_high"]].tolist() == pytest.approx([0.5] * 3)
     assert found.loc["b", "share"] == pytest.approx(-0.25 / 1.5)  # the walker gains more: no prior at all
     assert found.loc["b", "share_low"] <= found.loc["b", "share"] <= found.loc["b", "share_high"]
     assert found.loc[["c", "d"], "share"].isna().all()  # no gain, or a loss, has no share
+    few = protocol.prior_shares(plain[:11], walker[:11], sam[:11], ["a"]).iloc[0]
+    assert few["gain"] == pytest.approx(0.5) and few[["gain_low", "share"]].isna().all()  # nor so few images
 
 
 def test_the_share_is_a_ratio_of_means_and_its_interval_shrinks_with_images() -> None:
@@ -168,7 +186,7 @@ def test_the_rank_correlation_of_means_is_scipys_and_certain_where_every_image_r
     assert math.isnan(protocol.rank_correlation(steps, 0 * steps).value)
     holes = x.mask(rng.random((20, 6)) < 0.2)
     assert protocol.rank_correlation(holes, y).value == pytest.approx(spearmanr(holes.mean(), y.mean()).statistic)
-    assert math.isnan(protocol.rank_correlation(x[:2], y[:2]).low)
+    assert math.isnan(protocol.rank_correlation(x[:11], y[:11]).low)
 
 
 def test_the_gap_has_each_explainers_means() -> None:
@@ -211,12 +229,44 @@ def test_the_checklist_solved_by_hand() -> None:
         HOLDS,  # the more coverage the less utility
     ]
     numbers = found["value"].tolist()
-    assert numbers[0] == pytest.approx(0.22)
+    assert numbers[0] == pytest.approx(0.27)
     assert numbers[2] == pytest.approx(0.81 - 0.61)
     assert numbers[6:9] == pytest.approx([0.3, 0.3 / (0.81 - 0.202), 0.3 / (0.91 - 0.202)])
     assert numbers[10] == -1
     assert "Grad-CAM" in found["check"][2]
-    assert (found["n"] == 5).all()
+    assert (found["n"] == 15).all()
+    alone = found.set_index("check").loc[found["check"][2]]
+    assert alone[["low", "high"]].isna().all() and alone["wanted"] == "above each, all pairs"
+
+
+def equal_ways(n: int, seed: int, lead: float = 0.0) -> pd.DataFrame:
+    """Nine explainers and the fusion of them, all masks equal in truth but for the fusion's lead."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(0.5, 0.15, (n, 1)) + rng.normal(0, 0.15, (n, 10))
+    values[:, -1] += lead
+    names = ["gradcam", "layercam", "scorecam", "occlusion", "gradcam_plus_plus"]
+    keys = [*names, *(f"lime(samples={count})" for count in range(2, 6)), "weighted"]
+    table = {(key, "iou(segmenter=sam)"): column for key, column in zip(keys, values.T.tolist(), strict=True)}
+    whole = {("mean", "iou(segmenter=sam)"): [0.5] * n, ("uniform_points", "iou(segmenter=sam)"): [0.5] * n}
+    whole |= {("weighted", "iou(segmenter=sam, background=0)"): [0.5] * n}
+    whole |= {("weighted", "iou(segmenter=threshold)"): [0.5] * n}
+    whole |= {(key, name): [0.1] * n for key in keys[:-1] for name in ("weight", "consensus")}
+    return made(table | whole)
+
+
+def against_the_best(rows: pd.DataFrame) -> pd.Series:
+    found = protocol.recommendations(rows, ["sam"], [])
+    (place,) = np.flatnonzero(found["check"].str.contains("best on other images"))
+    return found.loc[place]
+
+
+@pytest.mark.parametrize(
+    ("n", "lead", "said"), [(60, 0.4, HOLDS), (60, -0.4, VIOLATED), (60, 0.0, UNTOLD), (11, 0.8, UNTOLD)]
+)
+def test_a_fusion_far_from_every_explainer_is_told_from_the_best_where_there_are_images(
+    n: int, lead: float, said: str
+) -> None:
+    assert against_the_best(equal_ways(n, 1, lead))["verdict"] == said
 
 
 def test_the_checklist_of_explainers_that_agree_and_a_segmenter_worse_than_none() -> None:

@@ -13,7 +13,7 @@ import torch
 from segattr_lib.attribution import METHODS
 from segattr_lib.attribution.fusion import FUSIONS, refined
 from segattr_lib.benchmark import refinement
-from segattr_lib.benchmark.inference import settled
+from segattr_lib.benchmark.inference import CONTRADICTED, HOLDS, UNDECIDED, settled
 from segattr_lib.benchmark.refinement import DEEPEST, REFINED, SHALLOWEST, key_of
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import read_settings
@@ -182,16 +182,60 @@ def test_settled_fills_composites_that_do_not_exist_and_nothing_else(solved: pd.
     assert solved["value"].isna().sum() == 1
 
 
-def test_summary_counts_what_does_not_exist_and_leaders_take_the_highest_mean(solved: pd.DataFrame) -> None:
+def test_summary_counts_what_does_not_exist(solved: pd.DataFrame) -> None:
     found = refinement.summary(solved, ["gradcam", "layercam"], ["arcc"]).set_index(["model", "base", "place"])
     assert len(found) == 12
     vanished = found.loc["m", "gradcam", REFINED]
     assert (vanished["mean"], vanished["n"], vanished["undefined"]) == (0.3, 1, 1)
     assert found.loc["n", "layercam", SHALLOWEST]["std"] == pytest.approx(np.std([0.6, 0.9], ddof=1))
-    best = refinement.leaders(found.reset_index())
-    assert list(best.loc["m", ["base", "place"]]) == ["layercam", DEEPEST]
-    assert list(best.loc["n", ["base", "place"]]) == ["gradcam", REFINED]
-    assert best.loc["n", "mean"] == pytest.approx(0.8)
+
+
+def placed(means: dict[str, float], n: int, spread: float, metric: str = "arcc", seed: int = 0) -> pd.DataFrame:
+    """Rows of a model whose ways have these means, over images of their own difficulty."""
+    rng = np.random.default_rng(seed)
+    hard = rng.normal(size=n)
+    return pd.DataFrame(
+        [
+            told("m", f"s{image}", key, hard[image] + mean + rng.normal(0, spread), metric)
+            for key, mean in means.items()
+            for image in range(n)
+        ]
+    )
+
+
+def test_leaders_are_told_where_they_lie_above_and_their_value_is_of_images_that_did_not_choose() -> None:
+    bases = ["gradcam", "layercam"]
+    keys = [key_of(base, place) for base in bases for place in refinement.PLACES]
+    first, second = key_of("gradcam"), key_of("layercam")
+    clear = refinement.leaders(placed({key: float(key == first) for key in keys}, 30, 0.2), bases)
+    assert list(clear.loc["m", ["base", "place", "n", "best", "refined"]]) == ["gradcam", REFINED, 30, HOLDS, HOLDS]
+    both = {key: float(key in (first, second)) for key in keys}  # which refined one is open, that it is one is not
+    either = refinement.leaders(placed(both, 30, 0.2), bases).loc["m"]
+    assert (either["place"], either["best"], either["refined"]) == (REFINED, UNDECIDED, HOLDS)
+    deep = refinement.leaders(placed({key: float(DEEPEST in key and "gradcam" in key) for key in keys}, 30, 0.2), bases)
+    assert list(deep.loc["m", ["place", "best", "refined"]]) == [DEEPEST, HOLDS, CONTRADICTED]
+    few = refinement.leaders(placed({key: float(key == first) for key in keys}, 11, 0.2), bases).loc["m"]
+    assert (few["place"], few["best"], few["refined"]) == (REFINED, UNDECIDED, UNDECIDED)
+    equal = [refinement.leaders(placed(dict.fromkeys(keys, 0.0), 20, 1.0, seed=seed), bases) for seed in range(40)]
+    assert sum(found.loc["m", "best"] != UNDECIDED for found in equal) <= 4
+    shallow = refinement.leaders(placed(both, 30, 0.2), bases, (SHALLOWEST, REFINED))
+    assert shallow.loc["m", "refined"] == HOLDS
+
+
+def test_the_best_start_is_told_only_where_it_lies_above_the_others_and_every_model_has_it() -> None:
+    def at(start: int, alone: float, fused: float, model: str = "m") -> pd.DataFrame:
+        rows = placed({BASE: alone, key_of(BASE): fused}, 20, 0.1, seed=start)
+        hard = np.random.default_rng(start).normal(size=20)  # the images are as hard from every start
+        away = dict(zip([f"s{image}" for image in range(20)], hard, strict=True))
+        return rows.assign(start=start, model=model, value=rows["value"] - rows["sample_id"].map(away))
+
+    rows = pd.concat([at(1, 0.0, 0.0), at(2, 1.0, 0.0), at(3, 0.0, 0.02)])
+    found = refinement.best_starts(rows, BASE, ["arcc"])
+    alone, fused = found.loc[("arcc", BASE)], found.loc[("arcc", key_of(BASE))]
+    assert (alone["start"], alone["best"], alone["n"]) == (2, HOLDS, 20) and alone["mean"] == pytest.approx(1, abs=0.1)
+    assert fused["best"] == UNDECIDED
+    other = pd.concat([rows, at(1, 0.0, 0.0, "other"), at(3, 0.5, 0.0, "other")])  # it has no stage 2
+    assert refinement.best_starts(other, BASE, ["arcc"]).loc[("arcc", BASE), "start"] == 3
 
 
 def test_fusions_are_compared_over_images_and_models(solved: pd.DataFrame) -> None:

@@ -259,9 +259,8 @@ def all_metrics(found: Agreement, kind: str = "pearson", way: str = "pooled", am
     """Every two metrics held against each other by their agreement with the truth, mean over the models.
 
     among: of these metrics alone. p by max-T over the pairs, as inference.all_pairs: a pair's difference over its
-    standard error has to exceed the largest of all pairs in resamples of the images around what was observed, that
-    longer by as much as Student's t of n - 1 degrees is than the normal, and by the root of n / (n - 1), as resamples
-    are narrow.
+    standard error has to exceed the largest of all pairs in resamples of the images around what was observed, carried
+    from the normal to Student's t of n - 1 degrees: in so few images the errors themselves are uncertain.
     """
     names = list(among) or found.metrics
     places = [found.metrics.index(name) for name in names]
@@ -274,8 +273,9 @@ def all_metrics(found: Agreement, kind: str = "pearson", way: str = "pooled", am
     error[error < 1e-12] = np.inf  # no resample tells the two apart, but for rounding
     largest = (np.abs(away) / error[:, :, None]).max(axis=(0, 1), initial=0)
     n = found.images
-    longer = np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975) if n > 1 else np.inf
-    return adjusted(pd.DataFrame(difference, names, names), np.abs(difference) / error, longer * largest, n)
+    if n > 1:  # the errors are estimates, from resamples that are narrow
+        largest = np.sqrt(n / (n - 1)) * stats.t.isf(stats.norm.sf(largest), n - 1)
+    return adjusted(pd.DataFrame(difference, names, names), np.abs(difference) / error, largest, n)
 
 
 def ends(
