@@ -167,7 +167,7 @@ figures.dot_plot(here, ["tdd", "excess_tdd"])
 # *Above chance* is more than an excess above 0, since size and border length leave the shape of a selection open.
 # Each method is held against every control that selects for itself: noise of four grains, alone and times the target's
 # mask, discs strewn over the target, the distance to its edge, and the contrary. None knows the model. The table names
-# the control that comes closest, over the images that the model scores at least .3; p is of the paired sign-flip test,
+# the control that comes closest, over the images that the model scores at least {glue:text}`well`; p is of the paired sign-flip test,
 # the largest over the controls, adjusted over the methods.
 
 # %% tags=["hide-input"]

@@ -241,7 +241,7 @@ def test_a_notebook_that_cannot_run_says_so_and_leaves_no_page(
         (["benchmark", "-o", "r", "-p", "dataset=shape"], "Unknown data set 'shape' (did you mean 'shapes'?)"),
         (["benchmark", "-o", "r", "-p", "split=tset"], "Unknown shapes split 'tset'"),
         (["benchmark", "-o", "r", "-p", "model=fcn"], "Unknown model 'fcn'"),
-        (["benchmark", "-o", "r", "-p", "methods=[gpa, rai]"], "Unknown method 'rai' (did you mean 'ria'?)"),
+        (["benchmark", "-o", "r", "-p", "methods=[gpa, rria]"], "Unknown method 'rria' (did you mean 'ria'?)"),
         (["benchmark", "-o", "r", "-p", "metrics=tddd"], "Unknown metric 'tddd'"),
         (["benchmark", "-o", "r", "-p", "alfa=0.5"], "Unknown parameter 'alfa' (did you mean 'alpha'?)"),
         (["benchmark", "-o", "r", "-p", "k=1.5"], "k is 1.5; expected a fraction in (0, 1]"),

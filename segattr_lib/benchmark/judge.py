@@ -118,7 +118,7 @@ def made_maps(
                 torch.from_numpy(rng.random(int(regions.max()) + 1, np.float32))[regions]
                 for rng in draws.generators("noise")
             ]
-        )
+        ).to(evidence.device)
         for degree in degrees:
             found[degree, grain] = normalise(degree * normalise(soft) + (1 - degree) * normalise(noise))
     return found
