@@ -832,7 +832,7 @@ def test_ones_own_function_that_gives_no_data_set_is_an_error(tmp_path: Path, fu
 def test_the_books_own_data_set_works_as_written(tmp_path: Path):
     book = (Path(__file__).parents[1] / "book/own.md").read_text(encoding="utf-8")
     (block,) = (text for text in book.split("```") if "def scans" in text)
-    (tmp_path / "mine.py").write_text(block.removeprefix("python"))
+    (tmp_path / "mine.py").write_text(block.removeprefix("python"), encoding="utf-8")
     Image.fromarray(np.full(HALVES.shape, 257 * 100, np.uint16)).save(tmp_path / "a.tif")
     Image.fromarray(HALVES * 255).save(tmp_path / "a.outline.png")
     dataset = load_dataset(f"{tmp_path / 'mine.py'}:scans", str(tmp_path))

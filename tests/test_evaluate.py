@@ -185,12 +185,12 @@ def test_what_was_remembered_and_cannot_be_read_is_measured_again(tmp_path, monk
     monkeypatch.setattr(module, "_milliseconds", lambda _model, runtime, _shape: float(runtime.batch_size))
     path = tmp_path / "segattr" / "runtimes.json"
     prepare(ConvNet(), (8, 8), "cpu")
-    (key,) = json.loads(path.read_text())
+    (key,) = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()
     if known is not None:
-        path.write_text(known.replace("KEY", key))
+        path.write_text(known.replace("KEY", key), encoding="utf-8")
     assert prepare(ConvNet(), (8, 8), "cpu").batch_size == 4
-    assert json.loads(path.read_text())[key]["batch_size"] == 4
+    assert json.loads(path.read_text(encoding="utf-8"))[key]["batch_size"] == 4
 
 
 def test_without_a_home_a_model_is_measured_and_nothing_is_remembered(tmp_path, monkeypatch):

@@ -807,13 +807,13 @@ def test_the_scores_of_a_users_method_are_made_anew_when_its_code_changes_or_the
     monkeypatch.setattr(parts, "funnybirds_scores", scores)
     own = tmp_path / "my (1)" / "own.py"
     own.parent.mkdir()
-    own.write_text("def red(score, images, target):\n    return images[:, 0]\n")
+    own.write_text("def red(score, images, target):\n    return images[:, 0]\n", encoding="utf-8")
     settings, folder = asked_of(methods=[f"{own}:red"], samples=1), tmp_path / "scores"
     assert [part_scores(settings, folder)["made"].item() for _ in range(2)] == [1, 1]
     (kept,) = folder.iterdir()
-    own.write_text(own.read_text().replace("0]", "1]"))
+    own.write_text(own.read_text(encoding="utf-8").replace("0]", "1]"), encoding="utf-8")
     assert [part_scores(settings, folder)["made"].item() for _ in range(2)] == [2, 2]
-    own.write_text(own.read_text().replace("1]", "0]"))
+    own.write_text(own.read_text(encoding="utf-8").replace("1]", "0]"), encoding="utf-8")
     assert part_scores(settings, folder)["made"].item() == 1
     kept.write_bytes(kept.read_bytes()[:-8])
     assert part_scores(settings, folder)["made"].item() == 3

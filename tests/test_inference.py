@@ -474,9 +474,9 @@ def test_the_pair_the_other_way_round_says_the_opposite(few):
 
 def test_holm_by_hand_over_the_pairs_that_are_tests():
     # sorted .005, .01, .03, .04 times 4, 3, 2, 1 and never falling: .02, .03, .06, .06
-    adjusted = inference._holm(np.array([0.01, 0.04, np.nan, 0.03, 0.005]))
+    adjusted = inference.holm(np.array([0.01, 0.04, np.nan, 0.03, 0.005]))
     np.testing.assert_allclose(adjusted, [0.03, 0.06, np.nan, 0.06, 0.02])
-    assert np.isnan(inference._holm(np.array([np.nan, np.nan]))).all()
+    assert np.isnan(inference.holm(np.array([np.nan, np.nan]))).all()
 
 
 def test_each_tests_ps_are_adjusted_over_the_whole_family(few):
@@ -490,7 +490,7 @@ def test_each_tests_ps_are_adjusted_over_the_whole_family(few):
     for test in ("wilcoxon", "sign_flip"):
         ordered = found[test].dropna().sort_values()
         stepped = np.minimum(np.maximum.accumulate(ordered * [3, 2, 1]), 1)
-        pd.testing.assert_series_equal(found.loc[ordered.index, f"{test}_holm"], stepped, check_names=False)
+        pd.testing.assert_series_equal(found.loc[ordered.index, f"{test}holm"], stepped, check_names=False)
 
 
 def test_what_too_few_or_equal_images_cannot_say_is_not_said():
@@ -509,7 +509,7 @@ def test_the_same_inputs_give_the_same_bytes_and_a_pair_does_not_depend_on_the_o
     table = _table(30)
     everyone = compare(table, "dea", "tdd")
     assert everyone.to_csv() == compare(table, "dea", "tdd").to_csv()
-    own = [column for column in everyone.columns if not column.endswith("_holm")]
+    own = [column for column in everyone.columns if not column.endswith("holm")]
     alone = compare(table, [("dea", "ria")], "tdd")
     assert alone.loc[0, own].equals(everyone.loc[2, own])
     assert not compare(table, "dea", "tdd", seed=1)["low"].equals(everyone["low"])

@@ -173,7 +173,7 @@ def test_a_page_is_made_again_when_what_its_parameters_name_has_changed(
         Path(folder).mkdir(parents=True)
     files = {"my (1)/own.py": "import near", "my (1)/near.py": "", "map.yaml": "", "data/images/a.png": ""}
     for name, text in files.items():
-        Path(name).write_text(text)
+        Path(name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(execute.papermill, "execute_notebook", lambda raw, partial, *_, **__: shutil.copy(raw, partial))
 
     def made() -> bool:
@@ -182,10 +182,10 @@ def test_a_page_is_made_again_when_what_its_parameters_name_has_changed(
 
     assert made() and not made()
     for name in ("results/one/samples.parquet", "folder/a", "my (1)/other.py", "data/.hidden"):
-        Path(name).write_text("new")
+        Path(name).write_text("new", encoding="utf-8")
     assert not made()
     for name, text in files.items():
-        Path(name).write_text(text + "#")
+        Path(name).write_text(text + "#", encoding="utf-8")
         assert made() and not made(), name
     Path("data/images/a.png").rename("data/images/b.png")
     assert made()
@@ -211,8 +211,10 @@ def test_two_processes_execute_one_notebook_with_parameters_of_their_own(
 
     monkeypatch.setattr(execute.papermill, "execute_notebook", run)
     execute.execute("one", {"number": 1}, Path("first.ipynb"))
-    assert "number = 1" in Path("first.ipynb").read_text() and "number = 2" not in Path("first.ipynb").read_text()
-    assert "number = 2" in Path("second.ipynb").read_text()
+    assert "number = 1" in Path("first.ipynb").read_text(encoding="utf-8") and "number = 2" not in Path(
+        "first.ipynb"
+    ).read_text(encoding="utf-8")
+    assert "number = 2" in Path("second.ipynb").read_text(encoding="utf-8")
     assert len(set(places)) == 2
     assert not list(Path("build").rglob("*.partial"))
 

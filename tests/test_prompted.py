@@ -305,11 +305,11 @@ def test_other_prompts_or_weights_in_the_same_folder_are_refused(own: Path, tmp_
         runner.run_benchmark(settings.model_copy(update={"metrics": with_robustness}), tmp_path / "here")
     with pytest.raises(UserError, match="were made with other"):
         run_prompted(settings, prompts(own, "spots", robustness="stability_flip"), tmp_path / "here")
-    before = own.read_text()
-    own.write_text(before + "# more\n")
+    before = own.read_text(encoding="utf-8")
+    own.write_text(before + "# more\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"made with other code of .*own_prompted\.py:\w+, though under the same name"):
         run_prompted(settings, prompts(own, "spots"), tmp_path / "here")
-    own.write_text(before)
+    own.write_text(before, encoding="utf-8")
     monkeypatch.setattr(prompted, "fingerprint", lambda _segmenter: "other weights")
     with pytest.raises(UserError, match="made with other settings: weights was"):
         run_prompted(settings, prompts(own, "spots"), tmp_path / "here")

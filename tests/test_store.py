@@ -53,8 +53,8 @@ def scenes(root, split):
 def own(tmp_path: Path) -> Path:
     place = tmp_path / "my code (1)"
     place.mkdir()
-    (place / "factor.py").write_text("FACTOR = 1.0\n")
-    (place / "own.py").write_text(OWN)
+    (place / "factor.py").write_text("FACTOR = 1.0\n", encoding="utf-8")
+    (place / "own.py").write_text(OWN, encoding="utf-8")
     return place / "own.py"
 
 
@@ -87,7 +87,7 @@ def half_done(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch,
 
 def change(folder: Path, **changes: Any) -> None:
     path = folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
 
 
 def same(first: Path, second: Path) -> bool:
@@ -172,7 +172,7 @@ def test_a_manifest_that_was_cut_short_is_written_again(own, tmp_path, whole, mo
 def test_what_a_kill_leaves_of_a_folder_just_begun_is_no_matter(own, tmp_path, whole, left: str):
     folder = tmp_path / "results"
     folder.mkdir()
-    (folder / left).write_text("{")
+    (folder / left).write_text("{", encoding="utf-8")
     assert same(whole, run_benchmark(asked(own), folder))
 
 
@@ -201,15 +201,15 @@ def test_somebody_elses_manifest_is_left_alone(own, tmp_path, text: str):
 
 def test_a_cut_manifest_beside_something_else_is_left_alone(own, tmp_path):
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "manifest.json").write_text("")
-    (tmp_path / "results" / "thesis.tex").write_text("mine")
+    (tmp_path / "results" / "manifest.json").write_text("", encoding="utf-8")
+    (tmp_path / "results" / "thesis.tex").write_text("mine", encoding="utf-8")
     with pytest.raises(UserError, match=r"is not empty and holds no manifest\.json that can be read"):
         run_benchmark(asked(own), tmp_path / "results")
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["manifest.json", "thesis.tex"]
 
 
 def test_a_folder_that_is_a_file_is_one_sentence(own, tmp_path):
-    (tmp_path / "results").write_text("mine")
+    (tmp_path / "results").write_text("mine", encoding="utf-8")
     with pytest.raises(UserError, match=r"results' cannot be written|is a file"):
         run_benchmark(asked(own), tmp_path / "results")
 
@@ -240,7 +240,7 @@ def test_a_finished_folder_gets_its_summary_again_and_loses_old_parts(own, tmp_p
 
 @pytest.mark.parametrize("package", ["torch", "torchvision", "numpy", "segattr"])
 def test_only_a_finished_folder_may_be_of_other_packages(own, tmp_path, whole, monkeypatch, package: str):
-    versions = {**json.loads((whole / "manifest.json").read_text())["versions"], package: "1.0.0"}
+    versions = {**json.loads((whole / "manifest.json").read_text(encoding="utf-8"))["versions"], package: "1.0.0"}
     change(whole, versions=versions)
     run_benchmark(asked(own), whole)
     folder = half_done(asked(own), tmp_path / "results", monkeypatch)
@@ -263,7 +263,7 @@ def test_a_folder_is_gone_on_with_on_the_kind_of_device_it_was_begun_on(own, tmp
 
 
 def runtimes(folder: Path) -> list[dict[str, Any]]:
-    return json.loads((folder / "manifest.json").read_text())["runtimes"]
+    return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["runtimes"]
 
 
 def test_the_manifest_names_batch_size_memory_format_and_threads_of_each_model(own, whole):
@@ -311,7 +311,7 @@ def test_one_process_works_in_a_folder_and_another_says_who_does(own, tmp_path, 
         said = rf"Process {process} on {socket.gethostname()}, since \d{{4}}-.*, works in the folder .*results"
         with pytest.raises(UserError, match=said):
             run_benchmark(asked(own), folder)
-        (folder / "lock.json").write_text("")  # just begun
+        (folder / "lock.json").write_text("", encoding="utf-8")  # just begun
         with pytest.raises(UserError, match="Another process works in the folder"):
             run_benchmark(asked(own), folder)
     finally:
@@ -336,7 +336,12 @@ def test_changed_code_of_a_users_own_is_noticed(own, tmp_path, monkeypatch, kind
     done = run_benchmark(settings, tmp_path / "done")
     begun = half_done(settings, tmp_path / "begun", monkeypatch, 1)
     path = own.with_name(name)
-    path.write_text(path.read_text().replace("1.0", "0.5") if name == "factor.py" else path.read_text() + "\n# more")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("1.0", "0.5")
+        if name == "factor.py"
+        else path.read_text(encoding="utf-8") + "\n# more",
+        encoding="utf-8",
+    )
     for folder in (done, begun):
         with pytest.raises(UserError) as caught:
             run_benchmark(settings, folder)
@@ -349,13 +354,16 @@ def test_a_run_keeps_the_code_it_began_with_and_the_next_one_notices(own, tmp_pa
     """The metric edits its own file when it is called first."""
     own.write_text(
         f"{OWN}\n\ndef edits(score, images, maps, target):\n    from pathlib import Path\n"
-        f"    Path({str(own)!r}).write_text('def edits(*_): raise ValueError')\n    return maps.mean((1, 2)) * 0 + 7\n"
+        f"    Path({str(own)!r}).write_text('def edits(*_): raise ValueError')\n    return maps.mean((1, 2)) * 0 + 7\n",
+        encoding="utf-8",
     )
     settings = asked(own, metrics=[f"{own}:edits"])
     folder = run_benchmark(settings, tmp_path / "results")
     rows = read_samples(folder)
     assert rows[rows["metric"] == f"{own}:edits"]["value"].tolist() == [7, 7, 7]
-    own.write_text(OWN + "\n\ndef edits(score, images, maps, target):\n    return maps.mean((1, 2))\n")
+    own.write_text(
+        OWN + "\n\ndef edits(score, images, maps, target):\n    return maps.mean((1, 2))\n", encoding="utf-8"
+    )
     with pytest.raises(UserError, match=r"other code of .*own\.py:tiny"):
         run_benchmark(settings, folder)
 
@@ -363,19 +371,20 @@ def test_a_run_keeps_the_code_it_began_with_and_the_next_one_notices(own, tmp_pa
 def test_a_changed_class_map_is_noticed(own, tmp_path):
     own.write_text(
         "import torch\n\n\ndef net():\n    torch.manual_seed(0)\n    return torch.nn.Sequential("
-        "torch.nn.Conv2d(3, 4, 3, 2), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())\n"
+        "torch.nn.Conv2d(3, 4, 3, 2), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())\n",
+        encoding="utf-8",
     )
     root, named = tmp_path / "data", tmp_path / "map.yaml"
     for part, colour in (("images", (200, 10, 10)), ("masks", 1)):
         (root / part).mkdir(parents=True)
         Image.new("RGB" if part == "images" else "L", (32, 32), colour).save(root / part / "a.png")
-    (root / "classes.csv").write_text("id,name\n0,ground\n1,thing\n")
-    named.write_text("source: a trial\nclasses: {thing: [1, 2]}\n")
+    (root / "classes.csv").write_text("id,name\n0,ground\n1,thing\n", encoding="utf-8")
+    named.write_text("source: a trial\nclasses: {thing: [1, 2]}\n", encoding="utf-8")
     data = {"dataset": "folder", "root": str(root), "class_map": str(named), "samples": 1}
     settings = asked(own, **data, model=f"{own}:net", layer="0", metrics=["complexity"])
     folder = run_benchmark(settings, tmp_path / "results")
-    named.write_text("source: other words\nclasses: {thing: [1, 2]}\n")
+    named.write_text("source: other words\nclasses: {thing: [1, 2]}\n", encoding="utf-8")
     run_benchmark(settings, folder)
-    named.write_text("source: a trial\nclasses: {thing: [1, 3]}\n")
+    named.write_text("source: a trial\nclasses: {thing: [1, 3]}\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"were made with other class map of .*map\.yaml"):
         run_benchmark(settings, folder)

@@ -29,7 +29,9 @@ def run_rows(values: dict[tuple[str, str], tuple[float, ...]], metric: str = "td
     ]
     counts = dict.fromkeys(("count", "count_robust"), 3) | dict.fromkeys(("degenerate", "undefined"), 0)
     table = pd.DataFrame(rows).assign(**counts)
-    return table.assign(mean_robust=table["mean"] - 0.01, mean_nondegenerate=table["mean"])
+    return table.assign(
+        mean_robust=table["mean"] - 0.01, mean_nondegenerate=table["mean"], mean_untied=table["mean"], count_untied=3
+    )
 
 
 TDD = {
