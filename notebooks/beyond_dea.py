@@ -47,6 +47,7 @@ curve_k = [0.1, 0.2, 0.3, 0.5]
 thin_dataset = "shapes"
 thin_split = "test_thin"
 few = 12  # samples of the costlier parts
+fooled_samples = 12  # on which both judges are seen
 timed = 2  # samples on which precisions are timed
 planted_samples = 24
 stages = 4  # of the cascade
@@ -227,7 +228,7 @@ tables.chance(chance)
 # TDD, the judge that was fooled, and the one in use, on {glue:text}`fooled_n` images.
 
 # %% tags=["hide-input"]
-fooled_view = view_of(run, list(values["tdd"].dropna().index)[:few])
+fooled_view = view_of(run, list(values["tdd"].dropna().index)[:fooled_samples])
 twice = judge.judged_twice(fooled_view, variants_of(run), run.k[0], run.fill[0])
 fooled = pd.concat(
     judge.means(
