@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 from segattr_lib import own_code
 
 T = TypeVar("T")
+PART = (
+    r"""(?:[^,()[\]{}'"]|\([^()]*\)|\[[^[\]]*\]|\{[^{}]*\}|'[^']*'|"[^"]*")"""  # of an option: no comma but in brackets
+)
 
 
 class UserError(Exception):
@@ -77,14 +80,15 @@ def cause_of(error: BaseException) -> str:
 def variant(text: str) -> tuple[str, dict[str, Any]]:
     """Split "ria(grid=7, fill=blur)" into its name and the options it pins.
 
-    Values are Python literals; a bare word is a string. The folders of a user's "path/to/file.py:name" may have
-    parentheses of their own. Raises UserError when the text is not of that form.
+    Values are Python literals, lists and texts with commas among them; a bare word is a string. The folders of a
+    user's "path/to/file.py:name" may have parentheses of their own. Raises UserError when the text is not of that
+    form.
     """
-    parts = re.fullmatch(r"\s*(.+?\.py:\w+|[^()]+?)\s*(?:\(([^()]*)\))?\s*", text)
+    parts = re.fullmatch(rf"\s*(.+?\.py:\w+|[^()]+?)\s*(?:\(((?:{PART}|,)*)\))?\s*", text)
     if not parts:
         raise UserError(f"{text!r} is not a name or a name with options, such as 'ria(grid=7)'.")
     options: dict[str, Any] = {}
-    for pair in filter(str.strip, (parts[2] or "").split(",")):
+    for pair in filter(str.strip, re.findall(rf"{PART}+", parts[2] or "")):
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not equals or not value or not key.isidentifier():
             raise UserError(f"{pair.strip()!r} in {text!r} is not of the form option=value.")

@@ -28,6 +28,8 @@ REGISTRY = {"gpa": 1, "ega": 2, "ria": 3}
         ("gpa(layer='backbone.layer4')", "gpa", {"layer": "backbone.layer4"}),
         ("mine.py:method(k=2)", "mine.py:method", {"k": 2}),
         ("x(a=b=c)", "x", {"a": "b=c"}),
+        ("refinecam(layers=['a','b.c'], fuse=product)", "refinecam", {"layers": ["a", "b.c"], "fuse": "product"}),
+        ("x(a=(1, 2), b='c, d')", "x", {"a": (1, 2), "b": "c, d"}),
     ],
 )
 def test_a_variant_is_a_name_and_its_options(text: str, name: str, options: dict[str, Any]):
@@ -36,14 +38,18 @@ def test_a_variant_is_a_name_and_its_options(text: str, name: str, options: dict
     assert [type(value) for value in parsed[1].values()] == [type(value) for value in options.values()]
 
 
-@pytest.mark.parametrize("text", ["", "()", "(grid=7)", "ria(grid=7", "ria grid=7)", "ria(a=1)(b=2)", "ria(a=1) b"])
+@pytest.mark.parametrize(
+    "text", ["", "()", "(grid=7)", "ria(grid=7", "ria grid=7)", "ria(a=1)(b=2)", "ria(a=1) b", "ria(a=1))", "ria((a=1)"]
+)
 def test_a_variant_of_another_form_is_an_error(text: str):
     with pytest.raises(UserError, match="not a name") as caught:
         variant(text)
     assert repr(text) in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "part"), [("ria(7)", "7"), ("ria(grid 7)", "grid 7"), ("ria(a=1, 2b=3)", "2b=3")])
+@pytest.mark.parametrize(
+    ("text", "part"), [("ria(7)", "7"), ("ria(grid 7)", "grid 7"), ("ria(a=1, 2b=3)", "2b=3"), ("ria(a=1, b)", "b")]
+)
 def test_an_option_of_another_form_is_named(text: str, part: str):
     with pytest.raises(UserError, match="option=value") as caught:
         variant(text)

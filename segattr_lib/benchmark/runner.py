@@ -178,6 +178,7 @@ def library_fingerprint() -> str:
     """A digest of the code that makes values: data, models, perturbations, methods, metrics and this runner."""
     root = Path(segattr_lib.__file__).parent
     after = {
+        "chance",
         "claims",
         "inference",
         "judge",

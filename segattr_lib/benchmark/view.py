@@ -347,7 +347,7 @@ class View:
         fill: str | None,
         pinned: dict[str, Any],
     ) -> Tensor:
-        key = (name, k, fill, *sorted(pinned.items()))
+        key = (name, k, fill, str(sorted(pinned.items())))
         if key not in known:
             metric = load_metric(name)
             if metric.combine:
