@@ -70,7 +70,7 @@ from segattr_lib import figures, tables
 from segattr_lib.attribution import load_method
 from segattr_lib.benchmark import inference
 from segattr_lib.benchmark.chance import above_chance
-from segattr_lib.benchmark.claims import held
+from segattr_lib.benchmark.claims import held, leads
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import (
@@ -266,13 +266,16 @@ deletion_slider(
 #
 # Every claim of the paper's section 5.1 that these runs can speak to, with our numbers, once over the paper's
 # plain means and once over the samples the model scores at least {glue:text}`well`. Some at the end are ours. A claim
-# is about the methods as the run has them, and where their maps were made with several fills, about those of one.
+# is about the methods as the run has them, and where their maps were made with several fills, about those of one. Where a
+# claim is of a lead, the last column says what the images decide: the leader has to lie above each of the others, tested
+# over all pairs at once.
 
 # %% tags=["hide-input"]
 plainly, robustly = held(here), held(here, "mean_robust")
 verdicts = plainly.assign(holds_robust=robustly["holds"])
 answers = {True: "yes", False: "no", None: "no value"}
 verdicts[["holds", "holds_robust"]] = verdicts[["holds", "holds_robust"]].map(answers.get)
+verdicts["images decide"] = verdicts["claim"].map(leads(rows, settings.k[0], main_fill)).fillna("")
 shown = verdicts.rename(columns={"holds_robust": f"holds, s(x) ≥ {ROBUST_FLOOR}"})
 HTML(shown.to_html(index=False, classes="wrap", border=0))
 

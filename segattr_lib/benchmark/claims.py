@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from segattr_lib.attribution import key_label
-from segattr_lib.benchmark.statistics import by_run, centre, fills_of, plain, under_fill, wins
+from segattr_lib.benchmark.inference import all_pairs, paired
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, by_run, centre, fills_of, plain, under_fill, wins
 from segattr_lib.metrics import load_metric
 
 PAPER = ("gpa", "ega", "ria", "dea")
@@ -65,12 +66,15 @@ def between(method: str, low: str, high: str, metric: str) -> Callable[[pd.DataF
     return check
 
 
+BEST = {  # a claim that one of the paper's four leads, to the method and the metric
+    "RIA has the highest TDD": ("ria", "tdd"),
+    "RIA has the lowest |ODD|": ("ria", "odd_abs"),
+    "EGA is the most stable": ("ega", "stability"),
+    "EGA is the fastest": ("ega", "seconds"),
+    "GPA has the highest insertion gain": ("gpa", "insertion"),
+}
 CLAIMS = (
-    Claim("RIA has the highest TDD", "5.1", best("ria", "tdd")),
-    Claim("RIA has the lowest |ODD|", "5.1", best("ria", "odd_abs")),
-    Claim("EGA is the most stable", "5.1", best("ega", "stability")),
-    Claim("EGA is the fastest", "5.1", best("ega", "seconds")),
-    Claim("GPA has the highest insertion gain", "5.1", best("gpa", "insertion")),
+    *(Claim(text, "5.1", best(*about)) for text, about in BEST.items()),
     Claim("DEA's TDD is above EGA's in every run", "5.1", every_run("dea", "ega", "tdd")),
     Claim("DEA's TDD is above GPA's in every run", "5.1", every_run("dea", "gpa", "tdd")),
     Claim("DEA's |ODD| is below EGA's in every run", "5.1", every_run("dea", "ega", "odd_abs")),
@@ -98,6 +102,23 @@ def held(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
                 about = {"claim": claim.text, "section": claim.where} | ({"fill": fill} if fills else {})
                 rows.append({**about, "ours": answer[0], "holds": answer[1]})
     return pd.DataFrame(rows, columns=["claim", "section", *(["fill"] if fills else []), "ours", "holds"])
+
+
+def leads(samples: pd.DataFrame, k: float, fill: str, level: float = 0.95, seed: int = 0) -> dict[str, str]:
+    """Whether the images bear out each claim of a lead: "holds", "contradicted" or "undecided", by the claim.
+
+    samples: rows of store.read_samples; the images that the model scores at least .3. The method leads if it lies above
+    each of the paper's other three by max-T over all pairs (see inference.all_pairs). Claims of which these rows hold
+    no value of all four, such as those of time, are left out.
+    """
+    found = {}
+    for text, (method, metric) in BEST.items():
+        rows = at(plain(samples), k, fill)
+        if set(PAPER) <= set(rows[(rows["metric"] == metric) & (rows["variant"].fillna("") == "")]["method"]):
+            table = paired(samples, metric, k, fill, ROBUST_FLOOR)[list(PAPER)]
+            if len(table.dropna()):
+                found[text] = all_pairs(table, load_metric(metric).direction, seed).verdict(method, level=level)
+    return found
 
 
 def _means(runs: pd.DataFrame, metric: str, column: str) -> pd.Series:
