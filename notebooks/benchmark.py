@@ -90,6 +90,7 @@ from segattr_lib.pictures import gallery
 from segattr_lib.reference import reference
 from segattr_lib.targets import bind
 
+pd.set_option("display.max_rows", None)  # a table of four metrics and all controls is shown whole
 settings = read_settings({name: globals()[name] for name in Settings.model_fields})
 main_fill = settings.evaluation_fills(None)[0]
 curve_settings = settings.model_copy(update={"k": curve_k, "metrics": ["tdd", "odd_abs", "insertion"]})
@@ -136,8 +137,9 @@ tables.beside_paper(here)
 # ### What the mean hides
 #
 # The ratio explodes where the model's score is small, so one image can carry a mean. Beside the paper's plain
-# mean stand the median, the mean over samples the model scores at least {glue:text}`well`, and the mean without
-# constant maps.
+# mean stand the median and, each with the number of samples in it, the mean over those the model scores at least
+# {glue:text}`well`, over those whose selection is not decided by a constant, and over those of which ties decide at most
+# half.
 
 # %% tags=["hide-input"]
 pd.concat({figures.metric_label(metric): tables.mean_and_robust(here, metric) for metric in ("tdd", "odd_abs")})

@@ -275,8 +275,14 @@ glue(
 )
 glue("own_n", len(own), display=False)
 operators = judge.operator_agreement(cross_rows, "tdd", run.k[0], level, run.seed[0])
-pooled = operators.assign(text=operators["pooled"].map("{:.2f} pooled".format)).pivot_table(index="fill", columns="other", values="text", aggfunc="first", sort=False)  # fmt: skip
-(tables.intervals(operators, "fill", "other", "spearman", 2) + "; " + pooled).fillna("")
+agreed = operators.assign(
+    judges=operators["fill"] + " and " + operators["other"],
+    within=[tables.interval(*row, digits=2) for row in operators[["spearman", "low", "high"]].to_numpy()],
+    pooled=operators["pooled"].map("{:.2f}".format),
+)
+agreed[["judges", "within", "pooled", "n"]].set_index("judges").rename_axis(None).rename(
+    columns={"within": "within an image"}
+)
 
 # %% [markdown]
 # Judged by its own operator, a map's TDD is {glue:text}`own` higher than that of the maps made with other fills under

@@ -34,6 +34,7 @@ STYLE: Any = {
     "legend.frameon": False,
 }
 MARKS = "osD^vP*Xdhp<>8"
+LONGEST_PAIR = 48  # characters of two methods' labels on one line
 ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 
 
@@ -184,14 +185,16 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
     (metric,), (level,) = comparisons["metric"].unique(), comparisons["level"].unique()
     told = comparisons["sign_flip_holm"] < 0.05
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(comparisons) + 1.4))
+        pairs = [(key_label(a), key_label(b)) for a, b in comparisons[["method", "over"]].to_numpy()]
+        broken = max(len(a) + len(b) for a, b in pairs) > LONGEST_PAIR  # else the labels leave no room for the plot
+        names = [f"{a} −\n{b}" if broken else f"{a} − {b}" for a, b in pairs]
+        figure, axes = plt.subplots(figsize=(6.4, (0.52 if broken else 0.36) * len(comparisons) + 1.4))
         axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
         for apart, colour, label in ((True, "tab:blue", "p < .05"), (False, "0.6", "p ≥ .05")):
             rows = comparisons[told == apart]
             places = np.flatnonzero(told == apart)
             axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2.5)
             axes.scatter(rows["difference"], places, s=40, color=colour, zorder=2, label=label)
-        names = [f"{key_label(a)} − {key_label(b)}" for a, b in comparisons[["method", "over"]].to_numpy()]
         axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
         axes.set_xlabel(f"mean difference in {metric_label(metric)}, {level:.0%} interval")
         for place, rate in enumerate(comparisons["win_rate"]):
@@ -305,7 +308,7 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
             if log:
                 one.set_xscale("log")
                 ticks = _apart(sorted(set(table[x])))
-                one.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+                one.set_xticks(ticks, [f"{tick:.3g}" if tick >= 1 else f"{tick:.2g}" for tick in ticks])
                 one.minorticks_off()
             if marks is not None:
                 _name_points(one, marks[marks["panel"] == panel], x)
@@ -320,7 +323,7 @@ def _dashes(key: str) -> str:
     return "--" if load_method(variant(key)[0]).family == "control" else "-"
 
 
-def _apart(ticks: Sequence[float], factor: float = 1.25) -> list[float]:
+def _apart(ticks: Sequence[float], factor: float = 1.4) -> list[float]:
     """Those of rising ticks that stand far enough apart on a log axis for their labels."""
     kept: list[float] = []
     for tick in ticks:

@@ -61,25 +61,29 @@ def beside_paper(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
 
 
 def mean_and_robust(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One metric's plain mean, median, mean over well-scored samples and over sound maps, with their counts.
+    """One metric's plain mean and median, and beside them means over some of the samples, each with their number:
+    those that the model scores at least .3, those whose selection is not degenerate, and those of which ties decide
+    at most half.
 
     Each mean is of run-level values over the runs; each count is the sum over the runs. Raises UserError for values of
     several data sets, k or evaluation fills.
     """
-    columns = ["mean", "median", "mean_robust", "mean_nondegenerate", "mean_untied"]
-    means = pd.DataFrame({column: by_run(runs, metric, column).mean() for column in columns}).map(number)
-    columns = ["count", "count_robust", "degenerate", "count_untied", "undefined"]
-    counts = pd.DataFrame({column: by_run(runs, metric, column).sum().astype(int) for column in columns})
-    table = pd.concat([means, counts], axis=1).rename(index=key_label).rename_axis(index=None, columns=None)
-    names = {
-        "mean_robust": "s(x) ≥ .3",
-        "mean_nondegenerate": "not degenerate",
-        "mean_untied": "tied share ≤ .5",
-        "count": "n",
-        "count_robust": "n, s(x) ≥ .3",
-        "count_untied": "n, tied share ≤ .5",
+
+    def counted(column: str) -> pd.Series:
+        return by_run(runs, metric, column).sum().astype(int)
+
+    whole = counted("count")
+    some = {
+        "s(x) ≥ .3": ("mean_robust", counted("count_robust")),
+        "not degenerate": ("mean_nondegenerate", whole - counted("degenerate")),
+        "tied ≤ .5": ("mean_untied", counted("count_untied")),
     }
-    return table.rename(columns=names)
+    table = {column: by_run(runs, metric, column).mean().map(number) for column in ("mean", "median")}
+    for title, (column, counts) in some.items():
+        means = by_run(runs, metric, column).mean()
+        table[title] = pd.Series({key: f"{number(means[key])} ({counts[key]})" for key in means.index})
+    shown = pd.DataFrame({**table, "n": whole, "undefined": counted("undefined")})
+    return shown.rename(index=key_label).rename_axis(index=None, columns=None)
 
 
 def cost(runs: pd.DataFrame) -> pd.DataFrame:

@@ -490,7 +490,7 @@ def test_each_tests_ps_are_adjusted_over_the_whole_family(few):
     for test in ("wilcoxon", "sign_flip"):
         ordered = found[test].dropna().sort_values()
         stepped = np.minimum(np.maximum.accumulate(ordered * [3, 2, 1]), 1)
-        pd.testing.assert_series_equal(found.loc[ordered.index, f"{test}holm"], stepped, check_names=False)
+        pd.testing.assert_series_equal(found.loc[ordered.index, f"{test}_holm"], stepped, check_names=False)
 
 
 def test_what_too_few_or_equal_images_cannot_say_is_not_said():

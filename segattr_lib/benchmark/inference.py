@@ -88,8 +88,10 @@ def studentised_interval(
     there Student's t is right. BCa covers less than either, see `simulated_coverage`. per: the interval is of the ratio
     mean(values) / mean(per) over the same images, by the standard error of its linearisation.
 
-    Equal values give that point twice. NaN for fewer than FEWEST values, and where so many are equal that more than
-    (1 - level) / 2 of the resamples have no spread: neither says how far the truth may lie.
+    No end lies beyond the least and the greatest value: resamples that lack a lone outlier have next to no spread, and
+    would send an end far outside what any value is. Equal values give that point twice. NaN for fewer than FEWEST
+    values, and where so many are equal that more than (1 - level) / 2 of the resamples have no spread: neither says
+    how far the truth may lie.
     """
     if len(values) < FEWEST:
         return np.nan, np.nan
@@ -505,9 +507,14 @@ def _studentised(
     error = np.sqrt(squared.mean(axis=-1) / (n - 1)) / np.abs(below)
     low = ratio - np.maximum(ordered[..., resamples - rank], student) * error
     high = ratio - np.minimum(ordered[..., rank - 1], -student) * error
-    alike = np.ptp(values, axis=-1) + np.ptp(per, axis=-1) == 0
     known = np.isfinite(low) & np.isfinite(high)
-    low, high = (np.where(alike, values[..., 0] / per[..., 0], np.where(known, end, np.nan)) for end in (low, high))
+    if (per > 0).all():  # a ratio of means lies among the ratios
+        ratios = values / per
+        low, high = np.maximum(low, ratios.min(axis=-1)), np.minimum(high, ratios.max(axis=-1))
+    alike = np.ptp(values, axis=-1) + np.ptp(per, axis=-1) == 0
+    with np.errstate(divide="ignore", invalid="ignore"):  # a first share of 0, where they are not alike
+        first = values[..., 0] / per[..., 0]
+    low, high = (np.where(alike, first, np.where(known, end, np.nan)) for end in (low, high))
     return low, high
 
 
