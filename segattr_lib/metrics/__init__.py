@@ -99,7 +99,7 @@ METRICS: dict[str, Metric] = {
         None, "excess |ODD|", -1, (-INF, INF), ("odd_abs", "chance_odd_abs"), torch.sub, NOTHING_OUTSIDE
     ),
     "excess_insertion": Metric(None, "excess insertion", 1, (-INF, INF), ("insertion", "chance_insertion"), torch.sub),
-    "border": Metric(deletion.border, "border, px a pixel", 0, (0.0, 2.7), selects="target"),
+    "border": Metric(deletion.border, "border", 0, (0.0, 2.7), selects="target"),
     "tied_share": Metric(deletion.tied_share, "tied share", -1, (0.0, 1.0)),
     "average_drop": Metric(
         composite.average_drop, "AD", -1, (0.0, 1.0), undefined="the model's score is 0", table="classification"
