@@ -62,7 +62,7 @@ from myst_nb import glue
 from segattr_lib import figures, tables
 from segattr_lib.attribution import load_method
 from segattr_lib.attribution.adaptive import SMALLEST
-from segattr_lib.benchmark import economy, inference, judge
+from segattr_lib.benchmark import economy, inference, judge, max_t
 from segattr_lib.benchmark.chance import VERDICTS, above_chance
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
@@ -185,7 +185,7 @@ order = {metric: table.mean().rank(ascending=False) for metric, table in values.
 agreement = order["tdd"].corr(order["excess_tdd"], method="spearman")
 glue("rank_agreement", f"{agreement:.2f}", display=False)
 for metric in values:
-    pairs_of = inference.all_pairs(values[metric], seed=run.seed[0])
+    pairs_of = max_t.all_pairs(values[metric], seed=run.seed[0])
     apart = pairs_of.verdict(pairs_of.highest, level=level) == inference.HOLDS
     glue(f"first_{metric}", figures.key_label(pairs_of.highest) + ("" if apart else " (not told apart from every other)"), display=False)  # fmt: skip
     glue(f"random_{metric}", int(order[metric].get("random", 0)), display=False)

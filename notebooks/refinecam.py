@@ -59,7 +59,7 @@ from myst_nb import glue
 
 from segattr_lib import figures, tables
 from segattr_lib.attribution.fusion import FUSIONS
-from segattr_lib.benchmark import inference, judge, refinement
+from segattr_lib.benchmark import inference, judge, max_t, refinement
 from segattr_lib.benchmark.inference import CONTRADICTED, HOLDS, settled
 from segattr_lib.benchmark.refinement import DEEPEST, REFINED, SHALLOWEST, key_of
 from segattr_lib.benchmark.runner import run_benchmark, view_of
@@ -271,7 +271,7 @@ road = inference.paired(few_rows, "road", by_model=True)
 apart_road = max((road[key_of(base)] - road[key_of(base, fuse="geometric_mean")]).abs().max() for base in bases)
 glue("apart_road", f"{apart_road:.4f}", display=False)
 fused_arcc = inference.paired(few_rows, "arcc")
-highest = [inference.all_pairs(fused_arcc[[key_of(base, fuse=fuse) for fuse in FUSIONS]], seed=main.seed[0]).verdict(key_of(base), level=level) for base in bases]  # fmt: skip
+highest = [max_t.all_pairs(fused_arcc[[key_of(base, fuse=fuse) for fuse in FUSIONS]], seed=main.seed[0]).verdict(key_of(base), level=level) for base in bases]  # fmt: skip
 glue("multiplies", "held" if set(highest) == {HOLDS} else "did not hold" if CONTRADICTED in highest else "could not be told", display=False)  # fmt: skip
 table2 = table2.reindex(columns=[(fuse.replace("_", " "), whose) for fuse in [*means, "product"] for whose in ("ours", "paper")])  # fmt: skip
 table2.fillna("–").rename(index=figures.method_label).rename_axis(index=None, columns=(None, None))

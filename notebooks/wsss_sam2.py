@@ -74,7 +74,7 @@ from IPython.display import HTML
 from myst_nb import glue
 
 from segattr_lib import figures, tables
-from segattr_lib.benchmark import inference, judge, protocol, refinement
+from segattr_lib.benchmark import inference, judge, max_t, protocol, refinement
 from segattr_lib.benchmark.prompted import FUSIONS, THRESHOLD, Prompting, run_prompted
 from segattr_lib.benchmark.runner import view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
@@ -212,10 +212,10 @@ figures.heat_panels(parts, "images")
 # %% tags=["hide-input"]
 reliability = protocol.summary(rows, {name: name for name in parts}, level, seed)
 weights = inference.paired(rows, "weight").droplevel("dataset")
-by_weight = inference.all_pairs(weights, seed=seed)
+by_weight = max_t.all_pairs(weights, seed=seed)
 apart_from = "" if by_weight.verdict(by_weight.highest, level=level) == inference.HOLDS else " (not told apart from every other)"  # fmt: skip
 glue("heaviest", protocol.label(by_weight.highest) + apart_from, display=False)
-glue("heaviest_weight", tables.number(inference.cross_fitted(weights, seed=seed).mean(), 2), display=False)
+glue("heaviest_weight", tables.number(max_t.cross_fitted(weights, seed=seed).mean(), 2), display=False)
 glue("even_weight", f"{1 / len(explainers):.2f}", display=False)
 tables.intervals(reliability, "label", "panel", digits=2)
 

@@ -16,11 +16,8 @@ from segattr_lib.benchmark.inference import (
     CONTRADICTED,
     HOLDS,
     UNDECIDED,
-    AllPairs,
-    all_pairs,
     compare,
     correlation,
-    cross_fitted,
     friedman_ranks,
     paired,
     settled,
@@ -29,6 +26,7 @@ from segattr_lib.benchmark.inference import (
     standardised,
     studentised_interval,
 )
+from segattr_lib.benchmark.max_t import AllPairs, all_pairs, cross_fitted
 from segattr_lib.figures import critical_difference, interval_plot
 from segattr_lib.registry import UserError
 from segattr_lib.seeds import generator

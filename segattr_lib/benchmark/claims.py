@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from segattr_lib.attribution import key_label
-from segattr_lib.benchmark.inference import all_pairs, paired
+from segattr_lib.benchmark.inference import paired
+from segattr_lib.benchmark.max_t import all_pairs
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, by_run, centre, fills_of, plain, under_fill, wins
 from segattr_lib.metrics import load_metric
 
@@ -108,7 +109,7 @@ def leads(samples: pd.DataFrame, k: float, fill: str, level: float = 0.95, seed:
     """Whether the images bear out each claim of a lead: "holds", "contradicted" or "undecided", by the claim.
 
     samples: rows of store.read_samples; the images that the model scores at least .3. The method leads if it lies above
-    each of the paper's other three by max-T over all pairs (see inference.all_pairs). Claims of which these rows hold
+    each of the paper's other three by max-T over all pairs (see max_t.all_pairs). Claims of which these rows hold
     no value of all four, such as those of time, are left out.
     """
     found = {}

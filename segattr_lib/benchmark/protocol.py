@@ -27,13 +27,12 @@ from segattr_lib.benchmark.inference import (
     RESAMPLES,
     UNDECIDED,
     Correlation,
-    all_pairs,
     compare,
-    cross_fitted,
     paired,
     studentised_interval,
 )
 from segattr_lib.benchmark.judge import means
+from segattr_lib.benchmark.max_t import all_pairs, cross_fitted
 from segattr_lib.benchmark.prompted import ALONE, CEILING, FUSIONS, THRESHOLD, Prompting
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.view import View, variants_of
@@ -254,8 +253,8 @@ def recommendations(
     recommendation; check, what was measured; value, low, high; n, the images; wanted, the side on which the
     recommendation is borne out; verdict: it holds where the whole interval lies on that side, is violated where it
     lies on the other, else it cannot be told here, nor where what it speaks of was not run. Against the best explainer
-    the value is that of the one chosen on other images (`inference.cross_fitted`), and has no interval; the verdict is
-    over all pairs at once (`inference.all_pairs`): it holds where the fusion lies above every explainer, and is
+    the value is that of the one chosen on other images (`max_t.cross_fitted`), and has no interval; the verdict is
+    over all pairs at once (`max_t.all_pairs`): it holds where the fusion lies above every explainer, and is
     violated where one of them lies above it. Masks are those of the first of the segmenters that is not the random
     walker. measures: of interpretability, held against utility.
     """

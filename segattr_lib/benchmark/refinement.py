@@ -12,16 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segattr_lib.attribution.fusion import FUSIONS, REFINABLE, refined
-from segattr_lib.benchmark.inference import (
-    CONTRADICTED,
-    HOLDS,
-    UNDECIDED,
-    AllPairs,
-    all_pairs,
-    cross_fitted,
-    paired,
-)
+from segattr_lib.benchmark.inference import CONTRADICTED, HOLDS, UNDECIDED, paired
 from segattr_lib.benchmark.judge import means
+from segattr_lib.benchmark.max_t import AllPairs, all_pairs, cross_fitted
 from segattr_lib.benchmark.runner import load_model, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
@@ -125,7 +118,7 @@ def leaders(
     """Which base and place has the highest ARCC on each model: a row a model, of the rows of `at_ends`, `settled`.
 
     base, place: of the highest mean over the images; mean: of the base and place that are highest on other images
-    (inference.cross_fitted); n: the images that have every value. best: does it lie above every other base and place;
+    (max_t.cross_fitted); n: the images that have every value. best: does it lie above every other base and place;
     refined: does one of the refined lie above every one that is not, see `verdict_of`.
     """
     named = {key_of(base, place): (base, place) for base in bases for place in places}
@@ -193,7 +186,7 @@ def best_starts(
 ) -> pd.DataFrame:
     """The starting layer of the highest mean of base and RefineCAM, by metric and line as in `over_starts`.
 
-    start; mean: of the start that is best on other images (inference.cross_fitted); n; best: does it lie above every
+    start; mean: of the start that is best on other images (max_t.cross_fitted); n; best: does it lie above every
     other start. Index metric and line. Starts that not every model has, and images without all values, are left out.
     """
     shared = rows.groupby("start")["model"].nunique() == rows["model"].nunique()

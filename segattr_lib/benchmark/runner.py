@@ -181,6 +181,7 @@ def library_fingerprint() -> str:
         "chance",
         "claims",
         "inference",
+        "max_t",
         "judge",
         "refinement",
         "protocol",

@@ -21,15 +21,13 @@ from segattr_lib.attribution import Method, load_method
 from segattr_lib.benchmark.inference import (
     FEWEST,
     HELD,
-    SPLITS,
     UNDECIDED,
-    AllPairs,
-    adjusted,
     paired,
     studentised_interval,
     weighted_pearson,
     weighted_ranks,
 )
+from segattr_lib.benchmark.max_t import SPLITS, AllPairs, adjusted
 from segattr_lib.benchmark.view import Variant, View
 from segattr_lib.data.single_shapes import TIERS, tier_of
 from segattr_lib.metrics import load_metric
@@ -258,7 +256,7 @@ def nested(found: Agreement, over: str = "arcc", level: float = 0.95) -> pd.Data
 def all_metrics(found: Agreement, kind: str = "pearson", way: str = "pooled", among: Sequence[str] = ()) -> AllPairs:
     """Every two metrics held against each other by their agreement with the truth, mean over the models.
 
-    among: of these metrics alone. p by max-T over the pairs, as inference.all_pairs: a pair's difference over its
+    among: of these metrics alone. p by max-T over the pairs, as max_t.all_pairs: a pair's difference over its
     standard error has to exceed the largest of all pairs in resamples of the images around what was observed, carried
     from the normal to Student's t of n - 1 degrees: in so few images the errors themselves are uncertain.
     """
