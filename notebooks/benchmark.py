@@ -147,8 +147,8 @@ pd.concat({figures.metric_label(metric): tables.mean_and_robust(here, metric) fo
 # %% [markdown]
 # ### What a blind selection earns
 #
-# Scattered holes of mean colour destroy an image whatever they hide, so plain TDD partly measures how ragged the
-# deleted pixels are. The null of one image (ours, not the paper's) is what random subsets of the target earn: as many
+# How much of a map's TDD comes from what it knows, and how much from how ragged the deleted pixels are? Scattered holes
+# of mean colour hide little and may still cost the model its score. The null of one image (ours, not the paper's) is what random subsets of the target earn: as many
 # pixels as the map selects, from single ones to patches, drawn without a look at the model. *Excess* TDD is a map's TDD
 # less what such a blind selection *of the same border length* has by chance; 0 is chance. The border is in pixels
 # of length a selected pixel. Excess |ODD| and excess insertion are made alike, of the outside and of what is put back.

@@ -223,9 +223,9 @@ tables.chance(chance)
 # ### How a judge is fooled
 #
 # The first judge of this book took for chance what *the same map* earns in another place: flipped, transposed, rolled.
-# Noise times the target's mask knows nothing of the model. Moved, it leaves zeros on a part of the target, the ties pick
-# one solid block, and a solid block costs the score little; the noise is then praised for the difference. Below, plain
-# TDD, the judge that was fooled, and the one in use, on {glue:text}`fooled_n` images.
+# Noise times the target's mask knows nothing of the model. Moved, it leaves zeros on a part of the target, and ties pick
+# one solid block there. How much is the noise praised for the difference between its scattered pixels and that block?
+# Below, plain TDD, the judge that was fooled, and the one in use, on {glue:text}`fooled_n` images.
 
 # %% tags=["hide-input"]
 fooled_view = view_of(run, list(values["tdd"].dropna().index)[:fooled_samples])

@@ -40,6 +40,7 @@ def random_smooth(
     score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, draws: Draws, side: int = 7
 ) -> Float[Tensor, "b h w"]:
     """Uniform noise on side x side cells, upsampled bilinearly: noise of a CAM's grain."""
+    # each side has a stream of its own; the CAM's keeps the one it always had
     purpose = "random smooth" if side == 7 else f"random smooth {side}"
     coarse = (rng.random((side, side), np.float32) for rng in draws.generators(purpose))
     return normalise(upsample(_stack(images, coarse), (images.shape[2], images.shape[3])))

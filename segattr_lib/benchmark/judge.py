@@ -137,24 +137,27 @@ def ordering(
     that is fair orders the maps of an image by their overlap.
     """
     bound = bind_fill(fill, view.images, view.draws.on("evaluation"), view.others)
-    assert view.target.mask is not None and view.null is not None, "evidence in a target needs a mask"
-    rows = []
+    assert view.target.mask is not None, "evidence in a target needs a mask"
+    tables = []
     for (degree, grain), drawn in maps.items():
-        overlap = (top_fraction(drawn, view.target.mask, k).pixels & evidence).sum((1, 2)) / evidence.sum((1, 2))
-        called = (view.score, view.images, drawn, view.target)
-        plainly = tdd(*called, k=k, fill=bound, base=view.base)
-        values = {
-            "overlap": overlap,
-            "tdd": plainly,
-            "excess_tdd": plainly - chance_tdd(*called, k=k, fill=bound, null=view.null),
-            "moved_excess_tdd": moved_excess_tdd(view, drawn, k, bound),
-        }
-        about = {"degree": degree, "grain": grain}
-        columns = {name: column.tolist() for name, column in values.items()}
-        for index, sample in enumerate(view.samples):
-            row = {name: column[index] for name, column in columns.items()}
-            rows.append({"sample_id": sample.sample_id, **about, **row})
-    return pd.DataFrame(rows)
+        held = top_fraction(drawn, view.target.mask, k).pixels & evidence
+        overlap = held.sum((1, 2)) / evidence.sum((1, 2))
+        about = {"sample_id": [sample.sample_id for sample in view.samples], "degree": degree, "grain": grain}
+        tables.append(pd.DataFrame({**about, "overlap": overlap.tolist(), **by_judge(view, drawn, k, bound)}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def by_judge(view: View, maps: Float[Tensor, "b h w"], k: float, fill: Fill) -> dict[str, list[float]]:
+    """What each of JUDGES says of these maps, a value a sample."""
+    assert view.null is not None, "deletion in a target needs a mask"
+    called = (view.score, view.images, maps, view.target)
+    plainly = tdd(*called, k=k, fill=fill, base=view.base)
+    values = {
+        "tdd": plainly,
+        "moved_excess_tdd": moved_excess_tdd(view, maps, k, fill),
+        "excess_tdd": plainly - chance_tdd(*called, k=k, fill=fill, null=view.null),
+    }
+    return {name: column.tolist() for name, column in values.items()}
 
 
 def moved_excess_tdd(
@@ -191,20 +194,11 @@ def judged_twice(view: View, variants: Sequence[Variant], k: float, fill: str) -
     One row a sample and method: key, tdd, moved_excess_tdd, excess_tdd.
     """
     bound = bind_fill(fill, view.images, view.draws.on("evaluation"), view.others)
-    assert view.null is not None, "deletion in a target needs a mask"
     tables = []
     for each in variants:
         maps = view.maps_of(each)[0].to(view.images.device)
-        called = (view.score, view.images, maps, view.target)
-        plainly = tdd(*called, k=k, fill=bound, base=view.base)
-        columns = {
-            "sample_id": [sample.sample_id for sample in view.samples],
-            "key": with_options(each.name, each.text),
-            "tdd": plainly.tolist(),
-            "moved_excess_tdd": moved_excess_tdd(view, maps, k, bound).tolist(),
-            "excess_tdd": (plainly - chance_tdd(*called, k=k, fill=bound, null=view.null)).tolist(),
-        }
-        tables.append(pd.DataFrame(columns))
+        about = {"sample_id": [sample.sample_id for sample in view.samples], "key": with_options(each.name, each.text)}
+        tables.append(pd.DataFrame({**about, **by_judge(view, maps, k, bound)}))
     return pd.concat(tables, ignore_index=True)
 
 
