@@ -1,12 +1,13 @@
 # `make` alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint notebooks book lab bench train clean vendor
+.PHONY: help setup test test-quick same lint notebooks book lab bench train clean vendor
 
 PROFILE ?= embedded
+BASE ?= HEAD
 BIN := .venv/bin
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.synced ## Make .venv from the lock file; needs python3 and the package index alone
 
@@ -18,6 +19,12 @@ setup: .venv/.synced ## Make .venv from the lock file; needs python3 and the pac
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest
+
+test-quick: setup ## Run the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+same: setup ## Execute the smoke profile here and at the commit BASE, and compare all rows and cells
+	$(BIN)/python tests/same.py --base $(BASE) $(SAME)
 
 lint: setup ## Check format, style and types
 	$(BIN)/ruff format --check .

@@ -67,16 +67,20 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from segattr_lib import figures, tables
-from segattr_lib.benchmark import inference, validity
-from segattr_lib.benchmark.inference import CONTRADICTED, HOLDS, settled
-from segattr_lib.benchmark.judge import means
-from segattr_lib.benchmark.parts import KEYS, part_scores, part_summary
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.inference import comparison as comparison_
+from segattr_lib.inference import coverage as coverage_
+from segattr_lib.inference import intervals as intervals_
+from segattr_lib.inference.comparison import CONTRADICTED, HOLDS
+from segattr_lib.inference.intervals import means
+from segattr_lib.inference.paired import settled
 from segattr_lib.metrics import load_metric
-from segattr_lib.pictures import gallery
+from segattr_lib.report import charts, tables
+from segattr_lib.report.pictures import gallery
+from segattr_lib.sections.arcc_parts.parts import KEYS, part_scores, part_summary
+from segattr_lib.sections.arcc_shapes import validity
 
 dear = {
     "lime": f"lime(samples={surrogate_samples})",
@@ -98,7 +102,7 @@ fakes = trivial if known else blind
 scores = rows[rows["metric"] == "score"]["value"]
 images = list(dict.fromkeys(rows[rows["metric"] == "score"]["sample_id"].astype(str)))
 names = {name: name.removeprefix("shapes_").removeprefix("finetuned_") for name in settings.model}
-labels = {metric: figures.metric_label(metric) for metric in measures}
+labels = {metric: charts.metric_label(metric) for metric in measures}
 titles = {metric: load_metric(metric).label for metric in measures}
 signed = {**titles, "average_drop": "− AD", "complexity": "− Complexity"}
 truth = "The truth is known here." if known else "No truth is known of these images: this section is left empty."
@@ -135,10 +139,10 @@ shown = [*real, *fakes]
 averages = {metric: means(validity.by_image(everything, metric)[shown], level, settings.seed[0]).assign(panel=labels[metric]) for metric in measures}  # fmt: skip
 
 # %% mystnb={"image": {"alt": "Dot plots of mean Average Drop and mean ADCC of the methods and the trivial maps, with intervals, the trivial maps in grey."}} tags=["hide-input"]
-figures.interval_dots(pd.concat([averages["adcc"], averages["average_drop"]]))
+charts.interval_dots(pd.concat([averages["adcc"], averages["average_drop"]]))
 
 # %% mystnb={"image": {"alt": "Dot plots of mean ARCC and mean ROAD of the methods and the trivial maps, with intervals, the trivial maps in grey."}} tags=["hide-input"]
-figures.interval_dots(pd.concat([averages["arcc"], averages["road"]]))
+charts.interval_dots(pd.concat([averages["arcc"], averages["road"]]))
 
 # %% [markdown]
 # Each trivial map minus the mean of the methods on the same images, signed so that above 0 the trivial map looks
@@ -174,14 +178,14 @@ told_apart + tricked.assign(mark=marks.where(tricked["method"].isin(blind), ""))
 # {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
-covered = inference.simulated_coverage(
-    inference.standardised(validity.by_image(everything, metric)[shown] for metric in judged),
+covered = coverage_.simulated_coverage(
+    coverage_.standardised(validity.by_image(everything, metric)[shown] for metric in judged),
     seed=settings.seed[0],
     level=level,
 )
 reached = covered[covered["interval"] == "studentised bootstrap"]["reached"]
 glue("coverage", f"{reached.iloc[0]:.1%}" if len(reached) else "–", display=False)
-glue("fewest", inference.FEWEST, display=False)
+glue("fewest", intervals_.FEWEST, display=False)
 tables.coverage(covered)
 
 # %% [markdown]
@@ -194,7 +198,7 @@ tables.coverage(covered)
 by_method = maps.groupby("method", sort=False)
 overview = by_method[measures].mean().map(tables.number, digits=2).rename(columns=labels)
 overview["undefined"] = by_method["coherency"].agg(lambda one: int(one.isna().sum()))
-overview.rename(index=figures.key_label).rename_axis(None)
+overview.rename(index=charts.key_label).rename_axis(None)
 
 # %% [markdown]
 # ARCC by model, and the truth beside it where there is one:
@@ -204,7 +208,7 @@ both = {}
 for metric in ["arcc", "cosine"] if known else ["arcc"]:
     both[labels[metric]] = maps.pivot_table(index="method", columns="model", values=metric, sort=False, dropna=False)
     both[labels[metric]] = both[labels[metric]].map(tables.number, digits=2).rename(columns=names)
-pd.concat(both, axis=1).rename(index=figures.key_label).rename_axis(index=None, columns=[None, None])
+pd.concat(both, axis=1).rename(index=charts.key_label).rename_axis(index=None, columns=[None, None])
 
 # %% [markdown]
 # ## Which metric follows the truth?
@@ -223,7 +227,7 @@ glue("complete", found.maps if known else 0, display=False)
 glue("incomplete", found.missing if known else len(maps), display=False)
 
 # %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of the metrics with the cosine to the truth, a panel each for images of a method, means of methods and all maps; a thick line for the mean over models, thin ones for single models, with intervals."}} tags=["hide-input"]
-figures.correlation_forest(agreed[agreed["kind"] == "pearson"], validity.WAYS, validity.EVERY) if known else None
+charts.correlation_forest(agreed[agreed["kind"] == "pearson"], validity.WAYS, validity.EVERY) if known else None
 
 # %% [markdown]
 # Over {glue:text}`complete` maps; {glue:text}`incomplete` without a value of every metric are left out of all. As
@@ -247,7 +251,7 @@ if known:
 
 # %% tags=["hide-input"]
 best = validity.ends(found, level=level) if known else pd.DataFrame()
-answered = {HOLDS: "yes", CONTRADICTED: "no", inference.UNDECIDED: "undecided"}
+answered = {HOLDS: "yes", CONTRADICTED: "no", comparison_.UNDECIDED: "undecided"}
 claims = []
 for way, label in validity.WAYS.items():
     highest, lowest = (best[(best["way"] == way) & (best["end"] == end)].iloc[0] if known else None for end in ("highest", "lowest"))  # fmt: skip
@@ -319,7 +323,7 @@ if has_parts:
     parts_both = parts_metrics.join(validity.parts_table(parts_scores)).dropna()
     lacking = "" if len(parts_both) else "No map here has a value of every metric and score; nothing is correlated."
     summed = part_summary(parts_scores).groupby(KEYS[3:], sort=False).mean()
-    summed.index = [figures.method_label(*key) for key in summed.index]
+    summed.index = [charts.method_label(*key) for key in summed.index]
     right = parts_scores.drop_duplicates("sample_id").eval("said == class_id")
     display(summed[[*one_of[1:], one_of[0]]].map(tables.number, digits=2).rename(columns={"funnybirds": "score"}))
 glue("parts_truth", lacking or "The parts can be taken away here.", display=False)
@@ -349,7 +353,7 @@ shapes_beside = [agreed[agreed["model"] == validity.EVERY].assign(model=f"cosine
 forest = pd.concat([with_score, *shapes_beside]) if compared else None
 
 # %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of the metrics with FunnyBirds' score and its three parts, and with the cosine on the single shapes, a panel each for images of a method, means of methods and all maps, with intervals."}} tags=["hide-input"]
-figures.correlation_forest(forest[forest["kind"] == "pearson"], validity.WAYS, titled["funnybirds"]) if compared else None  # fmt: skip
+charts.correlation_forest(forest[forest["kind"] == "pearson"], validity.WAYS, titled["funnybirds"]) if compared else None  # fmt: skip
 
 # %% tags=["hide-input"]
 if compared:
@@ -386,7 +390,7 @@ variants = validity.bent_methods(bent)
 bends = validity.transformed(view, variants, measures if known else list(validity.PAPER))
 drift = validity.moved(bends)
 most = drift.groupby("metric")["most"].max()
-glue("bent", figures.key_label(bent), display=False)
+glue("bent", charts.key_label(bent), display=False)
 glue("bent_model", names[run.model[0]], display=False)
 glue("bent_images", len(view.samples), display=False)
 for metric in validity.PAPER:

@@ -66,11 +66,8 @@ import pandas as pd
 from IPython.display import HTML
 from myst_nb import glue
 
-from segattr_lib import figures, tables
 from segattr_lib.attribution import load_method
-from segattr_lib.benchmark import inference
-from segattr_lib.benchmark.chance import above_chance
-from segattr_lib.benchmark.claims import held, leads
+from segattr_lib.benchmark.group import variants_of
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import (
@@ -84,10 +81,13 @@ from segattr_lib.benchmark.statistics import (
     with_seconds,
 )
 from segattr_lib.benchmark.store import read_samples, read_timings
-from segattr_lib.benchmark.view import variants_of
 from segattr_lib.explorer import deletion_slider
-from segattr_lib.pictures import gallery
-from segattr_lib.reference import reference
+from segattr_lib.inference import paired as paired_
+from segattr_lib.inference.chance import above_chance
+from segattr_lib.report import charts, tables
+from segattr_lib.report.pictures import gallery
+from segattr_lib.report.reference import reference
+from segattr_lib.sections.benchmark.claims import held, leads
 from segattr_lib.targets import bind
 
 pd.set_option("display.max_rows", None)  # a table of four metrics and all controls is shown whole
@@ -142,7 +142,7 @@ tables.beside_paper(here)
 # half.
 
 # %% tags=["hide-input"]
-pd.concat({figures.metric_label(metric): tables.mean_and_robust(here, metric) for metric in ("tdd", "odd_abs")})
+pd.concat({charts.metric_label(metric): tables.mean_and_robust(here, metric) for metric in ("tdd", "odd_abs")})
 
 # %% [markdown]
 # ### What a blind selection earns
@@ -164,7 +164,7 @@ tables.over_runs(here, excess)
 tables.mean_and_robust(here, "excess_tdd")
 
 # %% mystnb={"image": {"alt": "Dot plot of plain and excess TDD for every method: a dot a run, a bar for the mean."}} tags=["hide-input"]
-figures.dot_plot(here, ["tdd", "excess_tdd"])
+charts.dot_plot(here, ["tdd", "excess_tdd"])
 # %% [markdown]
 # *Above chance* is more than an excess above 0, since size and border length leave the shape of a selection open.
 # Each method is held against every control that selects for itself: noise of four grains, alone and times the target's
@@ -195,7 +195,7 @@ leakage.assign(**{"LeakAbs ↓, median": tables.wide(here, ["leak_abs"])["leak_a
 # %% mystnb={"image": {"alt": "Heat map of the rank of every method under TDD, absolute ODD, insertion, stability, excess TDD and seconds."}} tags=["hide-input"]
 axes = ["tdd", "excess_tdd", "odd_abs", "leak_abs", "insertion", "stability", "seconds"]
 ranks = ranking(tables.wide(here, axes))
-figures.rank_heatmap(ranks)
+charts.rank_heatmap(ranks)
 # %% [markdown]
 # ## The trade-off
 #
@@ -203,7 +203,7 @@ figures.rank_heatmap(ranks)
 # the image does. Does it here? Small points are runs, large ones their mean.
 
 # %% mystnb={"image": {"alt": "Three scatter plots of TDD against stability, absolute ODD and seconds, a small point a run, a large one the mean."}} tags=["hide-input"]
-figures.trade_off(here, ["stability", "odd_abs", "seconds"])
+charts.trade_off(here, ["stability", "odd_abs", "seconds"])
 # %% [markdown]
 # Cost in passes does not depend on the machine; a backward pass counts two.
 
@@ -217,7 +217,7 @@ tables.cost(here)
 
 # %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and insertion gain over the fraction k for every method, controls dashed."}} tags=["hide-input"]
 along = run_level(read_samples(curve_folder))
-figures.curves(along[along["fill"] == main_fill], ["tdd", "odd_abs", "insertion"])
+charts.curves(along[along["fill"] == main_fill], ["tdd", "odd_abs", "insertion"])
 # %% [markdown]
 # ## Stability, by what was changed
 
@@ -234,17 +234,17 @@ tables.over_runs(here, ["stability", *(f"stability_{kind}" for kind in kinds)])
 # %% tags=["hide-input"]
 run = settings.runs()[0]
 first = under_fill(rows[rows["run_id"] == run.run_id()], made)
-tdd = inference.paired(first, "tdd", settings.k[0], main_fill).droplevel("dataset").dropna(how="all")
+tdd = paired_.paired(first, "tdd", settings.k[0], main_fill).droplevel("dataset").dropna(how="all")
 sure = first[(first["metric"] == "score") & (first["value"] >= ROBUST_FLOOR)]["sample_id"]
 tdd = tdd[tdd.index.isin(sure)] if tdd.index.isin(sure).any() else tdd
-by, gains = ("DEA − EGA", tdd["dea"] - tdd["ega"]) if {"dea", "ega"} <= set(tdd) else (figures.key_label(tdd.columns[0]), tdd.iloc[:, 0])  # fmt: skip
+by, gains = ("DEA − EGA", tdd["dea"] - tdd["ega"]) if {"dea", "ega"} <= set(tdd) else (charts.key_label(tdd.columns[0]), tdd.iloc[:, 0])  # fmt: skip
 glue("gallery_by", by, display=False)
 ordered = gains.dropna().sort_values(ascending=False)
 places = [round(place * (len(ordered) - 1) / max(gallery_rows - 1, 1)) for place in range(gallery_rows)]
 chosen = list(dict.fromkeys(ordered.index.astype(str)[place] for place in places))
 view = view_of(run, chosen)
 shown = [one for one in variants_of(run) if load_method(one.name).family != "control"]
-maps = {figures.method_label(one.name, one.text): view.maps_of(one)[0] for one in shown}
+maps = {charts.method_label(one.name, one.text): view.maps_of(one)[0] for one in shown}
 
 # %% mystnb={"image": {"alt": "Rows of images, each with its target outlined and the maps of every method but the controls over it."}} tags=["hide-input"]
 titles = [f"{name}\n{by}: {round(ordered[name], 2) + 0.0:+.2f}" for name in chosen]
@@ -291,7 +291,7 @@ for name, (over, metric) in counted.items():
 glue("claims_held", f"{plainly['holds'].eq(True).sum()} of {len(plainly)}", display=False)
 glue("claims_held_robust", f"{robustly['holds'].eq(True).sum()} of {len(robustly)}", display=False)
 for metric in ("tdd", "excess_tdd", "leak_abs"):
-    glue(f"first_{metric}", " and ".join(figures.key_label(key) for key in ranks.index[ranks[metric] == 1]), display=False)  # fmt: skip
+    glue(f"first_{metric}", " and ".join(charts.key_label(key) for key in ranks.index[ranks[metric] == 1]), display=False)  # fmt: skip
     glue(f"rank_random_{metric}", f"number {ranks.loc['random', metric]}" if "random" in ranks.index else "not run", display=False)  # fmt: skip
 glue("ranked", len(ranks), display=False)
 

@@ -59,15 +59,21 @@ level = 0.95  # of the intervals
 import pandas as pd
 from myst_nb import glue
 
-from segattr_lib import figures, tables
 from segattr_lib.attribution import load_method
 from segattr_lib.attribution.adaptive import SMALLEST
-from segattr_lib.benchmark import economy, inference, judge, max_t
-from segattr_lib.benchmark.chance import VERDICTS, above_chance
+from segattr_lib.benchmark.group import variants_of
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
-from segattr_lib.benchmark.view import variants_of
+from segattr_lib.inference import comparison as comparison_
+from segattr_lib.inference import coverage as coverage_
+from segattr_lib.inference import intervals as intervals_
+from segattr_lib.inference import max_t
+from segattr_lib.inference import paired as paired_
+from segattr_lib.inference import ranks as ranks_
+from segattr_lib.inference.chance import VERDICTS, above_chance
+from segattr_lib.report import charts, tables
+from segattr_lib.sections.beyond_dea import economy, judge
 
 told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
 measures = ["tdd", "excess_tdd", "odd_abs", "insertion", "border", "tied_share", "passes"]
@@ -76,7 +82,7 @@ run = main.runs()[0]
 rows = read_samples(run_benchmark(main, f"{results}/main"))
 
 # %% tags=["hide-input"]
-values = {metric: inference.paired(rows, metric, run.k[0], run.fill[0]).droplevel("dataset") for metric in ("tdd", "excess_tdd")}  # fmt: skip
+values = {metric: paired_.paired(rows, metric, run.k[0], run.fill[0]).droplevel("dataset") for metric in ("tdd", "excess_tdd")}  # fmt: skip
 glue("dataset", run.dataset, display=False)
 glue("model", run.model[0], display=False)
 glue("n", len(values["tdd"]), display=False)
@@ -99,13 +105,13 @@ glue("level", f"{level:.0%}", display=False)
 # %% tags=["hide-input"]
 told_pairs = [("dea", "ega"), ("dea", "gpa"), ("ria", "dea"), ("adaptive_ria", "ria"), ("adaptive_dea", "dea"), ("dea", "random"), ("ega", "random_smooth"), ("ria", "random_cells"), ("adaptive_ria", "random_adaptive")]  # fmt: skip
 pairs = [pair for pair in told_pairs if set(pair) <= set(values["tdd"])]
-compared = {metric: inference.compare(table, pairs, metric, level, run.seed[0]) for metric, table in values.items()}
+compared = {metric: comparison_.compare(table, pairs, metric, level, run.seed[0]) for metric, table in values.items()}
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in TDD between methods with their intervals; blue where the sign-flip test tells them apart."}} tags=["hide-input"]
-figures.interval_plot(compared["tdd"])
+charts.interval_plot(compared["tdd"])
 
 # %% mystnb={"image": {"alt": "The same forest plot for excess TDD, less what a blind selection as ragged earns."}} tags=["hide-input"]
-figures.interval_plot(compared["excess_tdd"])
+charts.interval_plot(compared["excess_tdd"])
 
 # %% [markdown]
 # The whole family as numbers: effect sizes are Cohen's $d_z$ and the rank-biserial correlation.
@@ -118,7 +124,7 @@ tables.comparisons(pd.concat([compared["tdd"], compared["excess_tdd"]]))
 # critical difference.
 
 # %% mystnb={"image": {"alt": "Critical-difference diagram: mean ranks of all methods in excess TDD, bars joining those not told apart."}} tags=["hide-input"]
-figures.critical_difference(inference.friedman_ranks(values["excess_tdd"], "excess_tdd", level))
+charts.critical_difference(ranks_.friedman_ranks(values["excess_tdd"], "excess_tdd", level))
 
 # %% [markdown]
 # Do these intervals and tests keep their word?
@@ -127,18 +133,18 @@ figures.critical_difference(inference.friedman_ranks(values["excess_tdd"], "exce
 # {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
-shapes = inference.standardised(values.values())
-covered = inference.simulated_coverage(shapes, seed=run.seed[0], level=level)
+shapes = coverage_.standardised(values.values())
+covered = coverage_.simulated_coverage(shapes, seed=run.seed[0], level=level)
 reached = covered[covered["interval"] == "studentised bootstrap"]["reached"]
 glue("coverage", f"{reached.iloc[0]:.1%}" if len(reached) else "–", display=False)
-glue("fewest", inference.FEWEST, display=False)
+glue("fewest", intervals_.FEWEST, display=False)
 tables.coverage(covered)
 
 # %% [markdown]
 # How often do the tests reject such differences when their true mean is 0, and when it is half a standard deviation?
 
 # %% tags=["hide-input"]
-rejections = inference.simulated_rejections(shapes, 0.5, seed=run.seed[0], level=level)
+rejections = coverage_.simulated_rejections(shapes, 0.5, seed=run.seed[0], level=level)
 rejections["test"] = rejections["test"].str.replace("_", " ")
 rejections.round(3).astype(object).fillna("–").set_index(rejections["effect"].map("effect {:g}".format)).drop(columns="effect").rename_axis(None)  # fmt: skip
 
@@ -157,11 +163,11 @@ noise_rows = read_samples(run_benchmark(noisy, f"{results}/noise"))
 
 # %% tags=["hide-input"]
 curve = judge.noise_curve(noise_rows, run.k[0], level, run.seed[0])
-border_of = inference.paired(rows, "border", run.k[0]).droplevel("dataset").mean()
+border_of = paired_.paired(rows, "border", run.k[0]).droplevel("dataset").mean()
 marks = pd.DataFrame(
     {
         "panel": "TDD of noise ↑",
-        "name": [figures.method_label(name) for name in border_of.index],
+        "name": [charts.method_label(name) for name in border_of.index],
         judge.BORDER: border_of.to_numpy(),
         "mean": values["tdd"].mean().reindex(border_of.index).to_numpy(),
     }
@@ -170,7 +176,7 @@ glue("noise_most", f"{curve['mean'].max():.2f}", display=False)
 glue("noise_least", f"{curve['mean'].min():.2f}", display=False)
 
 # %% mystnb={"image": {"alt": "Curves of the TDD of noise over the border length of its selections, a line a fill with a band, and the methods as points at their own border length and TDD."}} tags=["hide-input"]
-figures.interval_lines(curve, judge.BORDER, marks, log=True)
+charts.interval_lines(curve, judge.BORDER, marks, log=True)
 
 # %% [markdown]
 # Noise alone earns from {glue:text}`noise_least` to {glue:text}`noise_most`. A method's point says something of the
@@ -180,14 +186,14 @@ figures.interval_lines(curve, judge.BORDER, marks, log=True)
 # ### The ranking by plain TDD beside the ranking by excess TDD
 
 # %% tags=["hide-input"]
-ranked = pd.concat([judge.means(table, level, run.seed[0]).assign(panel=figures.metric_label(metric)) for metric, table in values.items()])  # fmt: skip
+ranked = pd.concat([judge.means(table, level, run.seed[0]).assign(panel=charts.metric_label(metric)) for metric, table in values.items()])  # fmt: skip
 order = {metric: table.mean().rank(ascending=False) for metric, table in values.items()}
 agreement = order["tdd"].corr(order["excess_tdd"], method="spearman")
 glue("rank_agreement", f"{agreement:.2f}", display=False)
 for metric in values:
     pairs_of = max_t.all_pairs(values[metric], seed=run.seed[0])
-    apart = pairs_of.verdict(pairs_of.highest, level=level) == inference.HOLDS
-    glue(f"first_{metric}", figures.key_label(pairs_of.highest) + ("" if apart else " (not told apart from every other)"), display=False)  # fmt: skip
+    apart = pairs_of.verdict(pairs_of.highest, level=level) == comparison_.HOLDS
+    glue(f"first_{metric}", charts.key_label(pairs_of.highest) + ("" if apart else " (not told apart from every other)"), display=False)  # fmt: skip
     glue(f"random_{metric}", int(order[metric].get("random", 0)), display=False)
 central = [pair for pair in pairs if pair in (("dea", "ega"), ("dea", "gpa"))]
 survives = {metric: tables.off_zero(compared[metric].set_index(["method", "over"]).loc[central], "above") for metric in values}  # fmt: skip
@@ -196,7 +202,7 @@ glue("central_tdd", survives["tdd"], display=False)
 glue("central_excess", survives["excess_tdd"], display=False)
 
 # %% mystnb={"image": {"alt": "Dot plots of mean TDD and mean excess TDD of every method with intervals, in the order of TDD."}} tags=["hide-input"]
-figures.interval_dots(ranked)
+charts.interval_dots(ranked)
 
 # %% [markdown]
 # The two rankings agree with a Spearman correlation of {glue:text}`rank_agreement`. Plain TDD puts
@@ -245,7 +251,7 @@ for name in judge.JUDGES:
 glue("fooled_n", int(twice["sample_id"].nunique()), display=False)
 
 # %% mystnb={"image": {"alt": "Dot plots of TDD, of TDD less that of moved copies, and of excess TDD for every method and control."}} tags=["hide-input"]
-figures.interval_dots(fooled)
+charts.interval_dots(fooled)
 
 # %% [markdown]
 # | | random pixels times the mask | the highest method |
@@ -264,13 +270,13 @@ crossed = read_settings({**told, "samples": few, "methods": [f"ria(fill={one})" 
 cross_rows = read_samples(run_benchmark(crossed, f"{results}/cross"))
 
 # %% mystnb={"image": {"alt": "Heat map of RIA's mean TDD by the fill that made the map and the fill that judged it."}} tags=["hide-input"]
-figures.heat_table(judge.cross_table(cross_rows, "tdd", run.k[0]), "the map was made with", "and judged with")
+charts.heat_table(judge.cross_table(cross_rows, "tdd", run.k[0]), "the map was made with", "and judged with")
 
 # %% tags=["hide-input"]
 own = judge.own_operator(cross_rows, "tdd", run.k[0])
 glue(
     "own",
-    tables.interval(own.mean(), *inference.studentised_interval(own.to_numpy(), level, run.seed[0])),
+    tables.interval(own.mean(), *intervals_.studentised_interval(own.to_numpy(), level, run.seed[0])),
     display=False,
 )
 glue("own_n", len(own), display=False)
@@ -303,7 +309,7 @@ for name in ("planted_context", "planted_own"):
     told_planted = {**told, "dataset": name, "root": None, "split": None, "samples": planted_samples, "order": "listed", "model": f"{name}_lraspp", "layer": None, "methods": probes, "metrics": ["tdd", "odd_abs", "leak_abs"]}  # fmt: skip
     settings = read_settings(told_planted)
     found[name] = read_samples(run_benchmark(settings, f"{results}/{name}"))
-    seen = inference.paired(found[name], "tdd").dropna().index.get_level_values("sample_id")
+    seen = paired_.paired(found[name], "tdd").dropna().index.get_level_values("sample_id")
     views[name] = view_of(settings.runs()[0], list(seen))
 
 # %% tags=["hide-input"]
@@ -316,10 +322,10 @@ tables.intervals(owed, "model", "filled")
 # That is the truth the metrics below are held against.
 
 # %% tags=["hide-input"]
-leaks = pd.concat([judge.means(inference.paired(one, "odd_abs").droplevel("dataset"), level, run.seed[0]).assign(panel=f"{figures.metric_label('odd_abs')}, {name}") for name, one in found.items()])  # fmt: skip
+leaks = pd.concat([judge.means(paired_.paired(one, "odd_abs").droplevel("dataset"), level, run.seed[0]).assign(panel=f"{charts.metric_label('odd_abs')}, {name}") for name, one in found.items()])  # fmt: skip
 
 # %% mystnb={"image": {"alt": "Dot plots of absolute ODD of every method on the planted context and on its control, with intervals."}} tags=["hide-input"]
-figures.interval_dots(leaks)
+charts.interval_dots(leaks)
 
 # %% [markdown]
 # Does each method's map *find* the evidence? The chance that a pixel of the evidence ranks above another pixel of its
@@ -331,13 +337,13 @@ finds = judge.finds(views, evidence, level, run.seed[0])
 leakage = judge.leakage_found(found, level, run.seed[0])
 
 # %% mystnb={"image": {"alt": "Dot plots of the chance that each method ranks the planted marker, and the planted badge, above the rest of its region, with intervals."}} tags=["hide-input"]
-figures.interval_dots(finds)
+charts.interval_dots(finds)
 
 # %% tags=["hide-input"]
 shown = tables.intervals(leakage, "method", "metric", digits=2)
 shares = leakage.assign(share=leakage["share"].map("{:.0%}".format)).pivot_table(index="method", columns="metric", values="share", aggfunc="first", sort=False)  # fmt: skip
 for metric in ("odd_abs", "leak_abs"):
-    shown.insert(list(shown).index(figures.metric_label(metric)) + 1, f"images, {figures.metric_label(metric)}", shares[metric].to_numpy())  # fmt: skip
+    shown.insert(list(shown).index(charts.metric_label(metric)) + 1, f"images, {charts.metric_label(metric)}", shares[metric].to_numpy())  # fmt: skip
 controls = [name for name in probes if load_method(name.partition("(")[0]).family == "control"]
 by_odd, by_leak = (leakage[leakage["metric"] == metric] for metric in ("odd_abs", "leak_abs"))
 glue("told_odd", tables.off_zero(by_odd, "above"), display=False)
@@ -391,7 +397,7 @@ some = view_of(run, list(values["tdd"].dropna().index)[:few])
 shaken = judge.randomisation(some, variants_of(run), stages)
 
 # %% mystnb={"image": {"alt": "Curves of the rank correlation of each method's map with itself over the share of the model's layers drawn anew."}} tags=["hide-input"]
-figures.interval_lines(judge.cascade_curve(shaken, level, run.seed[0]), judge.SHARE)
+charts.interval_lines(judge.cascade_curve(shaken, level, run.seed[0]), judge.SHARE)
 
 # %% [markdown]
 # ## Adaptive interventions
@@ -410,7 +416,7 @@ budget_rows = read_samples(run_benchmark(budgeted, f"{results}/budget"))
 budget_curve = economy.budget_curve(budget_rows, run.k[0], level, run.seed[0])
 
 # %% mystnb={"image": {"alt": "Curves of mean TDD under the mean fill and under blur, excess TDD and absolute ODD over the number of passes, for the adaptive and the fixed map."}} tags=["hide-input"]
-figures.interval_lines(budget_curve, "passes", log=True)
+charts.interval_lines(budget_curve, "passes", log=True)
 
 # %% tags=["hide-input"]
 reach = economy.reach(budget_rows, run.k[0], f"ria(grid={grid})", level, run.seed[0])
@@ -460,10 +466,10 @@ thin_rows = read_samples(run_benchmark(thin, f"{results}/thin"))
 
 # %% tags=["hide-input"]
 thin_pairs = [(f"adaptive_ria(budget={budget})", f"ria(grid={closest})")]
-thin_values = {metric: inference.paired(thin_rows, metric).droplevel("dataset") for metric in ("tdd", "excess_tdd", "odd_abs")}  # fmt: skip
-thinly = pd.concat([inference.compare(table, thin_pairs, metric, level, run.seed[0]) for metric, table in thin_values.items()])  # fmt: skip
+thin_values = {metric: paired_.paired(thin_rows, metric).droplevel("dataset") for metric in ("tdd", "excess_tdd", "odd_abs")}  # fmt: skip
+thinly = pd.concat([comparison_.compare(table, thin_pairs, metric, level, run.seed[0]) for metric, table in thin_values.items()])  # fmt: skip
 for metric in ("tdd", "excess_tdd"):
-    (beside,) = inference.compare(thin_values[metric], [(thin_pairs[0][0], f"random_adaptive(budget={budget})")], metric, level, run.seed[0])[["difference", "low", "high", "n"]].to_numpy()  # fmt: skip
+    (beside,) = comparison_.compare(thin_values[metric], [(thin_pairs[0][0], f"random_adaptive(budget={budget})")], metric, level, run.seed[0])[["difference", "low", "high", "n"]].to_numpy()  # fmt: skip
     glue(f"thin_{metric}", tables.interval(*beside[:3], n=beside[3]), display=False)
 glue("thin_n", int(thinly["n"].min()), display=False)
 tables.comparisons(thinly).droplevel(1)

@@ -55,19 +55,22 @@ level = 0.95  # of the intervals
 import pandas as pd
 from myst_nb import glue
 
-from segattr_lib import anatomy, tables
-from segattr_lib.benchmark import inference, mechanism
-from segattr_lib.benchmark.inference import correlation, paired
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
-from segattr_lib.figures import metric_label
+from segattr_lib.inference import coverage as coverage_
+from segattr_lib.inference import intervals as intervals_
+from segattr_lib.inference.correlation import correlation
+from segattr_lib.inference.paired import paired
 from segattr_lib.models import load_segmenter
-from segattr_lib.reference import reference
+from segattr_lib.report import tables
+from segattr_lib.report.charts import metric_label
+from segattr_lib.report.reference import reference
+from segattr_lib.sections.dea_mechanism import anatomy, mechanism
 
 measures = ["tdd", "odd_abs", "excess_tdd"]
 told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
-run = read_settings({**told, "metrics": [*measures, mechanism.INSIDE]}).runs()[0]
+run = read_settings({**told, "metrics": [*measures, "share_inside"]}).runs()[0]
 segmenter = load_segmenter(run.model[0], run.layer, (run.image_size, run.image_size), run.layers)
 sweep = mechanism.lattice(run, alphas, betas, grids)
 deep = mechanism.over_layers(segmenter.layers, segmenter.layer)
@@ -126,14 +129,14 @@ anatomy.case_table(shown, masses)
 # images, not the cases alone, and beside the share a map would have that knows nothing, the target's area:
 
 # %% tags=["hide-input"]
-shares = values[mechanism.INSIDE][list(mechanism.MAPS)]
+shares = values["share_inside"][list(mechanism.MAPS)]
 traits = mechanism.traits_of(run, list(gain.index))
 on_target = pd.DataFrame({name: mechanism.mean_of(one, level, run.seed[0]) for name, one in shares.items()}).T
 on_target.columns = ["mean", "low", "high"]
-narrowed = shares[mechanism.AGREEMENT] - shares["ega"]
+narrowed = shares["interaction"] - shares["ega"]
 glue(
     "agreement",
-    tables.interval(*on_target.loc[mechanism.AGREEMENT], n=shares[mechanism.AGREEMENT].count()),
+    tables.interval(*on_target.loc["interaction"], n=shares["interaction"].count()),
     display=False,
 )
 glue("narrowed", tables.interval(*mechanism.mean_of(narrowed, level, run.seed[0]), n=narrowed.count()), display=False)
@@ -152,12 +155,12 @@ anatomy.share_plot(shares, traits["area"], on_target)
 # {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
-covered = inference.simulated_coverage(
-    inference.standardised(values[metric][list(mechanism.MAPS)] for metric in measures), seed=run.seed[0], level=level
+covered = coverage_.simulated_coverage(
+    coverage_.standardised(values[metric][list(mechanism.MAPS)] for metric in measures), seed=run.seed[0], level=level
 )
 reached = covered[covered["interval"] == "studentised bootstrap"]["reached"]
 glue("coverage", f"{reached.iloc[0]:.1%}" if len(reached) else "–", display=False)
-glue("fewest", inference.FEWEST, display=False)
+glue("fewest", intervals_.FEWEST, display=False)
 tables.coverage(covered)
 
 # %% [markdown]

@@ -57,18 +57,25 @@ level = 0.95  # of the intervals
 import pandas as pd
 from myst_nb import glue
 
-from segattr_lib import figures, tables
 from segattr_lib.attribution.fusion import FUSIONS
-from segattr_lib.benchmark import inference, judge, max_t, refinement
-from segattr_lib.benchmark.inference import CONTRADICTED, HOLDS, settled
-from segattr_lib.benchmark.refinement import DEEPEST, REFINED, SHALLOWEST, key_of
 from segattr_lib.benchmark.runner import run_benchmark, view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.inference import comparison as comparison_
+from segattr_lib.inference import coverage as coverage_
+from segattr_lib.inference import intervals as intervals_
+from segattr_lib.inference import max_t
+from segattr_lib.inference import paired as paired_
+from segattr_lib.inference.comparison import CONTRADICTED, HOLDS
+from segattr_lib.inference.paired import settled
 from segattr_lib.metrics import load_metric
 from segattr_lib.models import load_segmenter
-from segattr_lib.pictures import gallery
-from segattr_lib.reference import reference, refinecam_table2
+from segattr_lib.report import charts, tables
+from segattr_lib.report.pictures import gallery
+from segattr_lib.report.reference import reference, refinecam_table2
+from segattr_lib.sections.beyond_dea import judge
+from segattr_lib.sections.refinecam import refinement
+from segattr_lib.sections.refinecam.refinement import DEEPEST, REFINED, SHALLOWEST, key_of
 
 told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
 main = read_settings({**told, "methods": bases, "metrics": ["arcc", "road", "coherency", "complexity", "average_drop", "adcc", "cosine"]})  # fmt: skip
@@ -77,7 +84,7 @@ main_rows = refinement.by_start(main, {0: [*bases, *map(key_of, bases)], -1: bas
 # %% tags=["hide-input"]
 rows = settled(refinement.at_ends(main_rows))
 measures = [metric for metric in main.metrics if rows.loc[rows["metric"] == metric, "value"].notna().any()]
-arcc = inference.paired(rows, "arcc")
+arcc = paired_.paired(rows, "arcc")
 ids = list(arcc.dropna().index.get_level_values("sample_id"))
 composites = rows[(rows["metric"] == "arcc") & (rows["method"] == "refinecam")]
 glue("dataset", main.dataset, display=False)
@@ -112,7 +119,7 @@ apart = {name: view_of(run, [median]) for name, run in runs.items()}
 taken = {name: refinement.layer_maps(view, swept) for name, view in apart.items()}
 stages = [*(f"stage {number}" for number in range(1, len(next(iter(taken.values())))))]
 columns = {label: [list(maps.values())[place][0] for maps in taken.values()] for place, label in enumerate([*stages, "product"])}  # fmt: skip
-glue("swept", figures.method_label(swept), display=False)
+glue("swept", charts.method_label(swept), display=False)
 glue("median", median, display=False)
 
 # %% mystnb={"image": {"alt": "One image under every model: the image with its object outlined, the CAM's map at each stage from shallow to deep, and the product of the maps."}} tags=["hide-input"]
@@ -134,7 +141,7 @@ compared = list(dict.fromkeys([swept, *bases]))[:2]
 drawn = {}
 for base in compared:
     maps = list(refinement.layer_maps(view, base).values())
-    label = figures.method_label(base)
+    label = charts.method_label(base)
     drawn |= {f"{label}\nshallowest": maps[0], f"{label}\ndeepest": maps[-2], f"{label}\nrefined": maps[-1]}
 glue("shown_model", shown_model, display=False)
 
@@ -152,15 +159,15 @@ gallery(view.images, view.target.truth, drawn, [f"{name}\n{round(gain, 2) + 0.0:
 found = refinement.summary(rows, bases, measures)
 cells = found[found["metric"] == "arcc"]
 table1 = cells.pivot_table(index=["model", "base"], columns="place", values="mean", sort=False)[list(refinement.PLACES)]
-words = {HOLDS: "yes", CONTRADICTED: "no", inference.UNDECIDED: "undecided"}
+words = {HOLDS: "yes", CONTRADICTED: "no", comparison_.UNDECIDED: "undecided"}
 rivals = {"led": refinement.PLACES, "led_shallow": (SHALLOWEST, REFINED)}
 leaders = {name: refinement.leaders(rows, bases, places, level, main.seed[0]) for name, places in rivals.items()}
 for name, of_model in leaders.items():
-    undecided = int((of_model["refined"] == inference.UNDECIDED).sum())
+    undecided = int((of_model["refined"] == comparison_.UNDECIDED).sum())
     glue(name, f"{int((of_model['refined'] == HOLDS).sum())} ({undecided} undecided)", display=False)
 for name in ("strongest", "models"):
     glue(f"paper_{name}", reference()["refinecam_strongest"][name], display=False)
-table1.map(tables.number).rename(index=figures.method_label, level="base").rename_axis(index=(None, None), columns=None)
+table1.map(tables.number).rename(index=charts.method_label, level="base").rename_axis(index=(None, None), columns=None)
 
 # %% [markdown]
 # A refined map is said to have the highest ARCC of a model where it lies above every one that is not refined, adjusted over
@@ -172,7 +179,7 @@ table1.map(tables.number).rename(index=figures.method_label, level="base").renam
 
 # %% tags=["hide-input"]
 led = leaders["led"]
-told_best = {"highest": [f"{figures.method_label(base)}, {place}" for base, place in led[["base", "place"]].to_numpy()], "chosen on other images": [tables.number(mean) for mean in led["mean"]], "n": list(led["n"]), "above every other": list(led["best"].map(words)), "a refined one above all that are not": list(led["refined"].map(words))}  # fmt: skip
+told_best = {"highest": [f"{charts.method_label(base)}, {place}" for base, place in led[["base", "place"]].to_numpy()], "chosen on other images": [tables.number(mean) for mean in led["mean"]], "n": list(led["n"]), "above every other": list(led["best"].map(words)), "a refined one above all that are not": list(led["refined"].map(words))}  # fmt: skip
 pd.DataFrame(told_best, list(led.index))
 
 # %% [markdown]
@@ -185,7 +192,7 @@ wholes = parts.groupby("place").mean()
 for metric in ("road", "coherency", "complexity"):
     for name, place in {"shallowest": SHALLOWEST, "deepest": DEEPEST, "refined": REFINED}.items():
         glue(f"{metric}_{name}", f"{wholes.loc[place, metric]:.2f}", display=False)
-parts.map(tables.number).rename(index=figures.method_label, level="base").rename(columns=figures.metric_label).rename_axis(index=(None, None), columns=None)  # fmt: skip
+parts.map(tables.number).rename(index=charts.method_label, level="base").rename(columns=charts.metric_label).rename_axis(index=(None, None), columns=None)  # fmt: skip
 
 # %% [markdown]
 # From shallowest to refined, over all CAMs, ROAD goes from {glue:text}`road_shallowest` to {glue:text}`road_refined`
@@ -201,7 +208,7 @@ parts.map(tables.number).rename(index=figures.method_label, level="base").rename
 
 # %% tags=["hide-input"]
 pairs = [(key_of(base), key_of(base, place)) for place in (SHALLOWEST, DEEPEST) for base in bases]
-lifts = inference.compare(arcc, pairs, "arcc", level, main.seed[0])
+lifts = comparison_.compare(arcc, pairs, "arcc", level, main.seed[0])
 of_models = pd.concat([judge.means(refinement.lift(rows, bases, place), level, main.seed[0]).assign(over=f"− {place}") for place in (SHALLOWEST, DEEPEST)]).rename(columns={"method": "model"})  # fmt: skip
 for place in (SHALLOWEST, DEEPEST):
     here = of_models[of_models["over"] == f"− {place}"]
@@ -213,7 +220,7 @@ most, least = (over_shallow["low"] > 0).mean() > 0.5, (over_shallow["high"] < 0)
 glue("lifts", "held" if most else "did not hold" if least else "could not be told", display=False)
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}} tags=["hide-input"]
-figures.interval_plot(lifts)
+charts.interval_plot(lifts)
 
 # %% [markdown]
 # How often does each kind of interval hold the true mean of differences that are shaped as this page's own: drawn with
@@ -221,10 +228,10 @@ figures.interval_plot(lifts)
 # {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
-covered = inference.simulated_coverage(inference.standardised([arcc]), seed=main.seed[0], level=level)
+covered = coverage_.simulated_coverage(coverage_.standardised([arcc]), seed=main.seed[0], level=level)
 reached = covered[covered["interval"] == "studentised bootstrap"]["reached"]
 glue("coverage", f"{reached.iloc[0]:.1%}" if len(reached) else "–", display=False)
-glue("fewest", inference.FEWEST, display=False)
+glue("fewest", intervals_.FEWEST, display=False)
 tables.coverage(covered)
 
 # %% [markdown]
@@ -263,22 +270,22 @@ glue("product_best", int((best["ours"] == "product").sum()), display=False)
 glue("paper_best", int((best["paper"] == "product").sum()), display=False)
 glue("paper_cams", len(best["paper"]), display=False)
 fusion_pairs = [(key_of(base), key_of(base, fuse=fuse)) for fuse in means for base in bases]
-beaten = inference.compare(inference.paired(few_rows, "arcc"), fusion_pairs, "arcc", level, main.seed[0])
+beaten = comparison_.compare(paired_.paired(few_rows, "arcc"), fusion_pairs, "arcc", level, main.seed[0])
 glue("fusion_pairs", len(beaten), display=False)
 glue("fusion_above", tables.off_zero(beaten, "above"), display=False)
 glue("fusion_below", tables.off_zero(beaten, "below"), display=False)
-road = inference.paired(few_rows, "road", by_model=True)
+road = paired_.paired(few_rows, "road", by_model=True)
 apart_road = max((road[key_of(base)] - road[key_of(base, fuse="geometric_mean")]).abs().max() for base in bases)
 glue("apart_road", f"{apart_road:.4f}", display=False)
-fused_arcc = inference.paired(few_rows, "arcc")
+fused_arcc = paired_.paired(few_rows, "arcc")
 highest = [max_t.all_pairs(fused_arcc[[key_of(base, fuse=fuse) for fuse in FUSIONS]], seed=main.seed[0]).verdict(key_of(base), level=level) for base in bases]  # fmt: skip
 glue("multiplies", "held" if set(highest) == {HOLDS} else "did not hold" if CONTRADICTED in highest else "could not be told", display=False)  # fmt: skip
 table2 = table2.reindex(columns=[(fuse.replace("_", " "), whose) for fuse in [*means, "product"] for whose in ("ours", "paper")])  # fmt: skip
-table2.fillna("–").rename(index=figures.method_label).rename_axis(index=None, columns=(None, None))
+table2.fillna("–").rename(index=charts.method_label).rename_axis(index=None, columns=(None, None))
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, the product minus each of the two means, for every CAM, with intervals."}} tags=["hide-input"]
 names = {"method": [f"{base}(fuse=product)" for _ in means for base in bases], "over": [f"{base}(fuse={fuse})" for fuse in means for base in bases]}  # fmt: skip
-figures.interval_plot(beaten.assign(**names))
+charts.interval_plot(beaten.assign(**names))
 
 # %% [markdown]
 # The product has the highest mean for {glue:text}`product_best` of {glue:text}`cams` CAMs; in the paper's own table for
@@ -308,10 +315,10 @@ for suffix, metric in (("", "arcc"), ("_by", last)):
         start, verdict = starts.loc[(metric, line), ["start", "best"]]
         apart_from = "" if verdict == HOLDS else " (not told apart from every other)"
         glue(name + suffix, f"{start}{apart_from}", display=False)
-curve["panel"] = curve["panel"].map(figures.metric_label)
+curve["panel"] = curve["panel"].map(charts.metric_label)
 
 # %% mystnb={"image": {"alt": "Curves over the starting layer from shallow to deep of the CAM alone and of RefineCAM, a panel a metric, with interval bands."}} tags=["hide-input"]
-figures.interval_lines(curve.assign(line=curve["line"].map(figures.key_label)), refinement.START)
+charts.interval_lines(curve.assign(line=curve["line"].map(charts.key_label)), refinement.START)
 
 # %% [markdown]
 # By ARCC, RefineCAM of {glue:text}`swept` does best from stage {glue:text}`best_start` and the CAM alone at stage
@@ -333,7 +340,7 @@ everything = judge.means(gained.mean(axis=1).to_frame("all"), level, main.seed[0
 glue("flattered", tables.interval(*everything[["mean", "low", "high"]], n=everything["n"]), display=False)
 glue("flattered_coherency", f"{(short['coherency_kept'] - short['coherency']).mean():+.3f}", display=False)
 short_means["ARCC, kept − whole"] = [tables.interval(*flattered.loc[base, ["mean", "low", "high"]], n=flattered.loc[base, "n"]) for base in short_means.index]  # fmt: skip
-short_means.rename(index=figures.method_label, columns={"coherency": "Coherency, whole", "coherency_kept": "deep maps kept", "arcc": "ARCC, whole", "arcc_kept": "ARCC, kept"}).rename_axis(index=None, columns=None)  # fmt: skip
+short_means.rename(index=charts.method_label, columns={"coherency": "Coherency, whole", "coherency_kept": "deep maps kept", "arcc": "ARCC, whole", "arcc_kept": "ARCC, kept"}).rename_axis(index=None, columns=None)  # fmt: skip
 
 # %% [markdown]
 # The shortcut changes Coherency by {glue:text}`flattered_coherency` and ARCC by {glue:text}`flattered` on the mean. Everything
@@ -354,9 +361,11 @@ kept = {name: told[name] for name in ("order", "image_size", "seed", "device", "
 seg_rows = read_samples(run_benchmark(read_settings({**kept, **seg_told}), f"{results}/segmentation"))
 
 # %% tags=["hide-input"]
-seg = {metric: inference.paired(seg_rows, metric).droplevel("dataset") for metric in ("tdd", "odd_abs", "excess_tdd")}
+seg = {metric: paired_.paired(seg_rows, metric).droplevel("dataset") for metric in ("tdd", "odd_abs", "excess_tdd")}
 seg_pairs = [("refine_gpa", "gpa"), ("refine_ega", "ega"), ("refine_gpa", seg_methods[0]), ("refine_ega", seg_methods[3])]  # fmt: skip
-seg_found = {metric: inference.compare(table, seg_pairs, metric, level, main.seed[0]) for metric, table in seg.items()}
+seg_found = {
+    metric: comparison_.compare(table, seg_pairs, metric, level, main.seed[0]) for metric, table in seg.items()
+}
 glue("seg_n", len(seg["tdd"].dropna()), display=False)
 glue("seg_dataset", seg_dataset, display=False)
 glue("seg_model", seg_model, display=False)
@@ -369,7 +378,7 @@ glue("seg_pairs", len(seg_pairs), display=False)
 tables.intervals(pd.concat([judge.means(table, level, main.seed[0]).assign(metric=metric) for metric, table in seg.items()]), "method", "metric")  # fmt: skip
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in excess TDD, RefineCAM of GPA and EGA minus GPA and EGA at the deepest and at the shallowest layer, with intervals."}} tags=["hide-input"]
-figures.interval_plot(seg_found["excess_tdd"])
+charts.interval_plot(seg_found["excess_tdd"])
 
 # %% [markdown]
 # GPA and EGA stand at {glue:text}`seg_layer` unless {glue:text}`shallow`, the shallowest, is named. Of

@@ -73,15 +73,22 @@ import pandas as pd
 from IPython.display import HTML
 from myst_nb import glue
 
-from segattr_lib import figures, tables
-from segattr_lib.benchmark import inference, judge, max_t, protocol, refinement
-from segattr_lib.benchmark.prompted import FUSIONS, THRESHOLD, Prompting, run_prompted
 from segattr_lib.benchmark.runner import view_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
-from segattr_lib.pictures import prompt_panel
-from segattr_lib.reference import reference, wsss_table2
-from segattr_lib.segmenters import load_segmenter
+from segattr_lib.inference import comparison as comparison_
+from segattr_lib.inference import coverage as coverage_
+from segattr_lib.inference import intervals as intervals_
+from segattr_lib.inference import max_t
+from segattr_lib.inference import paired as paired_
+from segattr_lib.prompting.segmenters import load_segmenter
+from segattr_lib.report import charts, tables
+from segattr_lib.report.pictures import prompt_panel
+from segattr_lib.report.reference import reference, wsss_table2
+from segattr_lib.sections.beyond_dea import judge
+from segattr_lib.sections.refinecam import refinement
+from segattr_lib.sections.wsss_sam2 import protocol
+from segattr_lib.sections.wsss_sam2.prompted import FUSIONS, THRESHOLD, Prompting, run_prompted
 
 dear = {
     "lime": f"lime(samples={surrogate_samples})",
@@ -142,7 +149,7 @@ glue("bottom", f"{bottom:.0%}", display=False)
 # {glue:text}`segmenter` makes of these. The truth is outlined.
 
 # %% tags=["hide-input"]
-overlap = inference.paired(rows, "consensus").droplevel("dataset").dropna(how="all").mean(axis=1)
+overlap = paired_.paired(rows, "consensus").droplevel("dataset").dropna(how="all").mean(axis=1)
 chosen = refinement.at_quantiles(overlap, pictures)
 keys = [*(dear.get(name, name) for name in pictured if name in methods), "weighted"]
 view = view_of(settings.runs()[0], list(chosen.index))
@@ -186,7 +193,7 @@ tables.intervals(proxies, "label", "panel", digits=2)
 # %% mystnb={"image": {"alt": "Coverage and spill of every explainer along the threshold of the support."}} tags=["hide-input"]
 curves = pd.concat([protocol.along(rows, name, "threshold", threshold, explainers, level, seed).assign(panel=title) for name, title in (("coverage", "Coverage ↑"), ("spill", "Spill ↓"))])  # fmt: skip
 lines = curves.assign(line=curves["method"], low=curves["mean"], high=curves["mean"])
-figures.interval_lines(lines, "threshold")
+charts.interval_lines(lines, "threshold")
 
 # %% [markdown]
 # ### Do they agree?
@@ -198,7 +205,7 @@ agreed = protocol.agreement(rows)
 agreement = checks[checks["check"].str.startswith("mean overlap")].iloc[0]
 glue("agreement", tables.interval(*agreement[["value", "low", "high"]], 2, agreement["n"]), display=False)
 captions = protocol.labels(explainers)
-figures.heat_table(agreed.rename(index=captions, columns={key: text.replace(" ", "\n") for key, text in captions.items()}), "", "")  # fmt: skip
+charts.heat_table(agreed.rename(index=captions, columns={key: text.replace(" ", "\n") for key, text in captions.items()}), "", "")  # fmt: skip
 
 # %% [markdown]
 # Over all pairs it is {glue:text}`agreement`. Reliability prefers explainers that agree with the others (consensus), that
@@ -206,14 +213,14 @@ figures.heat_table(agreed.rename(index=captions, columns={key: text.replace(" ",
 # (robustness). Each, and the weight that their product makes, on every image:
 
 # %% mystnb={"image": {"alt": "Heat maps of consensus, focus, robustness and weight, explainers as rows and images as columns."}} tags=["hide-input"]
-parts = {name: inference.paired(rows, name).dropna(how="all").T.rename(index=captions) for name in ("consensus", "focus", "robustness", "weight")}  # fmt: skip
-figures.heat_panels(parts, "images")
+parts = {name: paired_.paired(rows, name).dropna(how="all").T.rename(index=captions) for name in ("consensus", "focus", "robustness", "weight")}  # fmt: skip
+charts.heat_panels(parts, "images")
 
 # %% tags=["hide-input"]
 reliability = protocol.summary(rows, {name: name for name in parts}, level, seed)
-weights = inference.paired(rows, "weight").droplevel("dataset")
+weights = paired_.paired(rows, "weight").droplevel("dataset")
 by_weight = max_t.all_pairs(weights, seed=seed)
-apart_from = "" if by_weight.verdict(by_weight.highest, level=level) == inference.HOLDS else " (not told apart from every other)"  # fmt: skip
+apart_from = "" if by_weight.verdict(by_weight.highest, level=level) == comparison_.HOLDS else " (not told apart from every other)"  # fmt: skip
 glue("heaviest", protocol.label(by_weight.highest) + apart_from, display=False)
 glue("heaviest_weight", tables.number(max_t.cross_fitted(weights, seed=seed).mean(), 2), display=False)
 glue("even_weight", f"{1 / len(explainers):.2f}", display=False)
@@ -235,7 +242,7 @@ order = list(used[used["panel"] == main]["label"])
 tables.intervals(used, "label", "panel", digits=2).reindex(order).fillna("–")
 
 # %% mystnb={"image": {"alt": "Mean IoU of every way to a mask with intervals, a panel for the threshold and each segmenter."}} tags=["hide-input"]
-figures.interval_rows(used, "mIoU ↑")
+charts.interval_rows(used, "mIoU ↑")
 
 # %% [markdown]
 # ## Which step earns it?
@@ -246,7 +253,7 @@ figures.interval_rows(used, "mIoU ↑")
 
 # %% tags=["hide-input"]
 rivals = [key for key in [*explainers, "mean", "weighted | background=0", "weighted | cues=box", *controls, "centre_point", "uniform_points", "truth"] if key in assisted]  # fmt: skip
-compared = {name: inference.compare(table, [("weighted", key) for key in rivals], "iou", level, seed) for name, table in {main: assisted, protocol.WALKER: walked}.items() if table.notna().any(axis=None)}  # fmt: skip
+compared = {name: comparison_.compare(table, [("weighted", key) for key in rivals], "iou", level, seed) for name, table in {main: assisted, protocol.WALKER: walked}.items() if table.notna().any(axis=None)}  # fmt: skip
 ablations = pd.concat([found.assign(panel=name, mean=found["difference"], told=found["sign_flip_holm"] < 1 - level, label="− " + found["over"].map(protocol.labels(found["over"]))) for name, found in compared.items()], ignore_index=True)  # fmt: skip
 singles = compared[main][compared[main]["over"].isin(explainers)]
 glue("single_above", tables.off_zero(singles, "above"), display=False)
@@ -256,7 +263,7 @@ for name, key in {"mean": "mean", "background": "weighted | background=0", "box"
     glue(f"over_{name}", tables.interval(*found[["difference", "low", "high"]], n=found["n"]), display=False)
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in IoU, the weighted fusion minus every other way to a mask, a panel a segmenter."}} tags=["hide-input"]
-figures.interval_rows(ablations, "difference in IoU")
+charts.interval_rows(ablations, "difference in IoU")
 
 # %% [markdown]
 # Over a single explainer the interval lies above 0 for {glue:text}`single_above` of {glue:text}`explainers` and below for
@@ -269,12 +276,12 @@ figures.interval_rows(ablations, "difference in IoU")
 # {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
-covered = inference.simulated_coverage(
-    inference.standardised([assisted[[*explainers, *FUSIONS]]]), seed=seed, level=level
+covered = coverage_.simulated_coverage(
+    coverage_.standardised([assisted[[*explainers, *FUSIONS]]]), seed=seed, level=level
 )
 reached = covered[covered["interval"] == "studentised bootstrap"]["reached"]
 glue("coverage", f"{reached.iloc[0]:.1%}" if len(reached) else "–", display=False)
-glue("fewest", inference.FEWEST, display=False)
+glue("fewest", intervals_.FEWEST, display=False)
 tables.coverage(covered)
 
 # %% [markdown]
@@ -288,11 +295,11 @@ tried = {option: table.assign(line=table["method"].map(protocol.label)) for opti
 
 # %% mystnb={"image": {"alt": "Mean IoU along the number of points for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
 points_of = tried["points"].rename(columns={"points": "points of either kind"})
-figures.interval_lines(points_of, "points of either kind", log=True)
+charts.interval_lines(points_of, "points of either kind", log=True)
 
 # %% mystnb={"image": {"alt": "Mean IoU along the share of pixels that points are drawn from for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
 shares_of = tried["share"].rename(columns={"share": "share of pixels drawn from"})
-figures.interval_lines(shares_of, "share of pixels drawn from", log=True)
+charts.interval_lines(shares_of, "share of pixels drawn from", log=True)
 
 # %% [markdown]
 # ## What share of the gain is the segmenter's prior?
@@ -343,10 +350,10 @@ pd.DataFrame(texts, shared["method"].map(protocol.labels(shared["method"])).to_l
 # %% mystnb={"image": {"alt": "Scatter of explainers: coverage, spill and effectiveness against mean IoU, with intervals both ways."}} tags=["hide-input"]
 scattered = [name for name in measures if name != pointing]
 between = protocol.gap(rows, scattered, assisted, level, seed)
-figures.interval_scatter(between.assign(panel=between["metric"].map(measures)), f"mIoU of {main} ↑")
+charts.interval_scatter(between.assign(panel=between["metric"].map(measures)), f"mIoU of {main} ↑")
 
 # %% tags=["hide-input"]
-alike = {title: protocol.rank_correlation(inference.paired(rows, name).droplevel("dataset")[explainers], assisted[explainers], level, seed) for name, title in measures.items()}  # fmt: skip
+alike = {title: protocol.rank_correlation(paired_.paired(rows, name).droplevel("dataset")[explainers], assisted[explainers], level, seed) for name, title in measures.items()}  # fmt: skip
 pd.DataFrame(
     {
         "rank correlation with mIoU": {
@@ -388,7 +395,7 @@ HTML(listed.set_index(["recommendation", "check"])[["measured", "wanted", "n", "
 paper = wsss_table2()
 glue("inferred", ", ".join(f"{name} for column {column}" for column, name in reference()["wsss_table2"]["inferred"].items()), display=False)  # fmt: skip
 names = {"miou": "mIoU", "effectiveness": "Effectiveness", "pointing_game": "LA"}
-ours = pd.concat([judge.means(table, level, seed).assign(metric=name) for name, table in {"miou": assisted, "effectiveness": inference.paired(rows, effectiveness), "pointing_game": inference.paired(rows, pointing)}.items()])  # fmt: skip
+ours = pd.concat([judge.means(table, level, seed).assign(metric=name) for name, table in {"miou": assisted, "effectiveness": paired_.paired(rows, effectiveness), "pointing_game": paired_.paired(rows, pointing)}.items()])  # fmt: skip
 ours = ours.assign(method=ours["method"].replace({key: name for name, key in dear.items()}), column="ours", value=ours["mean"])  # fmt: skip
 both = pd.concat([ours[ours["method"].isin(paper["method"])], paper.assign(column=paper["column"].astype(str))])  # fmt: skip
 both["text"] = both["value"].map(lambda value: tables.number(value, 2), na_action="ignore")
@@ -414,9 +421,9 @@ for name, table, key in (("gradcam_covers", covered, "gradcam"), ("lime_spills",
 glue("paper_covers", " to ".join(f"{value:.0%}" for value in said["gradcam_coverage"]), display=False)
 glue("paper_spills", f"{said['surrogate_spill']:.0%}", display=False)
 glue("paper_voc", f"{said['voc_miou']:.1%}", display=False)
-of_maps = inference.paired(rows, coverage)[explainers]
+of_maps = paired_.paired(rows, coverage)[explainers]
 glue("partial", f"{(of_maps < 1).sum().sum() / of_maps.count().sum():.0%}", display=False)
-glue("spilling", f"{(inference.paired(rows, spill)[explainers] > 0).sum().sum() / inference.paired(rows, spill)[explainers].count().sum():.0%}", display=False)  # fmt: skip
+glue("spilling", f"{(paired_.paired(rows, spill)[explainers] > 0).sum().sum() / paired_.paired(rows, spill)[explainers].count().sum():.0%}", display=False)  # fmt: skip
 words = {protocol.HOLDS: "held", protocol.VIOLATED: "did not hold", protocol.UNTOLD: "could not be told"}
 for name, begins in {"overlaps": "mean overlap", "assists": "IoU of the prompted mask", "weighs": "IoU under weighted", "grounds": "IoU with background", "declares": f"IoU of {main} − of the random walker"}.items():  # fmt: skip
     glue(name, words[checks[checks["check"].str.startswith(begins)]["verdict"].iloc[0]], display=False)

@@ -91,8 +91,8 @@ def _generate(told: argparse.Namespace) -> None:
 def _train(told: argparse.Namespace) -> None:
     from segattr_lib.benchmark.settings import SEEDS
     from segattr_lib.models.embedded import WEIGHTS
-    from segattr_lib.models.suites import SUITES
     from segattr_lib.registry import unknown
+    from segattr_lib.training.suites import SUITES
 
     if told.suite is not None and told.suite not in SUITES:
         raise unknown("suite", told.suite, SUITES)

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from segattr_lib.attribution import load_method, methods_of
 from segattr_lib.benchmark.failures import load_sample, sample_errors
+from segattr_lib.benchmark.group import Variant, View
 from segattr_lib.benchmark.runner import check_classes
 from segattr_lib.benchmark.settings import options_of_method, options_of_metric, read_settings
-from segattr_lib.benchmark.view import Variant, View
 from segattr_lib.data import SampleError, draw, load_dataset
 from segattr_lib.evaluate import prepare
 from segattr_lib.metrics import load_metric
@@ -33,7 +33,7 @@ from segattr_lib.models import SEGMENTERS, load_segmenter
 from segattr_lib.perturbation import Fill, bind_fill, occlude, top_fraction
 from segattr_lib.registry import UserError, with_options
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Score, Target, bind
+from segattr_lib.targets import Images, Score, Target, bind
 
 PAPER_K = 0.2
 LEVELS = tuple(step / 10 for step in range(11))
@@ -306,7 +306,7 @@ def _at(metric: str, k: float, fill: str) -> str:
     return with_options(metric, ", ".join(f"{name}={one}" for name, one in (("k", k), ("fill", fill)) if name in takes))
 
 
-def _deleted(images: Tensor, maps: Tensor, target: Target, k: float, fill: Fill) -> Float[Tensor, "b 3 h w"]:
+def _deleted(images: Tensor, maps: Tensor, target: Target, k: float, fill: Fill) -> Images:
     """O(x, S_t): the images without the top-k fraction of their target; as they are where k is 0."""
     assert target.mask is not None
     if not k:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from segattr_lib.imputation import impute
 from segattr_lib.seeds import Draws
+from segattr_lib.targets import Images
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 FILLS = ("mean", "dataset_mean", "zeros", "blur", "linear", "other_image")
@@ -31,14 +32,14 @@ class Fill:
     """
 
     name: str
-    reference: Float[Tensor, "b 3 h w"]
+    reference: Images
 
 
 def bind_fill(
     name: str,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     draws: Draws | None = None,
-    others: Float[Tensor, "b 3 h w"] | None = None,
+    others: Images | None = None,
     noise: float = IMPUTATION_NOISE,
 ) -> Fill:
     """Make the fill operator of these images.
@@ -69,7 +70,7 @@ def bind_fill(
 
 
 def occlude(
-    images: Float[Tensor, "b 3 h w"], selected: Bool[Tensor, "n h w"], owner: Int[Tensor, " n"], fill: Fill
+    images: Images, selected: Bool[Tensor, "n h w"], owner: Int[Tensor, " n"], fill: Fill
 ) -> Float[Tensor, "n 3 h w"]:
     """O(x, S): a copy of image owner[n] with the pixels in selected[n] filled, for every n.
 
@@ -133,7 +134,7 @@ def top_fraction(maps: Float[Tensor, "n h w"], region: Bool[Tensor, "n h w"], k:
     return Selection(pixels, tied, level)
 
 
-def perturb(images: Float[Tensor, "b 3 h w"], kind: str, strength: float, draws: Draws) -> Float[Tensor, "b 3 h w"]:
+def perturb(images: Images, kind: str, strength: float, draws: Draws) -> Images:
     """One of the five robustness perturbations (DEA paper, 3.3), clamped to [0,1].
 
     noise: N(0, strength^2), drawn per sample. brightness: + strength. contrast: the channel means + (1 +
@@ -156,7 +157,7 @@ def perturb(images: Float[Tensor, "b 3 h w"], kind: str, strength: float, draws:
     return changed.clamp(0, 1)
 
 
-def gaussian_blur(images: Float[Tensor, "b 3 h w"], sigma: float) -> Float[Tensor, "b 3 h w"]:
+def gaussian_blur(images: Images, sigma: float) -> Images:
     """Gaussian blur, sigma in px, the border mirrored."""
     blurred = ndimage.gaussian_filter(images.cpu().numpy(), (0, 0, sigma, sigma))
     return torch.from_numpy(blurred).to(images)

@@ -13,6 +13,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 EPS = 1e-8
+Images = Float[Tensor, "b 3 h w"]  # RGB in [0,1]
+Maps = Float[Tensor, "b h w"]  # in [0,1]
+Masks = Bool[Tensor, "b h w"]
+Values = Float[Tensor, " b"]
 Scalar = Literal["probability", "logit"]
 
 

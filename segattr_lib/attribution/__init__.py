@@ -17,7 +17,7 @@ from segattr_lib.attribution import adaptive, axiomatic, cam, channels, fusion, 
 from segattr_lib.registry import lookup, variant
 
 Family = Literal["gradient", "intervention", "fusion", "control", "own"]
-Table = Literal["segmentation", "classification"]
+Table = Literal["segmentation", "classification", "mechanism"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ METHODS: dict[str, Method] = {
     "ria": Method(intervention.ria, "RIA", "intervention"),
     "adaptive_ria": Method(adaptive.adaptive_ria, "adaptive RIA", "intervention"),
     "dea": Method(fusion.dea, "DEA", "fusion", parts=("ega", "ria"), fuse=fusion.dual_evidence),
+    "interaction": Method(
+        fusion.interaction, "EGA · RIA", "fusion", parts=("ega", "ria"), fuse=fusion.agreement, table="mechanism"
+    ),
     "adaptive_dea": Method(
         fusion.adaptive_dea, "adaptive DEA", "fusion", parts=("ega", "adaptive_ria"), fuse=fusion.dual_evidence
     ),

@@ -6,14 +6,13 @@ import heapq
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from segattr_lib.attribution.maps import normalise, spoilt_by
 from segattr_lib.evaluate import evaluate, running
 from segattr_lib.perturbation import Fill, bind_fill, gaussian_blur, occlude
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Score, Target
+from segattr_lib.targets import Images, Maps, Score, Target
 
 SMALLEST = 8  # px a side of a cell
 SPREAD = 6.0  # px over which the first-order estimate is blurred: less than a cell, more than a gradient's speckle
@@ -22,7 +21,7 @@ Cell = tuple[int, int, int, int]  # top, bottom, left, right; half open
 
 def adaptive_ria(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     budget: int = 49,
@@ -31,8 +30,8 @@ def adaptive_ria(
     refined: float = 0.0,
     fill: str = "mean",
     draws: Draws | None = None,
-    others: Float[Tensor, "b 3 h w"] | None = None,
-) -> Float[Tensor, "b h w"]:
+    others: Images | None = None,
+) -> Maps:
     """RIA on cells that follow the target: fine on it, coarse elsewhere. Ours, after the DEA paper's outlook.
 
     The image is cut into rectangles of equal weight. The pixels of the target hold the share `focus` of it, the
@@ -69,7 +68,7 @@ def adaptive_ria(
     return spoilt_by(normalise(maps), estimate, totals)
 
 
-def first_order(score: Score, images: Float[Tensor, "b 3 h w"], fill: Fill) -> Float[Tensor, "b h w"]:
+def first_order(score: Score, images: Images, fill: Fill) -> Maps:
     """What filling each pixel would take from s(x) were the score linear: the gradient times x - fill.
 
     Summed over the channels, blurred over 6 px, rises cut to 0. One forward and one backward pass.
@@ -85,13 +84,13 @@ def first_order(score: Score, images: Float[Tensor, "b 3 h w"], fill: Fill) -> F
 
 def random_adaptive(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     budget: int = 49,
     focus: float = 0.7,
     draws: Draws,
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """Cells that follow the target as those of `adaptive_ria` do, with random drops: what their layout earns alone."""
     found = [_cut(_cumulated(mask, focus), budget - 1) for mask in _masks(target, images)]
     rngs = draws.generators("random adaptive")

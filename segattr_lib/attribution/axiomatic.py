@@ -25,7 +25,7 @@ from segattr_lib.evaluate import evaluate, running
 from segattr_lib.models.loading import copied
 from segattr_lib.perturbation import Fill, bind_fill, occlude
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Scalar, Score, Target
+from segattr_lib.targets import Images, Maps, Scalar, Score, Target
 
 Sign = Literal["absolute", "positive"]
 PATCHES = 7  # a side, a CAM's grain
@@ -33,12 +33,12 @@ PATCHES = 7  # a side, a CAM's grain
 
 def input_x_gradient(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     scalar: Scalar = "logit",
     sign: Sign = "absolute",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """The image times the gradient at it (Shrikumar et al. 2016), as a map in [0,1] (see `colour_map`).
 
     scalar: what the gradient is taken of. One forward and one backward pass.
@@ -50,13 +50,13 @@ def input_x_gradient(
 
 def integrated_gradients(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     steps: int = 50,
     scalar: Scalar = "logit",
     sign: Sign = "absolute",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """Integrated Gradients (Sundararajan et al. 2017) from black, as a map in [0,1] (see `colour_map`).
 
     steps: points of the Gauss-Legendre rule, a forward and a backward pass each.
@@ -66,12 +66,12 @@ def integrated_gradients(
 
 def deeplift(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     scalar: Scalar = "logit",
     sign: Sign = "absolute",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """DeepLIFT's rescale rule (Shrikumar et al. 2017) from black, as a map in [0,1] (see `colour_map`).
 
     captum has the rule for ReLU, its like and max pooling; through other activations (GELU, ReLU6) it takes the
@@ -82,14 +82,14 @@ def deeplift(
 
 def vargrad(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     draws: Draws,
     samples: int = 50,
     noise: float = 0.15,
     scalar: Scalar = "logit",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """VarGrad (Adebayo et al. 2018): the variance of the gradient among noisy copies of the image, a map in [0,1].
 
     samples: copies, a forward and a backward pass each. noise: its standard deviation in RGB, Gaussian, drawn per
@@ -102,7 +102,7 @@ def vargrad(
 
 def occlusion(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     patch: int | None = None,
@@ -111,8 +111,8 @@ def occlusion(
     scalar: Scalar = "logit",
     sign: Sign = "absolute",
     draws: Draws | None = None,
-    others: Float[Tensor, "b 3 h w"] | None = None,
-) -> Float[Tensor, "b h w"]:
+    others: Images | None = None,
+) -> Maps:
     """Occlusion (Zeiler and Fergus 2014): a square slides over the image; a pixel's value is the mean fall of the
     score over the squares that cover it. A map in [0,1] (see `colour_map`).
 
@@ -133,7 +133,7 @@ def occlusion(
 
 def lime(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     draws: Draws,
@@ -141,7 +141,7 @@ def lime(
     segments: int = 100,
     scalar: Scalar = "logit",
     sign: Sign = "absolute",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """LIME (Ribeiro et al. 2016) on SLIC superpixels with captum's defaults, as a map in [0,1] (see `colour_map`).
 
     samples: images in which each superpixel is black with probability 1/2, one pass each, weighed by the cosine
@@ -152,7 +152,7 @@ def lime(
 
 def kernel_shap(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     draws: Draws,
@@ -160,7 +160,7 @@ def kernel_shap(
     segments: int = 100,
     scalar: Scalar = "logit",
     sign: Sign = "absolute",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """KernelSHAP (Lundberg and Lee 2017) on SLIC superpixels, as a map in [0,1] (see `colour_map`).
 
     samples: images with some superpixels black, drawn by the Shapley kernel, one pass each. segments: about how
@@ -171,13 +171,13 @@ def kernel_shap(
 
 def guided_gradcam(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     layer: str,
     scalar: Scalar = "logit",
     sign: Sign = "absolute",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """Guided Grad-CAM (Selvaraju et al. 2017, 3.2): guided backpropagation times U(relu(Grad-CAM)) of the layer.
 
     Guided backpropagation knows nn.ReLU alone: on a net without one it is the plain gradient. A map in [0,1] (see
@@ -188,12 +188,12 @@ def guided_gradcam(
 
 def guided_gradcams(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     layers: Sequence[str],
     *,
     scalar: Scalar = "logit",
     sign: Sign = "absolute",
-) -> list[Float[Tensor, "b h w"]]:
+) -> list[Maps]:
     """Guided Grad-CAM at any number of layers, of the same two forward and backward passes."""
     score = replace(score, scalar=scalar)
     guided = guided_gradient(score, images)
@@ -205,7 +205,7 @@ def guided_gradcams(
     return maps
 
 
-def colour_map(values: Float[Tensor, "b c h w"], sign: Sign = "absolute") -> Float[Tensor, "b h w"]:
+def colour_map(values: Float[Tensor, "b c h w"], sign: Sign = "absolute") -> Maps:
     """A map in [0,1] of signed attributions to colours: their sum, its absolute value, N.
 
     sign="positive" keeps the positive part instead of the absolute value.
@@ -214,7 +214,7 @@ def colour_map(values: Float[Tensor, "b c h w"], sign: Sign = "absolute") -> Flo
     return spoilt_by(normalise(total.abs() if sign == "absolute" else total.relu()), values)
 
 
-def integrated(score: Score, images: Float[Tensor, "b 3 h w"], steps: int) -> Float[Tensor, "b 3 h w"]:
+def integrated(score: Score, images: Images, steps: int) -> Images:
     """Integrated Gradients from black, signed: they sum to s(x) - s(black) as the steps grow."""
     with _placed(score, images) as (pixels, owner, batch_size):
         at_once = max(len(images), batch_size)
@@ -225,21 +225,19 @@ def integrated(score: Score, images: Float[Tensor, "b 3 h w"], steps: int) -> Fl
         )
 
 
-def rescaled(score: Score, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+def rescaled(score: Score, images: Images) -> Images:
     """DeepLIFT from black, signed: they sum to s(x) - s(black) where all that is not linear has the rule."""
     with _placed(score, images) as (pixels, owner, _):
         return DeepLift(_Scored(score, pixels)).attribute(pixels, 0, additional_forward_args=owner)
 
 
-def guided_gradient(score: Score, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+def guided_gradient(score: Score, images: Images) -> Images:
     """Guided backpropagation (Springenberg et al. 2015): the gradient with every ReLU letting rising ones pass."""
     with _placed(score, images) as (pixels, owner, _):
         return GuidedBackprop(_Scored(score, pixels)).attribute(pixels, additional_forward_args=owner)
 
 
-def gradient_variance(
-    score: Score, images: Float[Tensor, "b 3 h w"], draws: Draws, samples: int, noise: float
-) -> Float[Tensor, "b 3 h w"]:
+def gradient_variance(score: Score, images: Images, draws: Draws, samples: int, noise: float) -> Images:
     """The variance of the gradient among noisy copies of each image, whose noise is the same in any batch."""
     sources = draws.generators("vargrad")
     with _placed(score, images) as (pixels, _, at_once):
@@ -255,9 +253,7 @@ def gradient_variance(
     return (squares / samples - (total / samples) ** 2).clamp_min(0).to(pixels)
 
 
-def sliding_drops(
-    score: Score, images: Float[Tensor, "b 3 h w"], patch: int, stride: int, fill: Fill
-) -> Float[Tensor, "b h w"]:
+def sliding_drops(score: Score, images: Images, patch: int, stride: int, fill: Fill) -> Maps:
     """The mean, over the squares that cover a pixel, of s(x) - s(x with the square filled); signed."""
     rows, columns = (_covered(size, patch, stride).to(images.device) for size in images.shape[2:])
     squares = len(rows) * len(columns)
@@ -283,9 +279,7 @@ def _covered(size: int, patch: int, stride: int) -> Bool[Tensor, "n size"]:
     return (begins <= place) & (place < begins + patch)
 
 
-def surrogate(
-    explainer: type[Lime], score: Score, images: Float[Tensor, "b 3 h w"], draws: Draws, samples: int, segments: int
-) -> Float[Tensor, "b 3 h w"]:
+def surrogate(explainer: type[Lime], score: Score, images: Images, draws: Draws, samples: int, segments: int) -> Images:
     """The signed weights of a linear model of superpixels, each image with draws of its own.
 
     The coalitions are drawn on the CPU, the same for every device; torch's own generators are left as they were.
@@ -332,7 +326,7 @@ class _Scored(nn.Module):
     pooling are pooled apart, since captum keeps one window's share of a pixel and no other's.
     """
 
-    def __init__(self, score: Score, images: Float[Tensor, "b 3 h w"]):
+    def __init__(self, score: Score, images: Images):
         super().__init__()
         shared = [*score.model.parameters(), *score.model.buffers()]
         self.model = copied(score.model, "DeepLIFT or guided backpropagation", shared)
@@ -398,9 +392,7 @@ def _calls(model: nn.Module, image: Float[Tensor, "1 3 h w"]) -> dict[nn.Module,
 
 
 @contextmanager
-def _placed(
-    score: Score, images: Float[Tensor, "b 3 h w"]
-) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int[Tensor, " b"], int]]:
+def _placed(score: Score, images: Images) -> Iterator[tuple[Images, Int[Tensor, " b"], int]]:
     """The images where the model is, of which captum may ask gradients, their owners, and how many the model takes
     at once; for a block that runs the model. captum says with every call that it sets hooks and asks for gradients.
     """

@@ -20,19 +20,19 @@ from segattr_lib.attribution.maps import normalise, spoilt_by, upsample
 from segattr_lib.evaluate import running
 from segattr_lib.models.loading import kind_of, some
 from segattr_lib.registry import UserError
-from segattr_lib.targets import Scalar, Score, Target
+from segattr_lib.targets import Images, Maps, Scalar, Score, Target
 
-Weigh = Callable[[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]], Float[Tensor, "b h w"]]
+Weigh = Callable[[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]], Maps]
 
 
 def gpa(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     layer: str,
     scalar: Scalar = "probability",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """Gradient-Pooled Attribution, Seg-Grad-CAM (DEA paper, 3.2): N(U(relu(sum_k mean(g_k) a_k))).
 
     layer: the name of the module whose activations a_k (B,K,h,w) are weighted; scalar: what the
@@ -43,13 +43,13 @@ def gpa(
 
 def ega(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     layer: str,
     window: int = 1,
     scalar: Scalar = "probability",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """Elementwise Gradient Attribution (DEA paper, 3.2): N(U(relu(sum_k g_k * a_k))).
 
     window: gradients are averaged over non-overlapping windows of this many feature cells first, as
@@ -58,9 +58,7 @@ def ega(
     return gradient_cams(score, images, [layer], partial(elementwise, window=window), scalar=scalar)[0]
 
 
-def gradcam(
-    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, layer: str, scalar: Scalar = "logit"
-) -> Float[Tensor, "b h w"]:
+def gradcam(score: Score, images: Images, target: Target, *, layer: str, scalar: Scalar = "logit") -> Maps:
     """Grad-CAM (Selvaraju et al. 2017, eq. 1-2): N(U(relu(sum_k mean(g_k) a_k))).
 
     layer: the name of the module explained, whose output is (B,K,h,w), or (B,h,w,K) as Swin's; scalar: what
@@ -71,13 +69,13 @@ def gradcam(
 
 def gradcam_plus_plus(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     layer: str,
     scalar: Scalar = "logit",
     epsilon: float = 1e-6,
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """Grad-CAM++ (Chattopadhyay et al. 2018, eq. 11, 15 and 19); cost and `layer` as in `gradcam`.
 
     epsilon is added to the denominator of eq. 19, and is not small beside a shallow layer's squared gradients:
@@ -88,23 +86,17 @@ def gradcam_plus_plus(
     return gradient_cams(score, images, [layer], weigh, scalar=scalar)[0]
 
 
-def hirescam(
-    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, layer: str, scalar: Scalar = "logit"
-) -> Float[Tensor, "b h w"]:
+def hirescam(score: Score, images: Images, target: Target, *, layer: str, scalar: Scalar = "logit") -> Maps:
     """HiResCAM (Draelos and Carin 2020): N(U(relu(sum_k g_k * a_k))); cost and `layer` as in `gradcam`."""
     return GRADIENT_CAMS["hirescam"](score, images, [layer], scalar=scalar)[0]
 
 
-def layercam(
-    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, layer: str, scalar: Scalar = "logit"
-) -> Float[Tensor, "b h w"]:
+def layercam(score: Score, images: Images, target: Target, *, layer: str, scalar: Scalar = "logit") -> Maps:
     """LayerCAM (Jiang et al. 2021, eq. 6-7): N(U(relu(sum_k relu(g_k) * a_k))); cost and `layer` as in `gradcam`."""
     return GRADIENT_CAMS["layercam"](score, images, [layer], scalar=scalar)[0]
 
 
-def shapleycam(
-    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, layer: str, scalar: Scalar = "logit"
-) -> Float[Tensor, "b h w"]:
+def shapleycam(score: Score, images: Images, target: Target, *, layer: str, scalar: Scalar = "logit") -> Maps:
     """ShapleyCAM (Cai 2025): Grad-CAM with the weights mean(g_k - (H a)_k / 2), H the Hessian at the layer.
 
     H a is exact, a second backward pass through the first; where the scalar is piecewise linear in the layer,
@@ -115,13 +107,13 @@ def shapleycam(
 
 def gradient_cams(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     layers: Sequence[str],
     weigh: Weigh,
     *,
     scalar: Scalar,
     curved: bool = False,
-) -> list[Float[Tensor, "b h w"]]:
+) -> list[Maps]:
     """One CAM's maps N(U(relu(weigh(a, g)))) at any number of layers, of one forward and one backward pass.
 
     curved: the gradients are corrected by the curvature, which takes one more backward pass a layer.
@@ -133,14 +125,12 @@ def gradient_cams(
     ]
 
 
-def pooled(activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
+def pooled(activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"]) -> Maps:
     """sum_k mean(g_k) a_k."""
     return weighted(activation, gradient.mean((2, 3)))
 
 
-def plus_plus(
-    activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"], epsilon: float = 1e-6
-) -> Float[Tensor, "b h w"]:
+def plus_plus(activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"], epsilon: float = 1e-6) -> Maps:
     """sum_k sum(alpha_k relu(g_k)) a_k, with alpha = g^2 / (2 g^2 + g^3 sum(a) + epsilon)."""
     total = activation.sum((2, 3), keepdim=True)
     rising = gradient > 0  # the others' weights are 0; alpha is divided by g^2, which may underflow
@@ -150,19 +140,17 @@ def plus_plus(
     return weighted(activation, share.sum((2, 3)))
 
 
-def elementwise(
-    activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"], window: int = 1
-) -> Float[Tensor, "b h w"]:
+def elementwise(activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"], window: int = 1) -> Maps:
     """sum_k g_k * a_k, the gradients pooled over windows first."""
     return (pool_windows(gradient, window) * activation).sum(1)
 
 
-def positive(activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"]) -> Float[Tensor, "b h w"]:
+def positive(activation: Float[Tensor, "b c h w"], gradient: Float[Tensor, "b c h w"]) -> Maps:
     """sum_k relu(g_k) * a_k."""
     return (gradient.relu() * activation).sum(1)
 
 
-def weighted(activation: Float[Tensor, "b c h w"], weights: Float[Tensor, "b c"]) -> Float[Tensor, "b h w"]:
+def weighted(activation: Float[Tensor, "b c h w"], weights: Float[Tensor, "b c"]) -> Maps:
     """sum_k w_k a_k."""
     return (weights[:, :, None, None] * activation).sum(1)
 
@@ -186,7 +174,7 @@ def pool_windows(values: Float[Tensor, "b c h w"], window: int) -> Float[Tensor,
 
 
 def activations_and_gradients(
-    score: Score, images: Float[Tensor, "b 3 h w"], layers: Sequence[str], *, curved: bool = False
+    score: Score, images: Images, layers: Sequence[str], *, curved: bool = False
 ) -> list[tuple[Float[Tensor, "b _ _ _"], Float[Tensor, "b _ _ _"]]]:
     """Activations (B,K,h,w) and the score's gradients with respect to them, at any number of layers.
 
@@ -218,9 +206,7 @@ def activations_and_gradients(
     ]
 
 
-def activations(
-    score: Score, images: Float[Tensor, "b 3 h w"], layers: Sequence[str]
-) -> list[tuple[Float[Tensor, "b _ _ _"], int]]:
+def activations(score: Score, images: Images, layers: Sequence[str]) -> list[tuple[Float[Tensor, "b _ _ _"], int]]:
     """Activations (B,K,h,w) alone, of one forward pass, each with the axis its channels lie on in the model.
 
     Errors as `activations_and_gradients`.
@@ -252,7 +238,7 @@ def kept_outputs(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, 
             handle.remove()
 
 
-def channel_axis(model: nn.Module, layer: str, shape: Sequence[int], images: Float[Tensor, "b 3 h w"]) -> int:
+def channel_axis(model: nn.Module, layer: str, shape: Sequence[int], images: Images) -> int:
     """1 where a layer's output of this shape is (B,K,h,w), 3 where it is (B,h,w,K), as Swin's.
 
     The axes of space have the image's aspect, give or take the rounding of a stride. Where both readings have (K = h
@@ -279,7 +265,7 @@ def channel_axis(model: nn.Module, layer: str, shape: Sequence[int], images: Flo
     return 1 if kept[layer].shape[1] == shape[1] else 3
 
 
-def _of_one_stride(shape: Sequence[int], images: Float[Tensor, "b 3 h w"]) -> bool:
+def _of_one_stride(shape: Sequence[int], images: Images) -> bool:
     """Can one stride bring the image to this height and width, each rounded up or down?"""
     least = max(side / (cells + 1) for side, cells in zip(images.shape[2:], shape, strict=True))
     most = min(side / (cells - 1) if cells > 1 else side for side, cells in zip(images.shape[2:], shape, strict=True))
@@ -362,6 +348,6 @@ def _differentiable(name: str, kept: dict[str, Tensor], output: Tensor) -> Tenso
         return kept[name].clone()  # a later in-place ReLU must not change what was kept
 
 
-def as_map(values: Float[Tensor, "b h w"], images: Tensor) -> Float[Tensor, "b h2 w2"]:
+def as_map(values: Maps, images: Tensor) -> Float[Tensor, "b h2 w2"]:
     """N(U(relu(values)))."""
     return spoilt_by(normalise(upsample(values.relu(), (images.shape[2], images.shape[3]))), values)

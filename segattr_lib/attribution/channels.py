@@ -13,12 +13,10 @@ from torch import Tensor, nn
 from segattr_lib.attribution.cam import activations, as_map, weighted
 from segattr_lib.attribution.maps import normalise, upsample
 from segattr_lib.evaluate import evaluate
-from segattr_lib.targets import Scalar, Score, Target
+from segattr_lib.targets import Images, Maps, Scalar, Score, Target
 
 
-def scorecam(
-    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, layer: str, scalar: Scalar = "logit"
-) -> Float[Tensor, "b h w"]:
+def scorecam(score: Score, images: Images, target: Target, *, layer: str, scalar: Scalar = "logit") -> Maps:
     """Score-CAM (Wang et al. 2020, algorithm 1, without its baseline, which the softmax undoes).
 
     A channel's weight is the softmax over channels of the score of the image times N(U(a_k)); maps
@@ -31,13 +29,13 @@ def scorecam(
 
 def faster_scorecam(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     layer: str,
     scalar: Scalar = "logit",
     share: float = 0.1,
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """Score-CAM on the channels of highest spatial variance alone (Li et al. 2020), each image its own.
 
     share: of the channels, in (0,1]; at least one. Otherwise as `scorecam`, at this share of its passes. Raises
@@ -53,9 +51,7 @@ def faster_scorecam(
     return as_map(weighted(activation, weights), images)
 
 
-def ablationcam(
-    score: Score, images: Float[Tensor, "b 3 h w"], target: Target, *, layer: str, scalar: Scalar = "logit"
-) -> Float[Tensor, "b h w"]:
+def ablationcam(score: Score, images: Images, target: Target, *, layer: str, scalar: Scalar = "logit") -> Maps:
     """Ablation-CAM (Desai and Ramaswamy 2020): N(U(relu(sum_k w_k a_k))), w_k = s - s(channel k set to zero).
 
     The paper divides w_k by s, which scales a map and no more where s > 0, and would turn it around where a
@@ -68,7 +64,7 @@ def ablationcam(
 
 
 def mask_weights(
-    score: Score, images: Float[Tensor, "b 3 h w"], activation: Float[Tensor, "b c _ _"], chosen: Bool[Tensor, "b c"]
+    score: Score, images: Images, activation: Float[Tensor, "b c _ _"], chosen: Bool[Tensor, "b c"]
 ) -> Float[Tensor, "b c"]:
     """The softmax, over an image's chosen channels, of the score of the image seen through each; 0 for the rest."""
     images = images.to(activation.device)
@@ -87,7 +83,7 @@ def mask_weights(
 
 
 def ablation_weights(
-    score: Score, images: Float[Tensor, "b 3 h w"], layer: str, activation: Float[Tensor, "b c _ _"], axis: int
+    score: Score, images: Images, layer: str, activation: Float[Tensor, "b c _ _"], axis: int
 ) -> Float[Tensor, "b c"]:
     """s - s(with one channel of the layer set to zero), for every channel; they lie on this axis in the model."""
     images = images.to(activation.device)

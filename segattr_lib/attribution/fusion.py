@@ -18,12 +18,12 @@ from segattr_lib.attribution.intervention import ria
 from segattr_lib.attribution.maps import normalise
 from segattr_lib.registry import unknown
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Scalar, Score, Target
+from segattr_lib.targets import Images, Maps, Scalar, Score, Target
 
 
 def dea(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     layer: str,
@@ -34,8 +34,8 @@ def dea(
     grid: int = 14,
     fill: str = "mean",
     draws: Draws | None = None,
-    others: Float[Tensor, "b 3 h w"] | None = None,
-) -> Float[Tensor, "b h w"]:
+    others: Images | None = None,
+) -> Maps:
     """Dual-Evidence Attribution (DEA paper, eq. 2) of EGA and RIA; maps in [0,1].
 
     Costs what its two parts cost; their options mean what they mean there.
@@ -47,7 +47,7 @@ def dea(
 
 def adaptive_dea(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     layer: str,
@@ -61,8 +61,8 @@ def adaptive_dea(
     refined: float = 0.0,
     fill: str = "mean",
     draws: Draws | None = None,
-    others: Float[Tensor, "b 3 h w"] | None = None,
-) -> Float[Tensor, "b h w"]:
+    others: Images | None = None,
+) -> Maps:
     """Dual-Evidence Attribution of EGA and adaptive RIA; as `dea`, at a fraction of its passes. Ours."""
     gradient = ega(score, images, target, layer=layer, window=window, scalar=scalar)
     intervention = adaptive_ria(
@@ -80,13 +80,36 @@ def adaptive_dea(
     return dual_evidence(gradient, intervention, alpha=alpha, beta=beta)
 
 
+def interaction(
+    score: Score,
+    images: Images,
+    target: Target,
+    *,
+    layer: str,
+    window: int = 1,
+    scalar: Scalar = "probability",
+    grid: int = 14,
+    fill: str = "mean",
+    draws: Draws | None = None,
+    others: Images | None = None,
+) -> Maps:
+    """N(A_g A_r): where EGA and RIA agree, as a map of its own in [0,1]. Costs what its two parts cost."""
+    gradient = ega(score, images, target, layer=layer, window=window, scalar=scalar)
+    return agreement(gradient, ria(score, images, target, grid=grid, fill=fill, draws=draws, others=others))
+
+
+def agreement(gradient: Maps, intervention: Maps) -> Maps:
+    """N(A_g A_r) of two maps in [0,1] (DEA paper, 5.2); zeros where they nowhere meet."""
+    return normalise(gradient * intervention)
+
+
 def dual_evidence(
-    gradient: Float[Tensor, "b h w"],
-    intervention: Float[Tensor, "b h w"],
+    gradient: Maps,
+    intervention: Maps,
     *,
     alpha: float = 0.65,
     beta: float = 0.35,
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """N(alpha A_g (1 + beta A_r) + (1 - alpha) A_r) (DEA paper, eq. 2).
 
     alpha in [0,1] weighs gradient against intervention, beta >= 0 rewards their agreement. Raises
@@ -101,14 +124,14 @@ def dual_evidence(
 
 def refinecam(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     layers: Sequence[str],
     base: str = "gradcam_plus_plus",
     fuse: str = "product",
     scalar: Scalar = "logit",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """RefineCAM (ARCC paper, eq. 7): a CAM's maps at a layer and at every deeper one, fused; maps in [0,1].
 
     layers: the modules, the explained one and those deeper than it. base: the CAM, of REFINABLE. fuse: product
@@ -125,39 +148,39 @@ def refinecam(
 
 def refine_gpa(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     layers: Sequence[str],
     fuse: str = "product",
     scalar: Scalar = "probability",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """RefineCAM of GPA, for a segmenter's region; as `refinecam`. Ours."""
     return refined(GRADIENT_CAMS["gradcam"](score, images, layers, scalar=scalar), fuse)
 
 
 def refine_ega(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     layers: Sequence[str],
     window: int = 1,
     fuse: str = "product",
     scalar: Scalar = "probability",
-) -> Float[Tensor, "b h w"]:
+) -> Maps:
     """RefineCAM of EGA, for a segmenter's region; as `refinecam`, with EGA's window at every layer. Ours."""
     return refined(gradient_cams(score, images, layers, partial(elementwise, window=window), scalar=scalar), fuse)
 
 
-def refined(maps: Sequence[Float[Tensor, "b h w"]], fuse: str = "product") -> Float[Tensor, "b h w"]:
+def refined(maps: Sequence[Maps], fuse: str = "product") -> Maps:
     """N of the product or a mean, pixel by pixel, of maps in [0,1]; UserError for an unknown fuse."""
     if fuse not in FUSIONS:
         raise unknown("fuse", fuse, FUSIONS)
     return normalise(FUSIONS[fuse](torch.stack(list(maps))))
 
 
-def inverse_exp_mean(maps: Float[Tensor, "n b h w"]) -> Float[Tensor, "b h w"]:
+def inverse_exp_mean(maps: Float[Tensor, "n b h w"]) -> Maps:
     """1 / ln(mean_i exp(1/a_i)) (ARCC paper, eq. 9), which lies between the least a_i and their harmonic mean.
 
     In the logarithm nothing overflows, and a pixel is 0 only where an a_i is; written out, float32 already

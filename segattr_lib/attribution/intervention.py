@@ -10,20 +10,20 @@ from segattr_lib.attribution.maps import normalise, spoilt_by
 from segattr_lib.evaluate import evaluate
 from segattr_lib.perturbation import Fill, bind_fill, cells, occlude
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Score, Target
+from segattr_lib.targets import Images, Maps, Score, Target
 
 
 def ria(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
     *,
     grid: int = 14,
     fill: str = "mean",
     signed: bool = False,
     draws: Draws | None = None,
-    others: Float[Tensor, "b 3 h w"] | None = None,
-) -> Float[Tensor, "b h w"]:
+    others: Images | None = None,
+) -> Maps:
     """Region Intervention Attribution (DEA paper, 3.2) on a fixed grid of cells.
 
     A cell's value is s(x) - s(x with that cell filled); a rise counts as 0, or as it is where `signed`.
@@ -36,9 +36,7 @@ def ria(
     return spoilt_by(normalise(values[:, regions]), drops)
 
 
-def region_drops(
-    score: Score, images: Float[Tensor, "b 3 h w"], regions: Int[Tensor, "h w"], fill: Fill
-) -> Float[Tensor, "b r"]:
+def region_drops(score: Score, images: Images, regions: Int[Tensor, "h w"], fill: Fill) -> Float[Tensor, "b r"]:
     """s(x) - s(x with region r filled), for the regions numbered 0..R-1, before any clamp.
 
     R + 1 passes an image, in batches that cross from one image to the next.

@@ -7,8 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from segattr_lib.targets import Maps
 
-def normalise(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
+
+def normalise(maps: Maps) -> Maps:
     """N: min-max normalisation of each map to [0,1]; a constant map becomes zeros, one that is not finite NaN."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     spread = high - low
@@ -16,7 +18,7 @@ def normalise(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
     return spoilt_by(scaled, maps)
 
 
-def spoilt_by(maps: Float[Tensor, "b h w"], *sources: Float[Tensor, "b ..."]) -> Float[Tensor, "b h w"]:
+def spoilt_by(maps: Maps, *sources: Float[Tensor, "b ..."]) -> Maps:
     """The maps, those NaN all over that are made of a value that is not finite.
 
     A relu, a maximum or a comparison on the way from the sources to a map would else hide it.
@@ -25,6 +27,6 @@ def spoilt_by(maps: Float[Tensor, "b h w"], *sources: Float[Tensor, "b ..."]) ->
     return maps.where(torch.stack(finite).all(0)[:, None, None], torch.nan)
 
 
-def upsample(maps: Float[Tensor, "b h w"], size: tuple[int, int]) -> Float[Tensor, "b h2 w2"]:
+def upsample(maps: Maps, size: tuple[int, int]) -> Float[Tensor, "b h2 w2"]:
     """U: bilinear upsampling, align_corners=False."""
     return functional.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]

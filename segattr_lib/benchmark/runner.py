@@ -16,10 +16,10 @@ from tqdm.auto import tqdm
 
 import segattr_lib
 from segattr_lib.benchmark.failures import load_sample, readable, sample_errors
+from segattr_lib.benchmark.group import NOT_FINITE, PREDICTED, Variant, View, variants_of
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import Store, opened, read_samples
-from segattr_lib.benchmark.view import NOT_FINITE, PREDICTED, Variant, View, variants_of
 from segattr_lib.data import Dataset, Sample, SampleError, draw, load_dataset
 from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
 from segattr_lib.evaluate import Runtime, device_of, prepare
@@ -29,6 +29,8 @@ from segattr_lib.models.loading import give_back
 from segattr_lib.own_code import as_loaded
 from segattr_lib.registry import UserError, own_fingerprint, variant, with_options
 
+INSTRUMENT = ("registry", "own_code", "seeds", "targets", "perturbation", "imputation", "evaluate")
+ROOMS = ("data", "models", "attribution", "metrics", "prompting", "benchmark")
 GROUP = 8  # samples that are kept together, and share batches
 
 
@@ -174,39 +176,15 @@ def load_model(dataset: Dataset, settings: Settings, name: str) -> Segmenter | C
     return load_classifier(name, settings.layers, shape, settings.layer, told)
 
 
-def library_fingerprint() -> str:
-    """A digest of the code that makes values: data, models, perturbations, methods, metrics and this runner."""
+def library_fingerprint(*sections: str) -> str:
+    """A digest of the code that makes values: the instrument, the rooms it stands on, and the sections named."""
     root = Path(segattr_lib.__file__).parent
-    after = {
-        "chance",
-        "claims",
-        "inference",
-        "max_t",
-        "judge",
-        "refinement",
-        "protocol",
-        "validity",
-        "economy",
-        "anatomy",
-        "statistics",
-        "tables",
-        "figures",
-        "pictures",
-        "explorer",
-        "execute",
-        "reference",
-        "training",
-        "segmenter_training",
-        "classifier_training",
-        "part_training",
-        "prompt_training",
-        "suites",
-        "__main__",
-    }
+    modules = [root / f"{name}.py" for name in INSTRUMENT]
+    rooms = [root / name for name in (*ROOMS, *(f"sections/{section}" for section in sections))]
+    files = [path for room in rooms for ending in ("*.py", "*.txt") for path in room.rglob(ending)]
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(path for ending in ("*.py", "*.txt") for path in root.rglob(ending)):
-        if path.stem not in after:
-            digest.update(path.read_bytes())
+    for path in sorted([*modules, *files]):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

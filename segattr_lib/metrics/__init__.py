@@ -21,7 +21,7 @@ from segattr_lib.perturbation import PERTURBATIONS
 from segattr_lib.registry import lookup, variant
 from segattr_lib.targets import EPS
 
-Table = Literal["segmentation", "classification", "prompting"]
+Table = Literal["segmentation", "classification", "prompting", "mechanism"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,14 @@ METRICS: dict[str, Metric] = {
         localization.coverage, "Coverage", 1, (0.0, 1.0), undefined="the truth is empty", table="prompting"
     ),
     "spill": Metric(localization.spill, "Spill", -1, (0.0, 1.0), undefined="the support is empty", table="prompting"),
+    "share_inside": Metric(
+        localization.share_inside,
+        "share inside",
+        1,
+        (0.0, 1.0),
+        undefined="the map is zero everywhere",
+        table="mechanism",
+    ),
     "pointing_game": Metric(
         localization.pointing_game,
         "LA",

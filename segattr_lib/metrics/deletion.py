@@ -14,13 +14,13 @@ from segattr_lib.evaluate import evaluate
 from segattr_lib.metrics.null import blind_selections, border_length, local_fit
 from segattr_lib.perturbation import Fill, occlude, top_fraction
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import EPS, Score, Target
+from segattr_lib.targets import EPS, Images, Maps, Masks, Score, Target, Values
 
 Region = Literal["target", "outside"]
 Null = Callable[[str, float, Fill, Tensor], Tensor]
 
 
-def model_score(score: Score, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
+def model_score(score: Score, images: Images) -> Values:
     """s(x) of every image, under its own target."""
     owner = torch.arange(len(images), device=images.device)
     return evaluate(score, len(images), lambda start, stop: (images[start:stop], owner[start:stop]))
@@ -28,14 +28,14 @@ def model_score(score: Score, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor,
 
 def tdd(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     k: float = 0.2,
     fill: Fill,
-    base: Float[Tensor, " b"],
-) -> Float[Tensor, " b"]:
+    base: Values,
+) -> Values:
     """Target deletion drop (DEA paper, eq. 3): (s(x) - s(O(x, S_t))) / (|s(x)| + eps).
 
     S_t is the top-k fraction of the pixels inside the mask, O the fill, base s(x). Higher is better; at
@@ -46,15 +46,15 @@ def tdd(
 
 def odd(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     k: float = 0.2,
     fill: Fill,
-    base: Float[Tensor, " b"],
-    void: Bool[Tensor, "b h w"] | None = None,
-) -> Float[Tensor, " b"]:
+    base: Values,
+    void: Masks | None = None,
+) -> Values:
     """Off-target deletion drop (DEA paper, eq. 4): the same as `tdd` with the top-k fraction outside the mask.
 
     Outside is every pixel not in the mask; those in `void` (the 255 ring, say) are left out where it is
@@ -65,29 +65,29 @@ def odd(
 
 def odd_exclude(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     k: float = 0.2,
     fill: Fill,
-    base: Float[Tensor, " b"],
-    ring: Bool[Tensor, "b h w"],
-) -> Float[Tensor, " b"]:
+    base: Values,
+    ring: Masks,
+) -> Values:
     """`odd` with the ring of ignored pixels (label 255) left out, whatever the run's setting is."""
     return odd(score, images, maps, target, k=k, fill=fill, base=base, void=ring)
 
 
 def insertion(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     k: float = 0.2,
     fill: Fill,
-    base: Float[Tensor, " b"],
-) -> Float[Tensor, " b"]:
+    base: Values,
+) -> Values:
     """Insertion gain (DEA paper, 3.3, in words; the formula is ours): (s(blank with S_t) - s(blank)) / (|s(x)| + eps).
 
     The blank image is the fill everywhere. Higher is better.
@@ -97,24 +97,24 @@ def insertion(
 
 def tied_share(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     k: float = 0.2,
-) -> Float[Tensor, " b"]:
+) -> Values:
     """The share of S_t whose choice row-major order decided, not the map; in [0,1], lower is better."""
     return top_fraction(maps, _inside(target), k).tied
 
 
 def border(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     k: float = 0.2,
-) -> Float[Tensor, " b"]:
+) -> Values:
     """How ragged S_t is: px of border length a selected pixel (see null.border_length), above 0, at most 2.7. Ours."""
     selected = top_fraction(maps, _inside(target), k).pixels
     return border_length(selected) / selected.sum((1, 2))
@@ -122,14 +122,14 @@ def border(
 
 def chance_tdd(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     k: float = 0.2,
     fill: Fill,
     null: Null,
-) -> Float[Tensor, " b"]:
+) -> Values:
     """The TDD that a blind selection of the size and border length of S_t has. Ours.
 
     The null's fit at that border length (see `bind_null`). Excess TDD is TDD less this: 0 is chance.
@@ -139,40 +139,40 @@ def chance_tdd(
 
 def chance_insertion(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     k: float = 0.2,
     fill: Fill,
     null: Null,
-) -> Float[Tensor, " b"]:
+) -> Values:
     """The insertion gain that a blind selection of the size and border length of S_t has. Ours."""
     return null("insertion", k, fill, border_length(top_fraction(maps, _inside(target), k).pixels))
 
 
 def chance_odd_abs(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     k: float = 0.2,
     fill: Fill,
     null: Null,
-    void: Bool[Tensor, "b h w"] | None = None,
-) -> Float[Tensor, " b"]:
+    void: Masks | None = None,
+) -> Values:
     """The |ODD| that a blind selection of the size and border length of S_o has; NaN without an outside. Ours."""
     return null("odd_abs", k, fill, border_length(top_fraction(maps, _outside(target, void), k).pixels))
 
 
 def bind_null(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     target: Target,
-    base: Float[Tensor, " b"],
+    base: Values,
     draws: Draws,
-    void: Bool[Tensor, "b h w"] | None = None,
+    void: Masks | None = None,
     every: int = 1,
 ) -> Null:
     """The null of these images, shared by every map of theirs: `null(measure, k, fill, border (B,)) -> (B,)`.
@@ -223,7 +223,7 @@ def _gain(
 
 def occluded_scores(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
+    images: Images,
     selected: Bool[Tensor, "n h w"],
     owner: Int[Tensor, " n"],
     fill: Fill,
@@ -237,17 +237,17 @@ def occluded_scores(
     return evaluate(score, len(selected), perturb)
 
 
-def selected_region(target: Target, name: Region, void: Bool[Tensor, "b h w"] | None = None) -> Bool[Tensor, "b h w"]:
+def selected_region(target: Target, name: Region, void: Masks | None = None) -> Masks:
     """The pixels that a metric selects among: the target's mask, or what lies outside of it, less `void`."""
     return _inside(target) if name == "target" else _outside(target, void)
 
 
-def _inside(target: Target) -> Bool[Tensor, "b h w"]:
+def _inside(target: Target) -> Masks:
     assert target.mask is not None, "deletion in a target needs a mask"
     return target.mask
 
 
-def _outside(target: Target, void: Tensor | None) -> Bool[Tensor, "b h w"]:
+def _outside(target: Target, void: Tensor | None) -> Masks:
     return ~_inside(target) if void is None else ~_inside(target) & ~void
 
 

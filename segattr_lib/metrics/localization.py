@@ -9,12 +9,10 @@ from torch import Tensor
 from segattr_lib.metrics.deletion import occluded_scores
 from segattr_lib.perturbation import Fill
 from segattr_lib.registry import UserError
-from segattr_lib.targets import Score, Target
+from segattr_lib.targets import Images, Maps, Masks, Score, Target, Values
 
 
-def cosine(
-    score: Score, images: Float[Tensor, "b 3 h w"], maps: Float[Tensor, "b h w"], target: Target
-) -> Float[Tensor, " b"]:
+def cosine(score: Score, images: Images, maps: Maps, target: Target) -> Values:
     """Cosine similarity of the map and the truth, as vectors of pixels; in [0,1], higher is better.
 
     Undefined (NaN) for a constant map and where the truth is empty. Raises UserError for a target whose truth
@@ -26,14 +24,26 @@ def cosine(
     return torch.where(constant | (length == 0), torch.nan, (first * second).sum(1) / length).float()
 
 
+def share_inside(score: Score, images: Images, maps: Maps, target: Target) -> Values:
+    """The share of a map's mass that lies on the target, in [0,1]; undefined (NaN) for a map of zeros."""
+    assert target.mask is not None, "a share inside a target needs a mask"
+    inside, outside = mass(maps, target.mask)
+    return inside / (inside + outside)
+
+
+def mass(maps: Maps, masks: Masks) -> tuple[Values, Values]:
+    """The sum of each map inside and outside its mask, in px at the map's full value."""
+    return (maps * masks).sum((1, 2)), (maps * ~masks).sum((1, 2))
+
+
 def coverage(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     threshold: float = 0.5,
-) -> Float[Tensor, " b"]:
+) -> Values:
     """The share of the truth that the map's support covers, |S n GT| / |GT|, in [0,1]; higher is better.
 
     Undefined (NaN) where the truth is empty; 0 where the support is. Raises UserError for a target whose truth is
@@ -45,12 +55,12 @@ def coverage(
 
 def spill(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     threshold: float = 0.5,
-) -> Float[Tensor, " b"]:
+) -> Values:
     """The share of the map's support that lies outside the truth, |S \\ GT| / |S|, in [0,1]; lower is better.
 
     Undefined (NaN) where the support is empty. Raises as `coverage` does.
@@ -59,9 +69,7 @@ def spill(
     return _share(found & ~_truth(target, "spill"), found)
 
 
-def pointing_game(
-    score: Score, images: Float[Tensor, "b 3 h w"], maps: Float[Tensor, "b h w"], target: Target
-) -> Float[Tensor, " b"]:
+def pointing_game(score: Score, images: Images, maps: Maps, target: Target) -> Values:
     """Does the map's maximum lie in the truth (Zhang et al. 2016, without its margin)? Of tied maxima, the share that
     does; in [0,1], higher is better.
 
@@ -76,14 +84,14 @@ def pointing_game(
 
 def effectiveness(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     threshold: float = 0.5,
     fill: Fill,
-    base: Float[Tensor, " b"],
-) -> Float[Tensor, " b"]:
+    base: Values,
+) -> Values:
     """How much of the score goes when the map's support is filled: (s(x) - s(O(x, S))) / s(x); higher is better.
 
     O is the fill, base s(x). At most 1, without a lower bound; 0 where the support is empty, undefined (NaN) where
@@ -101,12 +109,12 @@ def support(maps: Float[Tensor, "*batch h w"], threshold: float = 0.5) -> Bool[T
     return maps >= threshold
 
 
-def _share(part: Bool[Tensor, "b h w"], whole: Bool[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+def _share(part: Masks, whole: Masks) -> Values:
     """|part| / |whole|; NaN where the whole is empty."""
     return part.sum((1, 2)).float() / whole.sum((1, 2))
 
 
-def _truth(target: Target, metric: str) -> Bool[Tensor, "b h w"]:
+def _truth(target: Target, metric: str) -> Masks:
     if target.truth is None:
         raise UserError(
             f"{metric} compares a map with the truth, and this target's is not known; leave the metric out."

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from segattr_lib.perturbation import top_fraction
 from segattr_lib.seeds import Draws
+from segattr_lib.targets import Masks, Values
 
 SIGMAS = (0.0, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0, 22.0, 32.0)  # px, of level sets
 SIDES = (2, 3, 4, 6, 8, 11, 16, 22, 32, 45)  # px, of cells
@@ -40,7 +41,7 @@ def border_length(selected: Bool[Tensor, "n h w"]) -> Float[Tensor, " n"]:
     return torch.pi / 8 * (straight + slanted / 2**0.5)
 
 
-def blind_selections(region: Bool[Tensor, "b h w"], k: float, draws: Draws, every: int = 1) -> Bool[Tensor, "b d h w"]:
+def blind_selections(region: Masks, k: float, draws: Draws, every: int = 1) -> Bool[Tensor, "b d h w"]:
     """The top k fraction of every region by 86 random fields, from the finest grain to the coarsest, or every nth.
 
     Level sets of Gaussian noise smoothed inside the region, sigma one of SIGMAS, 4 each; then cells of SIDES px, their
@@ -97,9 +98,7 @@ def cell_field(rng: np.random.Generator, shape: tuple[int, ...], side: int) -> F
     return values[(np.arange(shape[0])[:, None] + down) // side, (np.arange(shape[1]) + across) // side]
 
 
-def local_fit(
-    x: Float[Tensor, "b d"], y: Float[Tensor, "b d"], at: Float[Tensor, " b"], bandwidth: float = BANDWIDTH
-) -> Float[Tensor, " b"]:
+def local_fit(x: Float[Tensor, "b d"], y: Float[Tensor, "b d"], at: Values, bandwidth: float = BANDWIDTH) -> Values:
     """Each row's y at one x: local linear regression with Gaussian weights; beyond the ends of x the value there."""
     x, y = x.double(), y.double()
     place = at.double().clamp(x.amin(1), x.amax(1))[:, None]

@@ -6,13 +6,13 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from segattr_lib.metrics.deletion import occluded_scores
 from segattr_lib.perturbation import IMPUTATION_NOISE, bind_fill, top_fraction
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Score, Target
+from segattr_lib.targets import Images, Maps, Score, Target, Values
 
 FRACTIONS = (0.2, 0.4, 0.6, 0.8)
 Ties = Literal["order", "permutation", "percentile"]
@@ -20,14 +20,14 @@ Ties = Literal["order", "permutation", "percentile"]
 
 def road(
     score: Score,
-    images: Float[Tensor, "b 3 h w"],
-    maps: Float[Tensor, "b h w"],
+    images: Images,
+    maps: Maps,
     target: Target,
     *,
     draws: Draws,
     ties: Ties = "order",
     noise: float = IMPUTATION_NOISE,
-) -> Float[Tensor, " b"]:
+) -> Values:
     """ROAD, both orders in one (Rong et al. 2022; ARCC's part): the mean over k of 20, 40, 60 and 80 % of
     s(x without the k least relevant) - s(x without the k most relevant); in [-1,1], higher is better.
 
@@ -42,9 +42,7 @@ def road(
     return least - most
 
 
-def removals(
-    maps: Float[Tensor, "b h w"], k: float, ties: Ties = "order", draws: Draws | None = None
-) -> Bool[Tensor, "2 b h w"]:
+def removals(maps: Maps, k: float, ties: Ties = "order", draws: Draws | None = None) -> Bool[Tensor, "2 b h w"]:
     """The k least relevant pixels of each map, then the k most relevant.
 
     ties: "order" takes exactly k both times, equal pixels in row-major order, so that a map that says nothing

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from segattr_lib.perturbation import perturb
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Score, Target
+from segattr_lib.targets import Images, Maps, Score, Target, Values
 
 Explain = Callable[[Tensor, Target, str], Tensor]
 
@@ -20,14 +19,14 @@ def stability_under(kind: str) -> Callable[..., Tensor]:
 
     def stability(
         score: Score,
-        images: Float[Tensor, "b 3 h w"],
-        maps: Float[Tensor, "b h w"],
+        images: Images,
+        maps: Maps,
         target: Target,
         *,
         explain: Explain,
         strength: float = 0.03,
         draws: Draws,
-    ) -> Float[Tensor, " b"]:
+    ) -> Values:
         """Pearson correlation of A(x) and A(perturbed x) (DEA paper, 3.3), in [-1,1]; higher is better.
 
         `explain(images, target, occasion) -> maps` explains again. Under the flip mask and truth flip along and
@@ -47,7 +46,7 @@ def mirrored(target: Target) -> Target:
     return Target(target.class_id, mask, truth)
 
 
-def pearson(first: Float[Tensor, "b h w"], second: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+def pearson(first: Maps, second: Maps) -> Values:
     """Pearson correlation of two maps, pixel by pixel; NaN where one is constant."""
     a, b = first.flatten(1).double(), second.flatten(1).double()
     a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)

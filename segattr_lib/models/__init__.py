@@ -108,7 +108,7 @@ def stages(module: nn.Module, layer: str, candidates: Sequence[str], most: int =
     return [found[round(place)] for place in places]
 
 
-def embedded(name: str) -> nn.Module:
+def shipped(name: str) -> nn.Module:
     """One of the embedded segmenters with its shipped weights, in float32."""
     return stored(name, EMBEDDED[name](), WEIGHTS / f"{name}.safetensors")
 
@@ -121,6 +121,6 @@ def pretrained(name: str) -> nn.Module:
 
 
 SEGMENTERS: dict[str, Callable[[], nn.Module]] = {
-    **{name: partial(embedded, name) for name in EMBEDDED},
+    **{name: partial(shipped, name) for name in EMBEDDED},
     **{name: partial(pretrained, name) for name in PRETRAINED},
 }

@@ -1,0 +1,105 @@
+"""Is one method better than another, or is it the images? Tests paired by image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from segattr_lib.inference.intervals import HELD, RESAMPLES, studentised_interval
+from segattr_lib.inference.paired import check_units
+from segattr_lib.metrics import load_metric
+from segattr_lib.registry import unknown
+from segattr_lib.seeds import generator
+
+HOLDS, CONTRADICTED, UNDECIDED = "holds", "contradicted", "undecided"
+TESTS = ["wilcoxon", "sign_flip"]
+MEASURES = ["difference", "low", "high", *TESTS, "d_z", "rank_biserial", "win_rate", "win_low", "win_high"]
+
+
+def compare(
+    table: pd.DataFrame, pairs: Sequence[tuple[str, str]] | str, metric: str, level: float = 0.95, seed: int = 0
+) -> pd.DataFrame:
+    """Each pair (method, over) of a `paired` table tested: one row a pair. A single name stands against all others.
+
+    n, missing: images with both values, and without. difference, low, high: mean of method - over in the metric's
+    unit, with its `studentised_interval`; where direction is -1 a negative one is in favour of the method. wilcoxon:
+    p of the signed-rank test, differences of zero ranked (Pratt 1959). sign_flip: p of the mean under flipped signs,
+    all of them up to n = 13, else RESAMPLES drawn. Both are two-sided; *_holm are adjusted over these pairs (Holm
+    1979; a pair without images is no test). Effects, signed as the difference: d_z, mean over standard deviation
+    (n - 1; NaN where it is 0), and rank_biserial, the share of the rank sum in favour less that against, -1 to 1.
+    win_rate, win_low, win_high: share of images on which the method is better as the direction has it, a tie
+    being half a win, with Wilson's interval; NaN for a metric that has no better end.
+
+    Raises UserError for a method the table lacks, and where an image stands in several rows.
+    """
+    check_units(table)
+    methods = list(table.columns)
+    if isinstance(pairs, str):
+        pairs = [(pairs, other) for other in methods if other != pairs]
+    for name in dict.fromkeys(name for pair in pairs for name in pair):
+        if name not in methods:
+            raise unknown("method", name, methods)
+    rows = []
+    for method, over in pairs:
+        differences = (table[method] - table[over]).dropna().to_numpy(float)
+        counts = {"n": len(differences), "missing": len(table) - len(differences)}
+        rows.append({"method": method, "over": over, **counts, **_pair(differences, metric, level, seed)})
+    found = pd.DataFrame(rows, columns=["method", "over", "n", "missing", *MEASURES])
+    for test in TESTS:
+        found[f"{test}_holm"] = holm(found[test].to_numpy(float))
+    return found.assign(metric=metric, direction=load_metric(metric).direction, level=level)
+
+
+def _pair(differences: Float[np.ndarray, " n"], metric: str, level: float, seed: int) -> dict[str, float]:
+    """What `compare` says of one pair; without images, nothing."""
+    n = len(differences)
+    if not n:
+        return dict.fromkeys(MEASURES, np.nan)
+    spread = differences.std(ddof=1) if n > 1 else 0.0
+    ranks = stats.rankdata(np.abs(differences))
+    # one difference, or none but zeros, says nothing: both tests are undefined in scipy, and their p is 1
+    silent = n == 1 or not differences.any()
+    tests = [1.0, 1.0]
+    if not silent:
+        flips = _sign_flip(differences, RESAMPLES, generator(seed, "", "sign flip"))
+        tests = [float(_wilcoxon(differences)), float(flips)]
+    wins = [np.nan] * 3
+    if direction := load_metric(metric).direction:
+        won = float((np.sign(differences) * direction + 1).sum() / 2)
+        wins = [won / n, *proportion_confint(won, n, alpha=1 - level, method="wilson")]
+    mean = differences.mean()
+    effects = [mean / spread if spread else np.nan, (np.sign(differences) @ ranks) / ranks.sum()]
+    values = [mean, *studentised_interval(differences, level, seed), *tests, *effects, *wins]
+    return dict(zip(MEASURES, map(float, values), strict=True))
+
+
+def holm(p: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
+    """p values adjusted by Holm's step-down (1979), over those that are numbers."""
+    adjusted, tested = p.copy(), ~np.isnan(p)
+    if tested.any():
+        adjusted[tested] = multipletests(p[tested], method="holm")[1]
+    return adjusted
+
+
+def _wilcoxon(differences: Float[np.ndarray, "*repeats n"]) -> Any:
+    return stats.wilcoxon(differences, zero_method="pratt", axis=-1).pvalue
+
+
+def _sign_flip(differences: Float[np.ndarray, "*repeats n"], resamples: int, rng: np.random.Generator) -> Any:
+    return stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=resamples,
+        batch=max(1, HELD // differences.size),
+        axis=-1,
+        rng=rng,
+    ).pvalue

@@ -1,0 +1,77 @@
+"""One metric's values of each image by method: what every comparison begins with.
+
+The unit is the image: seeds, and the models unless told apart, see the same images again, so their values are
+averaged before anything is counted, and no n is larger than the number of images.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from segattr_lib.benchmark.statistics import at, plain
+from segattr_lib.registry import UserError, with_options
+
+COMPOSITES = ["arcc", "adcc"]  # harmonic means with coherency among their parts
+
+
+def paired(
+    samples: pd.DataFrame,
+    metric: str,
+    k: float | None = None,
+    fill: str | None = None,
+    floor: float | None = None,
+    by_model: bool = False,
+) -> pd.DataFrame:
+    """One metric's values, images as rows (dataset, sample_id), methods as columns in the order of the rows.
+
+    samples: rows of store.read_samples, of one folder or several together. A value is the mean over the seeds and
+    models that saw the image; by_model keeps the models apart (dataset, model, sample_id). An image has no value (NaN)
+    of a method that lacks one in any of them, so that a pair's two means are over the same runs; images that
+    could not be scored at all are rows of NaN. floor: leave out the samples whose model score is below it (an
+    image that was not scored has none). A method with pinned options is "name(options)".
+
+    Raises UserError where there are no such values, or values of several k or fills to choose from; ValueError
+    where a method has two values of an image under one model and seed.
+    """
+    rows = plain(samples)
+    if floor is not None:
+        scored = rows[(rows["metric"] == "score") & (rows["value"] >= floor)]
+        rows = rows.merge(scored[["run_id", "sample_id"]])
+    values = at(rows[rows["metric"] == metric], k, fill)
+    given = values[["k", "fill"]].drop_duplicates()
+    if len(given) != 1:
+        found = "; ".join(f"k = {at_k:g}, fill = {by}" for at_k, by in given.itertuples(index=False)) or "none"
+        raise UserError(
+            f"{metric!r} at k = {k}, fill = {fill}, floor = {floor}: expected values of one, found {found}."
+        )
+    pairs = zip(values["method"], values["variant"].fillna(""), strict=True)
+    methods = pd.Series([with_options(*pair) for pair in pairs], values.index, dtype=object)
+    seen = values.assign(method=methods).pivot(  # noqa: PD010 - refuses a value that stands twice
+        index=["dataset", "model", "seed", "sample_id"], columns="method", values="value"
+    )
+    unit = ["dataset", "model", "sample_id"] if by_model else ["dataset", "sample_id"]
+    table = seen[list(dict.fromkeys(methods))].groupby(unit).mean(skipna=False)
+    lost = pd.MultiIndex.from_frame(rows.loc[rows["metric"].isna(), unit])
+    return table.reindex(table.index.union(lost.unique()))
+
+
+def settled(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with 0 for an ARCC or ADCC that does not exist, so that a map that vanished is not left out. Ours.
+
+    A constant map, or one whose repetition is constant, has no coherency: that stays undefined, is left out of
+    means and correlations of coherency itself, and counted. The composites are harmonic means, which are 0 as soon as
+    a part is; to leave them out would reward a method for showing nothing where it would have done badly. A map that
+    failed is not settled.
+    """
+    composite = rows["metric"].astype(str).str.partition("(")[0].isin(COMPOSITES)
+    return rows.assign(value=rows["value"].mask(composite & (rows["status"] == "undefined"), 0.0))
+
+
+def check_units(table: pd.DataFrame) -> None:
+    """One image seen by two models is not two images."""
+    images = table.index.droplevel("model") if "model" in table.index.names else table.index
+    if images.has_duplicates:
+        raise UserError(
+            f"{len(table)} rows hold {images.nunique()} images; expected one row an image: average over the models, "
+            'or take one of them, as table.xs(name, level="model") does.'
+        )

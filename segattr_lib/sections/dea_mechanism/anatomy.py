@@ -1,0 +1,284 @@
+"""Pictures of one map's anatomy: what it is made of, what makes it fail, and what its settings change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from segattr_lib.metrics import load_metric
+from segattr_lib.report.charts import STYLE, legend_below, method_colours, method_label, metric_label
+from segattr_lib.report.pictures import picture
+from segattr_lib.report.tables import interval, number
+from segattr_lib.targets import Images, Maps, Masks
+
+SMALL = {"fontsize": 7.5}
+PARTS = {  # as benchmark.mechanism.decompose names them
+    "gradient": "$A_g$ (EGA)",
+    "intervention": "$A_r$ (RIA)",
+    "interaction": "$A_g A_r$",
+    "corrected": r"$A_g (1 + \beta A_r)$",
+    "dea": "DEA",
+}
+
+
+def decomposition(
+    images: Images,
+    masks: Masks,
+    parts: Mapping[str, Maps],
+    shares: pd.DataFrame,
+    cases: pd.DataFrame,
+) -> Figure:
+    """A row a sample: the image with its target outlined, then every part over it, dark (0) to bright (its
+    own maximum), and below it the share of its mass that lies on the target.
+
+    parts, shares, cases: as benchmark.mechanism's decompose, agreement_table and cases_of give them.
+    """
+    with mpl.rc_context(STYLE):
+        columns = len(parts) + 1
+        figure, panels = plt.subplots(
+            len(images), columns, figsize=(1.45 * columns, 1.72 * len(images)), squeeze=False, layout="compressed"
+        )
+        for row, (image, mask, name) in enumerate(zip(images, masks, cases.index, strict=True)):
+            picture(panels[row][0], image, mask, "image and target" if row == 0 else "")
+            case, gain = cases.loc[name, ["case", "difference"]]
+            title = f"{name}\n{case}" + ("" if pd.isna(gain) else f", {round(gain, 2) + 0.0:+.2f}")
+            panels[row][0].set_ylabel(title, fontsize=8)
+            for axes, (part, maps) in zip(panels[row][1:], parts.items(), strict=True):
+                picture(axes, image.mean(0, keepdim=True).expand(3, -1, -1), mask, PARTS[part] if row == 0 else "")
+                top = max(float(maps[row].amax()), 1e-12)
+                axes.imshow(maps[row].cpu().numpy(), cmap="inferno", vmin=0, vmax=top, alpha=0.75)
+                share = shares[part].iloc[row]
+                axes.set_xlabel("no mass" if pd.isna(share) else f"{share:.0%} on target", fontsize=8, labelpad=2)
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def share_plot(shares: pd.DataFrame, area: pd.Series, intervals: pd.DataFrame) -> Figure:
+    """The share of each map's mass on the target: a dot a sample, a bar with its interval for the mean.
+
+    shares: a row a sample, a column a method by its registered name. area: the target's share of the same
+    images, which a map that knows nothing would reach. intervals: index method; mean, low, high.
+    """
+    methods = list(shares.columns)
+    colours = method_colours(methods)
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6, 0.42 * len(methods) + 1.1))
+        jitter = np.linspace(-0.16, 0.16, len(shares))[np.argsort(np.argsort(shares.index.astype(str)))]
+        for place, method in enumerate(methods):
+            axes.scatter(shares[method], place + jitter, s=16, color=colours[method], alpha=0.55, linewidth=0)
+            mean, low, high = intervals.loc[method, ["mean", "low", "high"]].astype(float)
+            axes.plot([low, high], [place] * 2, color="black", linewidth=1.4)
+            axes.plot([mean] * 2, [place - 0.3, place + 0.3], color="black", linewidth=1.8)
+        axes.axvline(area.mean(), color="0.5", linestyle="--", linewidth=1, zorder=0)
+        axes.annotate(
+            "area of\nthe target", (area.mean(), 1), (4, 0), ("data", "axes fraction"), "offset points", va="top",
+            fontsize=8, color="0.35",
+        )  # fmt: skip
+        axes.set(xlabel="share of the map's mass on the target", xlim=(0, 1.01), yticks=range(len(methods)))
+        axes.set_yticklabels([method_label(method) for method in methods])
+        axes.set_ylim(len(methods) - 0.4, -0.9)
+        figure.tight_layout()
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def forest(relations: pd.DataFrame, traits: Mapping[str, str], outcomes: Mapping[str, str]) -> Figure:
+    """Correlations with their intervals: a panel an outcome, a row a trait; intervals off 0 are drawn full.
+
+    relations: columns trait, outcome, value, low, high. traits, outcomes: labels, by name, in order.
+    """
+    with mpl.rc_context(STYLE):
+        size = (1.9 * len(outcomes) + 1.6, 0.33 * len(traits) + 1.1)
+        figure, panels = plt.subplots(
+            1, len(outcomes), figsize=size, sharey=True, sharex=True, squeeze=False, layout="constrained"
+        )
+        for axes, (outcome, label) in zip(panels[0], outcomes.items(), strict=True):
+            rows = relations[relations["outcome"] == outcome].set_index("trait").reindex(list(traits))
+            for place, (value, low, high) in enumerate(rows[["value", "low", "high"]].to_numpy(float)):
+                sure = low > 0 or high < 0
+                axes.plot([low, high], [place] * 2, color="black" if sure else "0.65", linewidth=1.8 if sure else 1.2)
+                axes.plot(
+                    value, place, "o", markersize=6, color="black" if sure else "0.65", mfc="black" if sure else "w"
+                )
+            axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+            axes.set(title=label, xlim=(-1.02, 1.02), xticks=(-1, 0, 1), yticks=range(len(traits)))
+            axes.set_yticklabels(list(traits.values()))
+            axes.tick_params(axis="y", length=0)
+        panels[0][0].set_ylim(len(traits) - 0.5, -0.5)
+        figure.supxlabel("Spearman's correlation over images", fontsize=10)
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def surfaces(table: pd.DataFrame, metrics: Sequence[str], own: tuple[float, float, int]) -> Figure:
+    """Heat maps of the mean over alpha and beta: a row a metric, a column a grid, darker is better.
+
+    table: columns alpha, beta, grid, metric, mean. own: the run's alpha, beta and grid, framed. A metric
+    has one scale on all grids.
+    """
+    grids = sorted(table["grid"].unique())
+    with mpl.rc_context(STYLE):
+        across, along = table["alpha"].nunique(), table["beta"].nunique()
+        size = ((0.5 * across + 0.2) * len(grids) + 1, (0.32 * along + 0.25) * len(metrics) + 0.7)
+        figure, panels = plt.subplots(
+            len(metrics), len(grids), figsize=size, squeeze=False, sharex=True, sharey=True, layout="compressed"
+        )
+        for line, metric in zip(panels, metrics, strict=True):
+            rows = table[table["metric"] == metric]
+            colours = "crest" if load_metric(metric).direction > 0 else "crest_r"
+            limits = {"vmin": rows["mean"].min(), "vmax": rows["mean"].max()}
+            for axes, grid in zip(line, grids, strict=True):
+                shown = rows[rows["grid"] == grid].pivot(  # noqa: PD010 - refuses a value that stands twice
+                    index="beta", columns="alpha", values="mean"
+                )
+                sns.heatmap(shown, annot=True, fmt=".2f", cmap=colours, cbar=False, ax=axes, annot_kws=SMALL, **limits)
+                if grid == own[2]:
+                    corner = (shown.columns.get_loc(own[0]), shown.index.get_loc(own[1]))
+                    axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="tab:red", linewidth=2, clip_on=False))
+                axes.set(xlabel="", ylabel="", title=f"{grid} x {grid} cells" if metric == metrics[0] else "")
+                axes.set_xticklabels([f"{value:g}" for value in shown.columns], rotation=0)
+                axes.set_yticklabels([f"{value:g}" for value in shown.index], rotation=0)
+                axes.tick_params(length=0)
+            line[0].set_ylabel(f"{metric_label(metric)}\n" + r"$\beta$")
+        for axes in panels[-1]:
+            axes.set_xlabel(r"$\alpha$")
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def alpha_curves(table: pd.DataFrame, metrics: Sequence[str], claimed: tuple[float, float]) -> Figure:
+    """A difference over alpha with its interval: a panel a metric, a line a grid, the claimed range shaded.
+
+    table: columns alpha, grid, metric, difference, low, high, of one beta.
+    """
+    grids = sorted(table["grid"].unique())
+    colours = mpl.colormaps["Greens"](np.linspace(0.55, 0.95, len(grids)))  # DEA's hue, darker the finer
+    with mpl.rc_context(STYLE):
+        figure, panels = plt.subplots(1, len(metrics), figsize=(3.5 * len(metrics), 3), squeeze=False)
+        for axes, metric in zip(panels[0], metrics, strict=True):
+            axes.axvspan(*claimed, color="0.93", zorder=0, label="the paper's range")
+            axes.axhline(0, color="0.5", linewidth=0.8)
+            for colour, grid in zip(colours, grids, strict=True):
+                line = table[(table["metric"] == metric) & (table["grid"] == grid)].sort_values("alpha")
+                axes.plot(
+                    line["alpha"],
+                    line["difference"],
+                    "o-",
+                    markersize=3.5,
+                    color=colour,
+                    label=f"{grid} x {grid} cells",
+                )
+                axes.fill_between(line["alpha"], line["low"], line["high"], color=colour, alpha=0.15, linewidth=0)
+            axes.set(xlabel=r"$\alpha$", ylabel=f"DEA − EGA, {metric_label(metric)}", xlim=(0, 1))
+        legend_below(figure, panels[0][0])
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def layer_curves(table: pd.DataFrame, metrics: Sequence[str], layers: Sequence[str]) -> Figure:
+    """Means with their intervals over layers, shallow to deep: a panel a metric, a line a method.
+
+    table: columns method, layer, metric, mean, low, high.
+    """
+    methods = list(dict.fromkeys(table["method"]))
+    colours = method_colours(methods)
+    with mpl.rc_context(STYLE):
+        figure, panels = plt.subplots(1, len(metrics), figsize=(2.9 * len(metrics), 3.2), squeeze=False)
+        for axes, metric in zip(panels[0], metrics, strict=True):
+            for number, method in enumerate(methods):
+                rows = table[(table["metric"] == metric) & (table["method"] == method)]
+                line = rows.set_index("layer").reindex(list(layers))
+                places = np.arange(len(layers)) + 0.08 * (number - (len(methods) - 1) / 2)  # bars side by side
+                axes.plot(places, line["mean"], "o-", markersize=4, color=colours[method], label=method_label(method))
+                axes.vlines(places, line["low"], line["high"], color=colours[method], linewidth=1.2)
+            axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+            axes.set(ylabel=metric_label(metric), xticks=range(len(layers)))
+            axes.set_xticklabels(_short(layers), rotation=30, ha="right")
+        legend_below(figure, panels[0][0])
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure
+
+
+def case_table(cases: pd.DataFrame, masses: pd.DataFrame) -> pd.DataFrame:
+    """The chosen samples: their case, quantile and difference, and the agreement mass on and off the target.
+
+    cases, masses: as benchmark.mechanism.cases_of and agreement_table give them, index sample_id.
+    """
+    told = pd.DataFrame(
+        {
+            "case": cases["case"],
+            "quantile": cases["quantile"].map(number),
+            "DEA − EGA, TDD": cases["difference"].map(number),
+            "target's area": masses["area"].map(number),
+            "agreement on target, px": masses["inside"].map("{:.0f}".format),
+            "off target, px": masses["outside"].map("{:.0f}".format),
+            "share on target": masses["interaction"].map(number),
+        }
+    )
+    return told.rename_axis(index=None)
+
+
+def relation_table(relations: pd.DataFrame, traits: Mapping[str, str], outcomes: Mapping[str, str]) -> pd.DataFrame:
+    """Correlations with their intervals as text: traits as rows, outcomes as columns, and the fewest images."""
+    rows = relations.assign(
+        text=_intervals(relations, "value", 2),
+        trait=relations["trait"].map(traits),
+        outcome=relations["outcome"].map(outcomes),
+    )
+    told = rows.pivot_table(index="trait", columns="outcome", values="text", aggfunc="first", sort=False)
+    return told.assign(n=rows.groupby("trait")["n"].min()).rename_axis(index=None, columns=None)
+
+
+def alpha_table(table: pd.DataFrame) -> pd.DataFrame:
+    """DEA minus EGA for every alpha: the mean difference with its interval, the share of images that gain, and p.
+
+    table: as benchmark.mechanism.differences gives it, of one beta and grid.
+    """
+    told = {
+        metric_label(str(metric)): pd.DataFrame(
+            {
+                "DEA − EGA": _intervals(line, "difference"),
+                "wins": line["win_rate"].map("{:.0%}".format),
+                "p (Holm)": line["sign_flip_holm"].map(number),
+            }
+        ).rename(index="α = {:g}".format)
+        for metric, rows in table.groupby("metric", sort=False)
+        for line in [rows.set_index("alpha").sort_index()]
+    }
+    return pd.concat(told).rename_axis(index=(None, None))
+
+
+def scalar_table(means: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
+    """Each method under each scalar: every metric's mean with its interval, and the change in TDD from the
+    method as the run has it.
+
+    means, differences: as benchmark.mechanism.means and differences give them, of over_scalars.
+    """
+    keys = ["method", "scalar"]
+    texts = means.assign(text=_intervals(means, "mean"))
+    told = texts.pivot_table(index=keys, columns="metric", values="text", aggfunc="first", sort=False)
+    told = told.rename(columns=metric_label)
+    other = differences.set_index(keys)
+    for metric, rows in other.groupby("metric", sort=False):
+        told[f"change in {metric_label(str(metric))}"] = _intervals(rows, "difference").reindex(told.index).fillna("")
+    told.index = pd.MultiIndex.from_tuples([(method_label(method), scalar) for method, scalar in told.index])
+    return told.rename_axis(columns=None)
+
+
+def _intervals(table: pd.DataFrame, column: str, digits: int = 3) -> pd.Series:
+    """A column with its interval as text, or with n where it has none."""
+    rows = table[[column, "low", "high", "n"]].to_numpy(float)
+    return pd.Series([interval(value, low, high, digits, n) for value, low, high, n in rows], table.index)
+
+
+def _short(layers: Sequence[str]) -> list[str]:
+    """Layer names without the parent that all share."""
+    parents = {name.rpartition(".")[0] for name in layers}
+    return [name.rpartition(".")[2] for name in layers] if len(parents) == 1 else list(layers)
