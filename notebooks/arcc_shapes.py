@@ -67,7 +67,7 @@ import pandas as pd
 from IPython.display import HTML, display
 from myst_nb import glue
 
-from segattr_lib.benchmark.runner import run_benchmark, view_of
+from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference import comparison as comparison_
@@ -77,7 +77,7 @@ from segattr_lib.inference.comparison import CONTRADICTED, HOLDS
 from segattr_lib.inference.intervals import means
 from segattr_lib.inference.paired import settled
 from segattr_lib.metrics import load_metric
-from segattr_lib.report import charts, tables
+from segattr_lib.report import charts, labels, tables
 from segattr_lib.report.pictures import gallery
 from segattr_lib.sections.arcc_parts.parts import KEYS, part_scores, part_summary
 from segattr_lib.sections.arcc_shapes import validity
@@ -102,7 +102,7 @@ fakes = trivial if known else blind
 scores = rows[rows["metric"] == "score"]["value"]
 images = list(dict.fromkeys(rows[rows["metric"] == "score"]["sample_id"].astype(str)))
 names = {name: name.removeprefix("shapes_").removeprefix("finetuned_") for name in settings.model}
-labels = {metric: charts.metric_label(metric) for metric in measures}
+labels = {metric: labels.metric_label(metric) for metric in measures}
 titles = {metric: load_metric(metric).label for metric in measures}
 signed = {**titles, "average_drop": "− AD", "complexity": "− Complexity"}
 truth = "The truth is known here." if known else "No truth is known of these images: this section is left empty."
@@ -198,7 +198,7 @@ tables.coverage(covered)
 by_method = maps.groupby("method", sort=False)
 overview = by_method[measures].mean().map(tables.number, digits=2).rename(columns=labels)
 overview["undefined"] = by_method["coherency"].agg(lambda one: int(one.isna().sum()))
-overview.rename(index=charts.key_label).rename_axis(None)
+overview.rename(index=labels.key_label).rename_axis(None)
 
 # %% [markdown]
 # ARCC by model, and the truth beside it where there is one:
@@ -208,7 +208,7 @@ both = {}
 for metric in ["arcc", "cosine"] if known else ["arcc"]:
     both[labels[metric]] = maps.pivot_table(index="method", columns="model", values=metric, sort=False, dropna=False)
     both[labels[metric]] = both[labels[metric]].map(tables.number, digits=2).rename(columns=names)
-pd.concat(both, axis=1).rename(index=charts.key_label).rename_axis(index=None, columns=[None, None])
+pd.concat(both, axis=1).rename(index=labels.key_label).rename_axis(index=None, columns=[None, None])
 
 # %% [markdown]
 # ## Which metric follows the truth?
@@ -323,7 +323,7 @@ if has_parts:
     parts_both = parts_metrics.join(validity.parts_table(parts_scores)).dropna()
     lacking = "" if len(parts_both) else "No map here has a value of every metric and score; nothing is correlated."
     summed = part_summary(parts_scores).groupby(KEYS[3:], sort=False).mean()
-    summed.index = [charts.method_label(*key) for key in summed.index]
+    summed.index = [labels.method_label(*key) for key in summed.index]
     right = parts_scores.drop_duplicates("sample_id").eval("said == class_id")
     display(summed[[*one_of[1:], one_of[0]]].map(tables.number, digits=2).rename(columns={"funnybirds": "score"}))
 glue("parts_truth", lacking or "The parts can be taken away here.", display=False)
@@ -385,21 +385,21 @@ for way, label in validity.WAYS.items():
 
 # %% tags=["hide-input"]
 run = settings.runs()[0]
-view = view_of(run, images[:few])
+group = group_of(run, images[:few])
 variants = validity.bent_methods(bent)
-bends = validity.transformed(view, variants, measures if known else list(validity.PAPER))
+bends = validity.transformed(group, variants, measures if known else list(validity.PAPER))
 drift = validity.moved(bends)
 most = drift.groupby("metric")["most"].max()
-glue("bent", charts.key_label(bent), display=False)
+glue("bent", labels.key_label(bent), display=False)
 glue("bent_model", names[run.model[0]], display=False)
-glue("bent_images", len(view.samples), display=False)
+glue("bent_images", len(group.samples), display=False)
 for metric in validity.PAPER:
     glue(f"most_{metric}", f"{most.get(metric, float('nan')):.2f}", display=False)
 glue("road_moved", "not at all" if most["road"] == 0 else f"by up to {most['road']:.1e}", display=False)
 
 # %% mystnb={"image": {"alt": "One image with its truth outlined, and one method's map of it as it is and under five monotone transforms."}} tags=["hide-input"]
-bent_maps = {one.name: view.maps_of(one)[0][:1] for one in variants}
-gallery(view.images[:1], view.target.truth[:1], bent_maps, [images[0]])
+bent_maps = {one.name: group.maps_of(one)[0][:1] for one in variants}
+gallery(group.images[:1], group.target.truth[:1], bent_maps, [images[0]])
 
 # %% tags=["hide-input"]
 bends.pivot_table(index="method", columns="metric", values="value", sort=False).map(tables.number).rename(columns=labels).rename_axis(index=None, columns=None)  # fmt: skip

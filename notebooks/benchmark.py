@@ -67,8 +67,7 @@ from IPython.display import HTML
 from myst_nb import glue
 
 from segattr_lib.attribution import load_method
-from segattr_lib.benchmark.group import variants_of
-from segattr_lib.benchmark.runner import run_benchmark, view_of
+from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import (
     ROBUST_FLOOR,
@@ -84,7 +83,7 @@ from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.explorer import deletion_slider
 from segattr_lib.inference import paired as paired_
 from segattr_lib.inference.chance import above_chance
-from segattr_lib.report import charts, tables
+from segattr_lib.report import charts, labels, tables
 from segattr_lib.report.pictures import gallery
 from segattr_lib.report.reference import reference
 from segattr_lib.sections.benchmark.claims import held, leads
@@ -93,7 +92,7 @@ from segattr_lib.targets import bind
 pd.set_option("display.max_rows", None)  # a table of four metrics and all controls is shown whole
 settings = read_settings({name: globals()[name] for name in Settings.model_fields})
 main_fill = settings.evaluation_fills(None)[0]
-curve_settings = settings.model_copy(update={"k": curve_k, "metrics": ["tdd", "odd_abs", "insertion"]})
+curve_settings = settings.changed({"k": curve_k, "metrics": ["tdd", "odd_abs", "insertion"]})
 folder = run_benchmark(settings, results)
 curve_folder = run_benchmark(curve_settings, f"{results}-curves")
 
@@ -142,7 +141,7 @@ tables.beside_paper(here)
 # half.
 
 # %% tags=["hide-input"]
-pd.concat({charts.metric_label(metric): tables.mean_and_robust(here, metric) for metric in ("tdd", "odd_abs")})
+pd.concat({labels.metric_label(metric): tables.mean_and_robust(here, metric) for metric in ("tdd", "odd_abs")})
 
 # %% [markdown]
 # ### What a blind selection earns
@@ -237,18 +236,18 @@ first = under_fill(rows[rows["run_id"] == run.run_id()], made)
 tdd = paired_.paired(first, "tdd", settings.k[0], main_fill).droplevel("dataset").dropna(how="all")
 sure = first[(first["metric"] == "score") & (first["value"] >= ROBUST_FLOOR)]["sample_id"]
 tdd = tdd[tdd.index.isin(sure)] if tdd.index.isin(sure).any() else tdd
-by, gains = ("DEA − EGA", tdd["dea"] - tdd["ega"]) if {"dea", "ega"} <= set(tdd) else (charts.key_label(tdd.columns[0]), tdd.iloc[:, 0])  # fmt: skip
+by, gains = ("DEA − EGA", tdd["dea"] - tdd["ega"]) if {"dea", "ega"} <= set(tdd) else (labels.key_label(tdd.columns[0]), tdd.iloc[:, 0])  # fmt: skip
 glue("gallery_by", by, display=False)
 ordered = gains.dropna().sort_values(ascending=False)
 places = [round(place * (len(ordered) - 1) / max(gallery_rows - 1, 1)) for place in range(gallery_rows)]
 chosen = list(dict.fromkeys(ordered.index.astype(str)[place] for place in places))
-view = view_of(run, chosen)
-shown = [one for one in variants_of(run) if load_method(one.name).family != "control"]
-maps = {charts.method_label(one.name, one.text): view.maps_of(one)[0] for one in shown}
+group = group_of(run, chosen)
+shown = [one for one in run.method_keys() if load_method(one.name).family != "control"]
+maps = {labels.method_label(one.name, one.text): group.maps_of(one)[0] for one in shown}
 
 # %% mystnb={"image": {"alt": "Rows of images, each with its target outlined and the maps of every method but the controls over it."}} tags=["hide-input"]
 titles = [f"{name}\n{by}: {round(ordered[name], 2) + 0.0:+.2f}" for name in chosen]
-gallery(view.images, view.target.mask, maps, titles)
+gallery(group.images, group.target.mask, maps, titles)
 # %% [markdown]
 # ## Delete it yourself
 #
@@ -258,8 +257,8 @@ gallery(view.images, view.target.mask, maps, titles)
 
 # %% tags=["hide-input"]
 deletion_slider(
-    bind(view.score.model, view.target[[0]]),
-    view.images[0],
+    bind(group.score.model, group.target[[0]]),
+    group.images[0],
     {label: drawn[0] for label, drawn in maps.items()},
 )
 
@@ -291,7 +290,7 @@ for name, (over, metric) in counted.items():
 glue("claims_held", f"{plainly['holds'].eq(True).sum()} of {len(plainly)}", display=False)
 glue("claims_held_robust", f"{robustly['holds'].eq(True).sum()} of {len(robustly)}", display=False)
 for metric in ("tdd", "excess_tdd", "leak_abs"):
-    glue(f"first_{metric}", " and ".join(charts.key_label(key) for key in ranks.index[ranks[metric] == 1]), display=False)  # fmt: skip
+    glue(f"first_{metric}", " and ".join(labels.key_label(key) for key in ranks.index[ranks[metric] == 1]), display=False)  # fmt: skip
     glue(f"rank_random_{metric}", f"number {ranks.loc['random', metric]}" if "random" in ranks.index else "not run", display=False)  # fmt: skip
 glue("ranked", len(ranks), display=False)
 

@@ -61,8 +61,7 @@ from myst_nb import glue
 
 from segattr_lib.attribution import load_method
 from segattr_lib.attribution.adaptive import SMALLEST
-from segattr_lib.benchmark.group import variants_of
-from segattr_lib.benchmark.runner import run_benchmark, view_of
+from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference import comparison as comparison_
@@ -72,7 +71,7 @@ from segattr_lib.inference import max_t
 from segattr_lib.inference import paired as paired_
 from segattr_lib.inference import ranks as ranks_
 from segattr_lib.inference.chance import VERDICTS, above_chance
-from segattr_lib.report import charts, tables
+from segattr_lib.report import charts, labels, tables
 from segattr_lib.sections.beyond_dea import economy, judge
 
 told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
@@ -167,7 +166,7 @@ border_of = paired_.paired(rows, "border", run.k[0]).droplevel("dataset").mean()
 marks = pd.DataFrame(
     {
         "panel": "TDD of noise ↑",
-        "name": [charts.method_label(name) for name in border_of.index],
+        "name": [labels.method_label(name) for name in border_of.index],
         judge.BORDER: border_of.to_numpy(),
         "mean": values["tdd"].mean().reindex(border_of.index).to_numpy(),
     }
@@ -186,14 +185,14 @@ charts.interval_lines(curve, judge.BORDER, marks, log=True)
 # ### The ranking by plain TDD beside the ranking by excess TDD
 
 # %% tags=["hide-input"]
-ranked = pd.concat([judge.means(table, level, run.seed[0]).assign(panel=charts.metric_label(metric)) for metric, table in values.items()])  # fmt: skip
+ranked = pd.concat([judge.means(table, level, run.seed[0]).assign(panel=labels.metric_label(metric)) for metric, table in values.items()])  # fmt: skip
 order = {metric: table.mean().rank(ascending=False) for metric, table in values.items()}
 agreement = order["tdd"].corr(order["excess_tdd"], method="spearman")
 glue("rank_agreement", f"{agreement:.2f}", display=False)
 for metric in values:
     pairs_of = max_t.all_pairs(values[metric], seed=run.seed[0])
     apart = pairs_of.verdict(pairs_of.highest, level=level) == comparison_.HOLDS
-    glue(f"first_{metric}", charts.key_label(pairs_of.highest) + ("" if apart else " (not told apart from every other)"), display=False)  # fmt: skip
+    glue(f"first_{metric}", labels.key_label(pairs_of.highest) + ("" if apart else " (not told apart from every other)"), display=False)  # fmt: skip
     glue(f"random_{metric}", int(order[metric].get("random", 0)), display=False)
 central = [pair for pair in pairs if pair in (("dea", "ega"), ("dea", "gpa"))]
 survives = {metric: tables.off_zero(compared[metric].set_index(["method", "over"]).loc[central], "above") for metric in values}  # fmt: skip
@@ -234,8 +233,8 @@ tables.chance(chance)
 # Below, plain TDD, the judge that was fooled, and the one in use, on {glue:text}`fooled_n` images.
 
 # %% tags=["hide-input"]
-fooled_view = view_of(run, list(values["tdd"].dropna().index)[:fooled_samples])
-twice = judge.judged_twice(fooled_view, variants_of(run), run.k[0], run.fill[0])
+fooled_group = group_of(run, list(values["tdd"].dropna().index)[:fooled_samples])
+twice = judge.judged_twice(fooled_group, run.method_keys(), run.k[0], run.fill[0])
 fooled = pd.concat(
     judge.means(
         twice.pivot_table(index="sample_id", columns="key", values=name, sort=False), level, run.seed[0]
@@ -304,17 +303,17 @@ agreed[["judges", "within", "pooled", "n"]].set_index("judges").rename_axis(None
 
 # %% tags=["hide-input", "remove-output"]
 probes = [*(name for name in methods if name not in ("half", "all_ones")), f"ria(grid={min(grids)})"]
-found, views = {}, {}
+found, groups = {}, {}
 for name in ("planted_context", "planted_own"):
     told_planted = {**told, "dataset": name, "root": None, "split": None, "samples": planted_samples, "order": "listed", "model": f"{name}_lraspp", "layer": None, "methods": probes, "metrics": ["tdd", "odd_abs", "leak_abs"]}  # fmt: skip
     settings = read_settings(told_planted)
     found[name] = read_samples(run_benchmark(settings, f"{results}/{name}"))
     seen = paired_.paired(found[name], "tdd").dropna().index.get_level_values("sample_id")
-    views[name] = view_of(settings.runs()[0], list(seen))
+    groups[name] = group_of(settings.runs()[0], list(seen))
 
 # %% tags=["hide-input"]
-evidence = judge.planted_evidence(views, run.image_size)
-owed = judge.owed(views, evidence, run.fill[0], level, run.seed[0])
+evidence = judge.planted_evidence(groups, run.image_size)
+owed = judge.owed(groups, evidence, run.fill[0], level, run.seed[0])
 tables.intervals(owed, "model", "filled")
 
 # %% [markdown]
@@ -322,7 +321,7 @@ tables.intervals(owed, "model", "filled")
 # That is the truth the metrics below are held against.
 
 # %% tags=["hide-input"]
-leaks = pd.concat([judge.means(paired_.paired(one, "odd_abs").droplevel("dataset"), level, run.seed[0]).assign(panel=f"{charts.metric_label('odd_abs')}, {name}") for name, one in found.items()])  # fmt: skip
+leaks = pd.concat([judge.means(paired_.paired(one, "odd_abs").droplevel("dataset"), level, run.seed[0]).assign(panel=f"{labels.metric_label('odd_abs')}, {name}") for name, one in found.items()])  # fmt: skip
 
 # %% mystnb={"image": {"alt": "Dot plots of absolute ODD of every method on the planted context and on its control, with intervals."}} tags=["hide-input"]
 charts.interval_dots(leaks)
@@ -333,7 +332,7 @@ charts.interval_dots(leaks)
 # smaller than a badge hides a part of it, and the model may read the rest; a coarser grid stands beside for that.
 
 # %% tags=["hide-input"]
-finds = judge.finds(views, evidence, level, run.seed[0])
+finds = judge.finds(groups, evidence, level, run.seed[0])
 leakage = judge.leakage_found(found, level, run.seed[0])
 
 # %% mystnb={"image": {"alt": "Dot plots of the chance that each method ranks the planted marker, and the planted badge, above the rest of its region, with intervals."}} tags=["hide-input"]
@@ -343,7 +342,7 @@ charts.interval_dots(finds)
 shown = tables.intervals(leakage, "method", "metric", digits=2)
 shares = leakage.assign(share=leakage["share"].map("{:.0%}".format)).pivot_table(index="method", columns="metric", values="share", aggfunc="first", sort=False)  # fmt: skip
 for metric in ("odd_abs", "leak_abs"):
-    shown.insert(list(shown).index(charts.metric_label(metric)) + 1, f"images, {charts.metric_label(metric)}", shares[metric].to_numpy())  # fmt: skip
+    shown.insert(list(shown).index(labels.metric_label(metric)) + 1, f"images, {labels.metric_label(metric)}", shares[metric].to_numpy())  # fmt: skip
 controls = [name for name in probes if load_method(name.partition("(")[0]).family == "control"]
 by_odd, by_leak = (leakage[leakage["metric"] == metric] for metric in ("odd_abs", "leak_abs"))
 glue("told_odd", tables.off_zero(by_odd, "above"), display=False)
@@ -367,9 +366,9 @@ shown
 # a known grain. A fair judge orders the maps of an image by the share of the evidence that their best pixels hold.
 
 # %% tags=["hide-input"]
-view = views["planted_own"]
-made = judge.made_maps(view, evidence["planted_own"]["badge"])
-judged = judge.ordering(view, evidence["planted_own"]["badge"], made, run.k[0], run.fill[0])
+group = groups["planted_own"]
+made = judge.made_maps(group, evidence["planted_own"]["badge"])
+judged = judge.ordering(group, evidence["planted_own"]["badge"], made, run.k[0], run.fill[0])
 orders = judge.rank_agreement(judged, "overlap", list(judge.JUDGES))
 validity = judge.means(orders, level, run.seed[0])
 for other in ("tdd", "moved_excess_tdd"):
@@ -393,8 +392,8 @@ tables.intervals(
 # the model. Controls do not depend on it at all, and stay.
 
 # %% tags=["hide-input", "remove-output"]
-some = view_of(run, list(values["tdd"].dropna().index)[:few])
-shaken = judge.randomisation(some, variants_of(run), stages)
+some = group_of(run, list(values["tdd"].dropna().index)[:few])
+shaken = judge.randomisation(some, run.method_keys(), stages)
 
 # %% mystnb={"image": {"alt": "Curves of the rank correlation of each method's map with itself over the share of the model's layers drawn anew."}} tags=["hide-input"]
 charts.interval_lines(judge.cascade_curve(shaken, level, run.seed[0]), judge.SHARE)
@@ -484,7 +483,7 @@ tables.comparisons(thinly).droplevel(1)
 # this machine:
 
 # %% tags=["hide-input", "remove-output"]
-cheap = economy.precisions(view_of(run, list(values["tdd"].dropna().index)[:timed]), precisions, run.grid, run.fill[0], run.k[0])  # fmt: skip
+cheap = economy.precisions(group_of(run, list(values["tdd"].dropna().index)[:timed]), precisions, run.grid, run.fill[0], run.k[0])  # fmt: skip
 
 # %% tags=["hide-input"]
 chosen = economy.chosen_precision(cheap, tolerance)

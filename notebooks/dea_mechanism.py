@@ -55,7 +55,7 @@ level = 0.95  # of the intervals
 import pandas as pd
 from myst_nb import glue
 
-from segattr_lib.benchmark.runner import run_benchmark, view_of
+from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference import coverage as coverage_
@@ -64,7 +64,7 @@ from segattr_lib.inference.correlation import correlation
 from segattr_lib.inference.paired import paired
 from segattr_lib.models import load_segmenter
 from segattr_lib.report import tables
-from segattr_lib.report.charts import metric_label
+from segattr_lib.report.labels import metric_label
 from segattr_lib.report.reference import reference
 from segattr_lib.sections.dea_mechanism import anatomy, mechanism
 
@@ -76,7 +76,7 @@ sweep = mechanism.lattice(run, alphas, betas, grids)
 deep = mechanism.over_layers(segmenter.layers, segmenter.layer)
 scalars = mechanism.over_scalars(run)
 written = [*mechanism.MAPS, *sweep["written"], *deep["written"], *scalars["written"]]
-run = run.model_copy(update={"methods": list(dict.fromkeys(written))})
+run = run.changed({"methods": list(dict.fromkeys(written))})
 rows = read_samples(run_benchmark(run, results))
 
 # %% tags=["hide-input"]
@@ -111,12 +111,12 @@ glue("gains", tables.side(*of_gain[1:], len(gain)), display=False)
 
 # %% tags=["hide-input"]
 shown = mechanism.cases_of(gain, cases, sample_ids)
-view = view_of(run, list(shown.index))
-parts = mechanism.parts_of(view)
-masses = mechanism.agreement_table(parts, view.target.mask).set_index(shown.index)
+group = group_of(run, list(shown.index))
+parts = mechanism.parts_of(group)
+masses = mechanism.agreement_table(parts, group.target.mask).set_index(shown.index)
 
 # %% mystnb={"image": {"alt": "Rows of images: the image with its target outlined, then the gradient map, the intervention map, their product, the corrected map and the DEA map, each with the share of its mass on the target."}} tags=["hide-input"]
-anatomy.decomposition(view.images, view.target.mask, parts, masses, shown)
+anatomy.decomposition(group.images, group.target.mask, parts, masses, shown)
 
 # %% [markdown]
 # The same as numbers. Agreement mass is the sum of $A_g A_r$ over pixels.

@@ -58,7 +58,7 @@ import pandas as pd
 from myst_nb import glue
 
 from segattr_lib.attribution.fusion import FUSIONS
-from segattr_lib.benchmark.runner import run_benchmark, view_of
+from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference import comparison as comparison_
@@ -70,7 +70,7 @@ from segattr_lib.inference.comparison import CONTRADICTED, HOLDS
 from segattr_lib.inference.paired import settled
 from segattr_lib.metrics import load_metric
 from segattr_lib.models import load_segmenter
-from segattr_lib.report import charts, tables
+from segattr_lib.report import charts, labels, tables
 from segattr_lib.report.pictures import gallery
 from segattr_lib.report.reference import reference, refinecam_table2
 from segattr_lib.sections.beyond_dea import judge
@@ -115,15 +115,15 @@ glue("truth", truth, display=False)
 gains = refinement.lift(rows, [swept], SHALLOWEST)
 median = refinement.at_quantiles(gains.mean(axis=1), 3).index[1 if len(gains) > 2 else 0]
 runs = {run.model[0]: run for run in main.runs()}
-apart = {name: view_of(run, [median]) for name, run in runs.items()}
-taken = {name: refinement.layer_maps(view, swept) for name, view in apart.items()}
+apart = {name: group_of(run, [median]) for name, run in runs.items()}
+taken = {name: refinement.layer_maps(group, swept) for name, group in apart.items()}
 stages = [*(f"stage {number}" for number in range(1, len(next(iter(taken.values())))))]
 columns = {label: [list(maps.values())[place][0] for maps in taken.values()] for place, label in enumerate([*stages, "product"])}  # fmt: skip
-glue("swept", charts.method_label(swept), display=False)
+glue("swept", labels.method_label(swept), display=False)
 glue("median", median, display=False)
 
 # %% mystnb={"image": {"alt": "One image under every model: the image with its object outlined, the CAM's map at each stage from shallow to deep, and the product of the maps."}} tags=["hide-input"]
-gallery([view.images[0] for view in apart.values()], [view.target.truth[0] for view in apart.values()], columns, [name.rpartition(":")[2].replace("_", "\n", 1) for name in apart])  # fmt: skip
+gallery([group.images[0] for group in apart.values()], [group.target.truth[0] for group in apart.values()], columns, [name.rpartition(":")[2].replace("_", "\n", 1) for name in apart])  # fmt: skip
 
 # %% [markdown]
 # The CAM is {glue:text}`swept`, the image {glue:text}`median`.
@@ -136,17 +136,17 @@ gallery([view.images[0] for view in apart.values()], [view.target.truth[0] for v
 # %% tags=["hide-input"]
 shown_model = main.model[0]
 chosen = refinement.at_quantiles(gains[shown_model], pictures)
-view = view_of(runs[shown_model], list(chosen.index))
+group = group_of(runs[shown_model], list(chosen.index))
 compared = list(dict.fromkeys([swept, *bases]))[:2]
 drawn = {}
 for base in compared:
-    maps = list(refinement.layer_maps(view, base).values())
-    label = charts.method_label(base)
+    maps = list(refinement.layer_maps(group, base).values())
+    label = labels.method_label(base)
     drawn |= {f"{label}\nshallowest": maps[0], f"{label}\ndeepest": maps[-2], f"{label}\nrefined": maps[-1]}
 glue("shown_model", shown_model, display=False)
 
 # %% mystnb={"image": {"alt": "Rows of images chosen by rule: the image with its object outlined, then for two CAMs the map at the shallowest stage, at the deepest, and refined."}} tags=["hide-input"]
-gallery(view.images, view.target.truth, drawn, [f"{name}\n{round(gain, 2) + 0.0:+.2f}" for name, gain in chosen.items()])  # fmt: skip
+gallery(group.images, group.target.truth, drawn, [f"{name}\n{round(gain, 2) + 0.0:+.2f}" for name, gain in chosen.items()])  # fmt: skip
 
 # %% [markdown]
 # ## Does it lift the CAM it refines?
@@ -167,7 +167,7 @@ for name, of_model in leaders.items():
     glue(name, f"{int((of_model['refined'] == HOLDS).sum())} ({undecided} undecided)", display=False)
 for name in ("strongest", "models"):
     glue(f"paper_{name}", reference()["refinecam_strongest"][name], display=False)
-table1.map(tables.number).rename(index=charts.method_label, level="base").rename_axis(index=(None, None), columns=None)
+table1.map(tables.number).rename(index=labels.method_label, level="base").rename_axis(index=(None, None), columns=None)
 
 # %% [markdown]
 # A refined map is said to have the highest ARCC of a model where it lies above every one that is not refined, adjusted over
@@ -179,7 +179,7 @@ table1.map(tables.number).rename(index=charts.method_label, level="base").rename
 
 # %% tags=["hide-input"]
 led = leaders["led"]
-told_best = {"highest": [f"{charts.method_label(base)}, {place}" for base, place in led[["base", "place"]].to_numpy()], "chosen on other images": [tables.number(mean) for mean in led["mean"]], "n": list(led["n"]), "above every other": list(led["best"].map(words)), "a refined one above all that are not": list(led["refined"].map(words))}  # fmt: skip
+told_best = {"highest": [f"{labels.method_label(base)}, {place}" for base, place in led[["base", "place"]].to_numpy()], "chosen on other images": [tables.number(mean) for mean in led["mean"]], "n": list(led["n"]), "above every other": list(led["best"].map(words)), "a refined one above all that are not": list(led["refined"].map(words))}  # fmt: skip
 pd.DataFrame(told_best, list(led.index))
 
 # %% [markdown]
@@ -192,7 +192,7 @@ wholes = parts.groupby("place").mean()
 for metric in ("road", "coherency", "complexity"):
     for name, place in {"shallowest": SHALLOWEST, "deepest": DEEPEST, "refined": REFINED}.items():
         glue(f"{metric}_{name}", f"{wholes.loc[place, metric]:.2f}", display=False)
-parts.map(tables.number).rename(index=charts.method_label, level="base").rename(columns=charts.metric_label).rename_axis(index=(None, None), columns=None)  # fmt: skip
+parts.map(tables.number).rename(index=labels.method_label, level="base").rename(columns=labels.metric_label).rename_axis(index=(None, None), columns=None)  # fmt: skip
 
 # %% [markdown]
 # From shallowest to refined, over all CAMs, ROAD goes from {glue:text}`road_shallowest` to {glue:text}`road_refined`
@@ -281,7 +281,7 @@ fused_arcc = paired_.paired(few_rows, "arcc")
 highest = [max_t.all_pairs(fused_arcc[[key_of(base, fuse=fuse) for fuse in FUSIONS]], seed=main.seed[0]).verdict(key_of(base), level=level) for base in bases]  # fmt: skip
 glue("multiplies", "held" if set(highest) == {HOLDS} else "did not hold" if CONTRADICTED in highest else "could not be told", display=False)  # fmt: skip
 table2 = table2.reindex(columns=[(fuse.replace("_", " "), whose) for fuse in [*means, "product"] for whose in ("ours", "paper")])  # fmt: skip
-table2.fillna("–").rename(index=charts.method_label).rename_axis(index=None, columns=(None, None))
+table2.fillna("–").rename(index=labels.method_label).rename_axis(index=None, columns=(None, None))
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, the product minus each of the two means, for every CAM, with intervals."}} tags=["hide-input"]
 names = {"method": [f"{base}(fuse=product)" for _ in means for base in bases], "over": [f"{base}(fuse={fuse})" for fuse in means for base in bases]}  # fmt: skip
@@ -315,10 +315,10 @@ for suffix, metric in (("", "arcc"), ("_by", last)):
         start, verdict = starts.loc[(metric, line), ["start", "best"]]
         apart_from = "" if verdict == HOLDS else " (not told apart from every other)"
         glue(name + suffix, f"{start}{apart_from}", display=False)
-curve["panel"] = curve["panel"].map(charts.metric_label)
+curve["panel"] = curve["panel"].map(labels.metric_label)
 
 # %% mystnb={"image": {"alt": "Curves over the starting layer from shallow to deep of the CAM alone and of RefineCAM, a panel a metric, with interval bands."}} tags=["hide-input"]
-charts.interval_lines(curve.assign(line=curve["line"].map(charts.key_label)), refinement.START)
+charts.interval_lines(curve.assign(line=curve["line"].map(labels.key_label)), refinement.START)
 
 # %% [markdown]
 # By ARCC, RefineCAM of {glue:text}`swept` does best from stage {glue:text}`best_start` and the CAM alone at stage
@@ -331,8 +331,8 @@ charts.interval_lines(curve.assign(line=curve["line"].map(charts.key_label)), re
 # the kept maps are compared with themselves. How much does that add?
 
 # %% tags=["hide-input"]
-views = {name: view_of(run, sorted(first_ids & set(ids))) for name, run in runs.items()}
-short = refinement.shortcuts(views, rows, bases)
+groups = {name: group_of(run, sorted(first_ids & set(ids))) for name, run in runs.items()}
+short = refinement.shortcuts(groups, rows, bases)
 short_means = short.groupby("base", sort=False).mean().map(tables.number)
 gained = short.eval("arcc_kept - arcc").rename("gained").reset_index().pivot_table(index="sample_id", columns="base", values="gained", sort=False)  # fmt: skip
 flattered = judge.means(gained, level, main.seed[0]).set_index("method")
@@ -340,7 +340,7 @@ everything = judge.means(gained.mean(axis=1).to_frame("all"), level, main.seed[0
 glue("flattered", tables.interval(*everything[["mean", "low", "high"]], n=everything["n"]), display=False)
 glue("flattered_coherency", f"{(short['coherency_kept'] - short['coherency']).mean():+.3f}", display=False)
 short_means["ARCC, kept − whole"] = [tables.interval(*flattered.loc[base, ["mean", "low", "high"]], n=flattered.loc[base, "n"]) for base in short_means.index]  # fmt: skip
-short_means.rename(index=charts.method_label, columns={"coherency": "Coherency, whole", "coherency_kept": "deep maps kept", "arcc": "ARCC, whole", "arcc_kept": "ARCC, kept"}).rename_axis(index=None, columns=None)  # fmt: skip
+short_means.rename(index=labels.method_label, columns={"coherency": "Coherency, whole", "coherency_kept": "deep maps kept", "arcc": "ARCC, whole", "arcc_kept": "ARCC, kept"}).rename_axis(index=None, columns=None)  # fmt: skip
 
 # %% [markdown]
 # The shortcut changes Coherency by {glue:text}`flattered_coherency` and ARCC by {glue:text}`flattered` on the mean. Everything

@@ -73,7 +73,7 @@ import pandas as pd
 from IPython.display import HTML
 from myst_nb import glue
 
-from segattr_lib.benchmark.runner import view_of
+from segattr_lib.benchmark.runner import group_of
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference import comparison as comparison_
@@ -152,14 +152,14 @@ glue("bottom", f"{bottom:.0%}", display=False)
 overlap = paired_.paired(rows, "consensus").droplevel("dataset").dropna(how="all").mean(axis=1)
 chosen = refinement.at_quantiles(overlap, pictures)
 keys = [*(dear.get(name, name) for name in pictured if name in methods), "weighted"]
-view = view_of(settings.runs()[0], list(chosen.index))
-drawn = protocol.shown(view, rows, prompts, load_segmenter(main), keys)
+group = group_of(settings.runs()[0], list(chosen.index))
+drawn = protocol.shown(group, rows, prompts, load_segmenter(main), keys)
 
 # %% mystnb={"image": {"alt": "Images with their truth outlined; for several explainers and their weighted fusion the map with its cues above, and the mask prompted by the cues below."}} tags=["hide-input"]
 panel = {text.replace(" ", "\n", 1): drawn[key] for key, text in protocol.labels(drawn).items()}
 prompt_panel(
-    view.images,
-    view.target.truth,
+    group.images,
+    group.target.truth,
     {name: [one.map for one in those] for name, those in panel.items()},
     {name: [one.cues and (one.cues.points, one.cues.labels) for one in those] for name, those in panel.items()},
     {name: [one.mask for one in those] for name, those in panel.items()},
@@ -339,7 +339,7 @@ pd.DataFrame(texts, shared["method"].map(protocol.labels(shared["method"])).to_l
 # outside, and gains {glue:text}`bare_control` where {glue:text}`segmenter` gains {glue:text}`bare_gain`: a share of
 # {glue:text}`bare_share`. These are two controls, and neither share is the one true one.
 #
-# The other view needs no walker: from uniform points, with no map at all, {glue:text}`segmenter` has an mIoU of
+# The other group needs no walker: from uniform points, with no map at all, {glue:text}`segmenter` has an mIoU of
 # {glue:text}`uniform_iou`; the fusion's cues have {glue:text}`fused_iou`, a difference of {glue:text}`over_uniform`, and
 # random pixels as a map have {glue:text}`random_iou`.
 #

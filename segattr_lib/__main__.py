@@ -45,7 +45,8 @@ def _call(arguments: list[str] | None) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
-        from segattr_lib.benchmark.failures import in_one_line, out_of_memory
+        from segattr_lib.benchmark.failures import out_of_memory
+        from segattr_lib.registry import in_one_line
 
         if DEBUG in os.environ:
             raise

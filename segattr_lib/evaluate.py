@@ -16,24 +16,25 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segattr_lib.models.embedded import prediction
 from segattr_lib.models.loading import (
-    cause_of,
     evaluated,
     give_back,
     hold,
     is_held,
     weight_fingerprint,
 )
-from segattr_lib.registry import UserError
-from segattr_lib.targets import Score
+from segattr_lib.perturbation import Fill, occlude
+from segattr_lib.registry import UserError, cause_of
+from segattr_lib.targets import Images, Score, Values
 
 BATCH_SIZES = (4, 8, 16, 32, 64, 128)
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Perturb = Callable[[int, int], tuple[Float[Tensor, "n 3 h w"], Int[Tensor, " n"]]]
+Selected = Bool[Tensor, "n h w"] | Callable[[int, int], Bool[Tensor, "m h w"]]
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,27 @@ def evaluate(score: Score, count: int, perturb: Perturb) -> Float[Tensor, " n"]:
             images, owner = perturb(number * count // batches, (number + 1) * count // batches)
             values.append(score(runtime.place(images), owner.to(runtime.device)).float())
     return torch.cat(values)
+
+
+def model_score(score: Score, images: Images) -> Values:
+    """s(x) of every image, under its own target."""
+    owner = torch.arange(len(images), device=images.device)
+    return evaluate(score, len(images), lambda start, stop: (images[start:stop], owner[start:stop]))
+
+
+def occluded_scores(
+    score: Score, images: Images, selected: Selected, owner: Int[Tensor, " n"], fill: Fill
+) -> Float[Tensor, " n"]:
+    """The score of image owner[n] with the pixels of selection n filled, for every n.
+
+    selected: (N,H,W) bool, or a function of start and stop that makes such a slice of it when it is needed.
+    """
+
+    def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
+        where = selected[start:stop] if isinstance(selected, Tensor) else selected(start, stop)
+        return occlude(images, where, owner[start:stop], fill), owner[start:stop]
+
+    return evaluate(score, len(owner), perturb)
 
 
 def autocast(runtime: Runtime) -> Any:

@@ -33,11 +33,10 @@ from papermill.exceptions import PapermillExecutionError
 from safetensors import safe_open
 
 from segattr_lib import own_code
-from segattr_lib.benchmark.failures import in_one_line
 from segattr_lib.benchmark.settings import read_mapping
 from segattr_lib.data.sample import file_fingerprint
 from segattr_lib.models.embedded import WEIGHTS
-from segattr_lib.registry import UserError, unknown
+from segattr_lib.registry import UserError, in_one_line, unknown
 
 SOURCES, PARAMETERS = Path("notebooks"), Path("params")
 GENERATED, EXECUTED = Path("build/notebooks"), Path("book/executed")

@@ -22,16 +22,17 @@ from torch import Tensor
 
 from segattr_lib.attribution import load_method, methods_of
 from segattr_lib.benchmark.failures import load_sample, sample_errors
-from segattr_lib.benchmark.group import Variant, View
+from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.runner import check_classes
-from segattr_lib.benchmark.settings import options_of_method, options_of_metric, read_settings
-from segattr_lib.data import SampleError, draw, load_dataset
-from segattr_lib.evaluate import prepare
-from segattr_lib.metrics import load_metric
-from segattr_lib.metrics.deletion import model_score, tdd
+from segattr_lib.benchmark.settings import read_settings
+from segattr_lib.data import draw, load_dataset
+from segattr_lib.data.sample import SampleError
+from segattr_lib.evaluate import model_score, prepare
+from segattr_lib.metrics import load_metric, metric_key
+from segattr_lib.metrics.deletion import tdd
 from segattr_lib.models import SEGMENTERS, load_segmenter
 from segattr_lib.perturbation import Fill, bind_fill, occlude, top_fraction
-from segattr_lib.registry import UserError, with_options
+from segattr_lib.registry import Key, UserError, make_key
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Images, Score, Target, bind
 
@@ -146,8 +147,8 @@ def explore(
         return segmenter, prepare(segmenter.module, shape, run.device, run.precision, run.batch_size)
 
     @lru_cache(maxsize=16)
-    def opened(sample_id: str, name: str) -> View:
-        return View(run, data, *model_of(name), [load_sample(data, sample_id, run.image_size)], list(ids))
+    def opened(sample_id: str, name: str) -> Group:
+        return Group(run, data, *model_of(name), [load_sample(data, sample_id, run.image_size)], list(ids))
 
     controls = _controls(ids, model)
     speaks, panel = w.HTML(), w.HTML()
@@ -157,15 +158,15 @@ def explore(
         speaks.value = "<p>Computing …</p>"
         try:
             with sample_errors():
-                takes = options_of_method(load_method(chosen["method"]))
+                takes = load_method(chosen["method"]).options
                 for name in ("grid", "alpha", "beta"):
                     controls[name].disabled = name not in takes
-                view = opened(chosen["sample"], chosen["model"])
+                group = opened(chosen["sample"], chosen["model"])
                 options = {name: chosen[name] for name in ("grid", "alpha", "beta")}
-                seen = look(view, chosen["method"], chosen["k"], **options)
+                seen = look(group, chosen["method"], chosen["k"], **options)
                 names = data.class_names
                 label = names[seen.class_id] if seen.class_id < len(names) else f"class {seen.class_id}"
-                panel.value = _panel(view, seen, label, chosen)
+                panel.value = _panel(group, seen, label, chosen)
                 speaks.value = ""
         except (UserError, SampleError, MemoryError, RuntimeError) as error:
             panel.value = ""
@@ -197,26 +198,26 @@ class Look:
     values: Mapping[str, float | str]
 
 
-def look(view: View, method: str, k: float, **options: Any) -> Look:
-    """Explain the one sample of a view and measure the map; of the options, the method's own are used.
+def look(group: Group, method: str, k: float, **options: Any) -> Look:
+    """Explain the one sample of a group and measure the map; of the options, the method's own are used.
 
-    Maps are kept by the view, so that DEA under another alpha asks the model nothing. Raises SampleError where the
+    Maps are kept by the group, so that DEA under another alpha asks the model nothing. Raises SampleError where the
     method raises, or gives what is no map.
     """
     known = load_method(method)
-    pinned = {name: options[name] for name in options_of_method(known) & set(options)}
-    text = ", ".join(f"{name}={value}" for name, value in sorted(pinned.items()))
-    one = Variant(method, text, known, pinned)
-    fill_name = view.run.evaluation_fills(None)[0]
-    rows, timings = view.rows_of(one, [_at(name, k, fill_name) for name in (*view.run.metrics, "passes")])
+    key = make_key(method, {name: options[name] for name in sorted(set(known.options) & set(options))}, known)
+    fill_name = group.run.evaluation_fills(None)[0]
+    rows, timings = group.rows_of(
+        key, [_at(metric, k, fill_name) for metric in (*group.run.metrics, metric_key("passes"))]
+    )
     if all(row["status"] == "failed" for row in rows):
         raise SampleError("failed", rows[0]["reason"])
     values = {row["metric"]: row["value"] if row["value"] is not None else row["reason"] for row in rows}
-    maps, _, _ = view.maps_of(one)
-    fill = bind_fill(fill_name, view.images, view.draws.on("evaluation"), view.others)
-    deleted = _deleted(view.images, maps, view.target, k, fill)[0]
+    maps, _, _ = group.maps_of(key)
+    fill = bind_fill(fill_name, group.images, group.draws.on("evaluation"), group.others)
+    deleted = _deleted(group.images, maps, group.target, k, fill)[0]
     return Look(
-        view.samples[0].class_id, maps[0], deleted, view.base.item(), {**values, "seconds": timings[0]["seconds"]}
+        group.samples[0].class_id, maps[0], deleted, group.base.item(), {**values, "seconds": timings[0]["seconds"]}
     )
 
 
@@ -253,7 +254,7 @@ def figure(picture: Float[np.ndarray, "h w 3"], alt: str, caption: str, pixels: 
 def _controls(ids: Sequence[str], model: str) -> dict[str, Any]:
     number: dict[str, Any] = {"continuous_update": False, "style": STYLE}
     models = list(SEGMENTERS) if model in SEGMENTERS else [model, *SEGMENTERS]
-    methods = [(load_method(name).label, name) for name in methods_of("segmentation")]
+    methods = [(load_method(name).label, name) for name in methods_of("explorer")]
     return {
         "sample": w.Dropdown(options=list(ids), description="Sample", style=STYLE),
         "model": w.Dropdown(options=models, value=model, description="Model", style=STYLE),
@@ -265,9 +266,9 @@ def _controls(ids: Sequence[str], model: str) -> dict[str, Any]:
     }
 
 
-def _panel(view: View, seen: Look, label: str, chosen: Mapping[str, Any]) -> str:
+def _panel(group: Group, seen: Look, label: str, chosen: Mapping[str, Any]) -> str:
     """HTML: the image, its map, the image without the map's top, and the values as a table."""
-    sample = view.samples[0]
+    sample = group.samples[0]
     outline = sample.mask.numpy()
     plain = _pixels(sample.image)
     plain[outline & ~ndimage.binary_erosion(outline)] = OUTLINE
@@ -300,10 +301,10 @@ def _told(value: float | str) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.3f}"
 
 
-def _at(metric: str, k: float, fill: str) -> str:
-    """The metric's text with k and the evaluation fill pinned where it takes them: one value a metric."""
-    takes = options_of_metric(load_metric(metric))
-    return with_options(metric, ", ".join(f"{name}={one}" for name, one in (("k", k), ("fill", fill)) if name in takes))
+def _at(metric: Key, k: float, fill: str) -> Key:
+    """The metric with k and the evaluation fill pinned where it takes them: one value a metric."""
+    pinned = {"k": k, "fill": fill}
+    return metric.with_pinned(**{name: value for name, value in pinned.items() if name in metric.entry.options})
 
 
 def _deleted(images: Tensor, maps: Tensor, target: Target, k: float, fill: Fill) -> Images:

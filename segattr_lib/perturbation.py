@@ -14,12 +14,11 @@ from scipy import ndimage
 from torch import Tensor
 
 from segattr_lib.imputation import impute
+from segattr_lib.registry import FILLS, PERTURBATIONS
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Images
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-FILLS = ("mean", "dataset_mean", "zeros", "blur", "linear", "other_image")
-PERTURBATIONS = ("noise", "brightness", "contrast", "blur", "flip")
 IMPUTATION_NOISE = 0.01
 
 

@@ -1,18 +1,29 @@
-"""Names to things: registered ones by name, a user's own by "file.py:name" or "package.module:name"."""
+"""Names to things: registered ones by name, a user's own by "file.py:name" or "package.module:name".
+
+A registry says of each name where its code lies, as "module:function", and what can be said without importing it; so
+that a misspelt name is refused before anything heavy is loaded.
+"""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from segattr_lib import own_code
 
 T = TypeVar("T")
+Scalar = Literal["probability", "logit"]  # what of the model is explained, see targets.bind
+FILLS = ("mean", "dataset_mean", "zeros", "blur", "linear", "other_image")  # see perturbation.bind_fill
+PERTURBATIONS = ("noise", "brightness", "contrast", "blur", "flip")  # see perturbation.perturb
+LONGEST = 300  # characters of an error in one line
 PART = (
     r"""(?:[^,()[\]{}'"]|\([^()]*\)|\[[^[\]]*\]|\{[^{}]*\}|'[^']*'|"[^"]*")"""  # of an option: no comma but in brackets
 )
@@ -20,6 +31,66 @@ PART = (
 
 class UserError(Exception):
     """Something the user asked for that cannot be had; the message is one clear sentence."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A name with the options pinned for it, read once from a text such as "ria(grid=7)" by `read_key`.
+
+    pinned: the options as text, "grid=7", "" where there are none. entry: what the registry has under the name.
+    Two keys are one where their names and options are.
+    """
+
+    name: str
+    pinned: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    entry: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def text(self) -> str:
+        """As it is written, and as tables of results name it: "ria(grid=7)"."""
+        return with_options(self.name, self.pinned)
+
+    @property
+    def label(self) -> str:
+        """What a page calls it: "RIA (grid=7)"; the text of a name that no registry has."""
+        if self.entry is None:
+            return self.text
+        return f"{self.entry.label} ({self.pinned})" if self.pinned else self.entry.label
+
+    def with_pinned(self, **options: Any) -> Key:
+        """The same name with more options, after its own."""
+        return make_key(self.name, {**self.options, **options}, self.entry)
+
+
+def make_key(name: str, options: Mapping[str, Any] | None = None, entry: Any = None) -> Key:
+    """The key of a name with these options."""
+    options = dict(options or {})
+    return Key(name, ", ".join(f"{option}={value}" for option, value in options.items()), options, entry)
+
+
+def read_key(text: str, entry_of: Callable[[str], Any] | None = None) -> Key:
+    """The key that a text such as "ria(grid=7, fill=blur)" writes; entry_of: a name to its registry's entry.
+
+    Values are Python literals, lists and texts with commas among them; a bare word is a string. The folders of a
+    user's "path/to/file.py:name" may have parentheses of their own. Raises UserError when the text is not of that
+    form, and whatever entry_of raises.
+    """
+    parts = re.fullmatch(rf"\s*(.+?\.py:\w+|[^()]+?)\s*(?:\(((?:{PART}|,)*)\))?\s*", text)
+    if not parts:
+        raise UserError(f"{text!r} is not a name or a name with options, such as 'ria(grid=7)'.")
+    options: dict[str, Any] = {}
+    for pair in filter(str.strip, re.findall(rf"{PART}+", parts[2] or "")):
+        option, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not value or not option.isidentifier():
+            raise UserError(f"{pair.strip()!r} in {text!r} is not of the form option=value.")
+        options[option] = _literal(value)
+    return make_key(parts[1], options, entry_of(parts[1]) if entry_of else None)
+
+
+def with_options(name: str, pinned: str) -> str:
+    """A name with its options, as a key's text has it."""
+    return f"{name}({pinned})" if pinned else name
 
 
 def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
@@ -39,7 +110,7 @@ def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T | Any:
         return registry[name]
     if ":" in name:
         own = user_object(kind, name)
-        if not callable(own) and not isinstance(own, tuple({type(value) for value in registry.values()})):
+        if not callable(own) and not isinstance(own, tuple({type(value) for value in registry.values()} - {str})):
             raise UserError(f"The {kind} {name!r} is a {type(own).__name__}; expected a function.")
         return own
     raise unknown(kind, name, [*registry, "path/to/file.py:name", "package.module:name"])
@@ -73,32 +144,23 @@ def own_fingerprint(kind: str, place: str) -> str:
 
 
 def cause_of(error: BaseException) -> str:
-    """What an error is, on one line and without a full stop."""
-    return f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": .")
+    """The kind of an error and the first line of what it says, without a full stop."""
+    lines = str(error).strip().splitlines()
+    return type(error).__name__ + (f": {lines[0].rstrip(': .')}" if lines else "")
 
 
-def variant(text: str) -> tuple[str, dict[str, Any]]:
-    """Split "ria(grid=7, fill=blur)" into its name and the options it pins.
-
-    Values are Python literals, lists and texts with commas among them; a bare word is a string. The folders of a
-    user's "path/to/file.py:name" may have parentheses of their own. Raises UserError when the text is not of that
-    form.
-    """
-    parts = re.fullmatch(rf"\s*(.+?\.py:\w+|[^()]+?)\s*(?:\(((?:{PART}|,)*)\))?\s*", text)
-    if not parts:
-        raise UserError(f"{text!r} is not a name or a name with options, such as 'ria(grid=7)'.")
-    options: dict[str, Any] = {}
-    for pair in filter(str.strip, re.findall(rf"{PART}+", parts[2] or "")):
-        key, equals, value = (part.strip() for part in pair.partition("="))
-        if not equals or not value or not key.isidentifier():
-            raise UserError(f"{pair.strip()!r} in {text!r} is not of the form option=value.")
-        options[key] = _literal(value)
-    return parts[1], options
+def in_one_line(error: BaseException) -> str:
+    """The kind of an error and all that it says, on one line of at most LONGEST characters."""
+    name = type(error).__name__
+    text = " ".join(f"{name}: {error}".split()) if str(error) else name
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def with_options(name: str, pinned: str) -> str:
-    """A name with its options, as `variant` splits it."""
-    return f"{name}({pinned})" if pinned else name
+@cache
+def imported(place: str) -> Any:
+    """The object at "package.module:name" of this library, whose module is imported now if it was not yet."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def options_of(function: Callable[..., Any]) -> dict[str, Any]:

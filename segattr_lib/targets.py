@@ -6,18 +6,18 @@ Attribution methods and metrics see a model only through a Score; neither import
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+
+from segattr_lib.registry import Scalar
 
 EPS = 1e-8
 Images = Float[Tensor, "b 3 h w"]  # RGB in [0,1]
 Maps = Float[Tensor, "b h w"]  # in [0,1]
 Masks = Bool[Tensor, "b h w"]
 Values = Float[Tensor, " b"]
-Scalar = Literal["probability", "logit"]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from segattr_lib import execute
 from segattr_lib.__main__ import main
 from segattr_lib.benchmark import failures, runner
 from segattr_lib.benchmark.failures import in_one_line
-from segattr_lib.benchmark.runner import run_benchmark, view_of
+from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples, read_timings
@@ -253,7 +253,7 @@ def test_a_metric_that_gives_numbers_otherwise_gives_one_row_a_sample(own, data,
     folder = run_benchmark(settings(own, data, metrics=of_own(own, name)), tmp_path / "out")
     rows = rows_of(folder)
     found = rows[rows["method"].notna()].set_index("sample_id")["value"]
-    view = view_of(settings(own, data).runs()[0], ["a", "b", "c"])
+    view = group_of(settings(own, data).runs()[0], ["a", "b", "c"])
     assert found.tolist() == pytest.approx(view.images[:, 0].mean((1, 2)).tolist(), abs=1e-6)
 
 
@@ -288,7 +288,7 @@ def test_a_model_that_raises_on_a_sample_fails_there(own, data, tmp_path):
     pd.testing.assert_frame_equal(left, without, check_exact=True, check_dtype=False)
     with pytest.raises(SampleError, match="too bright"):
         picture(data, "white", np.full((SIZE, SIZE, 3), 255, np.uint8))
-        view_of(settings(own, data, model=f"{own}:refusing").runs()[0], ["a", "white"])
+        group_of(settings(own, data, model=f"{own}:refusing").runs()[0], ["a", "white"])
 
 
 def test_a_score_that_is_no_number_is_a_failed_row(own, data, tmp_path):
@@ -297,8 +297,8 @@ def test_a_score_that_is_no_number_is_a_failed_row(own, data, tmp_path):
     rows = rows_of(run_benchmark(chosen, tmp_path / "out"))
     (lost,) = rows[rows["sample_id"] == "grey"].to_dict("records")
     assert (lost["status"], lost["reason"]) == ("failed", "the model's score is not finite")
-    view = view_of(chosen.runs()[0], ["a", "grey"])
-    (variant,) = [one for one in runner.variants_of(chosen) if one.name == "random"]
+    view = group_of(chosen.runs()[0], ["a", "grey"])
+    (variant,) = [one for one in runner.chosen.method_keys() if one.name == "random"]
     judged = view.rows_of(variant, ["tdd", "passes"])[0] + view.model_rows()
     assert {row["status"] for row in judged if row["sample_id"] == "grey"} == {"failed"}
     assert {row["status"] for row in judged if row["sample_id"] == "a"} == {"ok"}

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from segattr_lib import evaluate as module
 from segattr_lib.attribution import METHODS
-from segattr_lib.evaluate import counted_passes, evaluate, prepare, runtime_of
-from segattr_lib.metrics.deletion import model_score
+from segattr_lib.evaluate import counted_passes, evaluate, model_score, prepare, runtime_of
 from segattr_lib.registry import UserError
 from segattr_lib.targets import Target, bind
 

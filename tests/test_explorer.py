@@ -15,7 +15,7 @@ from segattr_lib.attribution import METHODS, Method, cam, trivial
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.data import load_dataset
-from segattr_lib.evaluate import evaluate, prepare
+from segattr_lib.evaluate import evaluate, model_score, prepare
 from segattr_lib.explorer import LEVELS, deletion_slider, explore, figure, frozen, overlay
 from segattr_lib.metrics import deletion
 from segattr_lib.models import SEGMENTERS, load_segmenter
@@ -93,7 +93,7 @@ def test_the_slider_has_a_frame_for_every_map_and_level(scene):
 def test_a_page_without_a_kernel_gets_every_link(scene):
     box = deletion_slider(*scene)
     methods, slider, outer = box.children
-    state = embed_data(views=[box], state=dependency_state([box]))["manager_state"]["state"]
+    state = embed_data(groups=[box], state=dependency_state([box]))["manager_state"]["state"]
     links = [one["state"] for one in state.values() if one["model_name"] == "LinkModel"]
     ends = {(*one["source"], *one["target"]) for one in links}
     reference = {one: f"IPY_MODEL_{one.model_id}" for one in (methods, slider, outer)}
@@ -105,7 +105,7 @@ def test_a_page_without_a_kernel_gets_every_link(scene):
 def test_a_caption_tells_the_score_a_direct_computation_gives(scene):
     score, image, maps = scene
     outer = deletion_slider(score, image, maps, levels=(0.0, 0.2, 0.7, 1.0)).children[2]
-    whole = deletion.model_score(score, image[None]).item()
+    whole = model_score(score, image[None]).item()
     for one_map, box in zip(maps.values(), outer.children, strict=True):
         for k, (before, left, drop) in zip((0.2, 0.7, 1.0), captions(box.children[1])[1:], strict=True):
             expected = direct(score, image, one_map, k)[1]
@@ -195,7 +195,7 @@ def test_the_app_shows_what_direct_calls_give(app, scene):
             control(app, description).value = value
         gradient, intervention = cam.ega(score, images, target, layer="1"), ria(score, images, target, grid=grid)
         maps = dual_evidence(gradient, intervention, alpha=alpha, beta=beta)
-        told = {"k": k, "fill": bind_fill("mean", images), "base": deletion.model_score(score, images)}
+        told = {"k": k, "fill": bind_fill("mean", images), "base": model_score(score, images)}
         assert source(figure(overlay(image, maps[0], target.mask[0].numpy()), "", "", 224)) in app.children[2].value
         deleted = direct(score, image, maps[0], k)[0]
         assert source(figure(deleted.movedim(0, 2).numpy(), "", "", 224)) in app.children[2].value

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from segattr_lib.own_code import as_loaded, fingerprint, loaded_fingerprint
-from segattr_lib.registry import UserError, lookup, user_object, variant
+from segattr_lib.registry import Key, UserError, lookup, make_key, read_key, user_object
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -248,9 +248,9 @@ def test_a_fingerprint_is_the_same_in_another_process_and_place(tmp_path: Path) 
 def test_a_folder_with_parentheses_is_no_option(tmp_path: Path, folder: str) -> None:
     write(tmp_path / folder, own="def value(): ...\n")
     place = f"{tmp_path / folder}/own.py:value"
-    assert variant(place) == (place, {})
-    assert variant(f"{place}(grid=7, fill=blur)") == (place, {"grid": 7, "fill": "blur"})
-    assert variant(f" {folder}/own.py:value (grid=7)") == (f"{folder}/own.py:value", {"grid": 7})
+    assert read_key(place) == Key(place)
+    assert read_key(f"{place}(grid=7, fill=blur)") == make_key(place, {"grid": 7, "fill": "blur"})
+    assert read_key(f" {folder}/own.py:value (grid=7)") == make_key(f"{folder}/own.py:value", {"grid": 7})
     from segattr_lib.metrics import PROMPTED, load_metric
 
     function = user_object("metric", place)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from segattr_lib.registry import UserError, accepted, lookup, options_of, user_object, variant
+from segattr_lib.registry import UserError, accepted, lookup, options_of, read_key, user_object
 
 REGISTRY = {"gpa": 1, "ega": 2, "ria": 3}
 
@@ -33,9 +33,9 @@ REGISTRY = {"gpa": 1, "ega": 2, "ria": 3}
     ],
 )
 def test_a_variant_is_a_name_and_its_options(text: str, name: str, options: dict[str, Any]):
-    parsed = variant(text)
-    assert parsed == (name, options)
-    assert [type(value) for value in parsed[1].values()] == [type(value) for value in options.values()]
+    key = read_key(text)
+    assert (key.name, key.options) == (name, options)
+    assert [type(value) for value in key.options.values()] == [type(value) for value in options.values()]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_variant_is_a_name_and_its_options(text: str, name: str, options: dict
 )
 def test_a_variant_of_another_form_is_an_error(text: str):
     with pytest.raises(UserError, match="not a name") as caught:
-        variant(text)
+        read_key(text)
     assert repr(text) in str(caught.value)
 
 
@@ -52,7 +52,7 @@ def test_a_variant_of_another_form_is_an_error(text: str):
 )
 def test_an_option_of_another_form_is_named(text: str, part: str):
     with pytest.raises(UserError, match="option=value") as caught:
-        variant(text)
+        read_key(text)
     assert repr(part) in str(caught.value)
 
 
@@ -147,7 +147,8 @@ def test_a_missing_name_of_a_module_is_an_error():
 
 
 def test_a_metric_is_known_by_its_name_whatever_it_is_pinned_to() -> None:
-    from segattr_lib.metrics import METRICS, PROMPTED, load_metric
+    from segattr_lib.metrics import METRICS, PROMPTED, metric_key
 
-    assert load_metric("excess_tdd(k=0.2)") is METRICS["excess_tdd"]
-    assert load_metric("agreement(with=lime(samples=60))") is PROMPTED["agreement"]
+    assert metric_key("excess_tdd(k=0.2)").entry is METRICS["excess_tdd"]
+    agreement = metric_key("agreement(with=lime(samples=60))")
+    assert agreement.entry is PROMPTED["agreement"] and agreement.options == {"with": "lime(samples=60)"}

@@ -6,111 +6,166 @@ and take the run's settings of the same names.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from torch import Tensor
-
-from segattr_lib.attribution import adaptive, axiomatic, cam, channels, fusion, intervention, trivial
-from segattr_lib.registry import lookup, variant
+from segattr_lib.registry import Key, imported, lookup, options_of, read_key
 
 Family = Literal["gradient", "intervention", "fusion", "control", "own"]
-Table = Literal["segmentation", "classification", "mechanism"]
+Table = Literal["segmentation", "beyond", "explorer", "classification", "prompting"]
+
+SEGMENTATION: tuple[Table, ...] = ("segmentation", "beyond", "explorer")
 
 
 @dataclass(frozen=True)
 class Method:
-    """function: the method. parts and fuse: a method made of others' maps names them, so that a run
-    which has computed them already need not do so again; `fuse(*maps, **options) -> maps`. table: where it is
-    a row unless others are asked for, None for every one; any method can be asked for by name."""
+    """What a page and a run know of a method before its code is imported.
 
-    function: Callable[..., Tensor]
+    place: "module:function" of this package, imported when it is first called, or a function itself. takes: the
+    names of its options; of a function itself they are its own. parts and fused_by: a method made of others' maps
+    names them, so that a run which has computed them already need not do so again; `fuse(*maps, **options) -> maps`.
+    tables: where it is a row unless others are asked for; any method can be asked for by name.
+    """
+
+    place: str | Callable[..., Any]
     label: str
     family: Family
+    takes: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = SEGMENTATION
     parts: tuple[str, ...] = ()
-    fuse: Callable[..., Tensor] | None = None
-    table: Table | None = "segmentation"
+    fused_by: str | Callable[..., Any] | None = None
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The method itself."""
+        return _of_this_package(self.place)
+
+    @property
+    def fuse(self) -> Callable[..., Any] | None:
+        """What makes the map of its parts' maps; None for a method that has no parts."""
+        return None if self.fused_by is None else _of_this_package(self.fused_by)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of its options."""
+        return self.takes if isinstance(self.place, str) else tuple(options_of(self.place))
 
 
+def _of_this_package(place: str | Callable[..., Any]) -> Callable[..., Any]:
+    return imported(f"{__name__}.{place}") if isinstance(place, str) else place
+
+
+BEYOND: tuple[Table, ...] = ("beyond", "explorer")
+EVERY: tuple[Table, ...] = (*SEGMENTATION, "classification")
+BOTH: tuple[Table, ...] = ("classification", "prompting")
+DRAWN = ("draws",)
+CAM = ("layer", "scalar")
+FILLED = ("fill", "draws", "others")
+RIA = ("grid", "fill", "signed", "draws", "others")
+ADAPTIVE = ("budget", "focus", "guided", "refined", *FILLED)
+DEA = ("layer", "alpha", "beta", "window", "scalar")
+SURROGATE = ("draws", "samples", "segments", "scalar", "sign")
 METHODS: dict[str, Method] = {
-    "gpa": Method(cam.gpa, "GPA", "gradient"),
-    "ega": Method(cam.ega, "EGA", "gradient"),
-    "ria": Method(intervention.ria, "RIA", "intervention"),
-    "adaptive_ria": Method(adaptive.adaptive_ria, "adaptive RIA", "intervention"),
-    "dea": Method(fusion.dea, "DEA", "fusion", parts=("ega", "ria"), fuse=fusion.dual_evidence),
+    "gpa": Method("cam:gpa", "GPA", "gradient", CAM),
+    "ega": Method("cam:ega", "EGA", "gradient", ("layer", "window", "scalar")),
+    "ria": Method("intervention:ria", "RIA", "intervention", RIA),
+    "adaptive_ria": Method("adaptive:adaptive_ria", "adaptive RIA", "intervention", ADAPTIVE, BEYOND),
+    "dea": Method(
+        "fusion:dea", "DEA", "fusion", (*DEA, "grid", *FILLED), SEGMENTATION, ("ega", "ria"), "fusion:dual_evidence"
+    ),
     "interaction": Method(
-        fusion.interaction, "EGA · RIA", "fusion", parts=("ega", "ria"), fuse=fusion.agreement, table="mechanism"
+        "fusion:interaction",
+        "EGA · RIA",
+        "fusion",
+        ("layer", "window", "scalar", "grid", *FILLED),
+        ("explorer",),
+        ("ega", "ria"),
+        "fusion:agreement",
     ),
     "adaptive_dea": Method(
-        fusion.adaptive_dea, "adaptive DEA", "fusion", parts=("ega", "adaptive_ria"), fuse=fusion.dual_evidence
+        "fusion:adaptive_dea",
+        "adaptive DEA",
+        "fusion",
+        (*DEA, *ADAPTIVE),
+        BEYOND,
+        ("ega", "adaptive_ria"),
+        "fusion:dual_evidence",
     ),
-    "random": Method(trivial.random, "random pixels", "control", table=None),
-    "random_cells": Method(trivial.random_cells, "random cells", "control", table=None),
-    "random_adaptive": Method(adaptive.random_adaptive, "random adaptive", "control", table=None),
-    "random_smooth": Method(trivial.random_smooth, "random smooth", "control", table=None),
-    "random_smooth_28": Method(trivial.random_smooth_28, "smooth 28", "control", table=None),
-    "random_masked": Method(trivial.masked(trivial.random), "pixels × mask", "control"),
-    "random_cells_masked": Method(trivial.masked(trivial.random_cells), "cells × mask", "control"),
-    "random_smooth_masked": Method(trivial.masked(trivial.random_smooth), "smooth × mask", "control"),
-    "random_smooth_28_masked": Method(trivial.masked(trivial.random_smooth_28), "smooth 28 × mask", "control"),
-    "discs": Method(trivial.discs, "discs", "control"),
-    "depth": Method(trivial.depth, "depth", "control"),
-    "rim": Method(trivial.rim, "rim", "control"),
-    "half": Method(trivial.half, "half", "control", table=None),
-    "all_ones": Method(trivial.all_ones, "all ones", "control", table=None),
-    "centre": Method(trivial.centre, "centre", "control", table=None),
-    "edges": Method(trivial.edges, "edges", "control", table=None),
-    "ground_truth": Method(trivial.ground_truth, "ground truth", "control", table=None),
-    "gradcam": Method(cam.gradcam, "Grad-CAM", "gradient", table="classification"),
-    "gradcam_plus_plus": Method(cam.gradcam_plus_plus, "Grad-CAM++", "gradient", table="classification"),
-    "hirescam": Method(cam.hirescam, "HiResCAM", "gradient", table="classification"),
-    "layercam": Method(cam.layercam, "LayerCAM", "gradient", table="classification"),
-    "shapleycam": Method(cam.shapleycam, "ShapleyCAM", "gradient", table="classification"),
-    "guided_gradcam": Method(axiomatic.guided_gradcam, "Guided Grad-CAM", "gradient", table="classification"),
-    "scorecam": Method(channels.scorecam, "Score-CAM", "intervention", table="classification"),
-    "faster_scorecam": Method(channels.faster_scorecam, "FasterScore-CAM", "intervention", table="classification"),
-    "ablationcam": Method(channels.ablationcam, "Ablation-CAM", "intervention", table="classification"),
-    "refinecam": Method(fusion.refinecam, "RefineCAM", "fusion", table="classification"),
-    "refine_gpa": Method(fusion.refine_gpa, "RefineCAM of GPA", "fusion"),
-    "refine_ega": Method(fusion.refine_ega, "RefineCAM of EGA", "fusion"),
-    "lime": Method(axiomatic.lime, "LIME", "intervention", table="classification"),
-    "kernel_shap": Method(axiomatic.kernel_shap, "KernelSHAP", "intervention", table="classification"),
-    "deeplift": Method(axiomatic.deeplift, "DeepLIFT", "gradient", table="classification"),
-    "input_x_gradient": Method(axiomatic.input_x_gradient, "InputXGradient", "gradient", table="classification"),
+    "random": Method("trivial:random", "random pixels", "control", DRAWN, EVERY),
+    "random_masked": Method("trivial:random_masked", "pixels × mask", "control", DRAWN),
+    "random_cells": Method("trivial:random_cells", "random cells", "control", (*DRAWN, "grid")),
+    "random_cells_masked": Method("trivial:random_cells_masked", "cells × mask", "control", (*DRAWN, "grid")),
+    "random_adaptive": Method(
+        "adaptive:random_adaptive", "random adaptive", "control", ("budget", "focus", "draws"), BEYOND
+    ),
+    "random_smooth_28": Method("trivial:random_smooth_28", "smooth 28", "control", DRAWN),
+    "random_smooth_28_masked": Method("trivial:random_smooth_28_masked", "smooth 28 × mask", "control", DRAWN),
+    "random_smooth": Method("trivial:random_smooth", "random smooth", "control", (*DRAWN, "side")),
+    "random_smooth_masked": Method("trivial:random_smooth_masked", "smooth × mask", "control", (*DRAWN, "side")),
+    "discs": Method("trivial:discs", "discs", "control", DRAWN),
+    "depth": Method("trivial:depth", "depth", "control"),
+    "rim": Method("trivial:rim", "rim", "control"),
+    "half": Method("trivial:half", "half", "control", DRAWN, ("classification",)),
+    "all_ones": Method("trivial:all_ones", "all ones", "control", DRAWN, ("classification",)),
+    "centre": Method("trivial:centre", "centre", "control", tables=EVERY),
+    "edges": Method("trivial:edges", "edges", "control", tables=("classification",)),
+    "ground_truth": Method("trivial:ground_truth", "ground truth", "control", tables=EVERY),
+    "gradcam": Method("cam:gradcam", "Grad-CAM", "gradient", CAM, ("prompting",)),
+    "gradcam_plus_plus": Method(
+        "cam:gradcam_plus_plus", "Grad-CAM++", "gradient", ("layer", "scalar", "epsilon"), BOTH
+    ),
+    "hirescam": Method("cam:hirescam", "HiResCAM", "gradient", CAM, ()),
+    "layercam": Method("cam:layercam", "LayerCAM", "gradient", CAM, ("classification",)),
+    "scorecam": Method("channels:scorecam", "Score-CAM", "intervention", CAM, BOTH),
+    "shapleycam": Method("cam:shapleycam", "ShapleyCAM", "gradient", CAM, ("classification",)),
+    "guided_gradcam": Method(
+        "axiomatic:guided_gradcam", "Guided Grad-CAM", "gradient", ("layer", "scalar", "sign"), ("classification",)
+    ),
+    "faster_scorecam": Method(
+        "channels:faster_scorecam", "FasterScore-CAM", "intervention", ("layer", "scalar", "share"), ("prompting",)
+    ),
+    "ablationcam": Method("channels:ablationcam", "Ablation-CAM", "intervention", CAM, ()),
+    "refinecam": Method("fusion:refinecam", "RefineCAM", "fusion", ("layers", "base", "fuse", "scalar"), ()),
+    "refine_gpa": Method(
+        "fusion:refine_gpa", "RefineCAM of GPA", "fusion", ("layers", "fuse", "scalar"), ("explorer",)
+    ),
+    "refine_ega": Method(
+        "fusion:refine_ega", "RefineCAM of EGA", "fusion", ("layers", "window", "fuse", "scalar"), ("explorer",)
+    ),
+    "lime": Method("axiomatic:lime", "LIME", "intervention", SURROGATE, BOTH),
+    "kernel_shap": Method("axiomatic:kernel_shap", "KernelSHAP", "intervention", SURROGATE, BOTH),
+    "deeplift": Method("axiomatic:deeplift", "DeepLIFT", "gradient", ("scalar", "sign"), ("classification",)),
+    "input_x_gradient": Method(
+        "axiomatic:input_x_gradient", "InputXGradient", "gradient", ("scalar", "sign"), ("classification",)
+    ),
     "integrated_gradients": Method(
-        axiomatic.integrated_gradients, "Integrated Gradients", "gradient", table="classification"
+        "axiomatic:integrated_gradients", "Integrated Gradients", "gradient", ("steps", "scalar", "sign"), BOTH
     ),
-    "vargrad": Method(axiomatic.vargrad, "VarGrad", "gradient", table="classification"),
-    "occlusion": Method(axiomatic.occlusion, "Occlusion", "intervention", table="classification"),
+    "vargrad": Method(
+        "axiomatic:vargrad", "VarGrad", "gradient", ("draws", "samples", "noise", "scalar"), ("prompting",)
+    ),
+    "occlusion": Method(
+        "axiomatic:occlusion",
+        "Occlusion",
+        "intervention",
+        ("patch", "stride", *FILLED, "scalar", "sign"),
+        ("prompting",),
+    ),
 }
 
 
 def methods_of(table: Table) -> list[str]:
     """The names of the methods that are rows of this table, in order."""
-    return [name for name, method in METHODS.items() if method.table in (table, None)]
+    return [name for name, method in METHODS.items() if table in method.tables]
 
 
 def load_method(name: str) -> Method:
     """The method of this name, or a user's own function by "file.py:function". Raises UserError."""
-    found: Any = lookup("method", name, METHODS)
-    return found if isinstance(found, Method) else Method(found, name.rpartition(":")[2], "own")
+    entry: Any = lookup("method", name, METHODS)
+    return entry if isinstance(entry, Method) else Method(entry, name.rpartition(":")[2], "own")
 
 
-def method_label(method: str, options: str = "") -> str:
-    """A method's name, with its pinned options where it has any."""
-    return load_method(method).label + (f" ({options})" if options else "")
-
-
-def key_label(key: str) -> str:
-    """The label of "ria" or "ria(grid=7)"."""
-    method, pinned = variant(key)
-    return method_label(method, ", ".join(f"{name}={value}" for name, value in pinned.items()))
-
-
-def short_labels(keys: Iterable[str]) -> dict[str, str]:
-    """The label of each of some keys: with its options only where they are what tells it from another."""
-    bare = {key: method_label(variant(key)[0]) for key in keys}
-    bearers = Counter(bare.values())
-    return {key: label if bearers[label] == 1 else key_label(key) for key, label in bare.items()}
+def method_key(text: str | Key) -> Key:
+    """The key of a method as it is written, such as "ria(grid=7)", its entry a Method. Raises UserError."""
+    return text if isinstance(text, Key) else read_key(text, load_method)

@@ -6,10 +6,11 @@ import heapq
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from segattr_lib.attribution.maps import normalise, spoilt_by
-from segattr_lib.evaluate import evaluate, running
+from segattr_lib.evaluate import occluded_scores, running
 from segattr_lib.perturbation import Fill, bind_fill, gaussian_blur, occlude
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Images, Maps, Score, Target
@@ -179,13 +180,13 @@ def _drops(
         flat += [(number, (0, 0, 0, 0)) for number in range(len(found))]  # the image as it is
     owner = torch.tensor([number for number, _ in flat], dtype=torch.long, device=images.device)
 
-    def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def cell(start: int, stop: int) -> Bool[Tensor, "n h w"]:
         selected = torch.zeros((stop - start, *images.shape[2:]), dtype=torch.bool, device=images.device)
-        for one, (_, (top, bottom, left, right)) in zip(selected, flat[start:stop], strict=True):
-            one[top:bottom, left:right] = True
-        return occlude(images, selected, owner[start:stop], fill), owner[start:stop]
+        for where, (_, (top, bottom, left, right)) in zip(selected, flat[start:stop], strict=True):
+            where[top:bottom, left:right] = True
+        return selected
 
-    scores = evaluate(score, len(flat), perturb).to(images.device)
+    scores = occluded_scores(score, images, cell, owner, fill).to(images.device)
     if base is None:
         base, scores = scores[-len(found) :], scores[: -len(found)]
     drops = base[owner[: len(scores)]] - scores

@@ -21,9 +21,9 @@ from torch.nn import functional
 
 from segattr_lib.attribution.cam import activations_and_gradients, pooled
 from segattr_lib.attribution.maps import normalise, spoilt_by, upsample
-from segattr_lib.evaluate import evaluate, running
+from segattr_lib.evaluate import evaluate, model_score, occluded_scores, running
 from segattr_lib.models.loading import copied
-from segattr_lib.perturbation import Fill, bind_fill, occlude
+from segattr_lib.perturbation import Fill, bind_fill
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Images, Maps, Scalar, Score, Target
 
@@ -258,15 +258,14 @@ def sliding_drops(score: Score, images: Images, patch: int, stride: int, fill: F
     rows, columns = (_covered(size, patch, stride).to(images.device) for size in images.shape[2:])
     squares = len(rows) * len(columns)
 
-    def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
-        index = torch.arange(start, stop, device=images.device)
-        owner, square = index // squares, index % squares
-        selected = rows[square // len(columns), :, None] & columns[square % len(columns), None]
-        return occlude(images, selected, owner, fill), owner
+    index = torch.arange(len(images) * squares, device=images.device)
 
-    everyone = torch.arange(len(images), device=images.device)
-    base = evaluate(score, len(images), lambda start, stop: (images[start:stop], everyone[start:stop]))
-    left = evaluate(score, len(images) * squares, perturb).view(len(images), len(rows), len(columns))
+    def square(start: int, stop: int) -> Bool[Tensor, "n h w"]:
+        number = index[start:stop] % squares
+        return rows[number // len(columns), :, None] & columns[number % len(columns), None]
+
+    base = model_score(score, images)
+    left = occluded_scores(score, images, square, index // squares, fill).view(len(images), len(rows), len(columns))
     drops = (base[:, None, None] - left).to(images)
     high, wide = rows.to(images), columns.to(images)
     return high.T @ drops @ wide / (high.sum(0)[:, None] * wide.sum(0))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from segattr_lib.attribution.cam import activations, as_map, weighted
 from segattr_lib.attribution.maps import normalise, upsample
-from segattr_lib.evaluate import evaluate
+from segattr_lib.evaluate import evaluate, model_score
 from segattr_lib.targets import Images, Maps, Scalar, Score, Target
 
 
@@ -88,8 +88,7 @@ def ablation_weights(
     """s - s(with one channel of the layer set to zero), for every channel; they lie on this axis in the model."""
     images = images.to(activation.device)
     owner, channel = activation.ne(0).flatten(2).any(2).nonzero(as_tuple=True)
-    everyone = torch.arange(len(images), device=images.device)
-    base = evaluate(score, len(images), lambda start, stop: (images[start:stop], everyone[start:stop]))
+    base = model_score(score, images)
     ablated = channel
 
     def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from segattr_lib.attribution.maps import normalise, spoilt_by
-from segattr_lib.evaluate import evaluate
-from segattr_lib.perturbation import Fill, bind_fill, cells, occlude
+from segattr_lib.evaluate import occluded_scores
+from segattr_lib.perturbation import Fill, bind_fill, cells
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Images, Maps, Score, Target
 
@@ -46,11 +46,10 @@ def region_drops(score: Score, images: Images, regions: Int[Tensor, "h w"], fill
     numbers = torch.arange(-1, count, device=images.device).to(short)  # -1: nothing filled
     regions = regions.to(short)
 
-    def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
-        index = torch.arange(start, stop, device=images.device)
-        owner = index // (count + 1)
-        selected = regions == numbers[index % (count + 1), None, None]
-        return occlude(images, selected, owner, fill), owner
+    index = torch.arange(len(images) * (count + 1), device=images.device)
 
-    scores = evaluate(score, len(images) * (count + 1), perturb).view(len(images), count + 1)
+    def region(start: int, stop: int) -> Bool[Tensor, "n h w"]:
+        return regions == numbers[index[start:stop] % (count + 1), None, None]
+
+    scores = occluded_scores(score, images, region, index // (count + 1), fill).view(len(images), count + 1)
     return scores[:, :1] - scores[:, 1:]

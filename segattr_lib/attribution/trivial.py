@@ -58,6 +58,12 @@ def masked(noise: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return inside
 
 
+random_masked = masked(random)
+random_cells_masked = masked(random_cells)
+random_smooth_masked = masked(random_smooth)
+random_smooth_28_masked = masked(random_smooth_28)
+
+
 def discs(score: Score, images: Images, target: Target, *, draws: Draws) -> Maps:
     """Discs of 256 px (of a short side of 224) strewn over the target, each ranked below the last, until it is covered.
 
@@ -100,8 +106,8 @@ def centre(score: Score, images: Images, target: Target) -> Maps:
 def edges(score: Score, images: Images, target: Target) -> Maps:
     """The magnitude of the image's Sobel gradient, grey values, smoothed over 2 px."""
     grey = images.mean(1).cpu().numpy()
-    sobel = (np.hypot(ndimage.sobel(one, 0), ndimage.sobel(one, 1)) for one in grey)
-    return normalise(_stack(images, (ndimage.gaussian_filter(one, 2.0) for one in sobel)))
+    sobel = (np.hypot(ndimage.sobel(values, 0), ndimage.sobel(values, 1)) for values in grey)
+    return normalise(_stack(images, (ndimage.gaussian_filter(values, 2.0) for values in sobel)))
 
 
 def ground_truth(score: Score, images: Images, target: Target) -> Maps:
@@ -139,9 +145,9 @@ def _strewn(where: Bool[np.ndarray, "h w"], rng: np.random.Generator, radius: fl
 def _nearly_constant(images: Tensor, draws: Draws, level: float, special: tuple[float, ...]) -> Tensor:
     maps = images.new_full((len(images), *images.shape[2:]), level)
     still = Draws(draws.seed, draws.sample_ids)
-    for one, rng in zip(maps, still.generators("special pixels"), strict=True):
-        places = rng.choice(one.numel(), len(special), replace=False)
-        one.view(-1)[torch.from_numpy(places).to(one.device)] = torch.tensor(special, device=one.device)
+    for noisy, rng in zip(maps, still.generators("special pixels"), strict=True):
+        places = rng.choice(noisy.numel(), len(special), replace=False)
+        noisy.view(-1)[torch.from_numpy(places).to(noisy.device)] = torch.tensor(special, device=noisy.device)
     return maps
 
 

@@ -7,10 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
-from segattr_lib.data import Dataset, Sample, SampleError
-from segattr_lib.registry import UserError
-
-LONGEST = 300  # characters of a reason
+from segattr_lib.data.sample import Dataset, Sample, SampleError
+from segattr_lib.registry import UserError, in_one_line
 
 
 @contextmanager
@@ -27,13 +25,6 @@ def sample_errors() -> Iterator[None]:
         if out_of_memory(error):
             raise
         raise SampleError("failed", in_one_line(error)) from error
-
-
-def in_one_line(error: BaseException) -> str:
-    """The kind of an error and its message, on one line of at most LONGEST characters."""
-    name = type(error).__name__
-    text = " ".join(f"{name}: {error}".split()) if str(error) else name
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def out_of_memory(error: BaseException) -> bool:

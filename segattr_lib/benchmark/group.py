@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,51 +14,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segattr_lib.attribution import Method, load_method
+from segattr_lib.attribution import load_method
 from segattr_lib.benchmark.failures import readable, sample_errors
-from segattr_lib.benchmark.settings import Settings, options_of_metric
-from segattr_lib.data import IGNORE, Dataset, Sample, SampleError
-from segattr_lib.evaluate import Runtime, autocast, counted_passes, prepare, synchronised_clock
-from segattr_lib.metrics import MEASURED, load_metric, regions_of
-from segattr_lib.metrics.deletion import Null, Region, bind_null, model_score, selected_region
+from segattr_lib.benchmark.settings import Settings
+from segattr_lib.data.sample import IGNORE, Dataset, Sample, SampleError
+from segattr_lib.evaluate import Runtime, autocast, counted_passes, model_score, prepare, synchronised_clock
+from segattr_lib.metrics import Region, load_metric
+from segattr_lib.metrics.deletion import Null, bind_null, selected_region
 from segattr_lib.metrics.null import DEGENERATE
 from segattr_lib.models import Segmenter
 from segattr_lib.models.classifiers import Classifier
-from segattr_lib.perturbation import PERTURBATIONS, Fill, bind_fill, top_fraction
-from segattr_lib.registry import accepted, options_of, variant, with_options
+from segattr_lib.perturbation import Fill, bind_fill, top_fraction
+from segattr_lib.registry import PERTURBATIONS, Key, Scalar, accepted, make_key
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Scalar, Score, Target, bind
+from segattr_lib.targets import Score, Target, bind
 
 PREDICTED = "predicted"  # the class map of data whose classes the classifier is not asked for
 REGIONS = {"target": "target", "outside": "image outside the target"}
 OFFERED = ("grid", "budget", "window", "alpha", "beta")
 NOT_FINITE = "the model's score is not finite"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A method with the options pinned for it; `text` names them, "" where there are none."""
-
-    name: str
-    text: str
-    method: Method
-    pinned: dict[str, Any] = field(hash=False)
-
-
-def variants_of(settings: Settings) -> list[Variant]:
-    """The methods of a run; one that intervenes stands once for each of several fills, and none stands twice, however
-    often it is written: "ria" under the fills mean and blur is "ria(fill=mean)", too."""
-    found: list[Variant] = []
-    for written in settings.methods:
-        name, pinned = variant(written)
-        method = load_method(name)
-        takes = options_of(method.function)
-        fills = settings.fill if len(settings.fill) > 1 and "fill" in takes and "fill" not in pinned else [None]
-        for fill in fills:
-            options = {**pinned, "fill": fill} if fill else pinned
-            text = ", ".join(f"{key}={value}" for key, value in options.items())
-            found.append(Variant(name, text, method, options))
-    return list({(one.name, one.text): one for one in found}.values())
 
 
 def scalar_of(run: Settings, classifies: bool) -> Scalar:
@@ -68,16 +42,50 @@ def scalar_of(run: Settings, classifies: bool) -> Scalar:
 
 def offered(run: Settings, model: Segmenter | Classifier) -> dict[str, Any]:
     """The options that a run offers its methods, of those that are the same for every sample."""
-    told = {name: getattr(run, name) for name in OFFERED}
-    told |= {"scalar": scalar_of(run, isinstance(model, Classifier)), "fill": run.fill[0]}
-    return {**told, "layer": model.layer, "layers": model.layers}
+    return {
+        **{name: getattr(run, name) for name in OFFERED},
+        "scalar": scalar_of(run, isinstance(model, Classifier)),
+        "fill": run.fill[0],
+        "layer": model.layer,
+        "layers": model.layers,
+    }
 
 
-Asked = tuple[str, float | None, str | None, dict[str, Any]]  # a metric: its name, k, fill and pinned options
-Groups = dict[tuple[int, ...], tuple["View", Tensor, dict[tuple[Any, ...], Tensor]]]  # by place: view, maps, values
+def row_of(
+    about: dict[str, Any],
+    metric: str,
+    value: float,
+    fault: str | None = None,
+    *,
+    k: float | None = None,
+    fill: str | None = None,
+    undefined: str = "",
+    undecided: str | None = None,
+) -> dict[str, Any]:
+    """A value as a row of a run's table, with its status and, unless that is "ok", the reason.
+
+    about: whose it is, the columns before `metric`. "failed": there is a fault, or the value is infinite; "undefined":
+    it does not exist (NaN), for the reason `undefined`; "degenerate": it is `undecided` why it is that. Only a value
+    that is ok or degenerate is kept.
+    """
+    status, reason = "ok", undecided
+    if fault:
+        status, reason = "failed", fault
+    elif math.isinf(value):
+        status, reason = "failed", "the value is not finite"
+    elif math.isnan(value):
+        status, reason = "undefined", undefined
+    elif undecided:
+        status = "degenerate"
+    kept = None if status in ("failed", "undefined") else value
+    return {**about, "metric": metric, "k": k, "fill": fill, "value": kept, "status": status, "reason": reason}
 
 
-class View:
+Asked = tuple[Key, float | None, str | None]  # a metric, its k and its fill
+Groups = dict[tuple[int, ...], tuple["Group", Tensor, dict[tuple[Any, ...], Tensor]]]  # by place: group, maps, values
+
+
+class Group:
     """A group of samples as a run sees them: images, target, scores, and each map and value once computed.
 
     A method that raises on a sample gives it a map of NaN, and a metric that raises no value; `raised` holds the
@@ -98,7 +106,7 @@ class View:
         if run.class_map == PREDICTED:
             with torch.no_grad(), autocast(runtime):  # what a model keeps may be differentiated through
                 said = model.module(self.images).argmax(1).tolist()
-            samples = [replace(sample, class_id=one) for sample, one in zip(samples, said, strict=True)]
+            samples = [replace(sample, class_id=class_id) for sample, class_id in zip(samples, said, strict=True)]
         self.samples = samples
         classes = torch.tensor([sample.class_id for sample in samples])
         masks = torch.stack([sample.mask for sample in samples])
@@ -109,7 +117,7 @@ class View:
         self.draws = Draws(run.seed[0], [sample.sample_id for sample in samples])
         self._judge_by(bind(model.module, self.target))
         self.others: Tensor | None = None
-        used = {*run.fill, *(run.evaluation_fill or []), *(variant(text)[1].get("fill") for text in run.methods)}
+        used = {*run.fill, *(run.evaluation_fill or []), *(key.options.get("fill") for key in run.methods)}
         if "other_image" in used:
             pictures = [_next_image(dataset, sample.sample_id, everyone, run.image_size) for sample in samples]
             self.others = runtime.place(torch.stack(pictures))
@@ -117,10 +125,10 @@ class View:
         self.raised: dict[str, str] = {}
         self._fills: dict[str, Fill] = {}
         self._maps: dict[tuple[Any, ...], tuple[Tensor, float, int]] = {}
-        self._parts: dict[tuple[int, ...], View] = {}
-        self._faults: dict[tuple[Variant, int], str] = {}  # why a method has no map of the sample in this place
+        self._parts: dict[tuple[int, ...], Group] = {}
+        self._faults: dict[tuple[Key, int], str] = {}  # why a method has no map of the sample in this place
 
-    def at(self, places: list[int]) -> View:
+    def at(self, places: list[int]) -> Group:
         """The samples in these places, in this order; one may come more than once. Made once for the same places."""
         if tuple(places) in self._parts:
             return self._parts[tuple(places)]
@@ -137,7 +145,7 @@ class View:
         self._parts[tuple(places)] = other
         return other
 
-    def under(self, module: nn.Module) -> View:
+    def under(self, module: nn.Module) -> Group:
         """The same samples seen by another model of the same layers, such as this one with weights drawn anew."""
         shape = (self.images.shape[2], self.images.shape[3])
         other = copy(self)
@@ -161,52 +169,41 @@ class View:
         """s(x) of every sample."""
         rows = []
         for sample, value in zip(self.samples, self.base.tolist(), strict=True):
-            said: dict[str, Any] = {"value": value, "status": "ok"}
-            if not math.isfinite(value):
-                said = {"value": None, "status": "failed", "reason": NOT_FINITE}
-            rows.append({**_of(sample), "metric": "score", **said})
+            fault = None if math.isfinite(value) else NOT_FINITE
+            rows.append(row_of(_of(sample), "score", value, fault))
         return rows
 
-    def rows_of(self, one: Variant, metrics: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def rows_of(self, method: Key, metrics: list[Key]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The values of all metrics for one method's maps, and what the maps took."""
-        maps, seconds, passes = self.maps_of(one)
-        about = [{"sample_id": sample.sample_id, "method": one.name, "variant": one.text} for sample in self.samples]
+        maps, seconds, passes = self.maps_of(method)
+        about = [{"sample_id": sample.sample_id, **_by(method)} for sample in self.samples]
         timings = [{**row, "seconds": took} for row, took in zip(about, seconds, strict=True) if not math.isnan(took)]
-        return self.judged(one, maps, metrics, passes), timings
+        return self.judged(method, maps, metrics, passes), timings
 
-    def judged(self, one: Variant, maps: Tensor, metrics: list[str], passes: list[int]) -> list[dict[str, Any]]:
-        """The values of all metrics for these maps (B,H,W), which one made in so many passes each."""
-        about = [{**_of(sample), "method": one.name, "variant": one.text} for sample in self.samples]
-        broken = [self._fault(one, index, one_map) for index, one_map in enumerate(maps)]
+    def judged(self, method: Key, maps: Tensor, metrics: list[Key], passes: list[int]) -> list[dict[str, Any]]:
+        """The values of all metrics for these maps (B,H,W), which the method made in so many passes each."""
+        about = [{**_of(sample), **_by(method)} for sample in self.samples]
+        broken = [self._fault(method, index, values) for index, values in enumerate(maps)]
         undecided = self._undecided(maps)
         rows: list[dict[str, Any]] = []
         seen: Groups = {}
-        for written in metrics:
-            name, pinned = variant(written)
-            if name == "seconds":
+        for metric in metrics:
+            if metric.name == "seconds":
                 continue  # lies in the timings, apart from what a setting decides
-            others = ", ".join(f"{key}={value}" for key, value in pinned.items() if key not in ("k", "fill"))
-            label = with_options(name, others)
-            for k, fill in self._settings_of(name, one, pinned):
+            others = {option: value for option, value in metric.options.items() if option not in ("k", "fill")}
+            name = make_key(metric.name, others).text
+            for k, fill in self._settings_of(metric, method):
                 values, faults = list(map(float, passes)), broken
-                if name != "passes":
-                    values, faults = self._values(one, maps, broken, seen, (name, k, fill, pinned))
-                reasons = undecided(name, k)
-                for index, value in enumerate(values):
-                    status, reason = "ok", None
-                    if faults[index]:
-                        status, reason = "failed", faults[index]
-                    elif math.isinf(value):
-                        status, reason = "failed", "the value is not finite"
-                    elif math.isnan(value):
-                        status, reason = "undefined", load_metric(name).undefined
-                    elif reasons[index]:
-                        status, reason = "degenerate", reasons[index]
-                    row = {**about[index], "metric": label, "k": k, "fill": fill, "status": status, "reason": reason}
-                    rows.append({**row, "value": None if status in ("failed", "undefined") else value})
+                if metric.name != "passes":
+                    values, faults = self._values(method, maps, broken, seen, (metric, k, fill))
+                reasons = undecided(metric, k)
+                undefined = metric.entry.undefined
+                for row, value, fault, reason in zip(about, values, faults, reasons, strict=True):
+                    row = row_of(row, name, value, fault, k=k, fill=fill, undefined=undefined, undecided=reason)
+                    rows.append(row)
         return rows
 
-    def _undecided(self, maps: Tensor) -> Callable[[str, float | None], list[str | None]]:
+    def _undecided(self, maps: Tensor) -> Callable[[Key, float | None], list[str | None]]:
         """Why a map decides nothing of a metric's value at k: it, or most of what is selected among, is constant."""
         flat = (maps.amax((1, 2)) == maps.amin((1, 2))).tolist()
 
@@ -215,17 +212,17 @@ class View:
             where = selected_region(self.target, region, self.void)
             return (top_fraction(maps, where, k).level > DEGENERATE).tolist()
 
-        def reasons(metric: str, k: float | None) -> list[str | None]:
-            found: list[str | None] = ["the map is constant" if constant else None for constant in flat]
-            for region in sorted(regions_of(metric)) if k is not None else ():
+        def reasons(metric: Key, k: float | None) -> list[str | None]:
+            why: list[str | None] = ["the map is constant" if constant else None for constant in flat]
+            for region in sorted(metric.entry.regions) if k is not None else ():
                 for index, tied in enumerate(cut_in_ties(region, k)):
-                    if tied and not found[index]:
-                        found[index] = f"the selection is cut at a value that most of the {REGIONS[region]} shares"
-            return found
+                    if tied and not why[index]:
+                        why[index] = f"the selection is cut at a value that most of the {REGIONS[region]} shares"
+            return why
 
         return reasons
 
-    def maps_of(self, one: Variant) -> tuple[Tensor, list[float], list[int]]:
+    def maps_of(self, method: Key) -> tuple[Tensor, list[float], list[int]]:
         """A method's maps on the images as they are, one call an image: maps, seconds and passes of each.
 
         Where the method raises, the map and its seconds are NaN.
@@ -235,9 +232,9 @@ class View:
             image, target, score = self.images[[index]], self.target[[index]], self.score_of([index])
             try:
                 with sample_errors():
-                    calls.append(self._explain(one, image, target, score, index))
+                    calls.append(self._explain(method, image, target, score, index))
             except SampleError as error:
-                self._faults[one, index] = error.reason
+                self._faults[method, index] = error.reason
                 self.raised[error.reason] = "method"
                 calls.append((torch.full_like(image[:, 0], torch.nan), torch.nan, 0))
         return torch.cat([maps for maps, _, _ in calls]), [s for _, s, _ in calls], [p for _, _, p in calls]
@@ -245,36 +242,40 @@ class View:
     def score_of(self, index: list[int]) -> Score:
         return bind(self.score.model, self.target[index])
 
-    def again(self, one: Variant, images: Tensor, target: Target, occasion: str) -> Tensor:
+    def again(self, method: Key, images: Tensor, target: Target, occasion: str) -> Tensor:
         """A method's maps of changed images, all in one call."""
         score = bind(self.score.model, target)
-        return self._explain(one, self.runtime.place(images), target, score, occasion)[0]
+        return self._explain(method, self.runtime.place(images), target, score, occasion)[0]
 
     def _explain(
-        self, one: Variant, images: Tensor, target: Target, score: Score, occasion: int | str
+        self, method: Key, images: Tensor, target: Target, score: Score, occasion: int | str
     ) -> tuple[Tensor, float, int]:
         """Maps, seconds and passes of one call. A part that several methods share is computed once, and its
         cost is counted for each of them."""
-        function = one.method.fuse or one.method.function
+        function = method.entry.fuse or method.entry.function
         draws, others = self.draws, self.others
         if isinstance(occasion, int):  # one sample, as it is
             draws = Draws(draws.seed, [draws.sample_ids[occasion]])
             others = None if others is None else others[[occasion]]
         else:
             draws = draws.on(occasion)
-        offered = {**self.offered, "draws": draws, "others": others, **one.pinned}
-        options = accepted(one.method.function, offered)
-        key = (occasion, one.name, *((name, str(options[name])) for name in options if name not in ("draws", "others")))
+        offered = {**self.offered, "draws": draws, "others": others, **method.options}
+        options = {option: value for option, value in offered.items() if option in method.entry.options}
+        key = (
+            occasion,
+            method.name,
+            *((name, str(options[name])) for name in options if name not in ("draws", "others")),
+        )
         if key in self._maps:
             return self._maps[key]
         parts = []
-        for name in one.method.parts:
+        for name in method.entry.parts:
             part = load_method(name)
-            pinned = accepted(part.function, one.pinned)
-            parts.append(self._explain(Variant(name, "", part, pinned), images, target, score, occasion))
+            pinned = {option: value for option, value in method.options.items() if option in part.options}
+            parts.append(self._explain(make_key(name, pinned, part), images, target, score, occasion))
         with counted_passes(score.model) as passes:
             began = synchronised_clock(self.runtime.device)
-            if one.method.parts:
+            if method.entry.parts:
                 maps = function(*(part[0] for part in parts), **accepted(function, offered))
             else:
                 maps = function(score, images, target, **options)
@@ -282,23 +283,21 @@ class View:
         expected = (len(images), *images.shape[2:])
         if not isinstance(maps, Tensor) or maps.shape != expected:
             got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
-            raise SampleError("failed", f"the method {one.name!r} gives {got}; expected maps {expected}")
+            raise SampleError("failed", f"the method {method.name!r} gives {got}; expected maps {expected}")
         seconds += sum(part[1] for part in parts)
         result = (maps.detach().float(), seconds, passes[0] + sum(part[2] for part in parts))
         self._maps[key] = result
         return result
 
-    def _settings_of(
-        self, name: str, one: Variant, pinned: dict[str, Any]
-    ) -> Iterator[tuple[float | None, str | None]]:
-        takes = set() if name in MEASURED else options_of_metric(load_metric(name))
-        fills = self.run.evaluation_fills(one.pinned.get("fill") if len(self.run.fill) > 1 else None)
+    def _settings_of(self, metric: Key, method: Key) -> Iterator[tuple[float | None, str | None]]:
+        takes, pinned = metric.entry.options, metric.options
+        fills = self.run.evaluation_fills(method.options.get("fill") if len(self.run.fill) > 1 else None)
         for k in [pinned["k"]] if "k" in pinned else self.run.k if "k" in takes else [None]:
             for fill in [pinned["fill"]] if "fill" in pinned else fills if "fill" in takes else [None]:
                 yield k, fill
 
     def _values(
-        self, one: Variant, maps: Tensor, broken: list[str | None], seen: Groups, asked: Asked
+        self, method: Key, maps: Tensor, broken: list[str | None], seen: Groups, asked: Asked
     ) -> tuple[list[float], list[str | None]]:
         """A metric's value for every map, and why one has none: the map is broken, or the metric raises on it.
 
@@ -313,9 +312,9 @@ class View:
         def measured(places: list[int]) -> list[float]:
             if tuple(places) not in seen:
                 seen[tuple(places)] = (self if places == everyone else self.at(places), maps[places], {})
-            view, theirs, known = seen[tuple(places)]
+            group, theirs, known = seen[tuple(places)]
             with sample_errors():
-                return view._value(one, theirs, known, *asked).detach().cpu().double().tolist()
+                return group._value(method, theirs, known, *asked).detach().cpu().double().tolist()
 
         def together() -> list[float]:
             return measured([place if faults[place] is None else sound()[0] for place in everyone])
@@ -339,61 +338,63 @@ class View:
 
     def _value(
         self,
-        one: Variant,
+        method: Key,
         maps: Tensor,
         known: dict[tuple[Any, ...], Tensor],
-        name: str,
+        metric: Key,
         k: float | None,
         fill: str | None,
-        pinned: dict[str, Any],
     ) -> Tensor:
-        key = (name, k, fill, str(sorted(pinned.items())))
-        if key not in known:
-            metric = load_metric(name)
-            if metric.combine:
-                parts = [self._value(one, maps, known, part, k, fill, pinned) for part in metric.parts]
-                known[key] = metric.combine(*parts)
+        place = (metric.name, k, fill, str(sorted(metric.options.items())))
+        if place not in known:
+            if metric.entry.combine:
+                parts = [make_key(name, metric.options, load_metric(name)) for name in metric.entry.parts]
+                values = [self._value(method, maps, known, part, k, fill) for part in parts]
+                known[place] = metric.entry.combine(*values)
             else:
-                assert metric.function is not None
-                strength = pinned.get("strength", self.run.strength)
+                known[place] = self._measured(method, maps, metric, k, fill)
+        return known[place]
 
-                def explain(images: Tensor, target: Target, kind: str) -> Tensor:
-                    # the same perturbed images for every method; what else is explained depends on its map
-                    whose = f"{strength}" if kind in PERTURBATIONS else f"of {one.name} {one.text}"
-                    return self.again(one, images, target, f"{kind} {whose}")
+    def _measured(self, method: Key, maps: Tensor, metric: Key, k: float | None, fill: str | None) -> Tensor:
+        strength = metric.options.get("strength", self.run.strength)
 
-                offered = {
-                    "k": k,
-                    "base": self.base,
-                    "null": self.null,
-                    "strength": strength,
-                    "draws": self.draws,
-                    "ring": self.ring,
-                    "void": self.void,
-                    "explain": explain,
-                    **pinned,
-                }
-                if fill is not None:
-                    offered["fill"] = self._fill(fill)
-                options = accepted(metric.function, offered)
-                values = metric.function(self.score, self.images, maps, self.target, **options)
-                if not isinstance(values, Tensor):
-                    values = torch.from_numpy(np.asarray(values, np.float64))
-                if values.shape != (len(maps),):
-                    expected = f"{(len(maps),)}, a value a sample"
-                    raise SampleError("failed", f"the metric {name!r} gives {tuple(values.shape)}; expected {expected}")
-                known[key] = values
-        return known[key]
+        def explain(images: Tensor, target: Target, kind: str) -> Tensor:
+            # the same perturbed images for every method; what else is explained depends on its map
+            whose = f"{strength}" if kind in PERTURBATIONS else f"of {method.name} {method.pinned}"
+            return self.again(method, images, target, f"{kind} {whose}")
 
-    def _fault(self, one: Variant, index: int, one_map: Tensor) -> str | None:
+        offered = {
+            "k": k,
+            "base": self.base,
+            "null": self.null,
+            "strength": strength,
+            "draws": self.draws,
+            "ring": self.ring,
+            "void": self.void,
+            "explain": explain,
+            **metric.options,
+        }
+        if fill is not None:
+            offered["fill"] = self._fill(fill)
+        options = accepted(metric.entry.function, offered)
+        values = metric.entry.function(self.score, self.images, maps, self.target, **options)
+        if not isinstance(values, Tensor):
+            values = torch.from_numpy(np.asarray(values, np.float64))
+        if values.shape != (len(maps),):
+            expected = f"{(len(maps),)}, a value a sample"
+            got = tuple(values.shape)
+            raise SampleError("failed", f"the metric {metric.name!r} gives {got}; expected {expected}")
+        return values
+
+    def _fault(self, method: Key, index: int, values: Tensor) -> str | None:
         """Why nothing can be said of this map, if so."""
         if not bool(self.base[index].isfinite()):
             return NOT_FINITE
-        if (one, index) in self._faults:
-            return self._faults[one, index]
-        if not bool(torch.isfinite(one_map).all()):
+        if (method, index) in self._faults:
+            return self._faults[method, index]
+        if not bool(torch.isfinite(values).all()):
             return "the map holds a value that is not finite"
-        low, high = float(one_map.amin()), float(one_map.amax())
+        low, high = float(values.amin()), float(values.amax())
         if low >= 0 and high <= 1:
             return None
         return f"the map holds values from {low:.3g} to {high:.3g}, expected 0 to 1"
@@ -406,6 +407,10 @@ class View:
 
 def _of(sample: Sample) -> dict[str, Any]:
     return {"sample_id": sample.sample_id, "class_id": sample.class_id}
+
+
+def _by(method: Key) -> dict[str, Any]:
+    return {"method": method.name, "variant": method.pinned}
 
 
 def _next_image(dataset: Dataset, sample_id: str, everyone: list[str], size: int) -> Tensor:

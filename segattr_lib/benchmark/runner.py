@@ -16,18 +16,19 @@ from tqdm.auto import tqdm
 
 import segattr_lib
 from segattr_lib.benchmark.failures import load_sample, readable, sample_errors
-from segattr_lib.benchmark.group import NOT_FINITE, PREDICTED, Variant, View, variants_of
+from segattr_lib.benchmark.group import NOT_FINITE, PREDICTED, Group
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import Store, opened, read_samples
-from segattr_lib.data import Dataset, Sample, SampleError, draw, load_dataset
+from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
+from segattr_lib.data.sample import Dataset, Sample, SampleError
 from segattr_lib.evaluate import Runtime, device_of, prepare
 from segattr_lib.models import Segmenter, load_segmenter
 from segattr_lib.models.classifiers import Classifier, load_classifier
 from segattr_lib.models.loading import give_back
 from segattr_lib.own_code import as_loaded
-from segattr_lib.registry import UserError, own_fingerprint, variant, with_options
+from segattr_lib.registry import Key, UserError, own_fingerprint, with_options
 
 INSTRUMENT = ("registry", "own_code", "seeds", "targets", "perturbation", "imputation", "evaluate")
 ROOMS = ("data", "models", "attribution", "metrics", "prompting", "benchmark")
@@ -36,15 +37,51 @@ GROUP = 8  # samples that are kept together, and share batches
 
 @dataclass(frozen=True)
 class Question:
-    """Something more that a run asks of its samples: `rows(view, variants)` gives rows as View.rows_of does.
+    """Something more that a run asks of its samples: `rows(group, methods)` gives rows as Group.rows_of does.
 
-    about: whatever decides the answer, in a form that json writes; another one is another run. code: fingerprints of
-    the code behind a user's own names in it.
+    section: the page that asks. about: whatever decides the answer, in a form that json writes; another one is another
+    run. code: fingerprints of the code behind a user's own names in it.
     """
 
+    section: str
     about: dict[str, Any]
-    rows: Callable[[View, list[Variant]], list[dict[str, Any]]]
+    rows: Callable[[Group, list[Key]], list[dict[str, Any]]]
     code: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What the settings of some runs name, loaded and tried: the data set, each model, and each seed's sample ids.
+
+    code: fingerprints of the code behind a user's own names, by name.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    models: dict[str, Segmenter | Classifier]
+    ids: dict[int, list[str]]
+    code: dict[str, str]
+
+    def prepared(self, name: str) -> Runtime:
+        """How the model of this name is run, measured where the settings leave the batch size open."""
+        shape = (self.settings.image_size, self.settings.image_size)
+        module, settings = self.models[name].module, self.settings
+        return prepare(module, shape, settings.device, settings.precision, settings.batch_size)
+
+
+def open_run(settings: Settings, classes: bool = True) -> Opened:
+    """Load and try everything that the settings name, before any long work. classes: refuse a model that has fewer
+    classes than the data set names.
+
+    Raises UserError for whatever cannot be had, as load_dataset, load_model, draw and check_classes do.
+    """
+    code = own_code_of(settings)
+    dataset = load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
+    models = {name: load_model(dataset, settings, name) for name in settings.model}
+    ids = {seed: draw(dataset, settings.samples, settings.order, seed) for seed in settings.seed}
+    if classes and settings.class_map != PREDICTED:
+        check_classes(dataset, models, sorted(set().union(*ids.values())), settings.image_size)
+    return Opened(settings, dataset, models, ids, code)
 
 
 @as_loaded()
@@ -56,45 +93,45 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
     they are when the run begins. A model is run as it was when the folder was begun, where the settings leave the
     batch size open.
     """
-    code = own_code_of(settings)
-    dataset = load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
-    models = {name: load_model(dataset, settings, name) for name in settings.model}
-    ids = {seed: draw(dataset, settings.samples, settings.order, seed) for seed in settings.seed}
-    if settings.class_map != PREDICTED:
-        check_classes(dataset, models, sorted(set().union(*ids.values())), settings.image_size)
-    variants = variants_of(settings)
-    chosen = settings.class_map
-    fingerprints = {
-        "data": {f"seed {seed}": dataset.fingerprint(names) for seed, names in ids.items()},
-        **({} if chosen in (None, PREDICTED) else {"class map": {chosen: class_map_fingerprint(chosen)}}),
-        "weights": {name: model.fingerprint for name, model in models.items()},
-        "library code": library_fingerprint(),
-        "code": code | (question.code if question else {}),
-        **({"question": question.about} if question else {}),
-    }
+    opened_run = open_run(settings)
     device = str(device_of(settings.device))
-    with opened(folder, settings, fingerprints, device) as store, borrowed(models.values()):
+    fingerprints = fingerprints_of(opened_run, question)
+    with opened(folder, settings, fingerprints, device) as store, borrowed(opened_run.models.values()):
         if store.finished:
             return store.folder
         parts: list[str] = []
-        total = sum(len(ids[run.seed[0]]) for run in settings.runs())
+        total = sum(len(opened_run.ids[run.seed[0]]) for run in settings.runs())
         with tqdm(total=total, desc=store.folder.name, unit="sample", smoothing=0.1) as progress:
             for run in settings.runs():
-                model = models[run.model[0]]
                 runtime: Runtime | None = None
-                names = ids[run.seed[0]]
-                for start in range(0, len(names), GROUP):
-                    group = names[start : start + GROUP]
+                ids = opened_run.ids[run.seed[0]]
+                for start in range(0, len(ids), GROUP):
+                    some = ids[start : start + GROUP]
                     part = f"{run.run_id()}-{start:06d}"
                     parts.append(part)
                     if not store.has(part):
-                        runtime = runtime or prepare_as_begun(store, model, settings)
-                        first = len(parts) == 1
-                        rows, timings = run_group(run, dataset, model, runtime, variants, group, names, question, first)
+                        runtime = runtime or prepare_as_begun(store, opened_run.models[run.model[0]], settings)
+                        rows, timings = run_group(opened_run, run, runtime, some, question, first=len(parts) == 1)
                         store.write(part, rows, timings)
-                    progress.update(len(group))
+                    progress.update(len(some))
         store.finish(parts)
         return store.folder
+
+
+def fingerprints_of(run: Opened, question: Question | None) -> dict[str, Any]:
+    """Whatever decides the values of these runs beside their settings, kind by kind."""
+    chosen = run.settings.class_map
+    fingerprints: dict[str, Any] = {
+        "data": {f"seed {seed}": run.dataset.fingerprint(names) for seed, names in run.ids.items()},
+        "weights": {name: model.fingerprint for name, model in run.models.items()},
+        "library code": library_fingerprint(*([question.section] if question else [])),
+        "code": run.code | (question.code if question else {}),
+    }
+    if chosen not in (None, PREDICTED):
+        fingerprints["class map"] = {chosen: class_map_fingerprint(chosen)}
+    if question:
+        fingerprints["question"] = question.about
+    return fingerprints
 
 
 @contextmanager
@@ -123,8 +160,8 @@ def prepare_as_begun(store: Store, model: Segmenter | Classifier, settings: Sett
 def own_code_of(settings: Settings) -> dict[str, str]:
     """A fingerprint of the code behind each of a user's own names in the settings, which is loaded where it is not."""
     named = [("data set", settings.dataset), *(("model", name) for name in settings.model)]
-    named += [("method", variant(text)[0]) for text in settings.methods]
-    named += [("metric", variant(text)[0]) for text in settings.metrics]
+    named += [("method", key.name) for key in settings.methods]
+    named += [("metric", key.name) for key in settings.metrics]
     return {name: own_fingerprint(kind, name) for kind, name in named if ":" in name}
 
 
@@ -150,19 +187,17 @@ def outcome(folder: str | Path) -> tuple[int, str]:
     return len(scored), line
 
 
-def view_of(run: Settings, sample_ids: list[str]) -> View:
+def group_of(run: Settings, sample_ids: list[str]) -> Group:
     """Some samples of a run as it saw them, to look at their maps; run is one of `settings.runs()`.
 
     Raises SampleError for a sample that cannot be read, or that the model fails on.
     """
-    dataset = load_dataset(run.dataset, run.root, run.split, run.backgrounds)
-    model = load_model(dataset, run, run.model[0])
-    shape = (run.image_size, run.image_size)
-    runtime = prepare(model.module, shape, run.device, run.precision, run.batch_size)
-    everyone = draw(dataset, run.samples, run.order, run.seed[0])
-    samples = [load_sample(dataset, sample_id, run.image_size) for sample_id in sample_ids]
+    opened_run = open_run(run, classes=False)
+    model, everyone = opened_run.models[run.model[0]], opened_run.ids[run.seed[0]]
+    runtime = opened_run.prepared(run.model[0])
+    samples = [load_sample(opened_run.dataset, sample_id, run.image_size) for sample_id in sample_ids]
     with sample_errors():
-        return View(run, dataset, model, runtime, samples, everyone)
+        return Group(run, opened_run.dataset, model, runtime, samples, everyone)
 
 
 def load_model(dataset: Dataset, settings: Settings, name: str) -> Segmenter | Classifier:
@@ -172,8 +207,8 @@ def load_model(dataset: Dataset, settings: Settings, name: str) -> Segmenter | C
     shape, chosen = (settings.image_size, settings.image_size), settings.class_map
     if dataset.class_of is None and chosen is None:
         return load_segmenter(name, settings.layer, shape, settings.layers)
-    told = None if chosen in (None, PREDICTED) else members(load_class_map(chosen), dataset.class_names)
-    return load_classifier(name, settings.layers, shape, settings.layer, told)
+    groups = None if chosen in (None, PREDICTED) else members(load_class_map(chosen), dataset.class_names)
+    return load_classifier(name, settings.layers, shape, settings.layer, groups)
 
 
 def library_fingerprint(*sections: str) -> str:
@@ -210,21 +245,14 @@ def check_classes(dataset: Dataset, models: Mapping[str, Segmenter | Classifier]
 
 
 def run_group(
-    run: Settings,
-    dataset: Dataset,
-    model: Segmenter | Classifier,
-    runtime: Runtime,
-    variants: list[Variant],
-    ids: list[str],
-    everyone: list[str],
-    question: Question | None = None,
-    first: bool = False,
+    opened_run: Opened, run: Settings, runtime: Runtime, ids: list[str], question: Question | None, first: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The rows and timings of some samples of one run; `everyone` is the run's whole list of ids.
+    """The rows and timings of some samples of one run.
 
     Whatever raises on a sample leaves it failed rows with the reason. Of the first group of all, a method or metric
     that raises the same on every sample is a UserError: that is no sample's fault, and would be hours of failed rows.
     """
+    dataset, model = opened_run.dataset, opened_run.models[run.model[0]]
     about = {"run_id": run.run_id(), "dataset": run.dataset, "model": run.model[0], "seed": run.seed[0]}
     rows: list[dict[str, Any]] = []
     samples: list[Sample] = []
@@ -232,26 +260,27 @@ def run_group(
         try:
             samples.append(_known(load_sample(dataset, sample_id, run.image_size), run, dataset, model))
         except SampleError as error:
-            rows.append({**about, "sample_id": sample_id, "status": error.status, "reason": error.reason})
+            rows.append({"sample_id": sample_id, "status": error.status, "reason": error.reason})
 
-    def see(some: list[Sample]) -> View:
+    def see(some: list[Sample]) -> Group:
         with sample_errors():
-            return View(run, dataset, model, runtime, some, everyone)
+            return Group(run, dataset, model, runtime, some, opened_run.ids[run.seed[0]])
 
-    view, lost = _recognised(see, samples, run.floor)
-    rows += [{**about, **row} for row in lost]
+    group, lost = _recognised(see, samples, run.floor)
+    rows += lost
     timings: list[dict[str, Any]] = []
-    if view is not None:
-        rows += [{**about, **row} for row in view.model_rows()]
-        for one in variants:
-            more, timed = view.rows_of(one, run.metrics)
-            rows += [{**about, **row} for row in more]
-            timings += [{**about, **row} for row in timed]
+    if group is not None:
+        rows += group.model_rows()
+        methods = run.method_keys()
+        for method in methods:
+            of_method, timed = group.rows_of(method, run.metrics)
+            rows += of_method
+            timings += timed
         if question is not None:
-            rows += [{**about, **row} for row in question.rows(view, variants)]
+            rows += question.rows(group, methods)
         if first:
-            _refuse_what_always_raises(rows, view.raised)
-    return rows, timings
+            _refuse_what_always_raises(rows, group.raised)
+    return [{**about, **row} for row in rows], [{**about, **row} for row in timings]
 
 
 def _refuse_what_always_raises(rows: list[dict[str, Any]], raised: Mapping[str, str]) -> None:
@@ -282,13 +311,13 @@ def _known(sample: Sample, run: Settings, dataset: Dataset, model: Segmenter | C
 
 
 def _recognised(
-    see: Callable[[list[Sample]], View], samples: list[Sample], floor: float | None
-) -> tuple[View | None, list[dict[str, Any]]]:
+    see: Callable[[list[Sample]], Group], samples: list[Sample], floor: float | None
+) -> tuple[Group | None, list[dict[str, Any]]]:
     """The samples on the device, without those on which the model raises or gives no number, or which it scores
     below the floor; these as rows."""
     rows: list[dict[str, Any]] = []
     try:
-        view = see(samples) if samples else None
+        group = see(samples) if samples else None
     except SampleError as error:  # one of them, or several: each is tried alone
         lost = {sample.sample_id: reason for sample in samples if (reason := _reason(see, sample)) is not None}
         if not lost:
@@ -296,11 +325,11 @@ def _recognised(
             raise UserError(f"{text}; set batch_size=1.") from error
         rows = [{"sample_id": name, "status": "failed", "reason": reason} for name, reason in lost.items()]
         samples = [sample for sample in samples if sample.sample_id not in lost]
-        view = see(samples) if samples else None
-    if view is None:
+        group = see(samples) if samples else None
+    if group is None:
         return None, rows
     kept = []
-    for sample, seen, score in zip(samples, view.samples, view.base.tolist(), strict=True):
+    for sample, seen, score in zip(samples, group.samples, group.base.tolist(), strict=True):
         row = {"sample_id": seen.sample_id, "class_id": seen.class_id}
         if not math.isfinite(score):
             rows.append({**row, "status": "failed", "reason": NOT_FINITE})
@@ -310,11 +339,11 @@ def _recognised(
         else:
             kept.append(sample)
     if len(kept) < len(samples):
-        view = see(kept) if kept else None
-    return view, rows
+        group = see(kept) if kept else None
+    return group, rows
 
 
-def _reason(see: Callable[[list[Sample]], View], sample: Sample) -> str | None:
+def _reason(see: Callable[[list[Sample]], Group], sample: Sample) -> str | None:
     """Why the sample cannot be seen alone, if so."""
     try:
         see([sample])

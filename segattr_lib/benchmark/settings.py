@@ -9,14 +9,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from segattr_lib.attribution import Method, load_method, methods_of
-from segattr_lib.benchmark.failures import in_one_line
-from segattr_lib.metrics import PROMPTED, Metric, load_metric, metrics_of
-from segattr_lib.perturbation import FILLS
-from segattr_lib.registry import UserError, options_of, unknown, variant
-from segattr_lib.targets import Scalar
+from segattr_lib.attribution import method_key, methods_of
+from segattr_lib.data import DATASETS
+from segattr_lib.metrics import PROMPTED, metric_key, metrics_of
+from segattr_lib.registry import FILLS, Key, Scalar, UserError, in_one_line, unknown
 
 # These ask for no other result, but the last digits of a value follow them (seen: another batch size moves one by up
 # to 3e-7, other threads by 4e-5), so the manifest tells what a value was made with.
@@ -28,7 +36,32 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _method(value: Any) -> Key:
+    key = method_key(value if isinstance(value, Key) else str(value))
+    _check_options("method", key)
+    return key
+
+
+def _metric(value: Any) -> Key:
+    key = metric_key(value if isinstance(value, Key) else str(value))
+    if key.name in PROMPTED:
+        raise ValueError(f"{key.name} is no metric of a map; benchmark.prompted tells it, leave it out.")
+    _check_options("metric", key)
+    return key
+
+
+def _check_options(kind: str, key: Key) -> None:
+    """A pinned option must be one that the method or metric has, and one that is also a setting a value of it."""
+    for option in key.options:
+        if option not in key.entry.options:
+            raise unknown(f"option of the {kind} {key.name!r}", option, key.entry.options)
+    read_settings({name: value for name, value in key.options.items() if name in Settings.model_fields})
+
+
 Listed = BeforeValidator(_listed)
+Text = PlainSerializer(lambda key: key.text)
+MethodKey = Annotated[Key, PlainValidator(_method), Text]
+MetricKey = Annotated[Key, PlainValidator(_metric), Text]
 
 
 class Settings(BaseModel):
@@ -57,8 +90,8 @@ class Settings(BaseModel):
     layer: str | None = Field(None, description="the model's own default when left out, a classifier's shallowest")
     layers: list[str] | None = Field(None, description="shallow to deep; the model's own stages when left out")
     scalar: Scalar | None = Field(None, description="probability for segmenters, logit for classifiers when left out")
-    methods: Annotated[list[str], Listed] = methods_of("segmentation")
-    metrics: Annotated[list[str], Listed] = [*metrics_of("segmentation"), "passes"]
+    methods: Annotated[list[MethodKey], Listed] = [method_key(name) for name in methods_of("segmentation")]
+    metrics: Annotated[list[MetricKey], Listed] = [metric_key(name) for name in (*metrics_of("segmentation"), "passes")]
     k: Annotated[list[float], Listed] = [0.2]
     grid: int = Field(14, ge=1, description="RIA's cells a side")
     budget: int = Field(49, ge=2, description="adaptive RIA's passes")
@@ -121,33 +154,34 @@ class Settings(BaseModel):
             raise ValueError(f"{values} is empty or names something twice.")
         return values
 
-    @field_validator("methods")
+    @field_validator("dataset")
     @classmethod
-    def _methods(cls, values: list[str]) -> list[str]:
-        for value in values:
-            name, pinned = variant(value)
-            method = load_method(name)
-            _check_options("method", name, pinned, options_of_method(method))
-            _check_values(pinned)
-        return values
-
-    @field_validator("metrics")
-    @classmethod
-    def _metrics(cls, values: list[str]) -> list[str]:
-        for value in values:
-            name, pinned = variant(value)
-            if name in PROMPTED:
-                raise ValueError(f"{name} is no metric of a map; benchmark.prompted tells it, leave it out.")
-            _check_options("metric", name, pinned, options_of_metric(load_metric(name)))
-            _check_values(pinned)
-        return values
+    def _dataset(cls, value: str) -> str:
+        if value not in DATASETS and ":" not in value:
+            raise unknown("data set", value, [*DATASETS, "path/to/file.py:name", "package.module:name"])
+        return value
 
     @model_validator(mode="after")
     def _grid_fits(self) -> Settings:
-        grids = [self.grid, *(variant(method)[1].get("grid", 1) for method in self.methods)]
+        grids = [self.grid, *(method.options.get("grid", 1) for method in self.methods)]
         if max(grids) > self.image_size:
             raise ValueError(f"grid is {max(grids)}; expected at most {self.image_size}, the image's size in px.")
         return self
+
+    def changed(self, changes: dict[str, Any]) -> Settings:
+        """These settings with some replaced, checked again. Raises UserError as read_settings does."""
+        return read_settings({**self.model_dump(), **changes})
+
+    def method_keys(self) -> list[Key]:
+        """The methods as a run has them: one that intervenes stands once for each of several fills, and none stands
+        twice, however often it is written: "ria" under the fills mean and blur is "ria(fill=mean)", too."""
+        keys: list[Key] = []
+        for key in self.methods:
+            if len(self.fill) > 1 and "fill" in key.entry.options and "fill" not in key.options:
+                keys += [key.with_pinned(fill=fill) for fill in self.fill]
+            else:
+                keys.append(key)
+        return list(dict.fromkeys(keys))
 
     def evaluation_fills(self, pinned: str | None) -> list[str]:
         """The fills that score a map: the evaluation fills, else the fill that made it, else all fills."""
@@ -159,40 +193,40 @@ class Settings(BaseModel):
 
     def run_id(self) -> str:
         """A hash of every setting that can change a value."""
-        told = self.model_dump(exclude=set(FREE))
-        return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6).hexdigest()
+        deciding = self.model_dump(exclude=set(FREE))
+        return hashlib.blake2b(json.dumps(deciding, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
-def read_settings(told: dict[str, Any]) -> Settings:
+def read_settings(values: dict[str, Any]) -> Settings:
     """Check a mapping of settings. Raises UserError with one clear sentence on the first fault."""
-    for name, value in told.items():
+    for name, value in values.items():
         if name not in Settings.model_fields:
             raise unknown("parameter", name, Settings.model_fields)
-        if any(isinstance(one, bool) for one in _listed(value)):  # which would be read as 0 or 1
+        if any(isinstance(item, bool) for item in _listed(value)):  # which would be read as 0 or 1
             raise UserError(f"{name} is {value!r}; no setting is true or false.")
     try:
-        return Settings(**told)
+        return Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
         place = first["loc"][0] if first["loc"] else "settings"
         raised = first.get("ctx", {}).get("error")
-        text = str(raised) if raised else f"{place} is {_short(first['input'])}: {first['msg'].lower()}."
+        text = str(raised) if raised else f"{place} is {short(first['input'])}: {first['msg'].lower()}."
         raise UserError(text) from error
 
 
 def load_settings(path: str | Path | None, changes: dict[str, Any]) -> Settings:
     """Settings from a YAML file, flat or under the key `benchmark`, with single settings replaced. Raises UserError
     as read_settings and read_mapping do."""
-    told = {} if path is None else read_mapping("settings", path)
-    if "benchmark" in told:
-        told = told["benchmark"] or {}
-        if not isinstance(told, dict):
-            kind = type(told).__name__
+    values = {} if path is None else read_mapping("settings", path)
+    if "benchmark" in values:
+        values = values["benchmark"] or {}
+        if not isinstance(values, dict):
+            kind = type(values).__name__
             raise UserError(
                 f"The settings under `benchmark` in {str(path)!r} are a {kind}; expected name: value lines."
             )
-    known = {name: value for name, value in told.items() if name != "results"}
-    return read_settings({**known, **changes})
+    settings = {name: value for name, value in values.items() if name != "results"}
+    return read_settings({**settings, **changes})
 
 
 def read_mapping(kind: str, path: str | Path) -> dict[str, Any]:
@@ -201,12 +235,12 @@ def read_mapping(kind: str, path: str | Path) -> dict[str, Any]:
     Raises UserError for a file that cannot be read, is no text or no YAML, and for a list or a single value.
     """
     try:
-        told = read_value(Path(path).read_text(encoding="utf-8-sig"))  # some editors begin with a byte order mark
+        values = read_value(Path(path).read_text(encoding="utf-8-sig"))  # some editors begin with a byte order mark
     except (OSError, ValueError) as error:
         raise UserError(f"The {kind} {str(path)!r} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(told or {}, dict):
-        raise UserError(f"The {kind} {str(path)!r} are a {type(told).__name__}; expected name: value lines.")
-    return {str(name): value for name, value in (told or {}).items()}
+    if not isinstance(values or {}, dict):
+        raise UserError(f"The {kind} {str(path)!r} are a {type(values).__name__}; expected name: value lines.")
+    return {str(name): value for name, value in (values or {}).items()}
 
 
 def read_value(text: str) -> Any:
@@ -218,28 +252,7 @@ def read_value(text: str) -> Any:
         raise ValueError(in_one_line(error)) from error
 
 
-def options_of_method(method: Method) -> set[str]:
-    """The options a method takes, those it hands to its parts included."""
-    return set(options_of(method.function))
-
-
-def options_of_metric(metric: Metric) -> set[str]:
-    """The options a metric takes, those it hands to its parts included."""
-    own = set(options_of(metric.function)) if metric.function else set()
-    return own.union(*(options_of_metric(load_metric(part)) for part in metric.parts))
-
-
-def _check_values(pinned: dict[str, Any]) -> None:
-    """A pinned option that is also a setting must be a value the setting could have."""
-    read_settings({name: value for name, value in pinned.items() if name in Settings.model_fields})
-
-
-def _check_options(kind: str, name: str, pinned: dict[str, Any], known: set[str]) -> None:
-    for option in pinned:
-        if option not in known:
-            raise unknown(f"option of the {kind} {name!r}", option, known)
-
-
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value as an error shows it."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

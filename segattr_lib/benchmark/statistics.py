@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from segattr_lib.attribution import load_method
-from segattr_lib.metrics import MEASURED, load_metric
-from segattr_lib.registry import UserError, options_of, variant, with_options
+from segattr_lib.attribution import load_method, method_key
+from segattr_lib.metrics import MEASURED, metric_key
+from segattr_lib.registry import UserError, with_options
 
 ROBUST_FLOOR = 0.3  # below this model score a relative drop explodes (spec, section 4.1)
 TIED = 0.5  # of a selection: above this its pixels are a matter of order more than of the map
 RUN = ["run_id", "dataset", "model", "seed"]
 SCORED = ["method", "variant", "metric", "k", "fill"]
-FILLED = r"(?:^|, )fill=(?P<fill>\w+)$"  # of a variant made under several fills, as view.variants_of writes it
+FILLED = r"(?:^|, )fill=(?P<fill>\w+)$"  # of a variant made under several fills, as Settings.method_keys writes it
 
 
 def run_level(samples: pd.DataFrame) -> pd.DataFrame:
@@ -118,14 +118,14 @@ def of_one_setting(runs: pd.DataFrame) -> pd.DataFrame:
 
 def centre(metric: str, column: str = "mean") -> str:
     """The run-level column that methods are ranked and compared by where `column` is shown; see Metric.ranked_by."""
-    return "median" if load_metric(metric).ranked_by == "median" else column
+    return "median" if metric_key(metric).entry.ranked_by == "median" else column
 
 
 def fills_of(runs: pd.DataFrame) -> list[str]:
     """The fills that maps were made with in a run under several: there each method that takes a fill has a variant for
     each, "fill=mean", and no plain one. None in a run under a single fill, where a pinned fill is a variant as any."""
     pairs = plain(runs)[["method", "variant"]].dropna(subset="method").fillna({"variant": ""}).drop_duplicates()
-    takes = {name: "fill" in options_of(load_method(name).function) for name in pairs["method"].unique()}
+    takes = {name: "fill" in load_method(name).options for name in pairs["method"].unique()}
     filling = pairs[pairs["method"].map(takes).astype(bool)]
     made = filling["variant"].str.extract(FILLED)["fill"]
     if made.isna().any():
@@ -165,14 +165,13 @@ def wins(runs: pd.DataFrame, method: str, over: str, metric: str, column: str = 
     if not set(names) <= set(table.columns):
         return 0, 0
     pair = table[names].dropna()
-    difference = (pair[names[0]] - pair[names[1]]) * load_metric(metric).direction
+    difference = (pair[names[0]] - pair[names[1]]) * metric_key(metric).entry.direction
     return int((difference > 0).sum()), len(pair)
 
 
 def _filled(key: str, fill: str) -> str:
-    """The key with a fill among its options, last, as view.variants_of writes it."""
-    name, pinned = variant(key)
-    return with_options(name, ", ".join(f"{option}={value}" for option, value in {**pinned, "fill": fill}.items()))
+    """The key with a fill among its options, last, as Settings.method_keys writes it."""
+    return method_key(key).with_pinned(fill=fill).text
 
 
 def ranking(table: pd.DataFrame) -> pd.DataFrame:
@@ -181,7 +180,7 @@ def ranking(table: pd.DataFrame) -> pd.DataFrame:
     table: methods as rows, metrics as columns, values being what methods are ranked by, as `tables.wide` has them. A
     metric that has no better end ranks nothing.
     """
-    directions = {name: load_metric(name).direction for name in table.columns}
+    directions = {name: metric_key(name).entry.direction for name in table.columns}
     kept = [name for name, direction in directions.items() if direction]
     ranks = pd.DataFrame({name: table[name].rank(ascending=directions[name] < 0, method="min") for name in kept})
     return ranks.astype("Int64")

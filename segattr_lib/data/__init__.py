@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from segattr_lib.data.folders import folder
-from segattr_lib.data.funnybirds import funnybirds
-from segattr_lib.data.image_folder import image_folder
-from segattr_lib.data.part_figures import part_figures
-from segattr_lib.data.planted import planted_context, planted_own
-from segattr_lib.data.published import cub, kvasir_seg, usis10k
-from segattr_lib.data.sample import IGNORE, Dataset, Sample, SampleError, as_sample
-from segattr_lib.data.shapes import shapes
-from segattr_lib.data.single_shapes import single_shapes
-from segattr_lib.data.voc import sbd, voc
-from segattr_lib.registry import UserError, lookup, options_of
-from segattr_lib.seeds import generator
+from segattr_lib.registry import UserError, imported, lookup, options_of
+
+if TYPE_CHECKING:
+    from segattr_lib.data.sample import IGNORE, Dataset, Sample, SampleError, as_sample
 
 __all__ = ["DATASETS", "IGNORE", "Dataset", "Sample", "SampleError", "as_sample", "draw", "load_dataset"]
 
-DATASETS: dict[str, Callable[..., Dataset]] = {
-    "shapes": shapes,
-    "planted_context": planted_context,
-    "planted_own": planted_own,
-    "single_shapes": single_shapes,
-    "part_figures": part_figures,
-    "voc": voc,
-    "sbd": sbd,
-    "cub": cub,
-    "usis10k": usis10k,
-    "kvasir_seg": kvasir_seg,
-    "funnybirds": funnybirds,
-    "folder": folder,
-    "image_folder": image_folder,
+DATASETS = {  # by name, where its function lies in this package
+    "shapes": "shapes:shapes",
+    "planted_context": "planted:planted_context",
+    "planted_own": "planted:planted_own",
+    "single_shapes": "single_shapes:single_shapes",
+    "part_figures": "part_figures:part_figures",
+    "voc": "voc:voc",
+    "sbd": "voc:sbd",
+    "cub": "published:cub",
+    "usis10k": "published:usis10k",
+    "kvasir_seg": "published:kvasir_seg",
+    "funnybirds": "funnybirds:funnybirds",
+    "folder": "folders:folder",
+    "image_folder": "image_folder:image_folder",
 }
+
+
+def __getattr__(name: str) -> Any:
+    """What a data set is made of lies in data.sample, which imports torch; here it is at hand for users' own."""
+    if name in __all__:
+        return imported(f"{__name__}.sample:{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_dataset(
@@ -48,7 +46,10 @@ def load_dataset(
     unknown name or split, where the files are not where they should be or may not be read, for a user's own
     function that raises or gives no Dataset, and for backgrounds without a use.
     """
-    open_it = lookup("data set", name, DATASETS)
+    from segattr_lib.data.sample import Dataset
+
+    place = lookup("data set", name, DATASETS)
+    open_it = imported(f"{__name__}.{place}") if isinstance(place, str) else place
     if backgrounds is not None:
         if "backgrounds" not in options_of(open_it):
             raise UserError(f"backgrounds is {backgrounds!r}, but the data set {name!r} lays nothing on a background.")
@@ -69,6 +70,8 @@ def draw(dataset: Dataset, samples: int | None, order: Literal["listed", "shuffl
 
     Raises UserError where the split has fewer.
     """
+    from segattr_lib.seeds import generator
+
     names = list(dataset.sample_ids)
     if samples is not None and samples > len(names):
         raise UserError(f"samples is {samples}, but {dataset.name} {dataset.split} has {len(names)}; ask for fewer.")

@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from segattr_lib.inference.intervals import HELD, RESAMPLES, studentised_interval
 from segattr_lib.inference.paired import check_units
-from segattr_lib.metrics import load_metric
+from segattr_lib.metrics import metric_key
 from segattr_lib.registry import unknown
 from segattr_lib.seeds import generator
 
@@ -54,7 +54,7 @@ def compare(
     found = pd.DataFrame(rows, columns=["method", "over", "n", "missing", *MEASURES])
     for test in TESTS:
         found[f"{test}_holm"] = holm(found[test].to_numpy(float))
-    return found.assign(metric=metric, direction=load_metric(metric).direction, level=level)
+    return found.assign(metric=metric, direction=metric_key(metric).entry.direction, level=level)
 
 
 def _pair(differences: Float[np.ndarray, " n"], metric: str, level: float, seed: int) -> dict[str, float]:
@@ -71,7 +71,7 @@ def _pair(differences: Float[np.ndarray, " n"], metric: str, level: float, seed:
         flips = _sign_flip(differences, RESAMPLES, generator(seed, "", "sign flip"))
         tests = [float(_wilcoxon(differences)), float(flips)]
     wins = [np.nan] * 3
-    if direction := load_metric(metric).direction:
+    if direction := metric_key(metric).entry.direction:
         won = float((np.sign(differences) * direction + 1).sum() / 2)
         wins = [won / n, *proportion_confint(won, n, alpha=1 - level, method="wilson")]
     mean = differences.mean()

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from segattr_lib.inference.paired import check_units
-from segattr_lib.metrics import load_metric
+from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError
 
 
@@ -43,7 +43,7 @@ def friedman_ranks(table: pd.DataFrame, metric: str, level: float = 0.95) -> Fri
     value of every method, and where an image stands in several rows.
     """
     check_units(table)
-    direction = load_metric(metric).direction
+    direction = metric_key(metric).entry.direction
     complete = table.dropna()
     n, count = complete.shape
     if not direction or count < 3 or not n:

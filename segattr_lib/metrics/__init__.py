@@ -10,110 +10,159 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import sub
 from typing import Any, Literal
 
-import torch
-from torch import Tensor
+from segattr_lib.registry import PERTURBATIONS, Key, imported, lookup, options_of, read_key
 
-from segattr_lib.metrics import composite, deletion, localization, road, stability
-from segattr_lib.metrics.deletion import Region
-from segattr_lib.perturbation import PERTURBATIONS
-from segattr_lib.registry import lookup, variant
-from segattr_lib.targets import EPS
-
-Table = Literal["segmentation", "classification", "prompting", "mechanism"]
+Table = Literal["segmentation", "classification", "prompting"]
+Region = Literal["target", "outside"]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """function: the metric; or parts and combine, where it is made of others' values.
+    """What a page and a run know of a metric before its code is imported.
 
+    place: "module:function" of this package, imported when it is first called, or a function itself; None for one that
+    the run computes elsewhere, or that is combined_by a function of other metrics' values, its parts.
     direction: 1 higher is better, -1 lower is better, 0 neither. range: the values it can take.
-    table: where it is a column unless others are asked for; every metric can be asked for by name. ranked_by: what of
-    its samples methods are ranked and compared by; a ratio of ratios has no mean to trust. selects: the region whose
-    top fraction decides the value: where more than half of it has one value, no choice of the map's does.
+    takes: the names of its options; of a function itself they are its own.
+    table: where it is a column unless others are asked for; every metric can be asked for by name.
+    ranked_by: what of its samples methods are ranked and compared by; a ratio of ratios has no mean to trust.
+    selects: the region whose top fraction decides the value: where more than half of it has one value, no choice of the
+    map's does.
     """
 
-    function: Callable[..., Tensor] | None
+    place: str | Callable[..., Any] | None
     label: str
     direction: int
     range: tuple[float, float]
+    takes: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
-    combine: Callable[..., Tensor] | None = None
+    combined_by: str | Callable[..., Any] | None = None
     undefined: str = "the value does not exist"
     table: Table | None = "segmentation"
     ranked_by: Literal["mean", "median"] = "mean"
     selects: Region | None = None
 
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """The metric itself; None for one that is made otherwise."""
+        return _of_this_package(self.place)
+
+    @property
+    def combine(self) -> Callable[..., Any] | None:
+        """What makes its values of those of its parts; None for a metric of its own."""
+        return _of_this_package(self.combined_by)
+
+    @property
+    def options(self) -> frozenset[str]:
+        """The names of the options it takes, those of its parts included."""
+        own = self.takes if isinstance(self.place, str | None) else tuple(options_of(self.place))
+        return frozenset(own).union(*(METRICS[part].options for part in self.parts))
+
+    @property
+    def regions(self) -> frozenset[Region]:
+        """The regions whose selections decide its value, those of its parts included."""
+        own = frozenset({self.selects} if self.selects else ())
+        return own.union(*(METRICS[part].regions for part in self.parts))
+
+
+def _of_this_package(place: str | Callable[..., Any] | None) -> Callable[..., Any] | None:
+    return imported(f"{__name__}.{place}") if isinstance(place, str) else place
+
 
 INF = float("inf")
+DROP, SIGNED, SHARE, FALL = (-INF, 1.0), (-INF, INF), (0.0, 1.0), (0.0, INF)
+CORRELATION = (-1.0, 1.0)
+DELETED = ("k", "fill", "base")
+BY_CHANCE = ("k", "fill", "null")
+AGAIN = ("explain", "strength", "draws")
 NOTHING_OUTSIDE = "no pixel lies outside the mask"
 CONSTANT = "a constant map has no correlation"
-STABILITIES = {
-    f"stability_{kind}": Metric(stability.stability_under(kind), f"Stab. {kind}", 1, (-1.0, 1.0), undefined=CONSTANT)
-    for kind in PERTURBATIONS
-}
+NO_SCORE = "the model's score is 0"
 METRICS: dict[str, Metric] = {
-    "tdd": Metric(deletion.tdd, "TDD", 1, (-INF, 1.0), selects="target"),
-    "odd": Metric(deletion.odd, "ODD", 0, (-INF, 1.0), undefined=NOTHING_OUTSIDE, selects="outside"),
-    "odd_abs": Metric(None, "|ODD|", -1, (0.0, INF), ("odd",), lambda odd: odd.abs(), NOTHING_OUTSIDE),
+    "tdd": Metric("deletion:tdd", "TDD", 1, DROP, DELETED, selects="target"),
+    "odd": Metric("deletion:odd", "ODD", 0, DROP, (*DELETED, "void"), undefined=NOTHING_OUTSIDE, selects="outside"),
+    "odd_abs": Metric(None, "|ODD|", -1, FALL, (), ("odd",), abs, NOTHING_OUTSIDE),
     "odd_exclude": Metric(
-        deletion.odd_exclude, "ODD, ring left out", 0, (-INF, 1.0), undefined=NOTHING_OUTSIDE, selects="outside"
+        "deletion:odd_exclude",
+        "ODD, ring left out",
+        0,
+        DROP,
+        (*DELETED, "ring"),
+        undefined=NOTHING_OUTSIDE,
+        selects="outside",
     ),
-    "odd_abs_exclude": Metric(
-        None, "|ODD|, ring left out", -1, (0.0, INF), ("odd_exclude",), lambda odd: odd.abs(), NOTHING_OUTSIDE
-    ),
+    "odd_abs_exclude": Metric(None, "|ODD|, ring left out", -1, FALL, (), ("odd_exclude",), abs, NOTHING_OUTSIDE),
     "leak_abs": Metric(
-        None,
-        "LeakAbs",
-        -1,
-        (0.0, INF),
-        ("odd", "tdd"),
-        lambda odd, tdd: odd.abs() / (tdd.abs() + EPS),
-        NOTHING_OUTSIDE,
-        ranked_by="median",
+        None, "LeakAbs", -1, FALL, (), ("odd", "tdd"), "deletion:leakage", NOTHING_OUTSIDE, ranked_by="median"
     ),
-    "leak_signed": Metric(
-        None, "ODD / TDD", 0, (-INF, INF), ("odd", "tdd"), lambda odd, tdd: odd / (tdd + EPS), NOTHING_OUTSIDE
-    ),
-    "insertion": Metric(deletion.insertion, "Insertion", 1, (-INF, INF), selects="target"),
+    "leak_signed": Metric(None, "ODD / TDD", 0, SIGNED, (), ("odd", "tdd"), "deletion:signed_leakage", NOTHING_OUTSIDE),
+    "insertion": Metric("deletion:insertion", "Insertion", 1, SIGNED, DELETED, selects="target"),
     "stability": Metric(
-        None, "Stability", 1, (-1.0, 1.0), tuple(STABILITIES), lambda *kinds: sum(kinds) / len(kinds), CONSTANT
+        None,
+        "Stability",
+        1,
+        CORRELATION,
+        (),
+        tuple(f"stability_{kind}" for kind in PERTURBATIONS),
+        "stability:mean_stability",
+        CONSTANT,
     ),
-    **STABILITIES,
-    "chance_tdd": Metric(deletion.chance_tdd, "TDD by chance", 0, (-INF, 1.0), table=None, selects="target"),
+    **{
+        f"stability_{kind}": Metric(
+            f"stability:stability_{kind}", f"Stab. {kind}", 1, CORRELATION, AGAIN, undefined=CONSTANT
+        )
+        for kind in PERTURBATIONS
+    },
+    "chance_tdd": Metric("deletion:chance_tdd", "TDD by chance", 0, DROP, BY_CHANCE, table=None, selects="target"),
     "chance_odd_abs": Metric(
-        deletion.chance_odd_abs,
+        "deletion:chance_odd_abs",
         "|ODD| by chance",
         0,
-        (0.0, INF),
+        FALL,
+        (*BY_CHANCE, "void"),
         undefined=NOTHING_OUTSIDE,
         table=None,
         selects="outside",
     ),
     "chance_insertion": Metric(
-        deletion.chance_insertion, "insertion by chance", 0, (-INF, INF), table=None, selects="target"
+        "deletion:chance_insertion", "insertion by chance", 0, SIGNED, BY_CHANCE, table=None, selects="target"
     ),
-    "excess_tdd": Metric(None, "excess TDD", 1, (-INF, INF), ("tdd", "chance_tdd"), torch.sub),
-    "excess_odd_abs": Metric(
-        None, "excess |ODD|", -1, (-INF, INF), ("odd_abs", "chance_odd_abs"), torch.sub, NOTHING_OUTSIDE
-    ),
-    "excess_insertion": Metric(None, "excess insertion", 1, (-INF, INF), ("insertion", "chance_insertion"), torch.sub),
-    "border": Metric(deletion.border, "border", 0, (0.0, 2.7), selects="target"),
-    "tied_share": Metric(deletion.tied_share, "tied share", -1, (0.0, 1.0)),
+    "excess_tdd": Metric(None, "excess TDD", 1, SIGNED, (), ("tdd", "chance_tdd"), sub),
+    "excess_odd_abs": Metric(None, "excess |ODD|", -1, SIGNED, (), ("odd_abs", "chance_odd_abs"), sub, NOTHING_OUTSIDE),
+    "excess_insertion": Metric(None, "excess insertion", 1, SIGNED, (), ("insertion", "chance_insertion"), sub),
+    "border": Metric("deletion:border", "border", 0, (0.0, 2.7), ("k",), selects="target"),
+    "tied_share": Metric("deletion:tied_share", "tied share", -1, SHARE, ("k",)),
     "average_drop": Metric(
-        composite.average_drop, "AD", -1, (0.0, 1.0), undefined="the model's score is 0", table="classification"
+        "composite:average_drop",
+        "AD",
+        -1,
+        SHARE,
+        ("base", "background"),
+        undefined=NO_SCORE,
+        table="classification",
     ),
-    "complexity": Metric(composite.complexity, "Complexity", -1, (0.0, 1.0), table="classification"),
-    "coherency": Metric(composite.coherency, "Coherency", 1, (0.0, 1.0), undefined=CONSTANT, table="classification"),
-    "road": Metric(road.road, "ROAD", 1, (-1.0, 1.0), table="classification"),
+    "complexity": Metric("composite:complexity", "Complexity", -1, SHARE, table="classification"),
+    "coherency": Metric(
+        "composite:coherency",
+        "Coherency",
+        1,
+        SHARE,
+        ("explain", "background"),
+        undefined=CONSTANT,
+        table="classification",
+    ),
+    "road": Metric("road:road", "ROAD", 1, CORRELATION, ("draws", "ties", "noise"), table="classification"),
     "adcc": Metric(
         None,
         "ADCC",
         1,
-        (0.0, 1.0),
+        SHARE,
+        (),
         ("coherency", "complexity", "average_drop"),
-        composite.adcc,
+        "composite:adcc",
         CONSTANT,
         table="classification",
     ),
@@ -121,61 +170,77 @@ METRICS: dict[str, Metric] = {
         None,
         "ARCC",
         1,
-        (0.0, 1.0),
+        SHARE,
+        (),
         ("coherency", "complexity", "road"),
-        composite.arcc,
+        "composite:arcc",
         CONSTANT,
         table="classification",
     ),
     "cosine": Metric(
-        localization.cosine,
+        "localization:cosine",
         "cosine with truth",
         1,
-        (0.0, 1.0),
+        SHARE,
         undefined="a constant map, or an empty truth, has no direction",
         table="classification",
     ),
     "coverage": Metric(
-        localization.coverage, "Coverage", 1, (0.0, 1.0), undefined="the truth is empty", table="prompting"
+        "localization:coverage",
+        "Coverage",
+        1,
+        SHARE,
+        ("threshold",),
+        undefined="the truth is empty",
+        table="prompting",
     ),
-    "spill": Metric(localization.spill, "Spill", -1, (0.0, 1.0), undefined="the support is empty", table="prompting"),
+    "spill": Metric(
+        "localization:spill",
+        "Spill",
+        -1,
+        SHARE,
+        ("threshold",),
+        undefined="the support is empty",
+        table="prompting",
+    ),
     "share_inside": Metric(
-        localization.share_inside,
+        "localization:share_inside",
         "share inside",
         1,
-        (0.0, 1.0),
+        SHARE,
         undefined="the map is zero everywhere",
-        table="mechanism",
+        table=None,
     ),
     "pointing_game": Metric(
-        localization.pointing_game,
+        "localization:pointing_game",
         "LA",
         1,
-        (0.0, 1.0),
+        SHARE,
         undefined="a constant map has no maximum, or the truth is empty",
         table="prompting",
     ),
     "effectiveness": Metric(
-        localization.effectiveness,
+        "localization:effectiveness",
         "Effectiveness",
         1,
-        (-INF, 1.0),
-        undefined="the model's score is 0",
+        DROP,
+        ("threshold", "fill", "base"),
+        undefined=NO_SCORE,
         table="prompting",
     ),
 }
-PROMPTED: dict[str, Metric] = {  # by benchmark.prompted, of maps beside each other and of the masks they prompt
-    "consensus": Metric(None, "consensus", 1, (0.0, 1.0), undefined="no other map has a support"),
-    "focus": Metric(None, "focus", 1, (0.0, 1.0), undefined="a map of zeros is no distribution"),
-    "robustness": Metric(None, "robustness", 1, (-1.0, 1.0), undefined=CONSTANT),
-    "weight": Metric(None, "weight", 0, (0.0, 1.0), undefined="no map is reliable"),
-    "agreement": Metric(None, "agreement", 0, (0.0, 1.0), undefined="both supports are empty"),
-    "iou": Metric(None, "IoU", 1, (0.0, 1.0), undefined="mask and truth are empty"),
-    "confidence": Metric(None, "confidence", 0, (0.0, 1.0), undefined="there is no mask"),
+PROMPTED: dict[str, Metric] = {  # by sections.wsss_sam2, of maps beside each other and of the masks they prompt
+    "consensus": Metric(None, "consensus", 1, SHARE, undefined="no other map has a support"),
+    "focus": Metric(None, "focus", 1, SHARE, undefined="a map of zeros is no distribution"),
+    "robustness": Metric(None, "robustness", 1, CORRELATION, undefined=CONSTANT),
+    "weight": Metric(None, "weight", 0, SHARE, undefined="no map is reliable"),
+    "agreement": Metric(None, "agreement", 0, SHARE, undefined="both supports are empty"),
+    "iou": Metric(None, "IoU", 1, SHARE, undefined="mask and truth are empty"),
+    "confidence": Metric(None, "confidence", 0, SHARE, undefined="there is no mask"),
 }
 MEASURED: dict[str, Metric] = {  # by the run itself, while it explains
-    "passes": Metric(None, "passes", -1, (0.0, INF)),
-    "seconds": Metric(None, "seconds", -1, (0.0, INF)),
+    "passes": Metric(None, "passes", -1, FALL),
+    "seconds": Metric(None, "seconds", -1, FALL),
 }
 
 
@@ -184,16 +249,12 @@ def metrics_of(table: Table) -> list[str]:
     return [name for name, metric in METRICS.items() if metric.table == table]
 
 
-def regions_of(name: str) -> set[Region]:
-    """The regions whose selections decide a metric's value, its parts' included. Raises as load_metric does."""
-    metric = load_metric(name)
-    own: set[Region] = {metric.selects} if metric.selects else set()
-    return own.union(*(regions_of(part) for part in metric.parts))
-
-
 def load_metric(name: str) -> Metric:
-    """The metric of this name, pinned options aside, or a user's own by "file.py:function". Raises UserError."""
-    known, registered = {**METRICS, **PROMPTED, **MEASURED}, name.partition("(")[0].strip()
-    name = registered if registered in known else variant(name)[0]
-    found: Any = lookup("metric", name, known)
-    return found if isinstance(found, Metric) else Metric(found, name.rpartition(":")[2], 1, (-INF, INF))
+    """The metric of this name, or a user's own function by "file.py:function". Raises UserError."""
+    entry: Any = lookup("metric", name, {**METRICS, **PROMPTED, **MEASURED})
+    return entry if isinstance(entry, Metric) else Metric(entry, name.rpartition(":")[2], 1, SIGNED)
+
+
+def metric_key(text: str | Key) -> Key:
+    """The key of a metric as it is written, such as "tdd(k=0.1)", its entry a Metric. Raises UserError."""
+    return text if isinstance(text, Key) else read_key(text, load_metric)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from segattr_lib.metrics.deletion import model_score
+from segattr_lib.evaluate import model_score
 from segattr_lib.metrics.stability import Explain, pearson
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.targets import Images, Maps, Score, Target, Values

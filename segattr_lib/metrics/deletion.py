@@ -4,26 +4,19 @@ selection as large and as ragged would earn."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from segattr_lib.evaluate import evaluate
+from segattr_lib.evaluate import occluded_scores
+from segattr_lib.metrics import Region
 from segattr_lib.metrics.null import blind_selections, border_length, local_fit
-from segattr_lib.perturbation import Fill, occlude, top_fraction
+from segattr_lib.perturbation import Fill, top_fraction
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import EPS, Images, Maps, Masks, Score, Target, Values
 
-Region = Literal["target", "outside"]
 Null = Callable[[str, float, Fill, Tensor], Tensor]
-
-
-def model_score(score: Score, images: Images) -> Values:
-    """s(x) of every image, under its own target."""
-    owner = torch.arange(len(images), device=images.device)
-    return evaluate(score, len(images), lambda start, stop: (images[start:stop], owner[start:stop]))
 
 
 def tdd(
@@ -76,6 +69,16 @@ def odd_exclude(
 ) -> Values:
     """`odd` with the ring of ignored pixels (label 255) left out, whatever the run's setting is."""
     return odd(score, images, maps, target, k=k, fill=fill, base=base, void=ring)
+
+
+def leakage(odd_values: Values, tdd_values: Values) -> Values:
+    """LeakAbs, |ODD| / (|TDD| + eps) (DEA paper, 3.3), at least 0; lower is better."""
+    return odd_values.abs() / (tdd_values.abs() + EPS)
+
+
+def signed_leakage(odd_values: Values, tdd_values: Values) -> Values:
+    """ODD / (TDD + eps), a diagnostic: which of the two fell, and which rose. Ours."""
+    return odd_values / (tdd_values + EPS)
 
 
 def insertion(
@@ -219,22 +222,6 @@ def _gain(
     blank = occluded_scores(score, images, everything, _own(images), fill)
     shown = occluded_scores(score, images, ~selected, owner, fill)
     return (shown - blank[owner]) / (base[owner].abs() + EPS)
-
-
-def occluded_scores(
-    score: Score,
-    images: Images,
-    selected: Bool[Tensor, "n h w"],
-    owner: Int[Tensor, " n"],
-    fill: Fill,
-) -> Float[Tensor, " n"]:
-    """The score of image owner[n] with the pixels in selected[n] filled, for every n."""
-
-    def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
-        rows = owner[start:stop]
-        return occlude(images, selected[start:stop], rows, fill), rows
-
-    return evaluate(score, len(selected), perturb)
 
 
 def selected_region(target: Target, name: Region, void: Masks | None = None) -> Masks:

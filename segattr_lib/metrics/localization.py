@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from segattr_lib.metrics.deletion import occluded_scores
+from segattr_lib.evaluate import occluded_scores
 from segattr_lib.perturbation import Fill
 from segattr_lib.registry import UserError
 from segattr_lib.targets import Images, Maps, Masks, Score, Target, Values

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from segattr_lib.metrics.deletion import occluded_scores
+from segattr_lib.evaluate import occluded_scores
 from segattr_lib.perturbation import IMPUTATION_NOISE, bind_fill, top_fraction
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Images, Maps, Score, Target, Values

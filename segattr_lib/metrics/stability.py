@@ -40,6 +40,18 @@ def stability_under(kind: str) -> Callable[..., Tensor]:
     return stability
 
 
+stability_noise = stability_under("noise")
+stability_brightness = stability_under("brightness")
+stability_contrast = stability_under("contrast")
+stability_blur = stability_under("blur")
+stability_flip = stability_under("flip")
+
+
+def mean_stability(*kinds: Values) -> Values:
+    """The mean over the kinds of perturbation, each counting once (DEA paper, 3.3)."""
+    return sum(kinds[1:], kinds[0]) / len(kinds)
+
+
 def mirrored(target: Target) -> Target:
     """The target of the images flipped left to right: its mask and its truth flip along."""
     mask, truth = (None if part is None else part.flip(2) for part in (target.mask, target.truth))

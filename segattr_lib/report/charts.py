@@ -14,12 +14,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segattr_lib.attribution import METHODS, key_label, load_method, short_labels
-from segattr_lib.attribution import method_label as method_label  # for the notebooks, beside metric_label
+from segattr_lib.attribution import METHODS, load_method, method_key, methods_of
 from segattr_lib.benchmark.statistics import by_run, centre, keyed, of_one_setting
 from segattr_lib.inference.ranks import Friedman
-from segattr_lib.metrics import load_metric
-from segattr_lib.registry import variant
+from segattr_lib.metrics import metric_key
+from segattr_lib.report.labels import key_label, metric_label, ranked_label, short_labels
 
 FAMILIES = {"gradient": "Blues", "intervention": "Oranges", "fusion": "Greens", "own": "Purples", "control": "Greys"}
 STYLE: Any = {
@@ -35,28 +34,17 @@ STYLE: Any = {
 }
 MARKS = "osD^vP*Xdhp<>8"
 LONGEST_PAIR = 48  # characters of two methods' labels on one line
-ARROWS = {1: " ↑", -1: " ↓", 0: ""}
-
-
-def metric_label(metric: str) -> str:
-    """A metric's name with the direction in which it is better."""
-    found = load_metric(metric)
-    return found.label + ARROWS[found.direction]
-
-
-def ranked_label(metric: str) -> str:
-    """A metric's label, and what methods are ranked by where that is not the mean."""
-    by = load_metric(metric).ranked_by
-    return metric_label(metric) + ("" if by == "mean" else f", {by}")
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
     """A colour for every method: its family's hue, shaded within its table; a registered method's never changes."""
     colours: dict[str, tuple[float, ...]] = {}
     everyone = {name: load_method(name) for name in [*METHODS, *methods]}
-    for (family, hue), table in product(FAMILIES.items(), ("segmentation", "classification")):
+    segmenting = {name for name, method in everyone.items() if method.family in ("control", "own")}
+    segmenting |= set(methods_of("explorer"))
+    for (family, hue), segments in product(FAMILIES.items(), (True, False)):
         members = [
-            name for name, one in everyone.items() if (one.family, one.table or "segmentation") == (family, table)
+            name for name, method in everyone.items() if method.family == family and (name in segmenting) == segments
         ]
         shades = mpl.colormaps[hue](np.linspace(0.85, 0.4, max(len(members), 2)))
         colours |= {name: tuple(shade) for name, shade in zip(members, shades, strict=False)}
@@ -147,7 +135,7 @@ def correlation_forest(found: pd.DataFrame, ways: Mapping[str, str], whole: str)
                 )
             axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
             axes.set(title=title, xlim=(-1.02, 1.02), xticks=(-1, 0, 1), ylim=(len(metrics) - 0.5, -0.5))
-            axes.set(yticks=range(len(metrics)), yticklabels=[load_metric(metric).label for metric in metrics])
+            axes.set(yticks=range(len(metrics)), yticklabels=[metric_key(metric).entry.label for metric in metrics])
             axes.tick_params(axis="y", length=0)
         legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
@@ -204,7 +192,7 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
         firsts = comparisons["method"].unique()
         first = key_label(firsts[0]) if len(firsts) == 1 else "first"
         text, side = {1: (f"{first} better →", "left"), -1: (f"← {first} better", "right"), 0: ("", "left")}[
-            load_metric(metric).direction
+            metric_key(metric).entry.direction
         ]
         axes.text(0, -0.6, text, ha=side, va="bottom")
         legend_below(figure, axes)
@@ -215,14 +203,14 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
 def critical_difference(found: Friedman) -> Figure:
     """Mean ranks on one axis, 1 the best at the left; a bar joins methods that are not told apart (Demšar 2006)."""
     ranks = found.mean_rank
-    colours = method_colours([variant(key)[0] for key in ranks.index])
+    colours = method_colours([method_key(key).name for key in ranks.index])
     depth = len(found.alike()) * 0.35 + 0.6
     left = (len(ranks) + 1) // 2
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.4, 0.3 * (depth + left) + 0.8))
         for place, (key, rank) in enumerate(ranks.items()):
             side, row = (1, place) if place < left else (len(ranks), len(ranks) - 1 - place)
-            colour = colours[variant(str(key))[0]]
+            colour = colours[method_key(str(key)).name]
             axes.plot([rank, rank, side], [0, depth + row, depth + row], color="0.6", linewidth=0.8, zorder=0)
             axes.scatter(rank, 0, s=40, color=colour, edgecolor="black", linewidth=0.6, clip_on=False, zorder=3)
             ha, offset = ("right", -4) if place < left else ("left", 4)
@@ -262,7 +250,7 @@ def _wide(runs: pd.DataFrame, metrics: Sequence[str], column: str) -> pd.DataFra
 
 def _looks(keys: Sequence[str]) -> dict[str, tuple[tuple[float, ...], str, int]]:
     """By key: the method's colour, a mark of its own among the method's variants, and how many these are."""
-    names = [variant(key)[0] for key in keys]
+    names = [method_key(key).name for key in keys]
     colours = method_colours(list(dict.fromkeys(names)))
     places = [names[:place].count(name) for place, name in enumerate(names)]
     marks = [MARKS[place % len(MARKS)] for place in places]
@@ -288,12 +276,12 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
     name, x, mean) drawn over the lines, their names at the right.
     """
     panels, lines = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["line"]))
-    methods = all(variant(line)[0] in METHODS or ":" in line for line in lines)
+    methods = all(method_key(line).name in METHODS or ":" in line for line in lines)
     across = len(panels) if len(panels) < 4 else 2
     down = -(-len(panels) // across)
     if methods:
-        colours = method_colours([variant(line)[0] for line in lines])
-        look = {line: (colours[variant(line)[0]], _dashes(line), key_label(line)) for line in lines}
+        colours = method_colours([method_key(line).name for line in lines])
+        look = {line: (colours[method_key(line).name], _dashes(line), key_label(line)) for line in lines}
     else:
         palette = sns.color_palette("colorblind", len(lines))
         look = {line: (colour, "-", line) for line, colour in zip(lines, palette, strict=True)}
@@ -320,7 +308,7 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
 
 
 def _dashes(key: str) -> str:
-    return "--" if load_method(variant(key)[0]).family == "control" else "-"
+    return "--" if method_key(key).entry.family == "control" else "-"
 
 
 def _apart(ticks: Sequence[float], factor: float = 1.4) -> list[float]:
@@ -356,14 +344,14 @@ def interval_dots(table: pd.DataFrame) -> Figure:
     the first panel's means, the best above."""
     panels = list(dict.fromkeys(table["panel"]))
     first = table[table["panel"] == panels[0]].sort_values("mean", ascending=False)["method"].tolist()
-    colours = method_colours([variant(key)[0] for key in first])
+    colours = method_colours([method_key(key).name for key in first])
     with mpl.rc_context(STYLE):
         size = (2.5 * len(panels) + 1.4, 0.3 * len(first) + 1)
         figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
         for panel, one in zip(panels, axes[0], strict=True):
             rows = table[table["panel"] == panel].set_index("method").reindex(first)
             for place, (key, row) in enumerate(rows.iterrows()):
-                colour = colours[variant(str(key))[0]]
+                colour = colours[method_key(str(key)).name]
                 one.hlines(place, row["low"], row["high"], color=colour, linewidth=2.5)
                 one.scatter(row["mean"], place, s=34, color=colour, edgecolor="black", linewidth=0.6, zorder=3)
             one.axvline(0, color="0.7", linewidth=0.8, zorder=0)
@@ -401,14 +389,14 @@ def interval_scatter(table: pd.DataFrame, y: str) -> Figure:
     """Methods by two values, each with its interval: a panel a `panel`, which names x; columns method, x, x_low,
     x_high, y, y_low, y_high. y: what the height measures."""
     panels, keys = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["method"]))
-    colours, labels = method_colours([variant(key)[0] for key in keys]), short_labels(keys)
+    colours, labels = method_colours([method_key(key).name for key in keys]), short_labels(keys)
     with mpl.rc_context(STYLE):
         size = (3.4 * len(panels) + 0.6, 3.5)
         figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
         for panel, one in zip(panels, axes[0], strict=True):
             rows = table[table["panel"] == panel].set_index("method")
             for mark, key in zip(MARKS * len(keys), keys, strict=False):
-                row, colour = rows.loc[key], colours[variant(key)[0]]
+                row, colour = rows.loc[key], colours[method_key(key).name]
                 one.hlines(row["y"], row["x_low"], row["x_high"], color=colour, linewidth=1, alpha=0.7)
                 one.vlines(row["x"], row["y_low"], row["y_high"], color=colour, linewidth=1, alpha=0.7)
                 look: Any = {"marker": mark, "s": 48, "color": colour, "edgecolor": "black", "linewidth": 0.6}

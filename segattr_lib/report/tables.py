@@ -9,7 +9,7 @@ import pandas as pd
 
 from segattr_lib.benchmark.statistics import across_runs, by_run, centre, keyed, of_one_setting
 from segattr_lib.inference.intervals import FEWEST
-from segattr_lib.report.charts import key_label, metric_label
+from segattr_lib.report.labels import key_label, metric_label
 from segattr_lib.report.reference import dea_table1
 
 PAPER_FILL = "mean"  # of the DEA paper

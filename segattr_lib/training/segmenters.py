@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from segattr_lib.data import Dataset, load_dataset
+from segattr_lib.data import load_dataset
+from segattr_lib.data.sample import Dataset
 from segattr_lib.models.embedded import EMBEDDED, TRAINED_ON, WEIGHTS, prediction
 from segattr_lib.seeds import generator
 from segattr_lib.training.loop import as_stored, drawn_view, in_parallel, to_images, write_weights

@@ -398,7 +398,11 @@ def test_channels_of_a_region_are_a_plain_loop_whatever_the_batch(batch_size):
             close(got[row], normalise(upsample(raw[None], (16, 16)))[0], 1e-3)
 
 
-EXPLAINERS = [name for name, one in METHODS.items() if one.table == "classification" or name.startswith("refine")]
+EXPLAINERS = [
+    name
+    for name, one in METHODS.items()
+    if ("explorer" not in one.tables and one.family != "control") or name.startswith("refine")
+]
 
 
 def options(name: str, layers: list[str], rows: list[int]) -> dict[str, object]:

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from folders import same_bytes
 from PIL import Image
 
 from segattr_lib.attribution import METHODS
@@ -25,8 +26,9 @@ from segattr_lib.benchmark.settings import FREE, Settings, load_settings, read_s
 from segattr_lib.benchmark.statistics import across_runs, at, plain, ranking, run_level, wins, with_seconds
 from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.data import load_dataset
+from segattr_lib.evaluate import model_score
 from segattr_lib.metrics import METRICS
-from segattr_lib.metrics.deletion import bind_null, model_score
+from segattr_lib.metrics.deletion import bind_null
 from segattr_lib.models import load_segmenter
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import UserError, accepted
@@ -124,10 +126,6 @@ def rows_of(folder: Path, **wanted: Any) -> pd.DataFrame:
     for column, value in wanted.items():
         rows = rows[rows[column] == value]
     return rows
-
-
-def same_bytes(first: Path, second: Path) -> bool:
-    return all((first / name).read_bytes() == (second / name).read_bytes() for name in ("samples.parquet", "runs.csv"))
 
 
 def test_a_run_leaves_four_files_and_rows_of_the_exact_schema(own, tmp_path):
@@ -265,7 +263,7 @@ def test_a_run_that_is_killed_and_started_again_leaves_the_bytes_of_an_unbroken_
         if len(done) in (1, 2, 4):  # at the second, third and fifth group of each start
             done.append(None)
             raise KeyboardInterrupt
-        done.append(args[5])
+        done.append(args[3])
         return real(*args)
 
     monkeypatch.setattr(runner, "run_group", killed)

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from folders import NAMES, write_voc
 from nets import CLASSES, net
-from test_datasets import NAMES, write_voc
 
-from segattr_lib.benchmark.runner import run_benchmark, view_of
+from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
@@ -116,9 +116,9 @@ def test_a_map_that_does_not_fit_is_refused_before_the_long_work(voc: Path, clas
 def test_a_classifier_is_explained_by_its_logit_and_a_segmenter_by_its_probability(voc: Path):
     names = {"aeroplane": [0], "bird": [1]}
     usual, logit, probability = (
-        view_of(told(voc, class_map(voc, names), scalar=scalar).runs()[0], NAMES[:1]).offered["scalar"]
+        group_of(told(voc, class_map(voc, names), scalar=scalar).runs()[0], NAMES[:1]).offered["scalar"]
         for scalar in (None, "logit", "probability")
     )
     assert (usual, logit, probability) == ("logit", "logit", "probability")
     run = read_settings({"samples": 1, "image_size": SIZE, "device": "cpu", "batch_size": 8})
-    assert view_of(run, ["test-00000"]).offered["scalar"] == "probability"
+    assert group_of(run, ["test-00000"]).offered["scalar"] == "probability"

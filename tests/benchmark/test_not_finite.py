@@ -14,7 +14,7 @@ from segattr_lib.attribution import METHODS, cam
 from segattr_lib.attribution.cam import GRADIENT_CAMS
 from segattr_lib.attribution.fusion import FUSIONS, dual_evidence, refined
 from segattr_lib.attribution.maps import normalise, spoilt_by
-from segattr_lib.metrics.deletion import model_score
+from segattr_lib.evaluate import model_score
 from segattr_lib.prompting.cues import NoCues, fused, support_box
 from segattr_lib.registry import accepted
 from segattr_lib.seeds import Draws
@@ -59,7 +59,7 @@ class Broken(ConvNet):
 @pytest.mark.parametrize("name", OF_THE_MODEL)
 def test_no_method_hides_what_the_model_answers_to_an_image(name: str, where: str, bad: float):
     method = METHODS[name]
-    classifies = method.table == "classification"
+    classifies = "explorer" not in method.tables
     images = random_images(1, SIZE) * 0.1
     target = Target(torch.tensor([1]), None if classifies else random_masks(1, SIZE))
     score = bind(ready(Broken(where, bad, classifies), 16), target)

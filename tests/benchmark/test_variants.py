@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from segattr_lib.attribution import short_labels
-from segattr_lib.benchmark.runner import run_benchmark, view_of
+from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.statistics import at, fills_of, ranking, run_level, under_fill, wins
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.explorer import look
 from segattr_lib.registry import UserError
 from segattr_lib.report import charts, tables
+from segattr_lib.report.labels import short_labels
 from segattr_lib.sections.benchmark.claims import held
 from segattr_lib.sections.beyond_dea import economy
 from segattr_lib.sections.refinecam import refinement
@@ -279,10 +279,10 @@ def test_a_side_is_told_from_twelve_images_on_and_only_by_an_interval_off_zero()
 
 def test_the_explorer_shows_the_value_under_the_fill_whose_deletion_it_draws():
     told = {"image_size": 64, "grid": 4, "metrics": ["tdd"], "batch_size": 8}
-    views = [
-        view_of(read_settings({**told, "evaluation_fill": fills}), ["test-00000"])
+    groups = [
+        group_of(read_settings({**told, "evaluation_fill": fills}), ["test-00000"])
         for fills in (["zeros"], ["zeros", "blur"])
     ]
-    alone, several = (look(view, "ega", 0.2) for view in views)
+    alone, several = (look(group, "ega", 0.2) for group in groups)
     assert vars(several)["values"]["tdd"] == vars(alone)["values"]["tdd"]
     assert torch.equal(several.deleted, alone.deleted)

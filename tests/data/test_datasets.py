@@ -11,6 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from folders import (
+    HIDDEN,
+    NAMES,
+    SHAPE,
+    change_a_byte,
+    cut,
+    label_map,
+    link_to_nowhere,
+    palette,
+    picture,
+    put_a_folder,
+    refused,
+    what_decides,
+    write_voc,
+)
 from PIL import Image
 from scipy.io import savemat
 
@@ -19,38 +34,6 @@ from segattr_lib.data import sample as samples
 from segattr_lib.data.files import read_names
 from segattr_lib.data.shapes import SPLITS
 from segattr_lib.registry import UserError
-
-SHAPE = (30, 40)  # rows and columns of the fixtures
-NAMES = ["2007_000033", "2008_000009", "2007_000002"]  # in no order: a split's own is kept
-
-
-def picture(seed: int, shape: tuple[int, int] = SHAPE) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8))
-
-
-def label_map(seed: int) -> np.ndarray:
-    """Blocks of 0 to 20, and of 255."""
-    blocks = np.random.default_rng(seed).choice([*range(21), 255], (6, 8))
-    return np.kron(blocks, np.ones((5, 5))).astype(np.uint8)
-
-
-def palette(labels: np.ndarray) -> Image.Image:
-    mask = Image.fromarray(labels, "P") if labels.ndim == 2 else Image.fromarray(labels)
-    mask.putpalette(np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8).tobytes())
-    return mask
-
-
-def write_voc(root: Path) -> None:
-    inner = root / "VOCdevkit/VOC2012"
-    for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
-        (inner / part).mkdir(parents=True)
-    for number, name in enumerate(NAMES):
-        picture(number).save(inner / f"JPEGImages/{name}.jpg", quality=95)
-        palette(label_map(number)).save(inner / f"SegmentationClass/{name}.png")
-    for split, names in {"train": NAMES[2:], "val": NAMES[:2], "trainval": NAMES}.items():
-        (inner / f"ImageSets/Segmentation/{split}.txt").write_text(
-            "".join(f"{name}\n" for name in names), encoding="utf-8"
-        )
 
 
 def write_sbd(place: Path) -> None:
@@ -71,49 +54,6 @@ def write_folder(root: Path, masks: dict[str, Image.Image], ending: str = ".png"
         picture(number, (mask.height, mask.width)).save(root / f"images/{name}.jpg")
         mask.save(root / f"masks/{name}{ending}", quality=60)
     return root
-
-
-def refused(dataset: Dataset, sample_id: str, status: str, size: int = 24) -> str:
-    with pytest.raises(SampleError) as caught:
-        dataset.load(sample_id, size)
-    assert caught.value.status == status
-    return caught.value.reason
-
-
-def cut(path: Path, share: float) -> None:
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-
-
-def put_a_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def link_to_nowhere(path: Path) -> None:
-    path.unlink()
-    path.symlink_to(path.with_name("nowhere"))
-
-
-def change_a_byte(path: Path) -> None:
-    """Size and times stay as they were."""
-    state, content = path.stat(), bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert path.stat().st_mtime_ns == state.st_mtime_ns
-
-
-def what_decides(dataset: Dataset, sample_id: str, root: Path) -> set[str]:
-    """The files under root, relative to it, of which a byte changes the fingerprint of a sample."""
-    decide = set()
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        before = dataset.fingerprint([sample_id])
-        change_a_byte(path)
-        if dataset.fingerprint([sample_id]) != before:
-            decide.add(path.relative_to(root).as_posix())
-        change_a_byte(path)
-        assert dataset.fingerprint([sample_id]) == before
-    return decide
 
 
 @pytest.mark.parametrize(("split", "names"), [(None, NAMES[:2]), ("train", NAMES[2:]), ("trainval", NAMES)])
@@ -455,9 +395,6 @@ def test_a_mask_that_does_not_lie_on_the_upright_image_fails(tmp_path: Path):
         f"the mask is {height} x {width} px, the image {width} x {height} px; "
         "a mask must lie on the image as its EXIF orientation turns it"
     )
-
-
-HIDDEN = ["._a.jpg", "._z.jpg", ".ipynb_checkpoints", "__MACOSX", "Thumbs.db", ".DS_Store", "desktop.ini", "@eaDir"]
 
 
 def test_what_systems_hide_in_folders_is_no_sample(tmp_path: Path):

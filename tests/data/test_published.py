@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from folders import cut, link_to_nowhere, picture, put_a_folder, refused, what_decides
 from matplotlib.path import Path as Outline
 from PIL import Image
-from test_datasets import cut, link_to_nowhere, picture, put_a_folder, refused, what_decides
 
 from segattr_lib.data import Dataset, load_dataset
 from segattr_lib.data.published import GET, instance_mask

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from folders import HIDDEN, link_to_nowhere, put_a_folder, what_decides
 from PIL import Image
 from scipy import ndimage
 from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
-from test_datasets import HIDDEN, link_to_nowhere, put_a_folder, what_decides
 
 from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import read_settings

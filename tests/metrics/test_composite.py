@@ -18,9 +18,9 @@ from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.evaluate import model_score
 from segattr_lib.metrics import METRICS, metrics_of
 from segattr_lib.metrics.composite import faded, harmonic_mean
-from segattr_lib.metrics.deletion import model_score
 from segattr_lib.perturbation import IMAGENET_MEAN, gaussian_blur
 from segattr_lib.registry import UserError, accepted
 from segattr_lib.seeds import Draws

@@ -23,8 +23,9 @@ from oracles import (
 )
 from torch import Tensor
 
+from segattr_lib.evaluate import model_score
 from segattr_lib.metrics import METRICS, load_metric
-from segattr_lib.metrics.deletion import bind_null, model_score
+from segattr_lib.metrics.deletion import bind_null
 from segattr_lib.metrics.stability import pearson
 from segattr_lib.perturbation import PERTURBATIONS, bind_fill, cells, perturb
 from segattr_lib.registry import UserError, accepted

@@ -17,17 +17,16 @@ from oracles import ConvNet, plain_insertion, plain_odd, plain_score, plain_tdd,
 from torch import Tensor
 
 from segattr_lib.attribution import METHODS
-from segattr_lib.benchmark.group import variants_of
-from segattr_lib.benchmark.runner import view_of
+from segattr_lib.benchmark.runner import group_of
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.data import draw, load_dataset
+from segattr_lib.evaluate import model_score
 from segattr_lib.metrics.deletion import (
     bind_null,
     border,
     chance_insertion,
     chance_odd_abs,
     chance_tdd,
-    model_score,
 )
 from segattr_lib.metrics.null import (
     FIELDS,
@@ -242,8 +241,8 @@ def test_a_selection_without_an_outside_has_no_chance_there():
 def _seen(methods: list[str], metrics: list[str], samples: int = 2, **settings) -> pd.DataFrame:
     usual = {"dataset": "shapes", "model": "shapes_lraspp", "samples": samples, "order": "shuffled", "batch_size": 16}
     run = read_settings({**usual, "methods": methods, "metrics": metrics, **settings}).runs()[0]
-    view = view_of(run, draw(load_dataset(run.dataset), samples, run.order, run.seed[0]))
-    return pd.DataFrame([row for each in variants_of(run) for row in view.rows_of(each, run.metrics)[0]])
+    group = group_of(run, draw(load_dataset(run.dataset), samples, run.order, run.seed[0]))
+    return pd.DataFrame([row for each in run.method_keys() for row in group.rows_of(each, run.metrics)[0]])
 
 
 def test_what_a_map_does_outside_the_target_does_not_change_its_excess_by_a_bit(tmp_path):
@@ -285,11 +284,11 @@ def _noise_lies_at_chance(settings: dict, offset_cells: Path, wanted: int = 48) 
     names = draw(dataset, None, run.order, 0)
     values: dict[str, list[float]] = {name: [] for name in allowed}
     for start in range(0, len(names), 8):
-        view = view_of(run, names[start : start + 8])
-        sure = [sample.sample_id for sample, s in zip(view.samples, view.base.tolist(), strict=True) if s >= 0.3]
-        view = view_of(run, sure) if sure else None
-        for each in variants_of(run) if view else ():
-            rows = view.rows_of(each, ["excess_tdd"])[0]
+        group = group_of(run, names[start : start + 8])
+        sure = [sample.sample_id for sample, s in zip(group.samples, group.base.tolist(), strict=True) if s >= 0.3]
+        group = group_of(run, sure) if sure else None
+        for each in run.method_keys() if group else ():
+            rows = group.rows_of(each, ["excess_tdd"])[0]
             values[each.name] += [row["value"] for row in rows if row["status"] == "ok"]
         if min(map(len, values.values())) >= wanted:
             break

@@ -15,8 +15,7 @@ from torch.nn import functional
 from segattr_lib.attribution import METHODS
 from segattr_lib.attribution.axiomatic import deeplift
 from segattr_lib.attribution.cam import activations_and_gradients, channel_axis, ega, gpa
-from segattr_lib.evaluate import prepare, runtime_of
-from segattr_lib.metrics.deletion import model_score
+from segattr_lib.evaluate import model_score, prepare, runtime_of
 from segattr_lib.models import SEGMENTERS, load_segmenter
 from segattr_lib.models.classifiers import CLASSIFIERS, load_classifier
 from segattr_lib.models.loading import built, check_hash, give_back, weight_fingerprint

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from folders import what_decides
 from oracles import Classifier, ready
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 from scipy import ndimage, stats
-from test_datasets import what_decides
 from torch import Tensor, nn
 
 from segattr_lib.attribution.cam import gradcam

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from segattr_lib.attribution import METHODS, Method
 from segattr_lib.attribution.intervention import ria
-from segattr_lib.benchmark.group import Variant, View, variants_of
-from segattr_lib.benchmark.runner import view_of
+from segattr_lib.benchmark.group import Group
+from segattr_lib.benchmark.runner import group_of
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.data import Sample, draw, load_dataset, planted
 from segattr_lib.evaluate import prepare, runtime_of
@@ -25,7 +25,7 @@ from segattr_lib.inference.intervals import means, studentised_interval
 from segattr_lib.metrics.null import blind_selections, border_length, local_fit
 from segattr_lib.models import Segmenter
 from segattr_lib.perturbation import bind_fill, top_fraction
-from segattr_lib.registry import UserError
+from segattr_lib.registry import Key, UserError, make_key
 from segattr_lib.sections.beyond_dea.economy import (
     budget_curve,
     chosen_precision,
@@ -73,7 +73,7 @@ def red(score, images, target):
 """
 
 
-def seen(module: nn.Module, images: Tensor, masks: Tensor, names: list[str] | None = None, **told: Any) -> View:
+def seen(module: nn.Module, images: Tensor, masks: Tensor, names: list[str] | None = None, **told: Any) -> Group:
     """The images as a run of this module sees them, each to be explained by class 1 in its mask."""
     usual: dict[str, Any] = {"image_size": images.shape[2], "model": "toy", "layer": "features", "metrics": "tdd"}
     usual |= {"grid": 4, "null_every": 20, "device": "cpu", "batch_size": 8, "methods": "random"}
@@ -84,18 +84,18 @@ def seen(module: nn.Module, images: Tensor, masks: Tensor, names: list[str] | No
         for image, mask, name in zip(images, masks, names, strict=True)
     ]
     runtime = prepare(module, (images.shape[2], images.shape[3]), "cpu", run.precision, run.batch_size)
-    return View(run, load_dataset("shapes"), Segmenter("toy", module, "features", 2, ""), runtime, samples, names)
+    return Group(run, load_dataset("shapes"), Segmenter("toy", module, "features", 2, ""), runtime, samples, names)
 
 
-def toy(count: int = 2, size: int = 16, **told: Any) -> View:
+def toy(count: int = 2, size: int = 16, **told: Any) -> Group:
     return seen(ConvNet(), random_images(count, size), random_masks(count, size), **told)
 
 
-def of_maps(maps: Tensor) -> tuple[View, Variant]:
-    """A view, and a method whose maps of it are these: the red channel of its images."""
+def of_maps(maps: Tensor) -> tuple[Group, Key]:
+    """A group, and a method whose maps of it are these: the red channel of its images."""
     method = Method(lambda score, images, target: images[:, 0], "given", "own")
-    view = seen(ConvNet(), maps[:, None].repeat(1, 3, 1, 1), torch.ones_like(maps, dtype=torch.bool))
-    return view, Variant("given", "", method, {})
+    group = seen(ConvNet(), maps[:, None].repeat(1, 3, 1, 1), torch.ones_like(maps, dtype=torch.bool))
+    return group, Key("given", entry=method)
 
 
 # models drawn anew
@@ -197,24 +197,24 @@ def test_stages_that_a_model_does_not_have_are_refused(stages):
 
 
 def test_maps_that_ignore_the_model_stay_and_maps_that_read_it_do_not():
-    view = toy(3, methods=["random", "edges", "ground_truth", "ria", "gpa"], seed=7)
-    weights = {key: value.clone() for key, value in view.score.model.state_dict().items()}
-    rows = randomisation(view, variants_of(view.run), stages=3)
+    group = toy(3, methods=["random", "edges", "ground_truth", "ria", "gpa"], seed=7)
+    weights = {key: value.clone() for key, value in group.score.model.state_dict().items()}
+    rows = randomisation(group, group.run.method_keys(), stages=3)
     assert not rows.duplicated(["sample_id", "method", "share"]).any()
     assert len(rows) == 3 * 5 * 3 and rows["share"].unique().tolist() == pytest.approx([1 / 3, 2 / 3, 1])
     reads = rows["method"].isin(["ria", "gpa"])
     np.testing.assert_allclose(rows[~reads][["pearson", "spearman"]], 1, atol=1e-6)
     assert not (rows[reads][["pearson", "spearman"]] > 0.999).any(axis=None)
     assert rows[rows["method"] == "ria"].notna().all(axis=None)  # a gradient's map may become constant
-    assert all(torch.equal(value, weights[key]) for key, value in view.score.model.state_dict().items())
+    assert all(torch.equal(value, weights[key]) for key, value in group.score.model.state_dict().items())
 
 
 def test_likeness_along_the_cascade_is_that_of_scipy():
-    view = toy(2, methods="ria", seed=7)
-    rows = randomisation(view, variants_of(view.run), stages=3).set_index(["share", "sample_id"])
-    before = ria(view.score, view.images, view.target, grid=4).flatten(1)
+    group = toy(2, methods="ria", seed=7)
+    rows = randomisation(group, group.run.method_keys(), stages=3).set_index(["share", "sample_id"])
+    before = ria(group.score, group.images, group.target, grid=4).flatten(1)
     for share, module in cascade(ConvNet(), 3, 7):
-        after = ria(bind(ready(module), view.target), view.images, view.target, grid=4).flatten(1)
+        after = ria(bind(ready(module), group.target), group.images, group.target, grid=4).flatten(1)
         for number in range(2):
             found = rows.loc[(share, f"image {number}")]
             assert found["pearson"] == pytest.approx(stats.pearsonr(before[number], after[number])[0], abs=1e-5)
@@ -222,17 +222,17 @@ def test_likeness_along_the_cascade_is_that_of_scipy():
 
 
 def test_a_constant_map_has_no_likeness_to_itself():
-    view, _ = of_maps(torch.rand(2, 16, 16))
+    group, _ = of_maps(torch.rand(2, 16, 16))
     still = Method(lambda score, images, target: torch.full_like(images[:, 0], 0.25), "still", "own")
-    rows = randomisation(view, [Variant("still", "", still, {})], stages=1)
+    rows = randomisation(group, [Key("still", entry=still)], stages=1)
     assert len(rows) == 2 and rows[["pearson", "spearman"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_map_that_is_not_finite_has_no_likeness_be_it_before_or_after(before):
     """A broken map is no map of zeros."""
-    view = toy()
-    trained = view.score.model
+    group = toy()
+    trained = group.score.model
 
     def breaks(score: Any, images: Tensor, target: Target) -> Tensor:
         maps = images[:, 0].clone()
@@ -240,7 +240,7 @@ def test_a_map_that_is_not_finite_has_no_likeness_be_it_before_or_after(before):
             maps[:, 0, 0] = torch.nan
         return maps
 
-    rows = randomisation(view, [Variant("breaks", "", Method(breaks, "breaks", "own"), {})], stages=1)
+    rows = randomisation(group, [Key("breaks", entry=Method(breaks, "breaks", "own"))], stages=1)
     assert rows[["pearson", "spearman"]].isna().all(axis=None)
 
 
@@ -250,12 +250,12 @@ def test_ranks_are_those_of_pandas():
     np.testing.assert_array_equal(ranks(maps), wanted)
 
 
-def test_a_view_under_another_model_is_that_models_own_view():
+def test_a_view_under_another_model_is_that_models_own_group():
     methods = ["ria", "ega", "gpa", "random"]
-    view, other = toy(methods=methods), ConvNet(seed=5)
-    variants = variants_of(view.run)
-    before, base = [view.maps_of(one)[0].clone() for one in variants], view.base.clone()
-    found = view.under(other)
+    group, other = toy(methods=methods), ConvNet(seed=5)
+    variants = group.run.method_keys()
+    before, base = [group.maps_of(one)[0].clone() for one in variants], group.base.clone()
+    found = group.under(other)
     own = seen(other, random_images(2, 16), random_masks(2, 16), methods=methods)
     assert torch.equal(found.base, own.base) and not torch.equal(found.base, base)
     for one, was in zip(variants, before, strict=True):
@@ -264,19 +264,19 @@ def test_a_view_under_another_model_is_that_models_own_view():
     columns = ["sample_id", "method", "metric", "k", "fill", "value", "status"]
     rows = [pd.DataFrame(each.rows_of(variants[0], ["tdd", "border"])[0])[columns] for each in (found, own)]
     pd.testing.assert_frame_equal(*rows)
-    # and nothing has happened to the view it came from
-    assert torch.equal(view.base, base) and view.score.model is not other
+    # and nothing has happened to the group it came from
+    assert torch.equal(group.base, base) and group.score.model is not other
     again = toy(methods=methods)
     for one, was in zip(variants, before, strict=True):
-        assert torch.equal(view.maps_of(one)[0], was)
+        assert torch.equal(group.maps_of(one)[0], was)
         assert torch.equal(again.maps_of(one)[0], was)
 
 
 def test_a_view_under_its_own_weights_is_itself():
-    view = toy(methods="ria")
-    same = view.under(ConvNet())
-    assert torch.equal(same.base, view.base)
-    assert torch.equal(*(each.maps_of(variants_of(view.run)[0])[0] for each in (view, same)))
+    group = toy(methods="ria")
+    same = group.under(ConvNet())
+    assert torch.equal(same.base, group.base)
+    assert torch.equal(*(each.maps_of(group.run.method_keys()[0])[0] for each in (group, same)))
 
 
 # evidence that is known
@@ -293,8 +293,8 @@ def test_the_auc_of_found_evidence_is_that_of_scikit_learn(levels):
     drawn = rng.random((4, 16, 16)) if levels is None else rng.integers(0, levels, (4, 16, 16)) / (levels - 1)
     maps, region = torch.from_numpy(drawn).float(), random_masks(4, 16)
     evidence = _evidence(region)
-    view, one = of_maps(maps)
-    rows = evidence_found(view, [one], evidence, region)
+    group, one = of_maps(maps)
+    rows = evidence_found(group, [one], evidence, region)
     assert rows["sample_id"].tolist() == [f"image {n}" for n in range(4)] and set(rows["method"]) == {"given"}
     for found, drawn_map, where, around in zip(rows.itertuples(), maps, evidence, region, strict=True):
         truth, values = where[around], drawn_map[around].double()
@@ -305,9 +305,9 @@ def test_the_auc_of_found_evidence_is_that_of_scikit_learn(levels):
     pd.testing.assert_frame_equal(evidence_found(*_alone(maps.where(region, 0.9)), evidence, region), rows)
 
 
-def _alone(maps: Tensor) -> tuple[View, list[Variant]]:
-    view, one = of_maps(maps)
-    return view, [one]
+def _alone(maps: Tensor) -> tuple[Group, list[Key]]:
+    group, one = of_maps(maps)
+    return group, [one]
 
 
 def test_the_evidence_itself_is_found_wholly_and_its_contrary_not_at_all():
@@ -343,7 +343,7 @@ def test_the_score_owes_to_the_evidence_what_the_model_takes_from_it(fill):
     """The score is the brightness over the pixels that count, so that its drop is theirs."""
     counts, evidence = random_masks(2, 16)
     images = 0.1 + 0.8 * random_images(3, 16)
-    view = seen(RegionOracle(counts.float() / counts.sum()), images, random_masks(3, 16, seed=9), fill=fill)
+    group = seen(RegionOracle(counts.float() / counts.sum()), images, random_masks(3, 16, seed=9), fill=fill)
     filled = {
         "zeros": torch.zeros_like(images),
         "mean": images.mean((2, 3), keepdim=True).expand_as(images),
@@ -352,24 +352,24 @@ def test_the_score_owes_to_the_evidence_what_the_model_takes_from_it(fill):
     }[fill]
     left = images.where(~evidence, filled)
     before, after = (one.mean(1)[:, counts].mean(1) for one in (images, left))
-    found = evidence_drop(view, evidence.expand(3, -1, -1), fill)
+    found = evidence_drop(group, evidence.expand(3, -1, -1), fill)
     torch.testing.assert_close(found, (before - after) / before, rtol=1e-4, atol=1e-5)
 
 
 def test_all_or_nothing_is_owed_to_evidence_that_is_all_or_nothing_of_the_score():
     evidence = random_masks(3, 16)
     elsewhere = ~evidence & _evidence(evidence)
-    view = seen(RegionOracle(torch.full((16, 16), 1 / 256)), _lit(evidence), random_masks(3, 16, seed=9))
-    torch.testing.assert_close(evidence_drop(view, evidence, "zeros"), torch.ones(3), rtol=0, atol=1e-5)
-    torch.testing.assert_close(evidence_drop(view, elsewhere, "zeros"), torch.zeros(3), rtol=0, atol=1e-5)
+    group = seen(RegionOracle(torch.full((16, 16), 1 / 256)), _lit(evidence), random_masks(3, 16, seed=9))
+    torch.testing.assert_close(evidence_drop(group, evidence, "zeros"), torch.ones(3), rtol=0, atol=1e-5)
+    torch.testing.assert_close(evidence_drop(group, elsewhere, "zeros"), torch.zeros(3), rtol=0, atol=1e-5)
 
 
 def test_nothing_filled_is_nothing_owed_whatever_the_precision():
-    view = toy(precision="bfloat16")
-    assert evidence_drop(view, torch.zeros(2, 16, 16, dtype=torch.bool), "mean").tolist() == [0, 0]
+    group = toy(precision="bfloat16")
+    assert evidence_drop(group, torch.zeros(2, 16, 16, dtype=torch.bool), "mean").tolist() == [0, 0]
 
 
-def planted_view(name: str, count: int, image_of: Any, **told: Any) -> View:
+def planted_group(name: str, count: int, image_of: Any, **told: Any) -> Group:
     """Planted scenes with other pixels, made of their evidence, and objects a little larger than their badges."""
     names = [f"test-{number:05d}" for number in range(count)]
     evidence = [planted.evidence(one, 64) for one in names]
@@ -378,20 +378,20 @@ def planted_view(name: str, count: int, image_of: Any, **told: Any) -> View:
     return seen(RegionOracle(torch.full((64, 64), 1 / 64**2)), images, torch.stack(masks), names, **told)
 
 
-def glyph_views(context: int, own: int) -> dict[str, View]:
+def glyph_views(context: int, own: int) -> dict[str, Group]:
     """One model sees the marker, the other the badges."""
     return {
-        "planted_context": planted_view("planted_context", context, lambda where: _lit(where["marker"][None])[0]),
-        "planted_own": planted_view("planted_own", own, lambda where: _lit(where["badge"][None])[0]),
+        "planted_context": planted_group("planted_context", context, lambda where: _lit(where["marker"][None])[0]),
+        "planted_own": planted_group("planted_own", own, lambda where: _lit(where["badge"][None])[0]),
     }
 
 
 def test_planted_evidence_lies_where_it_was_planted():
-    views = glyph_views(2, 2)
-    evidence = planted_evidence(views, 64)
-    for name, view in views.items():
+    groups = glyph_views(2, 2)
+    evidence = planted_evidence(groups, 64)
+    for name, group in groups.items():
         assert set(evidence[name]) == {"marker", "badge"}
-        for number, sample in enumerate(view.samples):
+        for number, sample in enumerate(group.samples):
             wanted = planted.evidence(sample.sample_id, 64)
             assert all(torch.equal(masks[number], wanted[role]) for role, masks in evidence[name].items())
 
@@ -399,9 +399,9 @@ def test_planted_evidence_lies_where_it_was_planted():
 @pytest.mark.parametrize(("context", "own"), [(3, 3), (4, 3)])
 def test_what_is_owed_is_told_by_model_and_evidence(context, own):
     """Of as many images as each model has scored."""
-    views = glyph_views(context, own)
-    found = owed(views, planted_evidence(views, 64), "zeros").set_index(["model", "filled"])
-    assert set(found.index) == set(product(views, ("marker", "badge")))
+    groups = glyph_views(context, own)
+    found = owed(groups, planted_evidence(groups, 64), "zeros").set_index(["model", "filled"])
+    assert set(found.index) == set(product(groups, ("marker", "badge")))
     for (name, role), row in found.iterrows():
         mine = (name, role) in (("planted_context", "marker"), ("planted_own", "badge"))
         assert row["mean"] == pytest.approx(float(mine), abs=1e-4)
@@ -417,8 +417,8 @@ def test_a_map_of_the_marker_finds_it_and_not_the_badge(tmp_path):
         return _lit(where["marker"][None])[0]
 
     methods = [red, "ground_truth"]
-    views = {name: planted_view(name, 2, marked, methods=methods) for name in ("planted_context", "planted_own")}
-    found = finds(views, planted_evidence(views, 64)).set_index(["panel", "method"])
+    groups = {name: planted_group(name, 2, marked, methods=methods) for name in ("planted_context", "planted_own")}
+    found = finds(groups, planted_evidence(groups, 64)).set_index(["panel", "method"])
     assert set(found["n"]) == {2}
     assert found.loc[("finds the marker", red), "mean"] == 1
     for place in product(["finds the badge"], [red, "ground_truth"]):  # constant on the target
@@ -429,7 +429,7 @@ def test_a_map_of_the_marker_finds_it_and_not_the_badge(tmp_path):
 # maps of known truth
 
 
-def _made_view(**told: Any) -> View:
+def _made_group(**told: Any) -> Group:
     """The score is the mean brightness of the disc, which is 0.8 throughout."""
     masks = torch.ones(3, 32, 32, dtype=torch.bool)
     masks[1:, :4] = False
@@ -445,47 +445,47 @@ def test_a_made_map_of_degree_1_is_the_softened_evidence_whatever_the_grain_and_
     wanted = ndimage.gaussian_filter(DISC.numpy().astype(float), 4)
     wanted = (wanted - wanted.min()) / np.ptp(wanted)
     for seed in (0, 1):
-        maps = made_maps(_made_view(seed=seed), _discs(), (1.0,), (1, 4, 16))
+        maps = made_maps(_made_group(seed=seed), _discs(), (1.0,), (1, 4, 16))
         assert list(maps) == [(1.0, 1), (1.0, 4), (1.0, 16)]
         for drawn in maps.values():
             np.testing.assert_allclose(drawn, np.stack([wanted] * 3), atol=1e-5)
 
 
 def test_a_made_map_of_degree_1_ranks_every_pixel_of_a_disc_above_all_others():
-    drawn = made_maps(_made_view(), _discs(), (1.0,), (4,))[1.0, 4]
+    drawn = made_maps(_made_group(), _discs(), (1.0,), (4,))[1.0, 4]
     assert (drawn[:, DISC].amin(1) > drawn[:, ~DISC].amax(1)).all()
     rows = evidence_found(*_alone(drawn), _discs(), torch.ones_like(_discs()))
     assert rows["auc"].tolist() == [1, 1, 1]
 
 
 def test_a_made_map_of_degree_0_does_not_know_the_evidence_and_is_constant_on_its_cells():
-    view, elsewhere = _made_view(), _discs().roll(7, 2)
+    group, elsewhere = _made_group(), _discs().roll(7, 2)
     for side in (1, 4, 8):
-        one, other = (made_maps(view, where, (0.0,), (side,))[0.0, side] for where in (_discs(), elsewhere))
+        one, other = (made_maps(group, where, (0.0,), (side,))[0.0, side] for where in (_discs(), elsewhere))
         assert torch.equal(one, other)
         cells = one.view(3, 32 // side, side, 32 // side, side)
         assert torch.equal(cells.amax((2, 4)), cells.amin((2, 4)))
         assert all(len(drawn.unique()) == (32 // side) ** 2 for drawn in one)
         assert one.amin() == 0 and one.amax() == 1
         assert not torch.equal(one[0], one[1])  # of another image other noise
-        again, drawn_anew = (made_maps(_made_view(seed=n), _discs(), (0.0,), (side,))[0.0, side] for n in (0, 1))
+        again, drawn_anew = (made_maps(_made_group(seed=n), _discs(), (0.0,), (side,))[0.0, side] for n in (0, 1))
         assert torch.equal(again, one) and not torch.equal(drawn_anew, one)
 
 
 def test_a_made_map_weighs_truth_and_noise_by_its_degree():
-    maps = made_maps(_made_view(), _discs(), (0.0, 0.3, 1.0), (4,))
+    maps = made_maps(_made_group(), _discs(), (0.0, 0.3, 1.0), (4,))
     mixed = 0.3 * maps[1.0, 4] + 0.7 * maps[0.0, 4]
     low, high = mixed.amin((1, 2), keepdim=True), mixed.amax((1, 2), keepdim=True)
     torch.testing.assert_close(maps[0.3, 4], (mixed - low) / (high - low), rtol=0, atol=1e-5)
-    assert set(made_maps(_made_view(), _discs())) == set(product(DEGREES, GRAINS))
+    assert set(made_maps(_made_group(), _discs())) == set(product(DEGREES, GRAINS))
 
 
 def test_where_the_disc_alone_counts_tdd_is_the_overlap_and_what_is_chance_an_overlap_too():
     """Zeros on a share of the disc take that share of the score."""
-    view = _made_view(fill="zeros", null_every=20)
-    maps = made_maps(view, _discs(), (0.0, 0.5, 1.0), (1, 8))
+    group = _made_group(fill="zeros", null_every=20)
+    maps = made_maps(group, _discs(), (0.0, 0.5, 1.0), (1, 8))
     k = 0.15
-    rows = ordering(view, _discs(), maps, k, "zeros")
+    rows = ordering(group, _discs(), maps, k, "zeros")
     assert len(rows) == 3 * len(maps)
 
     def overlap(one_map: Tensor, mask: Tensor) -> float:
@@ -494,13 +494,13 @@ def test_where_the_disc_alone_counts_tdd_is_the_overlap_and_what_is_chance_an_ov
 
     for (degree, side), drawn in maps.items():
         found = rows[(rows["degree"] == degree) & (rows["grain"] == side)].set_index("sample_id")
-        moved = moved_copies(drawn, 8, view.draws)
-        blind = blind_selections(view.target.mask, k, view.draws, 20)
+        moved = moved_copies(drawn, 8, group.draws)
+        blind = blind_selections(group.target.mask, k, group.draws, 20)
         lengths = border_length(blind.flatten(0, 1)).view(blind.shape[:2]).log()
         hits = (blind & DISC).sum((2, 3)) / DISC.sum()
-        own = border_length(top_fraction(drawn, view.target.mask, k).pixels).log()
+        own = border_length(top_fraction(drawn, group.target.mask, k).pixels).log()
         chances = local_fit(lengths, hits, own)
-        for number, sample in enumerate(view.samples):
+        for number, sample in enumerate(group.samples):
             row, mask = found.loc[sample.sample_id], sample.mask
             wanted = overlap(drawn[number], mask)
             assert row["overlap"] == pytest.approx(wanted)
@@ -509,7 +509,7 @@ def test_where_the_disc_alone_counts_tdd_is_the_overlap_and_what_is_chance_an_ov
             assert row["moved_excess_tdd"] == pytest.approx(wanted - chance, abs=1e-4)
             assert row["excess_tdd"] == pytest.approx(wanted - float(chances[number]), abs=1e-4)
     truth = rows[rows["degree"] == 1]
-    assert k * view.target.mask.sum((1, 2)).min() >= DISC.sum() and (truth["overlap"] == 1).all()
+    assert k * group.target.mask.sum((1, 2)).min() >= DISC.sum() and (truth["overlap"] == 1).all()
     assert (rows[rows["degree"] == 0]["overlap"] < 0.7).all()
     np.testing.assert_allclose(rank_agreement(rows, "overlap", ["tdd"]), 1, atol=0.02)  # but for rounding of ties
 
@@ -561,21 +561,21 @@ def test_the_judge_that_was_fooled_praises_noise_on_the_target_and_the_one_in_us
     """Moved copies of noise on the target leave a solid block of ties, which takes next to nothing of the score."""
     settings = {"dataset": "shapes", "model": "shapes_lraspp", "samples": 4, "order": "shuffled", "image_size": 128}
     run = read_settings({**settings, "methods": ["random_masked", "random"], "batch_size": 16}).runs()[0]
-    view = view_of(run, draw(load_dataset("shapes"), 4, "shuffled", 0))
-    said = judged_twice(view, variants_of(run), 0.2, "mean")
+    group = group_of(run, draw(load_dataset("shapes"), 4, "shuffled", 0))
+    said = judged_twice(group, run.method_keys(), 0.2, "mean")
     assert list(said.columns) == ["sample_id", "key", *JUDGES] and len(said) == 8
     means = said.groupby("key")[list(JUDGES)].mean()
     assert means.loc["random_masked", "moved_excess_tdd"] > 0.3
     assert abs(means["excess_tdd"]).max() < 0.1
-    moved = moved_excess_tdd(view, view.maps_of(variants_of(run)[0])[0], 0.2, bind_fill("mean", view.images))
+    moved = moved_excess_tdd(group, group.maps_of(run.method_keys()[0])[0], 0.2, bind_fill("mean", group.images))
     assert said[said["key"] == "random_masked"]["moved_excess_tdd"].tolist() == pytest.approx(moved.tolist(), abs=1e-6)
 
 
 def test_less_than_the_evidence_holds_less_of_it():
-    view = _made_view()
+    group = _made_group()
     k = 0.5 * float(DISC.sum()) / 32**2
-    rows = ordering(view, _discs(), made_maps(view, _discs(), (1.0,), (4,)), k, "mean")
-    for row, mask in zip(rows.itertuples(), view.target.mask, strict=True):
+    rows = ordering(group, _discs(), made_maps(group, _discs(), (1.0,), (4,)), k, "mean")
+    for row, mask in zip(rows.itertuples(), group.target.mask, strict=True):
         assert row.overlap == pytest.approx(round(k * int(mask.sum())) / int(DISC.sum()), abs=1e-6)
 
 
@@ -872,20 +872,20 @@ def test_images_that_only_one_of_the_models_saw_are_no_pairs():
 
 
 def test_the_same_precision_twice_changes_nothing():
-    view = toy(3)
-    found = precisions(view, ["float32", "float32", "bfloat16"], 4, "mean", 0.2)
+    group = toy(3)
+    found = precisions(group, ["float32", "float32", "bfloat16"], 4, "mean", 0.2)
     assert found["precision"].tolist() == ["float32"] * 4 + ["bfloat16"] * 2
     assert found["layout"].tolist() == ["channels first", "channels last"] * 3
     found = found[found["layout"] == "channels first"].reset_index()
     assert found["pearson"][:2].tolist() == pytest.approx([1, 1], abs=1e-6) and found["largest"][:2].tolist() == [0, 0]
     assert found["tdd"][0] == found["tdd"][1] and (found["seconds"] > 0).all()
-    one = Variant("ria", "", METHODS["ria"], {"grid": 4})
-    values = [row["value"] for row in view.rows_of(one, ["tdd"])[0]]
+    one = make_key("ria", {"grid": 4}, METHODS["ria"])
+    values = [row["value"] for row in group.rows_of(one, ["tdd"])[0]]
     assert found["tdd"][0] == pytest.approx(np.mean(values), abs=1e-5)
-    assert runtime_of(view.score.model) == view.runtime  # TDD is measured, and the view left, as the run has it
-    coarse = ria(view.score, view.images, view.target, grid=4)
-    prepare(view.score.model, (16, 16), "cpu", "bfloat16", 8, torch.contiguous_format)
-    coarser = ria(view.score, view.images, view.target, grid=4)
+    assert runtime_of(group.score.model) == group.runtime  # TDD is measured, and the group left, as the run has it
+    coarse = ria(group.score, group.images, group.target, grid=4)
+    prepare(group.score.model, (16, 16), "cpu", "bfloat16", 8, torch.contiguous_format)
+    coarser = ria(group.score, group.images, group.target, grid=4)
     alike = [plain_pearson(*pair) for pair in zip(coarse.numpy(), coarser.numpy(), strict=True)]
     assert found["pearson"][2] == pytest.approx(np.mean(alike), abs=1e-3) and found["pearson"][2] < 1
 

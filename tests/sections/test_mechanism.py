@@ -15,8 +15,7 @@ from torch import Tensor
 
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.maps import normalise
-from segattr_lib.benchmark.group import variants_of
-from segattr_lib.benchmark.runner import run_benchmark, view_of
+from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
@@ -89,10 +88,10 @@ def test_the_parts_recombine_to_the_dea_map(alpha, beta):
 
 
 def test_a_views_parts_are_the_maps_the_run_measures(run):
-    view = view_of(run, ["test-00000", "test-00001"])
-    told = run.model_copy(update={"methods": ["ega", "ria", "dea", "dea(alpha=1.0)", "interaction"]})
-    maps = [view.maps_of(one)[0] for one in variants_of(told)]
-    parts = parts_of(view)
+    group = group_of(run, ["test-00000", "test-00001"])
+    told = run.changed({"methods": ["ega", "ria", "dea", "dea(alpha=1.0)", "interaction"]})
+    maps = [group.maps_of(one)[0] for one in told.method_keys()]
+    parts = parts_of(group)
     for name, one in zip(("gradient", "intervention", "dea"), maps[:3], strict=True):
         assert torch.equal(parts[name], one)
     torch.testing.assert_close(normalise(parts["corrected"]), maps[3])
@@ -123,16 +122,14 @@ def test_maps_that_nowhere_meet_have_no_agreement_to_share():
 
 
 def test_share_inside_is_a_metric_of_a_run_and_undefined_for_a_map_of_zeros(run, tmp_path):
-    told = run.model_copy(
-        update={"methods": ["ground_truth", "all_ones", "ega", "interaction"], "metrics": ["share_inside"]}
-    )
+    told = run.changed({"methods": ["ground_truth", "all_ones", "ega", "interaction"], "metrics": ["share_inside"]})
     rows = plain(read_samples(run_benchmark(told, tmp_path / "results")))
     shares = rows[rows["metric"] == "share_inside"].pivot_table(index="sample_id", columns="method", values="value")
     assert (shares["ground_truth"] == 1).all()
-    view = view_of(run, list(shares.index))
-    area = view.target.mask.float().mean((1, 2)).numpy()
+    group = group_of(run, list(shares.index))
+    area = group.target.mask.float().mean((1, 2)).numpy()
     np.testing.assert_allclose(shares["all_ones"], area, atol=2 / 32**2)  # one pixel of it is 0
-    table = agreement_table(parts_of(view), view.target.mask)
+    table = agreement_table(parts_of(group), group.target.mask)
     np.testing.assert_allclose(shares["ega"], table["gradient"], atol=1e-5)
     np.testing.assert_allclose(shares["interaction"], table["interaction"], atol=1e-5)
 
@@ -220,29 +217,29 @@ def test_settings_that_give_one_map_are_one_method(run):
     assert {written[1.0, 0.0, grid] for grid in (2, 4)} == {"ega"}
     assert written[0.65, 0.35, 4] == "dea"
     assert written.nunique() == 24 - (3 - 1) * 2 - 1
-    told = run.model_copy(update={"methods": list(dict.fromkeys(written))})
-    assert {f"{one.name}({one.text})" if one.text else one.name for one in variants_of(told)} == set(points["key"])
+    told = run.changed({"methods": list(dict.fromkeys(written))})
+    assert {f"{one.name}({one.text})" if one.text else one.name for one in told.method_keys()} == set(points["key"])
 
 
 def test_a_sweep_asks_for_each_gradient_and_each_grid_once(run):
     """Three passes for A_g, grid^2 + 1 for each A_r, TDD and ODD of each map, and the null once for all of them."""
     points = lattice(run, [0, 0.2, 0.5, 1], [0, 0.35, 1], [2, 4])
-    told = run.model_copy(update={"methods": list(dict.fromkeys(points["written"]))})
-    view = view_of(told, ["test-00000", "test-00001"])
-    with counted_passes(view.score.model) as passes:
-        for one in variants_of(told):
-            view.rows_of(one, told.metrics)
+    told = run.changed({"methods": list(dict.fromkeys(points["written"]))})
+    group = group_of(told, ["test-00000", "test-00001"])
+    with counted_passes(group.score.model) as passes:
+        for one in told.method_keys():
+            group.rows_of(one, told.metrics)
     methods = points["written"].nunique()
     assert passes[0] == 2 * (3 + (2**2 + 1) + (4**2 + 1) + methods * (1 + 1) + len(FIELDS[::20]))
 
 
 def test_the_corners_of_a_sweep_are_ria_and_ega(run):
     """What `lattice` takes for granted, measured: DEA at alpha 0 is RIA to the last bit, at alpha 1, beta 0 EGA."""
-    told = run.model_copy(update={"methods": ["ria", "ega", "dea(alpha=0.0, beta=1.0)", "dea(alpha=1.0, beta=0.0)"]})
-    view = view_of(told, ["test-00000", "test-00001", "test-00002"])
-    ria, ega, none, full = (view.maps_of(one)[0] for one in variants_of(told))
+    told = run.changed({"methods": ["ria", "ega", "dea(alpha=0.0, beta=1.0)", "dea(alpha=1.0, beta=0.0)"]})
+    group = group_of(told, ["test-00000", "test-00001", "test-00002"])
+    ria, ega, none, full = (group.maps_of(one)[0] for one in told.method_keys())
     assert torch.equal(none, ria) and torch.equal(full, ega)
-    values = [[row["value"] for row in view.rows_of(one, told.metrics)[0]] for one in variants_of(told)]
+    values = [[row["value"] for row in group.rows_of(one, told.metrics)[0]] for one in told.method_keys()]
     assert values[0] == values[2] and values[1] == values[3]
 
 
@@ -311,16 +308,16 @@ def test_layers_and_scalars_that_the_run_has_are_the_plain_methods(run):
     texts = [*layers["written"], *scalars["written"]]
     assert [
         f"{one.name}({one.text})" if one.text else one.name
-        for one in variants_of(read_settings({"methods": list(dict.fromkeys(texts))}))
+        for one in read_settings({"methods": list(dict.fromkeys(texts))}).method_keys()
     ] == list(dict.fromkeys([*layers["key"], *scalars["key"]]))
 
 
 def test_the_traits_of_a_run_are_those_of_its_samples(run):
     found = traits_of(run, ["test-00001", "test-00000"])
-    view = view_of(run, ["test-00001", "test-00000"])
+    group = group_of(run, ["test-00001", "test-00000"])
     assert list(found.index) == ["test-00001", "test-00000"]
-    assert found.iloc[1].to_dict() == pytest.approx(traits(view.samples[1]), nan_ok=True)
-    np.testing.assert_allclose(found["area"], view.target.mask.float().mean((1, 2)))
+    assert found.iloc[1].to_dict() == pytest.approx(traits(group.samples[1]), nan_ok=True)
+    np.testing.assert_allclose(found["area"], group.target.mask.float().mean((1, 2)))
 
 
 def test_layers_are_the_blocks_beside_the_default_one_shallow_to_deep():

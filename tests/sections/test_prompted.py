@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from folders import same_bytes
 from jaxtyping import config
-from test_benchmark import same_bytes
 from torch import Tensor
 
 from segattr_lib.benchmark import runner
-from segattr_lib.benchmark.group import View, variants_of
+from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
@@ -303,7 +303,7 @@ def test_other_prompts_or_weights_in_the_same_folder_are_refused(own: Path, tmp_
             run_prompted(settings, prompts(own, "spots", **changes), tmp_path / "here")
     with pytest.raises(UserError, match=r"made with other settings: segmenters was .* and is now None"):
         with_robustness = [*settings.metrics, prompts(own, "spots").robustness]
-        runner.run_benchmark(settings.model_copy(update={"metrics": with_robustness}), tmp_path / "here")
+        runner.run_benchmark(settings.changed({"metrics": with_robustness}), tmp_path / "here")
     with pytest.raises(UserError, match="were made with other"):
         run_prompted(settings, prompts(own, "spots", robustness="stability_flip"), tmp_path / "here")
     before = own.read_text(encoding="utf-8")
@@ -441,13 +441,13 @@ def test_void_pixels_count_neither_for_nor_against(own: Path):
     settings = told(own, "truth", "red", image_size=size)
     model = load_classifier(f"{own}:net", None, (size, size), "features.4")
     runtime = prepare(model.module, (size, size), "cpu", "float32", 8)
-    view = View(settings, load_dataset("shapes"), model, runtime, [sample], ["one"])
+    group = Group(settings, load_dataset("shapes"), model, runtime, [sample], ["one"])
 
     def iou(answered: Tensor) -> float:
         def segmenter(_image: Tensor) -> Any:
             return lambda points, labels: (answered.repeat(len(points), 1, 1), torch.ones(len(points)))
 
-        rows = prompted.prompt_rows(view, variants_of(settings), Prompting(("any",), **QUICK), {"any": segmenter})
+        rows = prompted.prompt_rows(group, settings.method_keys(), Prompting(("any",), **QUICK), {"any": segmenter})
         (found,) = {row["value"] for row in rows if row["metric"].startswith("iou(segmenter=any")}
         return found
 

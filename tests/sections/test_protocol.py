@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from segattr_lib.benchmark.runner import view_of
+from segattr_lib.benchmark.runner import group_of
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference.paired import paired
 from segattr_lib.prompting.segmenters import load_segmenter
-from segattr_lib.registry import variant
+from segattr_lib.registry import read_key
 from segattr_lib.report.charts import heat_panels, interval_rows, interval_scatter
 from segattr_lib.report.pictures import prompt_panel
 from segattr_lib.report.reference import reference, wsss_table2
@@ -42,7 +42,7 @@ def made(values: Values) -> pd.DataFrame:
     about = {"run_id": "r", "dataset": "d", "model": "m", "seed": 0, "k": math.nan, "fill": None, "reason": None}
     rows: list[dict[str, Any]] = [{**about, "sample_id": "lost", "status": "skipped"}]
     for (key, metric), numbers in values.items():
-        name, pinned = variant(key)
+        name, pinned = (method := read_key(key)).name, method.options
         text = ", ".join(f"{option}={value}" for option, value in pinned.items())
         for index, number in enumerate(numbers):
             status = "undefined" if number is None else "ok"
@@ -298,10 +298,10 @@ def test_the_panel_shows_the_maps_and_masks_that_the_rows_are_of(tmp_path: Path)
     prompts = Prompting(segmenters=("random_walker",), robustness="stability_noise", counts=(1,), shares=(), apart=4.0)
     rows = read_samples(run_prompted(settings, prompts, tmp_path))
     table = protocol.masks(rows, "random_walker")
-    view = view_of(settings.runs()[0], list(table.index))
+    group = group_of(settings.runs()[0], list(table.index))
     keys = ["gradcam", "random", "mean", "weighted"]
-    found = protocol.shown(view, rows, prompts, load_segmenter("random_walker"), keys)
-    truth = view.target.truth
+    found = protocol.shown(group, rows, prompts, load_segmenter("random_walker"), keys)
+    truth = group.target.truth
     assert truth is not None
     for key in keys:
         for index, (one, sample_id) in enumerate(zip(found[key], table.index, strict=True)):
@@ -316,7 +316,7 @@ def test_the_panel_shows_the_maps_and_masks_that_the_rows_are_of(tmp_path: Path)
     maps = {key: [one.map for one in those] for key, those in found.items()}
     masks = {key: [one.mask for one in those] for key, those in found.items()}
     masks["random"][0] = None
-    figure = prompt_panel([*view.images], [*truth], maps, cues, masks, ["one", "two"])
+    figure = prompt_panel([*group.images], [*truth], maps, cues, masks, ["one", "two"])
     assert len(figure.axes) == 2 * 2 * (1 + len(keys))
     assert [text.get_text() for text in [*figure.axes[7].texts, figure.axes[7].title]] == ["no cues"]
 

@@ -12,8 +12,8 @@ import torch
 
 from segattr_lib.attribution import METHODS
 from segattr_lib.attribution.fusion import FUSIONS, refined
-from segattr_lib.benchmark.group import View
-from segattr_lib.benchmark.runner import run_benchmark, view_of
+from segattr_lib.benchmark.group import Group
+from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
@@ -52,9 +52,9 @@ def values(rows: pd.DataFrame, metric: str, start: int, method: str, variant: st
     return rows[kept & (rows["method"] == method) & (rows["variant"] == variant)]["value"].to_numpy()
 
 
-def view(layers: list[str]) -> View:
+def group(layers: list[str]) -> Group:
     run = read_settings({**TOLD, "layers": layers, "methods": [BASE]})
-    return view_of(run.runs()[0], ["test-00000", "test-00001", "test-00002"])
+    return group_of(run.runs()[0], ["test-00000", "test-00001", "test-00002"])
 
 
 def test_a_start_explains_its_layer_with_a_cam_and_all_deeper_ones_with_refinecam(
@@ -110,13 +110,13 @@ def test_along_the_starts_the_two_lines_meet_at_the_deepest_layer(rows: pd.DataF
 
 @pytest.mark.parametrize("fuse", FUSIONS)
 def test_the_shortcut_of_one_layer_is_coherency(rows: pd.DataFrame, fuse: str) -> None:
-    found = refinement.shortcut(view(["layer4"]), BASE, fuse)
+    found = refinement.shortcut(group(["layer4"]), BASE, fuse)
     assert list(found.index) == ["test-00000", "test-00001", "test-00002"]
     np.testing.assert_allclose(found, values(rows, "coherency", 4, BASE), atol=1e-6)
 
 
 def test_the_shortcut_keeps_the_deep_maps_and_explains_the_shallowest_again(rows: pd.DataFrame) -> None:
-    seen = view(LAYERS)
+    seen = group(LAYERS)
     cam = METHODS[BASE].function
     shallow, *deep = (cam(seen.score, seen.images, seen.target, layer=layer) for layer in LAYERS)
     fused = refined([shallow, *deep])
@@ -128,7 +128,7 @@ def test_the_shortcut_keeps_the_deep_maps_and_explains_the_shallowest_again(rows
 
 
 def test_layer_maps_are_the_cams_own_and_their_refinement() -> None:
-    seen = view(LAYERS)
+    seen = group(LAYERS)
     found = refinement.layer_maps(seen, BASE)
     assert list(found) == [*LAYERS, "RefineCAM"]
     for layer in LAYERS:

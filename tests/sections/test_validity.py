@@ -9,8 +9,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from segattr_lib.benchmark.group import variants_of
-from segattr_lib.benchmark.runner import view_of
+from segattr_lib.benchmark.runner import group_of
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.data.single_shapes import tier_of
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
@@ -332,22 +331,22 @@ def test_bent_maps_keep_their_road_to_the_last_bit_and_nothing_else() -> None:
     told = {"dataset": "single_shapes", "image_size": 48, "model": f"{__file__}:plain_classifier", "layers": ["1"]}
     methods = {"methods": ["layercam"], "metrics": list(validity.PAPER), "batch_size": 8, "scalar": "logit"}
     run = read_settings({**told, **methods, "samples": 2}).runs()[0]
-    view = view_of(run, ["test-00000", "test-00001"])
+    group = group_of(run, ["test-00000", "test-00001"])
     variants = validity.bent_methods("layercam")
-    rows = validity.transformed(view, variants, validity.PAPER)
+    rows = validity.transformed(group, variants, validity.PAPER)
     drift = validity.moved(rows).set_index(["transform", "metric"])["most"]
     assert set(rows["status"]) == {"ok"}
     assert (drift.xs("road", level="metric") == 0).all()
     assert (drift.xs("complexity", level="metric") > 0.01).all()
     assert (drift.xs("coherency", level="metric") > 0).all()
-    own = view.maps_of(variants_of(run)[0])[0]
-    drawn = {one.name: view.maps_of(one)[0] for one in variants}
+    own = group.maps_of(run.method_keys()[0])[0]
+    drawn = {one.name: group.maps_of(one)[0] for one in variants}
     assert (drawn["as it is"] - own).abs().max() <= 0.5 / validity.LEVELS + 1e-6
     assert torch.equal(drawn["square"], (drawn["as it is"].double() ** 2).float())
     shown = rows[(rows["method"] == "square") & (rows["metric"] == "complexity")]["value"]
     assert shown.to_numpy() == pytest.approx(drawn["square"].mean((1, 2)).numpy(), abs=1e-6)
-    faded = view.images * drawn["square"][:, None]  # explained anew, and bent anew
-    again = view.again(variants_of(run)[0], faded, view.target, "anew")
+    faded = group.images * drawn["square"][:, None]  # explained anew, and bent anew
+    again = group.again(run.method_keys()[0], faded, group.target, "anew")
     again = ((again * validity.LEVELS).round() / validity.LEVELS) ** 2
     expected = [(np.corrcoef(a.ravel(), b.ravel())[0, 1] + 1) / 2 for a, b in zip(drawn["square"], again, strict=True)]
     coherent = rows[(rows["method"] == "square") & (rows["metric"] == "coherency")]["value"]

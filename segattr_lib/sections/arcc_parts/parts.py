@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from segattr_lib.benchmark.group import Variant, offered, variants_of
+from segattr_lib.benchmark.group import offered
 from segattr_lib.benchmark.runner import library_fingerprint, own_code_of
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.store import OF_VALUES, alone_in, full_disk, whole
@@ -22,7 +22,7 @@ from segattr_lib.data.funnybirds import PartDataset
 from segattr_lib.evaluate import Runtime, device_of, prepare
 from segattr_lib.models.classifiers import Classifier, load_classifier
 from segattr_lib.own_code import as_loaded
-from segattr_lib.registry import UserError, accepted
+from segattr_lib.registry import Key, UserError, accepted
 from segattr_lib.sections.arcc_parts.funnybirds import Answers, Explain, ask, funnybirds_scores, summary
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
@@ -49,32 +49,32 @@ def part_scores(settings: Settings, folder: str | Path) -> pd.DataFrame:
     size, place = settings.image_size, Path(folder)
     device = device_of(settings.device)
     made_by = [*(version(package) for package in OF_VALUES), device.type]
-    variants, tables = variants_of(settings), []
+    methods, tables = settings.method_keys(), []
     models = {name: load_classifier(name, settings.layers, (size, size), settings.layer) for name in settings.model}
     for name, model in models.items():
         if model.classes != len(dataset.variants):
             raise UserError(f"The model {name!r} has {model.classes} classes, {dataset.name} {len(dataset.variants)}.")
-    total = len(models) * len(settings.seed) * len(variants)
+    total = len(models) * len(settings.seed) * len(methods)
     with alone_in(place), tqdm(total=total, desc=place.name, unit="method") as progress:
         for name, model in models.items():
             runtime: Runtime | None = None
             for seed in settings.seed:
                 names = draw(dataset, settings.samples, settings.order, seed)
                 answers: Answers | None = None
-                for one in variants:
-                    about = [dataset.name, name, seed, one.name, one.text]
+                for method in methods:
+                    about = [dataset.name, name, seed, method.name, method.pinned]
                     decided = [*about, names, offered(settings, model), size, settings.precision, model.fingerprint]
                     decided += [dataset.fingerprint(names), library_fingerprint("arcc_parts"), made_by]
-                    decided += [code.get(own) for own in (settings.dataset, name, one.name)]
+                    decided += [code.get(own) for own in (settings.dataset, name, method.name)]
                     digest = hashlib.blake2b(json.dumps(decided).encode(), digest_size=8).hexdigest()
-                    path = place / f"{one.name.rpartition(':')[2]}-{digest}.parquet"
+                    path = place / f"{method.name.rpartition(':')[2]}-{digest}.parquet"
                     table = _kept(path)
                     if table is None:
                         runtime = runtime or prepare(
                             model.module, (size, size), settings.device, settings.precision, settings.batch_size
                         )
                         answers = answers or ask(model.module, dataset, names, size)
-                        explain = _explainer(one, settings, model, runtime)
+                        explain = _explainer(method, settings, model, runtime)
                         table = funnybirds_scores(
                             model.module, dataset, explain, names, size=size, seed=seed, answers=answers
                         )
@@ -102,12 +102,12 @@ def part_summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({key: summary(rows) for key, rows in groups}).T.rename_axis(KEYS)
 
 
-def _explainer(one: Variant, settings: Settings, model: Classifier, runtime: Runtime) -> Explain:
-    function = one.method.function
+def _explainer(method: Key, settings: Settings, model: Classifier, runtime: Runtime) -> Explain:
+    function = method.entry.function
 
     def explain(images: Tensor, target: Target, draws: Draws) -> Tensor:
         target = target.to(runtime.device)
-        options = accepted(function, {**offered(settings, model), "draws": draws, **one.pinned})
+        options = accepted(function, {**offered(settings, model), "draws": draws, **method.options})
         maps = function(bind(model.module, target), runtime.place(images), target, **options)
         return torch.as_tensor(maps).detach().float().cpu()
 

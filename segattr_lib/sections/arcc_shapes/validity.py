@@ -17,16 +17,16 @@ from jaxtyping import Float
 from scipy import stats
 from torch import Tensor
 
-from segattr_lib.attribution import Method, load_method
-from segattr_lib.benchmark.group import Variant, View
+from segattr_lib.attribution import Method, method_key
+from segattr_lib.benchmark.group import Group
 from segattr_lib.data.single_shapes import TIERS, tier_of
 from segattr_lib.inference.comparison import UNDECIDED
 from segattr_lib.inference.correlation import weighted_pearson, weighted_ranks
 from segattr_lib.inference.intervals import FEWEST, HELD, studentised_interval
 from segattr_lib.inference.max_t import SPLITS, AllPairs, adjusted
 from segattr_lib.inference.paired import paired
-from segattr_lib.metrics import load_metric
-from segattr_lib.registry import UserError, variant, with_options
+from segattr_lib.metrics import metric_key
+from segattr_lib.registry import Key, UserError, with_options
 from segattr_lib.seeds import generator
 from segattr_lib.targets import Maps
 
@@ -90,7 +90,7 @@ def tiers(sample_ids: Sequence[str], dataset: str) -> dict[str, list[str]]:
 
 def directed(table: pd.DataFrame) -> pd.DataFrame:
     """The metrics of PAPER, signed so that higher is better."""
-    return pd.DataFrame({name: table[name] * load_metric(name).direction for name in PAPER})
+    return pd.DataFrame({name: table[name] * metric_key(name).entry.direction for name in PAPER})
 
 
 def harmonic(*parts: pd.Series) -> pd.Series:
@@ -319,7 +319,7 @@ def fooled(
     """
     found = []
     for metric in metrics:
-        values, direction = by_image(table, metric), load_metric(metric).direction
+        values, direction = by_image(table, metric), metric_key(metric).entry.direction
         others = values[[name for name in real if values[name].notna().any()]]
         for name in trivial:
             lead = (direction * (values[name] - others.mean(axis=1))).dropna().to_numpy(float)
@@ -374,22 +374,24 @@ TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def bent_methods(name: str, transforms: Mapping[str, Callable[[Tensor], Tensor]] = TRANSFORMS) -> list[Variant]:
-    """A method ("name(options)") followed by each transform, for View.rows_of and View.maps_of; rows are named by it.
+def bent_methods(name: str, transforms: Mapping[str, Callable[[Tensor], Tensor]] = TRANSFORMS) -> list[Key]:
+    """A method ("name(options)") followed by each transform, for Group.rows_of and Group.maps_of; rows are named by it.
 
     The map is rounded to LEVELS + 1 values first, so that a transform that rises keeps the order of any two pixels to
     the last bit. Maps that are explained again are transformed likewise, as by a method of its own.
     """
-    text, pinned = variant(name)
-    base = load_method(text)
-    if base.parts:
-        raise UserError(f"{text!r} is made of other methods' maps; choose a method that is not.")
-    return [Variant(label, "", _bent(text, base, transform), pinned) for label, transform in transforms.items()]
+    base = method_key(name)
+    if base.entry.parts:
+        raise UserError(f"{base.name!r} is made of other methods' maps; choose a method that is not.")
+    return [
+        Key(label, "", base.options, _bent(base.name, base.entry, transform)) for label, transform in transforms.items()
+    ]
 
 
-def transformed(view: View, variants: Sequence[Variant], metrics: Sequence[str]) -> pd.DataFrame:
-    """The rows of some variants on a view's samples, as a run would keep them but for the columns that name the run."""
-    return pd.concat([pd.DataFrame(view.rows_of(one, list(metrics))[0]) for one in variants], ignore_index=True)
+def transformed(group: Group, methods: Sequence[Key], metrics: Sequence[str]) -> pd.DataFrame:
+    """The rows of some methods on a group's samples, as a run would keep them but for the columns that name the run."""
+    asked = [metric_key(metric) for metric in metrics]
+    return pd.concat([pd.DataFrame(group.rows_of(method, asked)[0]) for method in methods], ignore_index=True)
 
 
 def moved(rows: pd.DataFrame, start: str = "as it is") -> pd.DataFrame:
@@ -405,7 +407,11 @@ def moved(rows: pd.DataFrame, start: str = "as it is") -> pd.DataFrame:
 
 def _bent(name: str, base: Method, transform: Callable[[Tensor], Tensor]) -> Method:
     return Method(
-        base.function, base.label, base.family, (name,), lambda maps: transform((maps * LEVELS).round() / LEVELS)
+        base.function,
+        base.label,
+        base.family,
+        parts=(name,),
+        fused_by=lambda maps: transform((maps * LEVELS).round() / LEVELS),
     )
 
 

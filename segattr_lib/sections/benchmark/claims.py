@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from segattr_lib.attribution import key_label
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, by_run, centre, fills_of, plain, under_fill, wins
 from segattr_lib.inference.max_t import all_pairs
 from segattr_lib.inference.paired import paired
-from segattr_lib.metrics import load_metric
+from segattr_lib.metrics import metric_key
+from segattr_lib.report.labels import key_label
 
 PAPER = ("gpa", "ega", "ria", "dea")
 Answer = tuple[str, bool | None]
@@ -36,7 +36,7 @@ def best(method: str, metric: str) -> Callable[[pd.DataFrame, str], Answer | Non
         ran = [name for name in PAPER if ((runs["method"] == name) & (runs["variant"] == "")).any()]
         if method not in ran or not set(ran) <= set(means.index):
             return None
-        leads = (means[method] - means[ran].drop(method)) * load_metric(metric).direction
+        leads = (means[method] - means[ran].drop(method)) * metric_key(metric).entry.direction
         return _shown(means[ran]), None if leads.isna().any() else bool((leads > 0).all())
 
     return check
@@ -118,7 +118,7 @@ def leads(samples: pd.DataFrame, k: float, fill: str, level: float = 0.95, seed:
         if set(PAPER) <= set(rows[(rows["metric"] == metric) & (rows["variant"].fillna("") == "")]["method"]):
             table = paired(samples, metric, k, fill, ROBUST_FLOOR)[list(PAPER)]
             if len(table.dropna()):
-                found[text] = all_pairs(table, load_metric(metric).direction, seed).verdict(method, level=level)
+                found[text] = all_pairs(table, metric_key(metric).entry.direction, seed).verdict(method, level=level)
     return found
 
 

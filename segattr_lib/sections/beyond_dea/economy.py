@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
+from segattr_lib.attribution import method_key
 from segattr_lib.attribution.intervention import ria
-from segattr_lib.benchmark.group import View
+from segattr_lib.benchmark.group import Group
 from segattr_lib.evaluate import prepare, synchronised_clock
 from segattr_lib.inference.intervals import means, studentised_interval
 from segattr_lib.inference.paired import paired
 from segattr_lib.metrics.deletion import tdd
 from segattr_lib.metrics.stability import pearson
 from segattr_lib.perturbation import bind_fill
-from segattr_lib.registry import variant, with_options
+from segattr_lib.registry import make_key
 
 EXCESS = "excess_tdd"
 BUDGETS = ("budget", "grid")  # the options that decide how many passes a map of interventions takes
@@ -62,10 +63,9 @@ def budget_curve(rows: pd.DataFrame, k: float, level: float = 0.95, seed: int = 
 
 
 def _line(key: str) -> str:
-    name, pinned = variant(key)
-    return with_options(
-        name, ", ".join(f"{option}={value}" for option, value in pinned.items() if option not in BUDGETS)
-    )
+    method = method_key(key)
+    others = {option: value for option, value in method.options.items() if option not in BUDGETS}
+    return make_key(method.name, others).text
 
 
 def reach(rows: pd.DataFrame, k: float, to: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
@@ -78,26 +78,28 @@ def reach(rows: pd.DataFrame, k: float, to: str, level: float = 0.95, seed: int 
     return pd.concat(tables)[["panel", "method", "passes", "share", "low", "high", "n"]]
 
 
-def precisions(view: View, names: Sequence[str], grid: int, fill: str, k: float) -> pd.DataFrame:
+def precisions(group: Group, names: Sequence[str], grid: int, fill: str, k: float) -> pd.DataFrame:
     """RIA under each precision and memory format: what it saves, and what it changes.
 
     One row a precision and format, at the precision's fastest batch: batch, layout, seconds an image, pearson of
     the maps with those of the first row, tdd and largest, the mean TDD and the largest change of an image's TDD.
     TDD is measured in the run's own precision.
     """
-    model, shape = view.score.model, (view.images.shape[2], view.images.shape[3])
-    device = str(view.runtime.device)
-    bound = bind_fill(fill, view.images, view.draws, view.others)
+    model, shape = group.score.model, (group.images.shape[2], group.images.shape[3])
+    device = str(group.runtime.device)
+    bound = bind_fill(fill, group.images, group.draws, group.others)
     rows, first = [], None
     for name in names:
         batch = prepare(model, shape, device, name).batch_size
         for layout, memory_format in LAYOUTS.items():
             runtime = prepare(model, shape, device, name, batch, memory_format)
             began = synchronised_clock(runtime.device)
-            maps = ria(view.score, view.images, view.target, grid=grid, fill=fill, draws=view.draws, others=view.others)
-            seconds = (synchronised_clock(runtime.device) - began) / len(view.samples)
-            prepare(model, shape, device, view.run.precision, view.run.batch_size)
-            values = tdd(view.score, view.images, maps, view.target, k=k, fill=bound, base=view.base)
+            maps = ria(
+                group.score, group.images, group.target, grid=grid, fill=fill, draws=group.draws, others=group.others
+            )
+            seconds = (synchronised_clock(runtime.device) - began) / len(group.samples)
+            prepare(model, shape, device, group.run.precision, group.run.batch_size)
+            values = tdd(group.score, group.images, maps, group.target, k=k, fill=bound, base=group.base)
             first = first or (maps, values)
             change = {
                 "pearson": float(pearson(first[0], maps).nanmean()),

@@ -16,16 +16,16 @@ from scipy import ndimage, stats
 from torch import Tensor
 
 from segattr_lib.attribution.maps import normalise
-from segattr_lib.benchmark.group import Variant, View, variants_of
+from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.statistics import at, plain
 from segattr_lib.data import planted
-from segattr_lib.evaluate import evaluate
+from segattr_lib.evaluate import occluded_scores
 from segattr_lib.inference.intervals import means
 from segattr_lib.inference.paired import paired
 from segattr_lib.metrics.deletion import chance_tdd, tdd
 from segattr_lib.metrics.stability import pearson
-from segattr_lib.perturbation import Fill, bind_fill, cells, occlude, top_fraction
-from segattr_lib.registry import with_options
+from segattr_lib.perturbation import Fill, bind_fill, cells, top_fraction
+from segattr_lib.registry import Key, with_options
 from segattr_lib.sections.beyond_dea.randomisation import cascade
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Maps, Masks, Values
@@ -39,30 +39,30 @@ SHARE = "share of layers drawn anew"
 Evidence = Mapping[str, Mapping[str, Masks]]  # data set, role, masks
 
 
-def randomisation(view: View, variants: Sequence[Variant], stages: int = 4) -> pd.DataFrame:
+def randomisation(group: Group, variants: Sequence[Key], stages: int = 4) -> pd.DataFrame:
     """How like each method's maps stay to themselves while the model is drawn anew, from output to input.
 
     One row a sample, method and stage: share of the model's layers drawn anew, pearson and spearman of the
     maps before and after (NaN where one is constant). What stays like itself does not explain the model
     (Adebayo et al. 2018).
     """
-    before = {one: view.maps_of(one)[0] for one in variants}
+    before = {one: group.maps_of(one)[0] for one in variants}
     rows = []
-    for share, module in cascade(view.score.model, stages, view.run.seed[0]):
-        changed = view.under(module)
+    for share, module in cascade(group.score.model, stages, group.run.seed[0]):
+        changed = group.under(module)
         for one, maps in before.items():
             after = changed.maps_of(one)[0]
             whole = torch.isfinite(maps + after).all(2).all(1)
             alike = [
                 torch.where(whole, pearson(*pair), torch.nan) for pair in ((maps, after), (ranks(maps), ranks(after)))
             ]
-            for sample, *values in zip(view.samples, *(value.tolist() for value in alike), strict=True):
-                about = {"sample_id": sample.sample_id, "method": one.name, "variant": one.text, "share": share}
+            for sample, *values in zip(group.samples, *(value.tolist() for value in alike), strict=True):
+                about = {"sample_id": sample.sample_id, "method": one.name, "variant": one.pinned, "share": share}
                 rows.append({**about, "pearson": values[0], "spearman": values[1]})
     return pd.DataFrame(rows)
 
 
-def evidence_found(view: View, variants: Sequence[Variant], evidence: Masks, region: Masks) -> pd.DataFrame:
+def evidence_found(group: Group, variants: Sequence[Key], evidence: Masks, region: Masks) -> pd.DataFrame:
     """Does each method's map find evidence that is known to lie in a region?
 
     One row a sample and method. auc: the chance that a pixel of the evidence ranks above one of the region that
@@ -72,33 +72,29 @@ def evidence_found(view: View, variants: Sequence[Variant], evidence: Masks, reg
     """
     rows = []
     for one in variants:
-        maps = view.maps_of(one)[0]
-        for sample, drawn, where, around in zip(view.samples, maps, evidence, region, strict=True):
+        maps = group.maps_of(one)[0]
+        for sample, drawn, where, around in zip(group.samples, maps, evidence, region, strict=True):
             inside, rest = drawn[where & around].cpu().numpy(), drawn[around & ~where].cpu().numpy()
             chance = np.nan
             if np.isfinite(drawn.cpu().numpy()).all():
                 placed = stats.rankdata(np.concatenate([inside, rest]))[: len(inside)]
                 chance = (placed.mean() - (len(inside) + 1) / 2) / len(rest)  # Mann-Whitney's U as a share
             mass = float(inside.sum()) / total if (total := float(inside.sum() + rest.sum())) > 0 else np.nan
-            about = {"sample_id": sample.sample_id, "method": one.name, "variant": one.text}
+            about = {"sample_id": sample.sample_id, "method": one.name, "variant": one.pinned}
             area = len(inside) / (len(inside) + len(rest))
             rows.append({**about, "auc": float(chance), "mass": mass, "area": area})
     return pd.DataFrame(rows)
 
 
-def evidence_drop(view: View, evidence: Masks, fill: str) -> Values:
+def evidence_drop(group: Group, evidence: Masks, fill: str) -> Values:
     """(s(x) - s(x with the evidence filled)) / s(x): what the model's score owes to it."""
-    owner = torch.arange(len(evidence), device=view.images.device)
-    bound = bind_fill(fill, view.images, view.draws, view.others)
-
-    def perturb(start: int, stop: int) -> tuple[Tensor, Tensor]:
-        return occlude(view.images, evidence[start:stop], owner[start:stop], bound), owner[start:stop]
-
-    return (view.base - evaluate(view.score, len(evidence), perturb)) / view.base
+    owner = torch.arange(len(evidence), device=group.images.device)
+    bound = bind_fill(fill, group.images, group.draws, group.others)
+    return (group.base - occluded_scores(group.score, group.images, evidence, owner, bound)) / group.base
 
 
 def made_maps(
-    view: View, evidence: Masks, degrees: Sequence[float] = DEGREES, grains: Sequence[int] = GRAINS
+    group: Group, evidence: Masks, degrees: Sequence[float] = DEGREES, grains: Sequence[int] = GRAINS
 ) -> dict[tuple[float, int], Maps]:
     """Maps that know a given degree of the truth, over noise of a given grain: degree and grain to maps in [0,1].
 
@@ -112,7 +108,7 @@ def made_maps(
     ).to(evidence.device)
     for grain in grains:
         regions = cells(height, width, max(height // grain, 1))
-        draws = view.draws.on(f"made maps {grain}")
+        draws = group.draws.on(f"made maps {grain}")
         noise = torch.stack(
             [
                 torch.from_numpy(rng.random(int(regions.max()) + 1, np.float32))[regions]
@@ -125,7 +121,7 @@ def made_maps(
 
 
 def ordering(
-    view: View,
+    group: Group,
     evidence: Masks,
     maps: Mapping[tuple[float, int], Maps],
     k: float,
@@ -136,39 +132,39 @@ def ordering(
     One row a sample and made map: degree, grain, overlap in [0,1], tdd, excess_tdd, moved_excess_tdd. A judge
     that is fair orders the maps of an image by their overlap.
     """
-    bound = bind_fill(fill, view.images, view.draws.on("evaluation"), view.others)
-    assert view.target.mask is not None, "evidence in a target needs a mask"
+    bound = bind_fill(fill, group.images, group.draws.on("evaluation"), group.others)
+    assert group.target.mask is not None, "evidence in a target needs a mask"
     tables = []
     for (degree, grain), drawn in maps.items():
-        held = top_fraction(drawn, view.target.mask, k).pixels & evidence
+        held = top_fraction(drawn, group.target.mask, k).pixels & evidence
         overlap = held.sum((1, 2)) / evidence.sum((1, 2))
-        about = {"sample_id": [sample.sample_id for sample in view.samples], "degree": degree, "grain": grain}
-        tables.append(pd.DataFrame({**about, "overlap": overlap.tolist(), **by_judge(view, drawn, k, bound)}))
+        about = {"sample_id": [sample.sample_id for sample in group.samples], "degree": degree, "grain": grain}
+        tables.append(pd.DataFrame({**about, "overlap": overlap.tolist(), **by_judge(group, drawn, k, bound)}))
     return pd.concat(tables, ignore_index=True)
 
 
-def by_judge(view: View, maps: Maps, k: float, fill: Fill) -> dict[str, list[float]]:
+def by_judge(group: Group, maps: Maps, k: float, fill: Fill) -> dict[str, list[float]]:
     """What each of JUDGES says of these maps, a value a sample."""
-    assert view.null is not None, "deletion in a target needs a mask"
-    called = (view.score, view.images, maps, view.target)
-    plainly = tdd(*called, k=k, fill=fill, base=view.base)
+    assert group.null is not None, "deletion in a target needs a mask"
+    called = (group.score, group.images, maps, group.target)
+    plainly = tdd(*called, k=k, fill=fill, base=group.base)
     values = {
         "tdd": plainly,
-        "moved_excess_tdd": moved_excess_tdd(view, maps, k, fill),
-        "excess_tdd": plainly - chance_tdd(*called, k=k, fill=fill, null=view.null),
+        "moved_excess_tdd": moved_excess_tdd(group, maps, k, fill),
+        "excess_tdd": plainly - chance_tdd(*called, k=k, fill=fill, null=group.null),
     }
     return {name: column.tolist() for name, column in values.items()}
 
 
-def moved_excess_tdd(view: View, maps: Maps, k: float, fill: Fill, copies: int = MOVED) -> Values:
+def moved_excess_tdd(group: Group, maps: Maps, k: float, fill: Fill, copies: int = MOVED) -> Values:
     """The judge that was fooled: TDD less the mean TDD of copies of the same map in another place.
 
     Copies are flipped, transposed (where square) and rolled round the torus, drawn per sample. A map confined to the
     target leaves zeros in it when it is moved, and ties then pick one solid block, whose TDD is next to nothing.
     """
-    moved = moved_copies(maps, copies, view.draws)
-    called = [(view.score, view.images, drawn, view.target) for drawn in [maps, *moved]]
-    own, *others = (tdd(*each, k=k, fill=fill, base=view.base) for each in called)
+    moved = moved_copies(maps, copies, group.draws)
+    called = [(group.score, group.images, drawn, group.target) for drawn in [maps, *moved]]
+    own, *others = (tdd(*each, k=k, fill=fill, base=group.base) for each in called)
     return own - torch.stack(others).mean(0)
 
 
@@ -186,17 +182,17 @@ def moved_copies(maps: Maps, count: int, draws: Draws) -> Float[Tensor, "s b h w
     return result
 
 
-def judged_twice(view: View, variants: Sequence[Variant], k: float, fill: str) -> pd.DataFrame:
+def judged_twice(group: Group, variants: Sequence[Key], k: float, fill: str) -> pd.DataFrame:
     """Each method's maps under plain TDD, under the judge that was fooled and under the one in use.
 
     One row a sample and method: key, tdd, moved_excess_tdd, excess_tdd.
     """
-    bound = bind_fill(fill, view.images, view.draws.on("evaluation"), view.others)
+    bound = bind_fill(fill, group.images, group.draws.on("evaluation"), group.others)
     tables = []
     for each in variants:
-        maps = view.maps_of(each)[0].to(view.images.device)
-        about = {"sample_id": [sample.sample_id for sample in view.samples], "key": with_options(each.name, each.text)}
-        tables.append(pd.DataFrame({**about, **by_judge(view, maps, k, bound)}))
+        maps = group.maps_of(each)[0].to(group.images.device)
+        about = {"sample_id": [sample.sample_id for sample in group.samples], "key": each.text}
+        tables.append(pd.DataFrame({**about, **by_judge(group, maps, k, bound)}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -274,11 +270,13 @@ def cascade_curve(rows: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.
     return curve.rename(columns={"method": "line"})
 
 
-def owed(views: Mapping[str, View], evidence: Evidence, fill: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+def owed(
+    groups: Mapping[str, Group], evidence: Evidence, fill: str, level: float = 0.95, seed: int = 0
+) -> pd.DataFrame:
     """What each model's score owes to each kind of evidence: means of `evidence_drop` with their intervals."""
     table = {
-        (name, role): pd.Series(evidence_drop(view, evidence[name][role], fill).tolist())
-        for name, view in views.items()
+        (name, role): pd.Series(evidence_drop(group, evidence[name][role], fill).tolist())
+        for name, group in groups.items()
         for role in evidence[name]
     }
     found = means(pd.DataFrame(table), level, seed)
@@ -286,14 +284,14 @@ def owed(views: Mapping[str, View], evidence: Evidence, fill: str, level: float 
     return found.assign(method=[role for _, role in found["method"]]).rename(columns={"method": "filled"})
 
 
-def finds(views: Mapping[str, View], evidence: Evidence, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+def finds(groups: Mapping[str, Group], evidence: Evidence, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """`evidence_found` of the glyph that decides, in its region, by data set and method, for figures.interval_dots."""
     found = []
-    for name, view in views.items():
-        assert view.target.mask is not None, "planted evidence lies on a target or off it"
+    for name, group in groups.items():
+        assert group.target.mask is not None, "planted evidence lies on a target or off it"
         outside = name == "planted_context"
-        role, region = ("marker", ~view.target.mask) if outside else ("badge", view.target.mask)
-        rows = evidence_found(view, variants_of(view.run), evidence[name][role], region)
+        role, region = ("marker", ~group.target.mask) if outside else ("badge", group.target.mask)
+        rows = evidence_found(group, group.run.method_keys(), evidence[name][role], region)
         rows["key"] = [with_options(*pair) for pair in rows[["method", "variant"]].to_numpy()]
         table = rows.pivot_table(index="sample_id", columns="key", values="auc", sort=False)
         found.append(means(table, level, seed).assign(panel=f"finds the {role}"))
@@ -315,10 +313,10 @@ def leakage_found(found: Mapping[str, pd.DataFrame], level: float = 0.95, seed: 
     return pd.concat(tables)[["metric", "method", "mean", "low", "high", "share", "n"]]
 
 
-def planted_evidence(views: Mapping[str, View], size: int) -> Evidence:
-    """Where the marker and the badges of each view's samples lie, by data set and role, (B,H,W) bool."""
+def planted_evidence(groups: Mapping[str, Group], size: int) -> Evidence:
+    """Where the marker and the badges of each group's samples lie, by data set and role, (B,H,W) bool."""
     found = {}
-    for name, view in views.items():
-        masks = [planted.evidence(sample.sample_id, size) for sample in view.samples]
-        found[name] = {role: torch.stack([one[role] for one in masks]).to(view.images.device) for role in masks[0]}
+    for name, group in groups.items():
+        masks = [planted.evidence(sample.sample_id, size) for sample in group.samples]
+        found[name] = {role: torch.stack([one[role] for one in masks]).to(group.images.device) for role in masks[0]}
     return found

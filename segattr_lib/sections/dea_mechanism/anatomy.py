@@ -12,8 +12,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from segattr_lib.metrics import load_metric
-from segattr_lib.report.charts import STYLE, legend_below, method_colours, method_label, metric_label
+from segattr_lib.metrics import metric_key
+from segattr_lib.report.charts import STYLE, legend_below, method_colours
+from segattr_lib.report.labels import method_label, metric_label
 from segattr_lib.report.pictures import picture
 from segattr_lib.report.tables import interval, number
 from segattr_lib.targets import Images, Maps, Masks
@@ -132,7 +133,7 @@ def surfaces(table: pd.DataFrame, metrics: Sequence[str], own: tuple[float, floa
         )
         for line, metric in zip(panels, metrics, strict=True):
             rows = table[table["metric"] == metric]
-            colours = "crest" if load_metric(metric).direction > 0 else "crest_r"
+            colours = "crest" if metric_key(metric).entry.direction > 0 else "crest_r"
             limits = {"vmin": rows["mean"].min(), "vmax": rows["mean"].max()}
             for axes, grid in zip(line, grids, strict=True):
                 shown = rows[rows["grid"] == grid].pivot(  # noqa: PD010 - refuses a value that stands twice

@@ -12,17 +12,17 @@ from scipy import ndimage
 from skimage.measure import perimeter_crofton
 from skimage.morphology import skeletonize
 
-from segattr_lib.attribution import load_method
+from segattr_lib.attribution import method_key
 from segattr_lib.attribution.fusion import dual_evidence
-from segattr_lib.benchmark.group import Variant, View, scalar_of
+from segattr_lib.benchmark.group import Group, scalar_of
 from segattr_lib.benchmark.settings import Settings
-from segattr_lib.data import IGNORE, Sample, load_dataset
+from segattr_lib.data import load_dataset
+from segattr_lib.data.sample import IGNORE, Sample
 from segattr_lib.inference.comparison import compare
 from segattr_lib.inference.correlation import correlation
 from segattr_lib.inference.intervals import studentised_interval
 from segattr_lib.inference.paired import paired
 from segattr_lib.metrics.localization import mass
-from segattr_lib.registry import variant, with_options
 from segattr_lib.targets import Maps, Masks
 
 TAIL = 0.25  # the share of samples, best and worst, that success and failure cases are taken from
@@ -62,10 +62,10 @@ def decompose(
     }
 
 
-def parts_of(view: View) -> dict[str, Maps]:
-    """`decompose` of a view's samples, under its run's layer, grid, fill, alpha and beta."""
-    gradient, intervention = (view.maps_of(Variant(name, "", load_method(name), {}))[0] for name in ("ega", "ria"))
-    return decompose(gradient, intervention, alpha=view.run.alpha, beta=view.run.beta)
+def parts_of(group: Group) -> dict[str, Maps]:
+    """`decompose` of a group's samples, under its run's layer, grid, fill, alpha and beta."""
+    gradient, intervention = (group.maps_of(method_key(name))[0] for name in ("ega", "ria"))
+    return decompose(gradient, intervention, alpha=group.run.alpha, beta=group.run.beta)
 
 
 def agreement_table(parts: Mapping[str, Maps], masks: Masks) -> pd.DataFrame:
@@ -184,9 +184,8 @@ def _points(written: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> pd
     """Settings and the methods that have them: the settings' own columns, then method, key and written."""
     rows = []
     for text, setting in zip(written, settings, strict=True):
-        name, pinned = variant(text)
-        options = ", ".join(f"{option}={value}" for option, value in pinned.items())
-        rows.append({**setting, "method": name, "key": with_options(name, options), "written": text})
+        method = method_key(text)
+        rows.append({**setting, "method": method.name, "key": method.text, "written": text})
     return pd.DataFrame(rows)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from segattr_lib.attribution.fusion import FUSIONS, REFINABLE, refined
-from segattr_lib.benchmark.group import View
+from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.runner import load_model, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
@@ -21,7 +21,7 @@ from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.intervals import means
 from segattr_lib.inference.max_t import AllPairs, all_pairs, cross_fitted
 from segattr_lib.inference.paired import paired
-from segattr_lib.metrics import load_metric
+from segattr_lib.metrics import metric_key
 from segattr_lib.metrics.composite import arcc, coherency
 from segattr_lib.registry import unknown
 from segattr_lib.targets import Maps, Target
@@ -192,7 +192,7 @@ def best_starts(
     shared = rows.groupby("start")["model"].nunique() == rows["model"].nunique()
     rows, found = rows[rows["start"].map(shared)], []
     for metric in metrics:
-        direction = load_metric(metric).direction
+        direction = metric_key(metric).entry.direction
         tables = {start: paired(here, metric) for start, here in rows.groupby("start")}
         for line in (base, key_of(base)):
             ways = pd.DataFrame({str(start): table[line if line in table else base] for start, table in tables.items()})
@@ -202,42 +202,42 @@ def best_starts(
     return pd.DataFrame(found).set_index(["metric", "line"])
 
 
-def layer_maps(view: View, base: str, fuse: str = "product") -> dict[str, Maps]:
-    """A CAM's maps of the view's samples at each of its layers, by the layer's name, and "RefineCAM" of them."""
-    maps = _maps(view, base, view.images, view.target, view.offered["layers"])
-    return {**dict(zip(view.offered["layers"], maps, strict=True)), "RefineCAM": refined(maps, fuse)}
+def layer_maps(group: Group, base: str, fuse: str = "product") -> dict[str, Maps]:
+    """A CAM's maps of the group's samples at each of its layers, by the layer's name, and "RefineCAM" of them."""
+    maps = _maps(group, base, group.images, group.target, group.offered["layers"])
+    return {**dict(zip(group.offered["layers"], maps, strict=True)), "RefineCAM": refined(maps, fuse)}
 
 
-def shortcut(view: View, base: str, fuse: str = "product") -> pd.Series:
+def shortcut(group: Group, base: str, fuse: str = "product") -> pd.Series:
     """RefineCAM's coherency when the deep maps are kept: only the shallowest is recomputed on the faded image.
 
     The kept maps correlate with themselves, so this flatters RefineCAM; metrics.composite.coherency recomputes it
     whole. One value a sample, by its id. With one layer the two are the same.
     """
-    layers = view.offered["layers"]
-    shallow, *deep = _maps(view, base, view.images, view.target, layers)
+    layers = group.offered["layers"]
+    shallow, *deep = _maps(group, base, group.images, group.target, layers)
     fused = refined([shallow, *deep], fuse)
 
     def explain(images: Tensor, target: Target, _occasion: str) -> Maps:
-        return refined([*_maps(view, base, images, target, layers[:1]), *deep], fuse)
+        return refined([*_maps(group, base, images, target, layers[:1]), *deep], fuse)
 
-    values = coherency(view.score, view.images, fused, view.target, explain=explain)
-    return pd.Series(values.cpu().numpy(), [sample.sample_id for sample in view.samples])
+    values = coherency(group.score, group.images, fused, group.target, explain=explain)
+    return pd.Series(values.cpu().numpy(), [sample.sample_id for sample in group.samples])
 
 
-def shortcuts(views: Mapping[str, View], rows: pd.DataFrame, bases: Sequence[str]) -> pd.DataFrame:
-    """Coherency and ARCC of RefineCAM, recomputed whole and with the deep maps kept, of the views' samples by model.
+def shortcuts(groups: Mapping[str, Group], rows: pd.DataFrame, bases: Sequence[str]) -> pd.DataFrame:
+    """Coherency and ARCC of RefineCAM, recomputed whole and with the deep maps kept, of the groups' samples by model.
 
     rows: of `at_ends`, which hold the samples under these models. Index model, base, sample_id; columns coherency,
     coherency_kept, arcc, arcc_kept, an ARCC that does not exist being 0 in both as in `settled`.
     """
     found = []
-    for model, view in views.items():
+    for model, group in groups.items():
         for base in bases:
             of_base = (rows["method"] == "refinecam") & (rows["variant"] == f"base={base}")
             mine = rows[(rows["model"] == model) & of_base]
             table = mine.pivot_table(index="sample_id", columns="metric", values="value", dropna=False)
-            kept = shortcut(view, base)
+            kept = shortcut(group, base)
             table = table.reindex(kept.index).assign(coherency_kept=kept)
             for name in ("coherency", "coherency_kept"):
                 parts = (torch.tensor(table[part].to_numpy(float)) for part in (name, "complexity", "road"))
@@ -255,7 +255,7 @@ def at_quantiles(values: pd.Series, count: int) -> pd.Series:
     return order.iloc[places]
 
 
-def _maps(view: View, base: str, images: Tensor, target: Target, layers: Sequence[str]) -> list[Maps]:
+def _maps(group: Group, base: str, images: Tensor, target: Target, layers: Sequence[str]) -> list[Maps]:
     if base not in REFINABLE:
         raise unknown("base CAM", base, REFINABLE)
-    return REFINABLE[base](view.score, images, target, layers=layers, scalar=view.offered["scalar"])
+    return REFINABLE[base](group.score, images, target, layers=layers, scalar=group.offered["scalar"])

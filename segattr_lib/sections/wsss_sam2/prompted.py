@@ -22,17 +22,17 @@ from torch import Tensor
 
 from segattr_lib.attribution import Method
 from segattr_lib.benchmark.failures import sample_errors
-from segattr_lib.benchmark.group import Variant, View, variants_of
+from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.runner import Question, run_benchmark
-from segattr_lib.benchmark.settings import Settings, options_of_metric, read_settings
-from segattr_lib.data import SampleError
+from segattr_lib.benchmark.settings import Settings
+from segattr_lib.data.sample import SampleError
 from segattr_lib.evaluate import device_of
-from segattr_lib.metrics import MEASURED, load_metric
+from segattr_lib.metrics import MEASURED, metric_key
 from segattr_lib.own_code import as_loaded
 from segattr_lib.prompting import cues
 from segattr_lib.prompting.cues import Cues, NoCues
 from segattr_lib.prompting.segmenters import Segmenter, fingerprint, load_segmenter, stacked
-from segattr_lib.registry import UserError, own_fingerprint, variant, with_options
+from segattr_lib.registry import Key, UserError, own_fingerprint, with_options
 from segattr_lib.seeds import generator
 from segattr_lib.targets import Values
 
@@ -110,32 +110,32 @@ def run_prompted(settings: Settings, prompts: Prompting, folder: str | Path) -> 
     do, before the long work, where fewer than two methods can be fused, and for a metric of robustness that gives a
     map no number, or several.
     """
-    runs = {**settings.model_dump(), "metrics": list(dict.fromkeys([*settings.metrics, prompts.robustness]))}
-    settings = read_settings(runs)
-    explainers = _explainers(variants_of(settings))
+    robustness = metric_key(prompts.robustness)
+    settings = settings.changed({"metrics": list(dict.fromkeys([*settings.metrics, robustness]))})
+    explainers = _explainers(settings.method_keys())
     if len(explainers) < 2:
         raise UserError(f"methods has {len(explainers)} that are no controls; a fusion needs two or more.")
-    name, pinned = variant(prompts.robustness)
     many: dict[str, list[Any]] = {"k": settings.k, "fill": settings.evaluation_fills(None)}
-    takes = [one for one in many if one in options_of_metric(load_metric(name)) and one not in pinned]
-    if name in MEASURED or any(len(many[one]) > 1 for one in takes):
+    takes = [option for option in many if option in robustness.entry.options and option not in robustness.options]
+    if robustness.name in MEASURED or any(len(many[option]) > 1 for option in takes):
         raise UserError(f"robustness is {prompts.robustness!r}; expected a metric that gives a map one number.")
     device = str(device_of(settings.device))
     segmenters = {one: load_segmenter(one, device) for one in prompts.segmenters}
     code = {name: own_fingerprint("promptable segmenter", name) for name in segmenters if ":" in name}
     about = {one: list(value) if isinstance(value, tuple) else value for one, value in asdict(prompts).items()}
     question = Question(
+        "wsss_sam2",
         {**about, "weights": {name: fingerprint(segmenter) for name, segmenter in segmenters.items()}},
-        lambda view, variants: prompt_rows(view, variants, prompts, segmenters),
+        lambda group, variants: prompt_rows(group, variants, prompts, segmenters),
         code,
     )
     return run_benchmark(settings, folder, question)
 
 
 def prompt_rows(
-    view: View, variants: list[Variant], prompts: Prompting, segmenters: dict[str, Segmenter]
+    group: Group, variants: list[Key], prompts: Prompting, segmenters: dict[str, Segmenter]
 ) -> list[dict[str, Any]]:
-    """Rows of the view's samples, all beside the run's own of its metrics.
+    """Rows of the group's samples, all beside the run's own of its metrics.
 
     Of each explainer: consensus, focus, robustness and weight; agreement(with=OTHER), the IoU of two supports.
     Of the fusions: those of the run's metrics that are of INTERPRETABILITY. Of every map, of ALONE and of the
@@ -146,13 +146,13 @@ def prompt_rows(
     A map that the run calls failed has no values here either, and counts as one of zeros in the fusions; values of a
     constant map are degenerate; the weighted fusion does not exist where no map is reliable.
     """
-    robust = {one: view.rows_of(one, [prompts.robustness])[0] for one in variants}
+    robust = {one: group.rows_of(one, [metric_key(prompts.robustness)])[0] for one in variants}
     notes = {_key(row): (row["status"], row["reason"]) for told in robust.values() for row in told}
     notes = {key: note for key, note in notes.items() if note[0] == "failed"}
     maps = {}
     for one, judged in robust.items():
-        broken = torch.tensor([row["status"] == "failed" for row in judged], device=view.images.device)
-        maps[one] = view.maps_of(one)[0].masked_fill(broken[:, None, None], 0)
+        broken = torch.tensor([row["status"] == "failed" for row in judged], device=group.images.device)
+        maps[one] = group.maps_of(one)[0].masked_fill(broken[:, None, None], 0)
     explainers = _explainers(variants)
     together = torch.stack([maps[one] for one in explainers])
     parts = {
@@ -164,30 +164,30 @@ def prompt_rows(
     rows: list[dict[str, Any]] = []
     for name, values in {**parts, "weight": weights}.items():
         for one, told in zip(explainers, values, strict=True):
-            rows += [_row(view, index, one, name, value) for index, value in enumerate(told.tolist())]
+            rows += [_row(group, index, one, name, value) for index, value in enumerate(told.tolist())]
     agreement = cues.pairwise_iou(cues.support(together, prompts.threshold))
     for (a, one), (b, other) in permutations(enumerate(explainers), 2):
-        metric = with_options("agreement", f"with={with_options(other.name, other.text)}")
-        rows += [_row(view, index, one, metric, value) for index, value in enumerate(agreement[:, a, b].tolist())]
+        metric = with_options("agreement", f"with={other.text}")
+        rows += [_row(group, index, one, metric, value) for index, value in enumerate(agreement[:, a, b].tolist())]
     fusions = {"mean": cues.fused(together), "weighted": cues.fused(together, weights)}
     for name, fused in fusions.items():
-        one = Variant(name, "", Method(cues.fused, FUSIONS[name], "fusion"), {})
-        of_maps = [each for each in view.run.metrics if variant(each)[0] in INTERPRETABILITY]
-        rows += view.judged(one, fused, of_maps, [])
+        one = Key(name, entry=Method(cues.fused, FUSIONS[name], "fusion"))
+        of_maps = [each for each in group.run.metrics if each.name in INTERPRETABILITY]
+        rows += group.judged(one, fused, of_maps, [])
         maps[one] = torch.nan_to_num(fused)
-    for index, sample in enumerate(view.samples):
+    for index, sample in enumerate(group.samples):
         if weights[:, index].isnan().any():
-            notes["weighted", "", sample.sample_id] = ("undefined", load_metric("weight").undefined)
+            notes["weighted", "", sample.sample_id] = ("undefined", metric_key("weight").entry.undefined)
         of_sample = {one: all_maps[index] for one, all_maps in maps.items()}
         for one, one_map in of_sample.items():
             if one_map.amax() == one_map.amin():
-                notes.setdefault((one.name, one.text, sample.sample_id), ("degenerate", "the map is constant"))
-        rows += list(_masks(view, index, of_sample, prompts, segmenters))
+                notes.setdefault((one.name, one.pinned, sample.sample_id), ("degenerate", "the map is constant"))
+        rows += list(_masks(group, index, of_sample, prompts, segmenters))
     return [_noted(row, *notes.get(_key(row), ("ok", None))) for row in rows]
 
 
-def _explainers(variants: list[Variant]) -> list[Variant]:
-    return [one for one in variants if one.method.family != "control"]
+def _explainers(variants: list[Key]) -> list[Key]:
+    return [one for one in variants if one.entry.family != "control"]
 
 
 def _key(row: dict[str, Any]) -> tuple[str, str, str]:
@@ -202,28 +202,28 @@ def _noted(row: dict[str, Any], status: str, reason: str | None) -> dict[str, An
 
 
 def _masks(
-    view: View,
+    group: Group,
     index: int,
-    maps: dict[Variant, Float[Tensor, "h w"]],
+    maps: dict[Key, Float[Tensor, "h w"]],
     prompts: Prompting,
     segmenters: dict[str, Segmenter],
 ) -> Iterator[dict[str, Any]]:
     """The rows of one sample's masks."""
-    assert view.target.truth is not None
-    truth, told = view.target.truth[index].cpu(), ~view.ring[index].cpu()
+    assert group.target.truth is not None
+    truth, told = group.target.truth[index].cpu(), ~group.ring[index].cpu()
     for one, one_map in maps.items():
         support = cues.support(one_map, prompts.threshold).cpu()
         metric = with_options("iou", f"segmenter={THRESHOLD}")
-        yield _row(view, index, one, metric, _iou(support, truth, told))
+        yield _row(group, index, one, metric, _iou(support, truth, told))
     for name, segmenter in segmenters.items():
-        asked = _prompts(view, index, maps, truth, prompts)
+        asked = _prompts(group, index, maps, truth, prompts)
         given = {prompt: prompt.cues for prompt in asked if isinstance(prompt.cues, Cues)}
         fault: str | None = None
         try:
-            answers = _answers(name, segmenter, view.images[index], given)
+            answers = _answers(name, segmenter, group.images[index], given)
         except SampleError as error:
             answers, fault = {}, error.reason
-            view.raised[fault] = "metric"
+            group.raised[fault] = "metric"
         proxy: Tensor | None = None
         for prompt in asked:
             values, reason = {"iou": math.nan, "confidence": math.nan}, fault
@@ -236,7 +236,7 @@ def _masks(
             status = "failed" if reason and reason == fault else "undefined"
             for metric, value in values.items():
                 written = with_options(metric, f"segmenter={name}{prompt.options}")
-                yield _row(view, index, prompt, written, value, reason, status)
+                yield _row(group, index, prompt, written, value, reason, status)
         for one, one_map in maps.items():
             support = cues.support(one_map, prompts.threshold).cpu()
             told_of = {"coverage": math.nan, "spill": math.nan}
@@ -245,7 +245,7 @@ def _masks(
             reason = fault or ("there is no mask" if proxy is None else None)
             status = "failed" if fault else "undefined"
             for metric, value in told_of.items():
-                yield _row(view, index, one, with_options(metric, f"against={name}"), value, reason, status)
+                yield _row(group, index, one, with_options(metric, f"against={name}"), value, reason, status)
 
 
 def _answers(
@@ -265,9 +265,9 @@ def _answers(
 
 
 def _prompts(
-    view: View,
+    group: Group,
     index: int,
-    maps: dict[Variant, Float[Tensor, "h w"]],
+    maps: dict[Key, Float[Tensor, "h w"]],
     truth: Bool[Tensor, "h w"],
     prompts: Prompting,
 ) -> list[Prompt]:
@@ -279,7 +279,7 @@ def _prompts(
     bare = {"background": 0}
 
     def rng(method: str, variant: str = "") -> np.random.Generator:
-        return generator(view.run.seed[0], view.samples[index].sample_id, cues.purpose(method, variant))
+        return generator(group.run.seed[0], group.samples[index].sample_id, cues.purpose(method, variant))
 
     def drawn(draw: Callable[[], Cues], method: str, variant: str = "", options: str = "") -> Prompt:
         try:
@@ -294,12 +294,12 @@ def _prompts(
         if one.name in FUSIONS:
             changes[", background=0"] = bare
             boxed = partial(cues.support_box, one_map, prompts.threshold)
-            asked.append(drawn(boxed, one.name, one.text, ", cues=box"))
+            asked.append(drawn(boxed, one.name, one.pinned, ", cues=box"))
             changes |= {f", points={n}": {"foreground": n, "background": n} for n in prompts.counts}
             changes |= {f", share={share}": {"top": share, "bottom": share} for share in prompts.shares}
         for text, changed in changes.items():
-            pointed = partial(cues.draw_cues, one_map, rng(one.name, one.text), **{**plain, **changed})
-            asked.append(drawn(pointed, one.name, one.text, text))
+            pointed = partial(cues.draw_cues, one_map, rng(one.name, one.pinned), **{**plain, **changed})
+            asked.append(drawn(pointed, one.name, one.pinned, text))
     asked.append(drawn(partial(cues.centre_point, shape), "centre_point"))
     uniform = partial(cues.uniform_points, shape, prompts.foreground, rng("uniform_points"))
     asked.append(drawn(uniform, "uniform_points"))
@@ -315,20 +315,20 @@ def _values(rows: list[dict[str, Any]]) -> Values:
 
 
 def _row(
-    view: View,
+    group: Group,
     index: int,
-    one: Variant | Prompt,
+    one: Key | Prompt,
     metric: str,
     value: float,
     reason: str | None = None,
     status: str = "undefined",
 ) -> dict[str, Any]:
-    """A row as View.judged has them; a value of NaN has this status, for this reason or the metric's own."""
-    sample = view.samples[index]
-    method, text = (one.name, one.text) if isinstance(one, Variant) else (one.method, one.variant)
+    """A row as Group.judged has them; a value of NaN has this status, for this reason or the metric's own."""
+    sample = group.samples[index]
+    method, text = (one.name, one.pinned) if isinstance(one, Key) else (one.method, one.variant)
     row = {"sample_id": sample.sample_id, "class_id": sample.class_id, "method": method, "variant": text}
     if value != value:
-        why = reason or load_metric(metric).undefined
+        why = reason or metric_key(metric).entry.undefined
         return {**row, "metric": metric, "value": None, "status": status, "reason": why}
     return {**row, "metric": metric, "value": value, "status": "ok", "reason": None}
 

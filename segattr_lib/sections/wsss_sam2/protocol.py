@@ -17,19 +17,19 @@ from jaxtyping import Bool, Float
 from scipy import stats
 from torch import Tensor
 
-from segattr_lib.attribution import short_labels
-from segattr_lib.benchmark.group import View, variants_of
+from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED, compare
 from segattr_lib.inference.correlation import Correlation
 from segattr_lib.inference.intervals import FEWEST, HELD, RESAMPLES, means, studentised_interval
 from segattr_lib.inference.max_t import all_pairs, cross_fitted
 from segattr_lib.inference.paired import paired
-from segattr_lib.metrics import load_metric
+from segattr_lib.metrics import metric_key
 from segattr_lib.prompting import cues
 from segattr_lib.prompting.cues import Cues, NoCues
 from segattr_lib.prompting.segmenters import Segmenter
 from segattr_lib.registry import with_options
+from segattr_lib.report.labels import short_labels
 from segattr_lib.sections.wsss_sam2.prompted import ALONE, CEILING, FUSIONS, THRESHOLD, Prompting
 from segattr_lib.seeds import generator
 
@@ -328,7 +328,7 @@ def _checks(
     yield beyond(DECLARE, f"IoU of {main} from cues − from uniform points, no map", table["uniform_points"])
     for metric in measures:
         ranks = rank_correlation(paired(rows, metric).droplevel("dataset")[keys], table[keys], level, seed)
-        check = f"rank correlation of {load_metric(metric).label} with mIoU over {ranks.n} explainers"
+        check = f"rank correlation of {metric_key(metric).entry.label} with mIoU over {ranks.n} explainers"
         yield told(APART, check, ranks[:3], len(table), ALIKE, above=False)
 
 
@@ -342,14 +342,14 @@ class Shown:
 
 
 def shown(
-    view: View, rows: pd.DataFrame, prompts: Prompting, segmenter: Segmenter, keys: Sequence[str]
+    group: Group, rows: pd.DataFrame, prompts: Prompting, segmenter: Segmenter, keys: Sequence[str]
 ) -> dict[str, list[Shown]]:
-    """What lies behind the rows of the view's samples, by key; the maps are made again, the weights are the rows'."""
-    ids = [sample.sample_id for sample in view.samples]
-    variants = {with_options(one.name, one.text): one for one in variants_of(view.run)}
+    """What lies behind the rows of the group's samples, by key; the maps are made again, the weights are the rows'."""
+    ids = [sample.sample_id for sample in group.samples]
+    variants = {key.text: key for key in group.run.method_keys()}
     weights = paired(rows, "weight").droplevel("dataset").loc[ids]
     needed = [*weights, *keys] if set(keys) & set(FUSIONS) else keys
-    maps = {key: torch.nan_to_num(view.maps_of(variants[key])[0]).clamp(0, 1) for key in needed if key not in FUSIONS}
+    maps = {key: torch.nan_to_num(group.maps_of(variants[key])[0]).clamp(0, 1) for key in needed if key not in FUSIONS}
     if len(needed) > len(keys):
         together = torch.stack([maps[key] for key in weights])
         told = torch.tensor(weights.to_numpy(float).T, dtype=together.dtype, device=together.device)
@@ -357,11 +357,11 @@ def shown(
     settings = {name: getattr(prompts, name) for name in ("foreground", "background", "top", "bottom", "apart")}
     found: dict[str, list[Shown]] = {key: [] for key in keys}
     for index, sample_id in enumerate(ids):
-        answer = segmenter(view.images[index])
+        answer = segmenter(group.images[index])
         for key in keys:
             one = variants.get(key)
-            name, text = (key, "") if one is None else (one.name, one.text)
-            rng = generator(view.run.seed[0], sample_id, cues.purpose(name, text))
+            name, text = (key, "") if one is None else (one.name, one.pinned)
+            rng = generator(group.run.seed[0], sample_id, cues.purpose(name, text))
             try:
                 drawn = cues.draw_cues(maps[key][index], rng, **settings)
             except NoCues:
