@@ -69,7 +69,7 @@ from segattr_lib.inference import paired as paired_
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS
 from segattr_lib.inference.paired import settled
 from segattr_lib.metrics import load_metric
-from segattr_lib.models import load_segmenter
+from segattr_lib.models.loading import load_model
 from segattr_lib.report import charts, tables
 from segattr_lib.report.pictures import gallery
 from segattr_lib.report.reference import reference, refinecam_table2
@@ -353,7 +353,8 @@ short_means.rename(index=charts.method_label, columns={"coherency": "Coherency, 
 # ragged earns. {glue:text}`seg_n` images of {glue:text}`seg_dataset` under {glue:text}`seg_model`.
 
 # %% tags=["hide-input", "remove-output"]
-segmenter = load_segmenter(seg_model, None if seg_layers is None else seg_layers[-1], (image_size, image_size), seg_layers)  # fmt: skip
+deepest = None if seg_layers is None else seg_layers[-1]
+segmenter = load_model(seg_model, deepest, seg_layers, (image_size, image_size), "segmenter")
 shallow = segmenter.layers[0]
 seg_methods = [f"gpa(layer={shallow})", "gpa", "refine_gpa", f"ega(layer={shallow})", "ega", "refine_ega", "random"]
 seg_told = {"dataset": seg_dataset, "root": seg_root, "split": seg_split, "samples": seg_samples, "model": seg_model, "layer": segmenter.layer, "layers": list(segmenter.layers), "methods": seg_methods, "metrics": ["tdd", "odd_abs", "excess_tdd"], "floor": seg_floor}  # fmt: skip

@@ -19,15 +19,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from segattr_lib.models.embedded import prediction
-from segattr_lib.models.loading import (
-    cause_of,
-    evaluated,
-    give_back,
-    hold,
-    is_held,
-    weight_fingerprint,
-)
+from segattr_lib.models.lending import cause_of, evaluated, give_back, hold, is_held
+from segattr_lib.models.loading import prediction
+from segattr_lib.models.state import weight_fingerprint
 from segattr_lib.registry import UserError
 from segattr_lib.targets import Score
 
