@@ -29,7 +29,7 @@ from segattr_lib.data import SampleError, draw, load_dataset
 from segattr_lib.evaluate import prepare
 from segattr_lib.metrics import load_metric
 from segattr_lib.metrics.deletion import model_score, tdd
-from segattr_lib.models import names
+from segattr_lib.models import names as model_names
 from segattr_lib.models.loading import load_model
 from segattr_lib.perturbation import Fill, bind_fill, occlude, top_fraction
 from segattr_lib.registry import UserError, with_options
@@ -253,7 +253,7 @@ def figure(picture: Float[np.ndarray, "h w 3"], alt: str, caption: str, pixels: 
 
 def _controls(ids: Sequence[str], model: str) -> dict[str, Any]:
     number: dict[str, Any] = {"continuous_update": False, "style": STYLE}
-    models = names("segmenter")
+    models = model_names("segmenter")
     if model not in models:
         models = [model, *models]
     methods = [(load_method(name).label, name) for name in methods_of("segmentation")]
