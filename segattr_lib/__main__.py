@@ -95,7 +95,7 @@ def _generate(asked: argparse.Namespace) -> None:
 
 def _train(asked: argparse.Namespace) -> None:
     from segattr_lib.benchmark.settings import SEEDS
-    from segattr_lib.models.embedded import WEIGHTS
+    from segattr_lib.models import WEIGHTS
     from segattr_lib.registry import unknown
     from segattr_lib.training.suites import SUITES
 

@@ -23,7 +23,7 @@ from segattr_lib.data import Sample, draw, load_dataset, planted
 from segattr_lib.evaluate import prepare, runtime_of
 from segattr_lib.inference.intervals import means, studentised_interval
 from segattr_lib.metrics.null import blind_selections, border_length, local_fit
-from segattr_lib.models import Segmenter
+from segattr_lib.models.loading import Model
 from segattr_lib.perturbation import bind_fill, top_fraction
 from segattr_lib.registry import Key, UserError
 from segattr_lib.sections.beyond_dea.economy import (
@@ -84,7 +84,8 @@ def seen(module: nn.Module, images: Tensor, masks: Tensor, names: list[str] | No
         for image, mask, name in zip(images, masks, names, strict=True)
     ]
     runtime = prepare(module, (images.shape[2], images.shape[3]), "cpu", run.precision, run.batch_size)
-    return Group(run, load_dataset("shapes"), Segmenter("toy", module, "features", 2, ""), runtime, samples, names)
+    model = Model("toy", module, "segmenter", "features", ("features",), 2, "")
+    return Group(run, load_dataset("shapes"), model, runtime, samples, names)
 
 
 def toy(count: int = 2, size: int = 16, **told: Any) -> Group:
