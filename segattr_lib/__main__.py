@@ -6,6 +6,7 @@ import argparse
 import codecs
 import io
 import os
+import pkgutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,6 @@ def _generate(told: argparse.Namespace) -> None:
 
 
 def _train(told: argparse.Namespace) -> None:
-    from segattr_lib.benchmark.settings import SEEDS
-    from segattr_lib.models.embedded import WEIGHTS
     from segattr_lib.registry import unknown
     from segattr_lib.training.suites import SUITES
 
@@ -104,10 +103,14 @@ def _train(told: argparse.Namespace) -> None:
     for name in told.model:
         if name not in trainers:
             raise unknown("trainable model", name, trainers)
+    from segattr_lib.benchmark.settings import SEEDS  # what is misspelt is said before torch is loaded
+    from segattr_lib.models.embedded import WEIGHTS
+
     if not 0 <= told.seed < SEEDS:
         raise UserError(f"--seed is {told.seed}; expected a whole number from 0 to {SEEDS - 1}.")
     for name in told.model or offered:
-        print(trainers[name](name, told.seed, told.output or WEIGHTS))
+        train = pkgutil.resolve_name(trainers[name])
+        print(train(name, told.seed, told.output or WEIGHTS))
 
 
 def _download(told: argparse.Namespace) -> None:
