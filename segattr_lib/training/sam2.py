@@ -40,7 +40,7 @@ CLICKS = {"1_0": (1, 0), "1_2": (1, 2), "3_4": (3, 4), "8_8": (8, 8)}  # foregro
 
 
 # Of a scene: its pixels; which object each pixel shows, counted from 1, 0 for none; the objects' class ids, and sizes.
-Owned = tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]
+Owned = tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"], Int[np.ndarray, " _"], Int[np.ndarray, " _"]]
 
 
 def train_promptable(name: str = "shapes_sam2", seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
