@@ -26,7 +26,7 @@ from segattr_lib.benchmark.store import alone_in
 from segattr_lib.data import SampleError, load_dataset
 from segattr_lib.data.funnybirds import PARTS, REGIONS, PartDataset, part_labels, rivals, sufficient_sets
 from segattr_lib.data.part_figures import CANVAS, VARIANTS, class_of, class_variants, possible_classes
-from segattr_lib.models.embedded import WEIGHTS
+from segattr_lib.models import WEIGHTS
 from segattr_lib.models.loading import load_model
 from segattr_lib.registry import UserError
 from segattr_lib.sections.arcc_parts import funnybirds, parts
