@@ -1,4 +1,4 @@
-"""The project's own rules: one direction of imports, text notebooks, files that agree with each other."""
+"""The project's own rules: text notebooks, files that agree with each other; `make lint` holds what imports what."""
 
 from __future__ import annotations
 
@@ -20,44 +20,6 @@ from segattr_lib.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
-ROOMS = [  # each imports only itself and those before it
-    {"seeds", "own_code", "registry"},
-    {"data"},
-    {"models"},
-    {"targets"},
-    {"imputation"},
-    {"perturbation", "evaluate"},
-    {"attribution", "metrics"},
-    {"prompting"},
-    {"benchmark"},
-    {"inference"},
-    {"report"},
-    {"training"},
-    {"sections"},
-    {"explorer"},
-    {"execute"},
-    {"__main__"},
-]
-
-
-def imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("segattr_lib."):
-            found.add(node.module.split(".")[1])
-    return found
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "segattr_lib").rglob("*.py")), ids=lambda path: path.name)
-def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
-    room = path.relative_to(ROOT / "segattr_lib").parts[0].removesuffix(".py")
-    if room == "__init__":
-        assert not imports(path)
-        return
-    (level,) = [number for number, rooms in enumerate(ROOMS) if room in rooms]
-    assert imports(path) <= set().union(*ROOMS[: level + 1])
-    if room in ("attribution", "metrics"):
-        assert not imports(path) & ({"attribution", "metrics"} - {room})
 
 
 def test_conda_users_get_what_pyproject_says() -> None:
