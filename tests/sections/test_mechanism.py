@@ -11,20 +11,6 @@ import pandas as pd
 import pytest
 import torch
 from oracles import ConvNet, ready
-from torch import Tensor
-
-from segattr_lib.attribution.fusion import dual_evidence
-from segattr_lib.attribution.maps import normalise
-from segattr_lib.benchmark.runner import group_of, run_benchmark
-from segattr_lib.benchmark.settings import Settings, read_settings
-from segattr_lib.benchmark.statistics import plain
-from segattr_lib.benchmark.store import read_samples
-from segattr_lib.data import IGNORE, Sample
-from segattr_lib.evaluate import counted_passes
-from segattr_lib.metrics.localization import mass
-from segattr_lib.metrics.null import FIELDS
-from segattr_lib.models import stages
-from segattr_lib.models.loading import tried
 from segattr_lib.sections.dea_mechanism.mechanism import (
     agreement_table,
     cases_of,
@@ -40,6 +26,20 @@ from segattr_lib.sections.dea_mechanism.mechanism import (
     traits,
     traits_of,
 )
+from torch import Tensor
+
+from segattr_lib.attribution.fusion import dual_evidence
+from segattr_lib.attribution.maps import normalise
+from segattr_lib.benchmark.runner import group_of, run_benchmark
+from segattr_lib.benchmark.settings import Settings, read_settings
+from segattr_lib.benchmark.statistics import plain
+from segattr_lib.benchmark.store import read_samples
+from segattr_lib.data import IGNORE, Sample
+from segattr_lib.evaluate import counted_passes
+from segattr_lib.metrics.localization import mass
+from segattr_lib.metrics.null import FIELDS
+from segattr_lib.models import stages
+from segattr_lib.models.loading import tried
 
 OWN = """
 from oracles import ConvNet
