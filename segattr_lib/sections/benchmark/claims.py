@@ -142,7 +142,7 @@ def claims_table(runs: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFram
         holds=plainly["holds"].map(ANSWERS.get),
         **{f"holds, s(x) ≥ {ROBUST_FLOOR}": robustly["holds"].map(ANSWERS.get)},
     )
-    return shown.assign(**{"images decide": plainly["id"].map(dict(verdicts)).fillna("")})
+    return shown.assign(**{"images decide": [verdicts.get(name, "") for name in plainly["id"]]})
 
 
 def count_held(runs: pd.DataFrame, column: str = "mean") -> str:
