@@ -21,8 +21,8 @@ from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.data.sample import SampleError
 from segattr_lib.evaluate import Runtime
 from segattr_lib.metrics import load_metric, metric_key
-from segattr_lib.models import SEGMENTERS
-from segattr_lib.models.classifiers import CLASSIFIERS
+from segattr_lib.models import names as model_names
+from segattr_lib.models.loading import Model
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import Key, UserError, make_key
 from segattr_lib.report.slider import CAPTION, PAPER_K, STYLE, figure, outlined, overlay, pixels_of, without_top
@@ -48,7 +48,7 @@ def explore(**settings: Any) -> w.VBox:
         run = run.changed({"metrics": SHOWN_OF_CLASSIFIERS if classifies else SHOWN})
 
     @cache
-    def model_of(name: str) -> tuple[Any, Runtime]:
+    def model_of(name: str) -> tuple[Model, Runtime]:
         opened = first if name == run.model[0] else opened_by(run, name)
         return opened.models[name], opened.prepared(name)
 
@@ -118,7 +118,7 @@ def look(group: Group, method: str, k: float, **options: Any) -> Look:
     method raises, or gives what is no map.
     """
     known = load_method(method)
-    key = make_key(method, {name: options[name] for name in sorted(set(known.options) & set(options))}, known)
+    key = make_key(method, {name: options[name] for name in sorted(set(known.options) & set(options))}, load_method)
     fill_name = group.run.evaluation_fills(None)[0]
     rows, timings = group.rows_of(
         key, [_at(metric, k, fill_name) for metric in (*group.run.metrics, metric_key("passes"))]
@@ -136,7 +136,7 @@ def look(group: Group, method: str, k: float, **options: Any) -> Look:
 
 def _controls(ids: Sequence[str], model: str, classifies: bool) -> dict[str, Any]:
     number: dict[str, Any] = {"continuous_update": False, "style": STYLE}
-    registered = list(CLASSIFIERS if classifies else SEGMENTERS)
+    registered = model_names("classifier" if classifies else "segmenter")
     models = registered if model in registered else [model, *registered]
     methods = methods_of("classification" if classifies else "explorer")
     labelled = [(load_method(name).label, name) for name in methods]

@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from segattr_lib.data import load_dataset
 from segattr_lib.data.single_shapes import CLASS_NAMES, TIERS, tier_of
-from segattr_lib.models.classifiers import EMBEDDED_CLASSIFIERS, FINETUNED, shapes_vgg11, with_head
-from segattr_lib.models.embedded import WEIGHTS
-from segattr_lib.models.loading import fetched
+from segattr_lib.models import MODELS, WEIGHTS
+from segattr_lib.models.embedded import shapes_vgg11
+from segattr_lib.models.real import fetched, with_head
 from segattr_lib.seeds import generator
 from segattr_lib.training.loop import as_stored, drawn_view, in_parallel, replace, to_images, write_weights
 
@@ -70,7 +70,7 @@ def train_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[s
     pool, watched = _examples("train", POOL), _examples("val", 300)
     began = time.monotonic()
     torch.manual_seed(seed)
-    model = shapes_vgg11(batch_norm=True) if name == "shapes_vgg11" else EMBEDDED_CLASSIFIERS[name]()
+    model = shapes_vgg11(batch_norm=True) if name == "shapes_vgg11" else MODELS[name].build()
     model = model.to(memory_format=torch.channels_last)
     if name in STEM_OF:
         begin_with_stem(model, load_file(folder / f"{STEM_OF[name]}.safetensors"))
@@ -120,7 +120,7 @@ def train_stage(model: nn.Module, name: str, seed: int, stage: int, pool: Exampl
 
 
 def fine_tune(name: str, seed: int = 0, folder: Path = WEIGHTS, epochs: int = 40) -> dict[str, str]:
-    """Tune one of torchvision's classifiers, FINETUNED, on the single shapes and write `folder/name.safetensors`.
+    """Tune one of torchvision's classifiers, finetuned_NAME, on the single shapes and write `folder/name.safetensors`.
 
     The paper's recipe (ARCC paper, 3.5): ImageNet weights, AdamW at 1e-4 with weight decay 1e-4, batches of 32,
     up to 40 epochs, of which the best on the validation split is kept, the first of equals. On a GPU where there
@@ -135,7 +135,7 @@ def fine_tune(name: str, seed: int = 0, folder: Path = WEIGHTS, epochs: int = 40
         if "accuracy_test" in done and done["seed"] == str(seed):
             return done
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    model = with_head(fetched(FINETUNED[name]), len(CLASS_NAMES)).to(device)
+    model = with_head(fetched(MODELS[name].torchvision), len(CLASS_NAMES)).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-4)
     reached: dict[str, Any] = {"epoch": 0, "best": -1.0, "best_epoch": 0, "seconds": 0.0}
     if partial_path.is_file():
@@ -238,7 +238,7 @@ def _seen(pool: Examples, rng: np.random.Generator, side: int) -> tuple[Tensor, 
 
 def _folded(model: Any) -> nn.Module:
     """The VGG as it ships, each batch norm folded into the convolution before it."""
-    plain: Any = EMBEDDED_CLASSIFIERS["shapes_vgg11"]().eval()
+    plain: Any = shapes_vgg11().eval()
     layers = list(model.features)
     convolutions = [
         fuse_conv_bn_eval(layer.eval(), after.eval())

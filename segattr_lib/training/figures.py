@@ -22,8 +22,8 @@ from segattr_lib.data.part_figures import (
     possible_classes,
     taken_in_training,
 )
-from segattr_lib.models.classifiers import figures_resnet
-from segattr_lib.models.embedded import WEIGHTS
+from segattr_lib.models import WEIGHTS
+from segattr_lib.models.embedded import figures_resnet
 from segattr_lib.seeds import generator
 from segattr_lib.training.loop import as_stored, to_images, write_weights
 

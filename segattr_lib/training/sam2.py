@@ -16,8 +16,8 @@ from tqdm import tqdm
 from transformers import Sam2Model
 
 from segattr_lib.data.shapes import CANVAS, CLASS_NAMES, SIZE_RANGE, scene
-from segattr_lib.models.classifiers import MEAN, STD
-from segattr_lib.models.embedded import WEIGHTS
+from segattr_lib.models import WEIGHTS
+from segattr_lib.models.embedded import MEAN, STD
 from segattr_lib.models.sam2 import HIDDEN, NO_POINT, SIDE, shapes_sam2
 from segattr_lib.seeds import generator
 from segattr_lib.training.loop import as_stored, drawn_view, in_half_precision, in_parallel, to_images, write_weights

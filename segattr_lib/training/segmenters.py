@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from segattr_lib.data import load_dataset
 from segattr_lib.data.sample import Dataset
-from segattr_lib.models.embedded import EMBEDDED, TRAINED_ON, WEIGHTS, prediction
+from segattr_lib.models import MODELS, WEIGHTS
+from segattr_lib.models.loading import prediction
 from segattr_lib.seeds import generator
 from segattr_lib.training.loop import as_stored, drawn_view, in_parallel, to_images, write_weights
 
@@ -47,7 +48,7 @@ def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[st
     A model of BACKBONE_OF begins with the backbone of another, trained before it into the same folder.
     A model of HALVED sees scenes of half the size in its first stages, and measures at full size as others do.
     """
-    data = TRAINED_ON[name]
+    data = MODELS[name].trained_on
     pixels, labels = _drawn(load_dataset(data, split="train"))
     began, about = time.monotonic(), dict[str, str]()
     for stage in range(len(RECIPE[name])):
@@ -64,7 +65,7 @@ def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[st
 def _train_stage(name: str, seed: int, stage: int, pixels: np.ndarray, labels: np.ndarray, folder: Path) -> nn.Module:
     images, rate = RECIPE[name][stage]
     torch.manual_seed(seed)
-    model = EMBEDDED[name]()
+    model = MODELS[name].build()
     if stage:
         model.load_state_dict(load_file(folder / f"{name}.safetensors"), strict=False)
     elif name in BACKBONE_OF:

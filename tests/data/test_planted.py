@@ -29,7 +29,7 @@ from segattr_lib.data.planted import (
     scene,
 )
 from segattr_lib.data.shapes import CANVAS, background
-from segattr_lib.models import load_segmenter
+from segattr_lib.models.loading import load_model
 from segattr_lib.registry import UserError
 from segattr_lib.seeds import generator
 
@@ -275,7 +275,7 @@ FLIPPED = 100
 
 def answers(name: str, pixels: np.ndarray) -> np.ndarray:
     """The model's class at every pixel, (N,H,W)."""
-    module = load_segmenter(f"{name}_lraspp").module.to(memory_format=torch.channels_last)
+    module = load_model(f"{name}_lraspp").module.to(memory_format=torch.channels_last)
     with torch.inference_mode():
         return np.concatenate(
             [

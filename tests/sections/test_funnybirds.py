@@ -28,8 +28,9 @@ from segattr_lib.benchmark.store import alone_in
 from segattr_lib.data import SampleError, load_dataset
 from segattr_lib.data.funnybirds import PARTS, REGIONS, PartDataset, part_labels, rivals, sufficient_sets
 from segattr_lib.data.part_figures import CANVAS, VARIANTS, class_of, class_variants, possible_classes
-from segattr_lib.models.classifiers import figures_resnet, load_classifier
-from segattr_lib.models.embedded import WEIGHTS
+from segattr_lib.models import WEIGHTS
+from segattr_lib.models.embedded import figures_resnet
+from segattr_lib.models.loading import load_model
 from segattr_lib.registry import UserError
 from segattr_lib.sections.arcc_parts import funnybirds, parts
 from segattr_lib.sections.arcc_parts.funnybirds import (
@@ -716,7 +717,7 @@ trained = pytest.mark.skipif(
 
 
 def shipped() -> nn.Module:
-    return ready(load_classifier("figures_resnet").module)
+    return ready(load_model("figures_resnet").module)
 
 
 @trained
@@ -773,7 +774,7 @@ def test_the_methods_of_a_run_are_scored_and_kept(tmp_path: Path, monkeypatch: p
         ("random_smooth", ""),
     ]
     assert found.sample_id.tolist() == ["test-00000", "test-00001", "test-00002"] * 2
-    explained = load_classifier("figures_resnet")
+    explained = load_model("figures_resnet")
     dataset = figures()
 
     def explain(images: Tensor, target: Target, draws: Draws) -> Tensor:
