@@ -140,7 +140,8 @@ def _controls(ids: Sequence[str], model: str, classifies: bool) -> dict[str, Any
     models = registered if model in registered else [model, *registered]
     methods = methods_of("classification" if classifies else "explorer")
     labelled = [(load_method(name).label, name) for name in methods]
-    method = "dea" if "dea" in methods else methods[0]
+    explaining = [name for name in methods if load_method(name).family != "control"]
+    method = "dea" if "dea" in methods else explaining[0]
     return {
         "sample": w.Dropdown(options=list(ids), description="Sample", style=STYLE),
         "model": w.Dropdown(options=models, value=model, description="Model", style=STYLE),

@@ -122,7 +122,7 @@ class Runs:
     """What the page shows.
 
     run: the settings with all their methods. layer, layers: the one explained, and those it is held against. lost: how
-    many samples have no values. values: by metric, samples as rows and methods as columns. on_target: means of the
+    many samples have no values. by_metric: samples as rows and methods as columns. on_target: means of the
     share of each map's mass. traits, relations: see causes. by_*: means at every point of a sweep; against_ega: DEA
     minus EGA at every point, own_alphas the same where beta and grid are the run's own; scalar_changes: the change from
     the scalar that the run has. covered: how often the intervals hold what they should.
@@ -132,7 +132,7 @@ class Runs:
     layer: str
     layers: list[str]
     lost: int
-    values: dict[str, pd.DataFrame]
+    by_metric: dict[str, pd.DataFrame]
     on_target: pd.DataFrame
     traits: pd.DataFrame
     relations: pd.DataFrame
@@ -148,12 +148,12 @@ class Runs:
     @property
     def gain(self) -> pd.Series:
         """DEA's TDD minus EGA's of every sample that has both."""
-        return gain_of(self.values)
+        return gain_of(self.by_metric)
 
     @property
     def shares(self) -> pd.DataFrame:
         """The share of each map's mass on the target, samples as rows."""
-        return self.values["share_inside"][list(MAPS)]
+        return self.by_metric["share_inside"][list(MAPS)]
 
     @property
     def along_alpha(self) -> pd.DataFrame:
@@ -187,7 +187,7 @@ def run(settings: Settings) -> Runs:
         layer=model.layer,
         layers=list(dict.fromkeys(deep["layer"])),
         lost=int(rows[rows["metric"].isna()]["sample_id"].nunique()),
-        values=values,
+        by_metric=values,
         on_target=intervals_.means(values["share_inside"][list(MAPS)], level, seed).set_index("method"),
         traits=traits,
         relations=relations(traits.assign(score=scores)[list(TRAITS)], outcomes, level, seed),
