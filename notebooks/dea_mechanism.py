@@ -62,7 +62,7 @@ from segattr_lib.inference import coverage as coverage_
 from segattr_lib.inference import intervals as intervals_
 from segattr_lib.inference.correlation import correlation
 from segattr_lib.inference.paired import paired
-from segattr_lib.models import load_segmenter
+from segattr_lib.models.loading import load_model
 from segattr_lib.report import tables
 from segattr_lib.report.labels import metric_label
 from segattr_lib.report.reference import reference
@@ -71,7 +71,7 @@ from segattr_lib.sections.dea_mechanism import anatomy, mechanism
 measures = ["tdd", "odd_abs", "excess_tdd"]
 told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
 run = read_settings({**told, "metrics": [*measures, "share_inside"]}).runs()[0]
-segmenter = load_segmenter(run.model[0], run.layer, (run.image_size, run.image_size), run.layers)
+segmenter = load_model(run.model[0], run.layer, run.layers, (run.image_size, run.image_size), "segmenter")
 sweep = mechanism.lattice(run, alphas, betas, grids)
 deep = mechanism.over_layers(segmenter.layers, segmenter.layer)
 scalars = mechanism.over_scalars(run)

@@ -19,14 +19,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from segattr_lib.models.embedded import prediction
-from segattr_lib.models.loading import (
-    evaluated,
-    give_back,
-    hold,
-    is_held,
-    weight_fingerprint,
-)
+from segattr_lib.models.lending import evaluated, give_back, hold, is_held
+from segattr_lib.models.loading import prediction
+from segattr_lib.models.state import weight_fingerprint
 from segattr_lib.perturbation import Fill, occlude
 from segattr_lib.registry import UserError, cause_of
 from segattr_lib.targets import Images, Score, Values

@@ -30,7 +30,8 @@ from segattr_lib.data.sample import SampleError
 from segattr_lib.evaluate import model_score, prepare
 from segattr_lib.metrics import load_metric, metric_key
 from segattr_lib.metrics.deletion import tdd
-from segattr_lib.models import SEGMENTERS, load_segmenter
+from segattr_lib.models import names as model_names
+from segattr_lib.models.loading import load_model
 from segattr_lib.perturbation import Fill, bind_fill, occlude, top_fraction
 from segattr_lib.registry import Key, UserError, make_key
 from segattr_lib.seeds import Draws
@@ -142,7 +143,7 @@ def explore(
 
     @cache
     def model_of(name: str) -> tuple[Any, Any]:
-        segmenter = load_segmenter(name, layer if name == model else None, shape)
+        segmenter = load_model(name, layer if name == model else None, shape=shape, kind="segmenter")
         check_classes(data, {name: segmenter}, ids, run.image_size)
         return segmenter, prepare(segmenter.module, shape, run.device, run.precision, run.batch_size)
 
@@ -205,7 +206,7 @@ def look(group: Group, method: str, k: float, **options: Any) -> Look:
     method raises, or gives what is no map.
     """
     known = load_method(method)
-    key = make_key(method, {name: options[name] for name in sorted(set(known.options) & set(options))}, known)
+    key = make_key(method, {name: options[name] for name in sorted(set(known.options) & set(options))}, load_method)
     fill_name = group.run.evaluation_fills(None)[0]
     rows, timings = group.rows_of(
         key, [_at(metric, k, fill_name) for metric in (*group.run.metrics, metric_key("passes"))]
@@ -253,7 +254,9 @@ def figure(picture: Float[np.ndarray, "h w 3"], alt: str, caption: str, pixels: 
 
 def _controls(ids: Sequence[str], model: str) -> dict[str, Any]:
     number: dict[str, Any] = {"continuous_update": False, "style": STYLE}
-    models = list(SEGMENTERS) if model in SEGMENTERS else [model, *SEGMENTERS]
+    models = model_names("segmenter")
+    if model not in models:
+        models = [model, *models]
     methods = [(load_method(name).label, name) for name in methods_of("explorer")]
     return {
         "sample": w.Dropdown(options=list(ids), description="Sample", style=STYLE),

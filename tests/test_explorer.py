@@ -10,7 +10,6 @@ import torch
 from ipywidgets.embed import dependency_state, embed_data
 from torch import nn
 
-import segattr_lib.models as models
 from segattr_lib.attribution import METHODS, Method, cam, trivial
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
@@ -18,7 +17,8 @@ from segattr_lib.data import load_dataset
 from segattr_lib.evaluate import evaluate, model_score, prepare
 from segattr_lib.explorer import LEVELS, deletion_slider, explore, figure, frozen, overlay
 from segattr_lib.metrics import deletion
-from segattr_lib.models import SEGMENTERS, load_segmenter
+from segattr_lib.models import MODELS, Entry, loading, names
+from segattr_lib.models.loading import load_model
 from segattr_lib.perturbation import bind_fill, occlude, top_fraction
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
@@ -35,14 +35,14 @@ def tiny() -> nn.Module:
 
 @pytest.fixture
 def registered(monkeypatch):
-    monkeypatch.setitem(SEGMENTERS, "tiny", tiny)
+    monkeypatch.setitem(MODELS, "tiny", Entry("segmenter", f"{__name__}:tiny", ()))
 
 
 @pytest.fixture
 def scene(registered):
     """A score, its image and two maps."""
     sample = load_dataset("shapes").load("test-00000", SIZE)
-    segmenter = load_segmenter("tiny", "1", (SIZE, SIZE))
+    segmenter = load_model("tiny", "1", shape=(SIZE, SIZE))
     prepare(segmenter.module, (SIZE, SIZE), "cpu", batch_size=8)
     score = bind(segmenter.module, Target(torch.tensor([sample.class_id]), sample.mask[None]))
     rng = torch.Generator().manual_seed(0)
@@ -93,7 +93,7 @@ def test_the_slider_has_a_frame_for_every_map_and_level(scene):
 def test_a_page_without_a_kernel_gets_every_link(scene):
     box = deletion_slider(*scene)
     methods, slider, outer = box.children
-    state = embed_data(groups=[box], state=dependency_state([box]))["manager_state"]["state"]
+    state = embed_data(views=[box], state=dependency_state([box]))["manager_state"]["state"]
     links = [one["state"] for one in state.values() if one["model_name"] == "LinkModel"]
     ends = {(*one["source"], *one["target"]) for one in links}
     reference = {one: f"IPY_MODEL_{one.model_id}" for one in (methods, slider, outer)}
@@ -150,7 +150,7 @@ def test_one_map_needs_no_choice(scene):
 
 def test_five_maps_of_a_scene_fit_into_a_page(registered):
     sample = load_dataset("shapes").load("test-00003", 224)  # a cluttered one
-    segmenter = load_segmenter("tiny", "1")
+    segmenter = load_model("tiny", "1")
     prepare(segmenter.module, device="cpu", batch_size=8)
     score = bind(segmenter.module, Target(torch.tensor([sample.class_id]), sample.mask[None]))
     maps = {str(number): torch.rand(224, 224) for number in range(5)}
@@ -218,7 +218,7 @@ def test_alpha_beta_and_k_ask_for_no_map_again(monkeypatch, registered):
         calls.append(options["grid"])
         return ria(*arguments, **options)
 
-    monkeypatch.setitem(METHODS, "ria", replace(METHODS["ria"], function=counted))
+    monkeypatch.setitem(METHODS, "ria", replace(METHODS["ria"], place=counted))
     app = explore("shapes", model="tiny", layer="1", image_size=SIZE, samples=2, device="cpu", batch_size=8)
     before = table(app)
     control(app, "alpha").value = 0.2
@@ -242,7 +242,7 @@ def test_a_new_method_appears_by_itself(monkeypatch, registered):
     app = explore("shapes", model="tiny", layer="1", image_size=SIZE, samples=1, device="cpu", batch_size=8)
     control(app, "Method").value = "mine"
     assert "Its mine map" in app.children[2].value
-    assert set(SEGMENTERS) == set(control(app, "Model").options)
+    assert set(names("segmenter")) == set(control(app, "Model").options)
 
 
 def test_every_method_can_be_shown(app):
@@ -282,7 +282,7 @@ def test_a_slider_refuses_a_map_that_is_not_finite():
 
 
 def test_missing_weights_are_one_sentence(app, monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(loading, "WEIGHTS", tmp_path)
     control(app, "Model").value = "shapes_fcn"
     assert said(app).startswith("The weights of &#x27;shapes_fcn&#x27; are not at")
     assert "Traceback" not in said(app)

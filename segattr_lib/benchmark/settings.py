@@ -24,7 +24,8 @@ from pydantic import (
 from segattr_lib.attribution import method_key, methods_of
 from segattr_lib.data import DATASETS
 from segattr_lib.metrics import PROMPTED, metric_key, metrics_of
-from segattr_lib.registry import FILLS, Key, Scalar, UserError, in_one_line, unknown
+from segattr_lib.models import MODELS
+from segattr_lib.registry import FILLS, OWN, Key, Scalar, UserError, in_one_line, unknown
 
 # These ask for no other result, but the last digits of a value follow them (seen: another batch size moves one by up
 # to 3e-7, other threads by 4e-5), so the manifest tells what a value was made with.
@@ -34,6 +35,12 @@ SEEDS = 2**63  # what a column of whole numbers holds, and torch takes
 
 def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
+
+
+def _each_once(values: Any) -> Any:
+    if not values or len(set(map(str, values))) < len(values):
+        raise ValueError(f"{values} is empty or names something twice.")
+    return values
 
 
 def _method(value: Any) -> Key:
@@ -147,18 +154,34 @@ class Settings(BaseModel):
                 raise ValueError(str(unknown("fill", value, FILLS)))
         return values
 
-    @field_validator("model", "methods", "metrics", "k", "fill", "evaluation_fill", "seed")
+    @field_validator("model", "k", "fill", "evaluation_fill", "seed")
     @classmethod
     def _distinct(cls, values: list[Any] | None) -> list[Any] | None:
-        if values is not None and (not values or len(set(values)) < len(values)):
-            raise ValueError(f"{values} is empty or names something twice.")
+        return values if values is None else _each_once(values)
+
+    @field_validator("methods", "metrics", mode="before")
+    @classmethod
+    def _written_once(cls, values: Any) -> list[Any]:
+        return _each_once(_listed(values))
+
+    @field_validator("methods", "metrics")
+    @classmethod
+    def _different(cls, keys: list[Key]) -> list[Key]:
+        return list(dict.fromkeys(keys))  # "ega(window=1)" and "ega( window=1 )" are one
+
+    @field_validator("model")
+    @classmethod
+    def _models(cls, values: list[str]) -> list[str]:
+        for value in values:
+            if value not in MODELS and ":" not in value:
+                raise unknown("model", value, [*MODELS, *OWN])
         return values
 
     @field_validator("dataset")
     @classmethod
     def _dataset(cls, value: str) -> str:
         if value not in DATASETS and ":" not in value:
-            raise unknown("data set", value, [*DATASETS, "path/to/file.py:name", "package.module:name"])
+            raise unknown("data set", value, [*DATASETS, *OWN])
         return value
 
     @model_validator(mode="after")

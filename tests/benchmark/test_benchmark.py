@@ -29,7 +29,7 @@ from segattr_lib.data import load_dataset
 from segattr_lib.evaluate import model_score
 from segattr_lib.metrics import METRICS
 from segattr_lib.metrics.deletion import bind_null
-from segattr_lib.models import load_segmenter
+from segattr_lib.models.loading import load_model
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import UserError, accepted
 from segattr_lib.seeds import Draws
@@ -161,7 +161,8 @@ def test_the_manifest_says_how_the_results_came_about(own, tmp_path):
         run.run_id(): {"model": run.model[0], "seed": run.seed[0]} for run in settings.runs()
     }
     assert set(rows_of(folder)["run_id"]) == set(manifest["run_ids"])
-    assert manifest["fingerprints"]["weights"] == {f"{own}:tiny": load_segmenter(f"{own}:tiny", "features").fingerprint}
+    model = load_model(f"{own}:tiny", "features", kind="segmenter")
+    assert manifest["fingerprints"]["weights"] == {f"{own}:tiny": model.fingerprint}
     assert manifest["device"] == "cpu" and manifest["finished"] >= manifest["started"]
     assert manifest["versions"]["torch"] == version("torch")
 
@@ -187,7 +188,8 @@ def test_the_values_are_those_of_the_librarys_own_functions(own, tmp_path):
     methods = ["gpa", "ega", "ria", "dea", "random", "half", "edges"]
     settings = told(own, metrics=metrics, methods=methods, k=[0.1, 0.3], seed=4, alpha=0.5)
     folder = run_benchmark(settings, tmp_path / "results")
-    data, model = load_dataset("shapes"), load_segmenter(f"{own}:tiny", "features", (32, 32)).module
+    data = load_dataset("shapes")
+    model = load_model(f"{own}:tiny", "features", shape=(32, 32), kind="segmenter").module
     samples = [data.load(f"test-0000{number}", 32) for number in range(3)]
     images = torch.stack([sample.image for sample in samples])
     target = Target(torch.tensor([s.class_id for s in samples]), torch.stack([s.mask for s in samples]))

@@ -23,8 +23,7 @@ from segattr_lib.data import IGNORE, Sample
 from segattr_lib.evaluate import counted_passes
 from segattr_lib.metrics.localization import mass
 from segattr_lib.metrics.null import FIELDS
-from segattr_lib.models import stages
-from segattr_lib.models.loading import tried
+from segattr_lib.models.loading import stages, tried
 from segattr_lib.sections.dea_mechanism.mechanism import (
     agreement_table,
     cases_of,

@@ -9,7 +9,7 @@ from oracles import PixelOracle
 from torchvision.models import VisionTransformer
 from torchvision.ops import FrozenBatchNorm2d
 
-from segattr_lib.models.classifiers import shapes_convnext, shapes_swin
+from segattr_lib.models.embedded import shapes_convnext, shapes_swin
 from segattr_lib.sections.beyond_dea.randomisation import cascade
 
 

@@ -20,7 +20,7 @@ from segattr_lib.benchmark.store import OF_VALUES, alone_in, full_disk, whole
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.funnybirds import PartDataset
 from segattr_lib.evaluate import Runtime, device_of, prepare
-from segattr_lib.models.classifiers import Classifier, load_classifier
+from segattr_lib.models.loading import Model, load_model
 from segattr_lib.own_code import as_loaded
 from segattr_lib.registry import Key, UserError, accepted
 from segattr_lib.sections.arcc_parts.funnybirds import Answers, Explain, ask, funnybirds_scores, summary
@@ -50,7 +50,9 @@ def part_scores(settings: Settings, folder: str | Path) -> pd.DataFrame:
     device = device_of(settings.device)
     made_by = [*(version(package) for package in OF_VALUES), device.type]
     methods, tables = settings.method_keys(), []
-    models = {name: load_classifier(name, settings.layers, (size, size), settings.layer) for name in settings.model}
+    models = {
+        name: load_model(name, settings.layer, settings.layers, (size, size), "classifier") for name in settings.model
+    }
     for name, model in models.items():
         if model.classes != len(dataset.variants):
             raise UserError(f"The model {name!r} has {model.classes} classes, {dataset.name} {len(dataset.variants)}.")
@@ -102,7 +104,7 @@ def part_summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({key: summary(rows) for key, rows in groups}).T.rename_axis(KEYS)
 
 
-def _explainer(method: Key, settings: Settings, model: Classifier, runtime: Runtime) -> Explain:
+def _explainer(method: Key, settings: Settings, model: Model, runtime: Runtime) -> Explain:
     function = method.entry.function
 
     def explain(images: Tensor, target: Target, draws: Draws) -> Tensor:
