@@ -23,14 +23,15 @@
 #
 # :::{admonition} In short
 # Over {glue:text}`n` images, {glue:text}`models` classifiers and {glue:text}`cams` CAMs, RefineCAM's ARCC is
-# {glue:text}`side_shallowest` its base's at the shallowest stage ({glue:text}`gain_shallowest`), and
-# {glue:text}`side_deepest` its base's at the deepest ({glue:text}`gain_deepest`). ROAD, the part of ARCC that asks the
-# model, is {glue:text}`road_refined` refined, {glue:text}`road_shallowest` shallowest and {glue:text}`road_deepest`
-# deepest. On the first {glue:text}`few` images the product is {glue:text}`side_geometric_mean` the geometric mean
-# ({glue:text}`gain_geometric_mean`) and {glue:text}`side_inverse_exp_mean` the inverse exponential mean
-# ({glue:text}`gain_inverse_exp_mean`). To keep the deep maps where coherency explains again changes ARCC by
-# {glue:text}`flattered`. Of a segmentation, {glue:text}`seg_above_excess_tdd` of {glue:text}`seg_pairs` pairs on
-# {glue:text}`seg_n` images have an interval above 0 in excess TDD, and {glue:text}`seg_below_excess_tdd` one below.
+# {glue:text}`side_shallowest` its base's at the shallowest stage, a difference of {glue:text}`gain_shallowest`, and
+# {glue:text}`side_deepest` its base's at the deepest, a difference of {glue:text}`gain_deepest`. ROAD, the part of ARCC
+# that asks the model, is {glue:text}`road_refined` refined, {glue:text}`road_shallowest` shallowest and
+# {glue:text}`road_deepest` deepest. On the first {glue:text}`few` images the product is
+# {glue:text}`side_geometric_mean` the geometric mean, a difference of {glue:text}`gain_geometric_mean`, and
+# {glue:text}`side_inverse_exp_mean` the inverse exponential mean, one of {glue:text}`gain_inverse_exp_mean`. To keep the
+# deep maps where coherency explains again changes ARCC by {glue:text}`flattered`. Of a segmentation,
+# {glue:text}`seg_above_excess_tdd` of {glue:text}`seg_pairs` pairs on {glue:text}`seg_n` images have an interval above 0 in
+# excess TDD, and {glue:text}`seg_below_excess_tdd` one below.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
@@ -51,7 +52,7 @@ floor = None
 device = None
 precision = "float32"
 batch_size = None
-bases = None  # a list of CAMs; None takes all that RefineCAM can and that classifiers are explained with
+bases = None  # a list of CAMs; None takes every CAM of classifiers that RefineCAM can refine
 swept = "layercam"  # one of the bases: of the pictures, and of the choice of the starting layer
 pictures = 4  # rows of the gallery
 seg_dataset = "shapes"
