@@ -13,8 +13,9 @@
 # what the models that come with it reach.
 #
 # :::{admonition} In short
-# The {glue:text}`pages` other pages were executed in {glue:text}`minutes` minutes in all, with the profile
-# {glue:text}`profile`, on {glue:text}`machine`, Python {glue:text}`python`.
+# The {glue:text}`pages` other pages of this book were executed with the profile {glue:text}`profile`. That took
+# {glue:text}`minutes` minutes in all, on {glue:text}`machine`, Python {glue:text}`python`. With the library come
+# {glue:text}`models` small models, and what each of them reaches stands below.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]

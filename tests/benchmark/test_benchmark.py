@@ -23,7 +23,7 @@ from segattr_lib.attribution import METHODS
 from segattr_lib.benchmark import runner, store
 from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import FREE, Settings, load_settings, read_settings
-from segattr_lib.benchmark.statistics import across_runs, at, plain, ranking, run_level, wins, with_seconds
+from segattr_lib.benchmark.statistics import at, plain, run_level
 from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.data import load_dataset
 from segattr_lib.evaluate import model_score
@@ -840,75 +840,8 @@ def test_the_runs_table_on_disk_is_the_run_level_of_the_rows_on_disk(own, tmp_pa
     assert set(read["metric"]) == {"tdd", "odd", "odd_abs", "tied_share", "passes"}
 
 
-def _runs() -> pd.DataFrame:
-    """The means of two methods in four runs; dea is better in three of them where both have a value."""
-    tdd = {"r1": (0.5, 0.4), "r2": (0.3, 0.4), "r3": (0.9, 0.2), "r4": (0.1, None), "r5": (0.4, 0.4), "r6": (0.2, 0.1)}
-    rows = [
-        {
-            "run_id": run,
-            "dataset": "d",
-            "model": run,
-            "seed": 0,
-            "method": method,
-            "variant": "",
-            "metric": metric,
-            "k": 0.2,
-        }
-        | {"fill": "mean", "mean": value}
-        for run, pair in tdd.items()
-        for method, value in zip(("dea", "ega"), pair, strict=True)
-        for metric in ("tdd", "odd_abs", "odd")
-    ]
-    return pd.DataFrame(rows).astype({"mean": float})
-
-
-def test_a_win_is_a_strictly_better_mean_in_the_metrics_direction_of_runs_that_have_both():
-    runs = _runs()
-    assert wins(runs, "dea", "ega", "tdd") == (3, 5)
-    assert wins(runs, "ega", "dea", "tdd") == (1, 5)
-    assert wins(runs, "dea", "ega", "odd_abs") == (1, 5)
-    assert wins(runs, "dea", "ega", "odd") == (0, 5)  # no direction, no winner
-    assert wins(runs, "dea", "gpa", "tdd") == (0, 0)
-
-
-def test_across_runs_every_run_counts_once():
-    table = across_runs(_runs()).xs("tdd", level="metric").droplevel(["dataset", "variant", "k", "fill"])
-    values = [0.5, 0.3, 0.9, 0.1, 0.4, 0.2]
-    assert table.loc["dea", "mean"] == pytest.approx(plain_statistics.mean(values))
-    assert table.loc["dea", "std"] == pytest.approx(plain_statistics.stdev(values))
-    assert list(table["runs"]) == [6, 5]
-
-
-def test_ranks_follow_each_metrics_direction_and_metrics_without_one_rank_nothing():
-    table = pd.DataFrame(
-        {"tdd": [0.1, 0.5, 0.5], "odd_abs": [0.1, 0.5, 0.3], "odd": [1.0, 2.0, 3.0], "stability": [0.2, np.nan, 0.9]},
-        index=["gpa", "ega", "dea"],
-    )
-    ranks = ranking(table)
-    assert list(ranks.columns) == ["tdd", "odd_abs", "stability"]
-    assert list(ranks["tdd"]) == [3, 1, 1]
-    assert list(ranks["odd_abs"]) == [1, 3, 2]
-    assert ranks["stability"].tolist()[::2] == [2, 1] and ranks["stability"].isna().tolist() == [False, True, False]
-
-
 def test_the_rows_at_one_k_keep_the_metrics_that_have_none():
     rows = at(_table(), k=0.1)
     assert set(rows["k"].dropna()) == {0.1}
     assert (rows["metric"] == "stability").sum() == 16
     assert set(at(_table(), fill="zeros")["metric"].dropna()) == {"score", "stability"}
-
-
-def test_seconds_join_the_run_level_table_as_one_more_metric(own, tmp_path):
-    folder = run_benchmark(told(own, methods=["ega", "ria", "ria(grid=2)"]), tmp_path / "results")
-    timings = plain(read_timings(folder))
-    table = with_seconds(run_level(read_samples(folder)), read_timings(folder))
-    seconds = table[table["metric"] == "seconds"]
-    assert list(zip(seconds["method"], seconds["variant"], strict=True)) == [
-        ("ega", ""),
-        ("ria", ""),
-        ("ria", "grid=2"),
-    ]
-    for row in seconds.to_dict("records"):
-        own_rows = timings[(timings["method"] == row["method"]) & (timings["variant"] == row["variant"])]
-        assert row["mean"] == pytest.approx(plain_statistics.mean(own_rows["seconds"]))
-        assert row["count"] == 3

@@ -174,7 +174,7 @@ def test_a_shipped_classifier_says_how_it_came_about(name: str):
     facts = about(shipped(name))
     assert facts["command"] == f"python -m segattr_lib train {name} --seed {facts['seed']}"
     assert float(facts["seconds"]) > 0
-    assert int(facts["images"]) == sum(images for images, _, _ in RECIPE[name])
+    assert int(facts["images"]) == sum(stage.images for stage in RECIPE[name])
     tiers = [float(facts[f"accuracy_{tier}"]) for tier in TIERS]
     assert min(tiers) <= float(facts["accuracy_test"]) <= max(tiers)
 

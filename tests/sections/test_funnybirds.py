@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from segattr_lib.attribution.cam import gradcam
 from segattr_lib.benchmark.settings import Settings, load_settings
-from segattr_lib.benchmark.store import alone_in
 from segattr_lib.data import SampleError, load_dataset
 from segattr_lib.data.funnybirds import PARTS, REGIONS, PartDataset, part_labels, rivals, sufficient_sets
 from segattr_lib.data.part_figures import CANVAS, VARIANTS, class_of, class_variants, possible_classes
@@ -47,6 +46,7 @@ from segattr_lib.sections.arcc_parts.funnybirds import (
 from segattr_lib.sections.arcc_parts.parts import part_scores, part_summary
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
+from segattr_lib.writing import alone_in
 
 part_figures = importlib.import_module("segattr_lib.data.part_figures")  # not the function of that name
 SETS = [set(taken) for count in range(6) for taken in itertools.combinations(PARTS, count)]
