@@ -53,4 +53,4 @@ train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchma
 	$(BIN)/python -m segattr_lib train --profile $(PROFILE) $(if $(SUITE),--suite $(SUITE))
 
 clean: ## Remove what was built: book, notebooks, results
-	rm -rf _build build book/executed book/status.md results
+	rm -rf _build build book/executed results
