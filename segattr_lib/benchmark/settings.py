@@ -162,7 +162,7 @@ class Settings(BaseModel):
     @field_validator("methods", "metrics", mode="before")
     @classmethod
     def _written_once(cls, values: Any) -> list[Any]:
-        return _each_once(_listed(values))
+        return list(_each_once(_listed(values)))
 
     @field_validator("methods", "metrics")
     @classmethod

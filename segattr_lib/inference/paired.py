@@ -54,12 +54,9 @@ def paired(
             f"{metric!r} at k = {k}, fill = {fill}, floor = {floor}: expected values of one, found {there}."
         )
     values = keyed(values)
-    seen = (
-        values.drop(columns="method")
-        .rename(columns={"key": "method"})
-        .pivot(  # noqa: PD010 - refuses one twice
-            index=["dataset", "model", "seed", "sample_id"], columns="method", values="value"
-        )
+    by_method = values.assign(method=values["key"])
+    seen = by_method.pivot(  # noqa: PD010 - refuses a value that stands twice
+        index=["dataset", "model", "seed", "sample_id"], columns="method", values="value"
     )
     unit = ["dataset", "model", "sample_id"] if by_model else ["dataset", "sample_id"]
     table = seen[values["key"].unique()].groupby(unit).mean(skipna=False)
