@@ -153,7 +153,7 @@ def test_a_page_is_prose_and_short_plain_cells(path: Path) -> None:
         ("value = 1 if table else 0", "a conditional expression"),
         ("values = globals()", "globals"),
         ("value = 1  # fmt: skip", "not formatted"),
-        ("value = '" + "x" * LONGEST_LINE + "'", "111 characters in one line"),
+        ("value = '" + "x" * LONGEST_LINE + "'", "110 characters in one line"),
         ("\n".join(f"value{number} = {number}" for number in range(7)), "7 lines in one cell"),
     ],
 )

@@ -106,6 +106,7 @@ def test_the_lead_of_dea_is_over_well_scored_images_and_has_its_side():
 def test_the_facts_of_a_small_run_are_those_of_its_rows(tmp_path: Path):
     small = {
         "samples": 2,
+        "model": "shapes_lraspp",
         "image_size": 96,
         "grid": 4,
         "null_every": 20,
