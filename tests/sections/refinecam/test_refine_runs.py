@@ -15,7 +15,7 @@ from segattr_lib.attribution.fusion import FUSIONS, refined
 from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import read_settings
-from segattr_lib.benchmark.statistics import keyed, plain
+from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.metrics.composite import faded
 from segattr_lib.metrics.stability import pearson
@@ -99,7 +99,8 @@ def test_product_and_geometric_mean_have_the_same_road_and_another_arcc(rows: pd
 
 def test_at_ends_holds_the_base_at_both_ends_and_refinecam_from_the_shallowest_once(rows: pd.DataFrame) -> None:
     ends = at_ends(rows)
-    table = keyed(ends[ends["metric"] == "complexity"])
+    table = ends[ends["metric"] == "complexity"]
+    table = table.assign(key=[f"{method}({variant})" for method, variant in table[["method", "variant"]].to_numpy()])
     wanted = {key_of(BASE, place) for place in (SHALLOWEST, DEEPEST, REFINED)}
     assert set(table["key"]) == wanted | {key_of(BASE, fuse=fuse) for fuse in FUSIONS}
     assert (table["key"].value_counts() == SETTINGS["samples"]).all()
