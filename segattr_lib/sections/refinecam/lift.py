@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED, compare
 from segattr_lib.inference.intervals import FEWEST, means
 from segattr_lib.inference.max_t import AllPairs, all_pairs, cross_fitted
-from segattr_lib.inference.paired import keyed, paired
+from segattr_lib.inference.paired import paired
+from segattr_lib.registry import with_options
 from segattr_lib.report import charts, tables
 from segattr_lib.report.labels import method_label, metric_label
 from segattr_lib.report.reference import reference
@@ -63,9 +64,11 @@ def summary(rows: pd.DataFrame, bases: Sequence[str], metrics: Sequence[str]) ->
     mean, std (n - 1), n: of the images that have a value; undefined: those whose value does not exist, settled or not.
     """
     ends = {key_of(base, place): (base, place) for base in bases for place in PLACES}
-    of_ends = keyed(rows[rows["metric"].isin(metrics)])
-    of_ends = of_ends[of_ends["key"].isin(list(ends))]
-    base, place = (of_ends["key"].map({key: about[side] for key, about in ends.items()}) for side in (0, 1))
+    of_metrics = rows[rows["metric"].isin(metrics)]
+    pairs = zip(of_metrics["method"], of_metrics["variant"].fillna(""), strict=True)
+    keys = pd.Series([with_options(*pair) for pair in pairs], of_metrics.index, dtype=object)
+    of_ends = of_metrics[keys.isin(list(ends))]
+    base, place = (keys[of_ends.index].map({key: about[side] for key, about in ends.items()}) for side in (0, 1))
     of_ends = of_ends.assign(base=base, place=place, undefined=of_ends["status"] == "undefined")
     grouped = of_ends.groupby(["model", "base", "place", "metric"], sort=False)
     return grouped.agg(

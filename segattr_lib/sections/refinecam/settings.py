@@ -80,7 +80,7 @@ class Settings(Page):
             "model": self.seg_model,
             "layer": self.seg_layers[-1] if self.seg_layers else None,
             "layers": self.seg_layers,
-            "metrics": OF_SEGMENTATION,
+            "metrics": list(OF_SEGMENTATION),
             "floor": self.seg_floor,
         }
         return benchmark.read_settings({**{name: getattr(self.run, name) for name in shared}, **own})

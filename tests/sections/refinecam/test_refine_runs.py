@@ -17,7 +17,6 @@ from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
-from segattr_lib.inference.paired import keyed
 from segattr_lib.metrics.composite import faded
 from segattr_lib.metrics.stability import pearson
 from segattr_lib.registry import UserError
@@ -100,7 +99,8 @@ def test_product_and_geometric_mean_have_the_same_road_and_another_arcc(rows: pd
 
 def test_at_ends_holds_the_base_at_both_ends_and_refinecam_from_the_shallowest_once(rows: pd.DataFrame) -> None:
     ends = at_ends(rows)
-    table = keyed(ends[ends["metric"] == "complexity"])
+    table = ends[ends["metric"] == "complexity"]
+    table = table.assign(key=[f"{method}({variant})" for method, variant in table[["method", "variant"]].to_numpy()])
     wanted = {key_of(BASE, place) for place in (SHALLOWEST, DEEPEST, REFINED)}
     assert set(table["key"]) == wanted | {key_of(BASE, fuse=fuse) for fuse in FUSIONS}
     assert (table["key"].value_counts() == SETTINGS["samples"]).all()
