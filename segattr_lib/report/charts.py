@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from segattr_lib.attribution import METHODS, load_method, method_key, methods_of
 from segattr_lib.benchmark.statistics import by_run, centre, keyed, of_one_setting
-from segattr_lib.inference.ranks import Friedman
 from segattr_lib.metrics import metric_key
+from segattr_lib.registry import read_key
 from segattr_lib.report.labels import key_label, metric_label, ranked_label, short_labels
 
 FAMILIES = {"gradient": "Blues", "intervention": "Oranges", "fusion": "Greens", "own": "Purples", "control": "Greys"}
@@ -200,35 +200,6 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
         return figure
 
 
-def critical_difference(found: Friedman) -> Figure:
-    """Mean ranks on one axis, 1 the best at the left; a bar joins methods that are not told apart (Demšar 2006)."""
-    ranks = found.mean_rank
-    colours = method_colours([method_key(key).name for key in ranks.index])
-    depth = len(found.alike()) * 0.35 + 0.6
-    left = (len(ranks) + 1) // 2
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 0.3 * (depth + left) + 0.8))
-        for place, (key, rank) in enumerate(ranks.items()):
-            side, row = (1, place) if place < left else (len(ranks), len(ranks) - 1 - place)
-            colour = colours[method_key(str(key)).name]
-            axes.plot([rank, rank, side], [0, depth + row, depth + row], color="0.6", linewidth=0.8, zorder=0)
-            axes.scatter(rank, 0, s=40, color=colour, edgecolor="black", linewidth=0.6, clip_on=False, zorder=3)
-            ha, offset = ("right", -4) if place < left else ("left", 4)
-            label = f"{key_label(str(key))}  {rank:.2f}"
-            axes.annotate(label, (side, depth + row), (offset, 0), textcoords="offset points", ha=ha, va="center")
-        for row, group in enumerate(found.alike()):
-            axes.hlines(0.45 + 0.35 * row, ranks[group[0]] - 0.04, ranks[group[-1]] + 0.04, color="black", linewidth=4)
-        axes.hlines(-2, 1, 1 + found.critical_difference, color="black", linewidth=1.5)
-        text = f"critical difference {found.critical_difference:.2f}"
-        axes.annotate(text, (1 + found.critical_difference, -2), (4, 0), textcoords="offset points", va="center")
-        axes.set(xlim=(1, len(ranks)), ylim=(depth + left - 0.5, -2.4), yticks=[], xticks=range(1, len(ranks) + 1))
-        axes.spines[["left", "bottom"]].set_visible(False)
-        axes.spines["top"].set(visible=True, position=("data", 0))
-        axes.xaxis.tick_top()
-        plt.close(figure)  # shown once, by whoever asked for it
-        return figure
-
-
 def legend_below(figure: Figure, axes: Axes) -> None:
     """One legend for all panels, centred under them, of what these axes show."""
     handles, labels = axes.get_legend_handles_labels()
@@ -276,7 +247,7 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
     name, x, mean) drawn over the lines, their names at the right.
     """
     panels, lines = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["line"]))
-    methods = all(method_key(line).name in METHODS or ":" in line for line in lines)
+    methods = all(read_key(line).name in METHODS or ":" in line for line in lines)
     across = len(panels) if len(panels) < 4 else 2
     down = -(-len(panels) // across)
     if methods:

@@ -24,7 +24,7 @@ from segattr_lib.inference.max_t import AllPairs, all_pairs, cross_fitted
 from segattr_lib.inference.paired import paired, settled
 from segattr_lib.inference.ranks import friedman_ranks
 from segattr_lib.registry import UserError
-from segattr_lib.report.charts import critical_difference, interval_plot
+from segattr_lib.report.charts import interval_plot
 from segattr_lib.seeds import generator
 
 pytestmark = pytest.mark.filterwarnings("error")  # none leaks, however odd the data
@@ -650,19 +650,3 @@ def test_the_interval_plot_says_what_the_table_says(few):
     texts = [text.get_text() for text in axes.texts]
     assert [f"{rate:.0%}" for rate in found["win_rate"][:3]] == texts[:3] and texts[3] == "–"
     assert "← DEA better" in texts and "|ODD| ↓, 95% interval" in axes.get_xlabel()
-
-
-def test_the_critical_difference_plot_places_every_rank_and_joins_what_is_alike():
-    found = friedman_ranks(_table(30), "tdd")
-    (axes,) = critical_difference(found).axes
-    dots = [one.get_offsets()[0] for one in axes.collections if isinstance(one, PathCollection)]
-    np.testing.assert_allclose(dots, [(rank, 0) for rank in found.mean_rank])
-    labels = [text.get_text() for text in axes.texts]
-    assert labels[0] == f"DEA  {found.mean_rank['dea']:.2f}"
-    assert f"critical difference {found.critical_difference:.2f}" in labels
-    bars = [one.get_segments()[0][:, 0] for one in axes.collections if isinstance(one, LineCollection)]
-    groups = [found.mean_rank[list(group)] for group in found.alike()]
-    assert groups and len(bars) == len(groups) + 1
-    for bar, ranks in zip(bars, groups, strict=False):
-        assert bar.tolist() == pytest.approx([ranks.min() - 0.04, ranks.max() + 0.04])
-    assert np.ptp(bars[-1]) == pytest.approx(found.critical_difference)
