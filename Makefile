@@ -46,7 +46,7 @@ lab: setup ## Open the notebooks in JupyterLab, with a live kernel for the explo
 	$(BIN)/jupyter lab build/notebooks
 
 bench: setup ## Time the methods against their bounds, and measure memory
-	for one in bench bench_road bench_arcc; do $(BIN)/python tests/$$one.py || exit; done
+	for one in bench bench_road bench_arcc bench_refusals; do $(BIN)/python tests/$$one.py || exit; done
 
 train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchmark, arcc or wsss, PROFILE=paper for the paper's
 	$(BIN)/python -m segattr_lib train --profile $(PROFILE) $(if $(SUITE),--suite $(SUITE))

@@ -33,9 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _call(arguments: list[str] | None) -> int:
-    told = _parser().parse_args(arguments)
+    asked = _parser().parse_args(arguments)
     try:
-        told.run(told)
+        asked.run(asked)
     except UserError as error:
         print(f"segattr: {error}", file=sys.stderr)
         return 2
@@ -45,11 +45,12 @@ def _call(arguments: list[str] | None) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
+        if DEBUG in os.environ:
+            raise
+
         from segattr_lib.benchmark.failures import out_of_memory
         from segattr_lib.registry import in_one_line
 
-        if DEBUG in os.environ:
-            raise
         text = in_one_line(error)
         if out_of_memory(error):
             text = f"memory ended; set a smaller batch_size or image_size ({text})"
@@ -58,63 +59,66 @@ def _call(arguments: list[str] | None) -> int:
     return 0
 
 
-def _benchmark(told: argparse.Namespace) -> None:
-    from segattr_lib.benchmark.runner import outcome, run_benchmark
+def _benchmark(asked: argparse.Namespace) -> None:
     from segattr_lib.benchmark.settings import load_settings
 
-    folder = run_benchmark(load_settings(told.file, _pairs(told.parameter)), told.output)
+    settings = load_settings(asked.file, _pairs(asked.parameter))
+
+    from segattr_lib.benchmark.runner import outcome, run_benchmark  # torch, which a refusal above does not wait for
+
+    folder = run_benchmark(settings, asked.output)
     scored, line = outcome(folder)
     if not scored:
         raise UserError(f"Nothing was scored: {line} (see {folder})")
     print(f"{folder}: {line}")
 
 
-def _execute(told: argparse.Namespace) -> None:
+def _execute(asked: argparse.Namespace) -> None:
     from segattr_lib.execute import EXECUTED, execute, execute_profile, load_profile
 
-    if told.notebook is None:
-        if told.parameter or told.output:
+    if asked.notebook is None:
+        if asked.parameter or asked.output:
             raise UserError("-p and -o belong to one notebook; name it.")
-        execute_profile(told.profile)
+        execute_profile(asked.profile)
         return
-    parameters = (load_profile(told.profile).get(told.notebook) or {}) | _pairs(told.parameter)
-    output = told.output or EXECUTED / f"{told.notebook}.ipynb"
-    print(execute(told.notebook, parameters, output, told.profile))
+    parameters = (load_profile(asked.profile).get(asked.notebook) or {}) | _pairs(asked.parameter)
+    output = asked.output or EXECUTED / f"{asked.notebook}.ipynb"
+    print(execute(asked.notebook, parameters, output, asked.profile))
 
 
-def _generate(told: argparse.Namespace) -> None:
+def _generate(asked: argparse.Namespace) -> None:
     from segattr_lib.execute import generate, notebooks
 
     for name in notebooks():
         print(generate(name))
 
 
-def _train(told: argparse.Namespace) -> None:
+def _train(asked: argparse.Namespace) -> None:
     from segattr_lib.benchmark.settings import SEEDS
     from segattr_lib.models.embedded import WEIGHTS
     from segattr_lib.registry import unknown
     from segattr_lib.training.suites import SUITES
 
-    if told.suite is not None and told.suite not in SUITES:
-        raise unknown("suite", told.suite, SUITES)
-    suites = SUITES if told.suite is None else {told.suite: SUITES[told.suite]}
-    offered = {name: train for suite in suites.values() for name, train in suite.get(told.profile, {}).items()}
+    if asked.suite is not None and asked.suite not in SUITES:
+        raise unknown("suite", asked.suite, SUITES)
+    suites = SUITES if asked.suite is None else {asked.suite: SUITES[asked.suite]}
+    offered = {name: train for suite in suites.values() for name, train in suite.get(asked.profile, {}).items()}
     if not offered:
-        raise UserError(f"There is nothing to train for the suite {told.suite!r} in the profile {told.profile!r}.")
+        raise UserError(f"There is nothing to train for the suite {asked.suite!r} in the profile {asked.profile!r}.")
     trainers = {name: train for suite in SUITES.values() for part in suite.values() for name, train in part.items()}
-    for name in told.model:
+    for name in asked.model:
         if name not in trainers:
             raise unknown("trainable model", name, trainers)
-    if not 0 <= told.seed < SEEDS:
-        raise UserError(f"--seed is {told.seed}; expected a whole number from 0 to {SEEDS - 1}.")
-    for name in told.model or offered:
-        print(trainers[name](name, told.seed, told.output or WEIGHTS))
+    if not 0 <= asked.seed < SEEDS:
+        raise UserError(f"--seed is {asked.seed}; expected a whole number from 0 to {SEEDS - 1}.")
+    for name in asked.model or offered:
+        print(trainers[name](name, asked.seed, asked.output or WEIGHTS))
 
 
-def _download(told: argparse.Namespace) -> None:
+def _download(asked: argparse.Namespace) -> None:
     from segattr_lib.data.voc import download
 
-    download(told.dataset, told.root)
+    download(asked.dataset, asked.root)
 
 
 def _pairs(written: list[str]) -> dict[str, Any]:

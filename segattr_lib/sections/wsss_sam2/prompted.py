@@ -171,7 +171,7 @@ def prompt_rows(
         rows += [_row(group, index, one, metric, value) for index, value in enumerate(agreement[:, a, b].tolist())]
     fusions = {"mean": cues.fused(together), "weighted": cues.fused(together, weights)}
     for name, fused in fusions.items():
-        one = Key(name, entry=Method(cues.fused, FUSIONS[name], "fusion"))
+        one = Key(name, entry_of=lambda name: Method(cues.fused, FUSIONS[name], "fusion"))
         of_maps = [each for each in group.run.metrics if each.name in INTERPRETABILITY]
         rows += group.judged(one, fused, of_maps, [])
         maps[one] = torch.nan_to_num(fused)
