@@ -19,7 +19,7 @@ from segattr_lib.inference import ranks as ranks_
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED, compare
 from segattr_lib.inference.correlation import correlation
 from segattr_lib.inference.coverage import simulated_coverage, simulated_rejections, standardised
-from segattr_lib.inference.intervals import studentised_interval
+from segattr_lib.inference.intervals import means, studentised_interval
 from segattr_lib.inference.max_t import AllPairs, all_pairs, cross_fitted
 from segattr_lib.inference.paired import paired, settled
 from segattr_lib.inference.ranks import friedman_ranks
@@ -650,3 +650,15 @@ def test_the_interval_plot_says_what_the_table_says(few):
     texts = [text.get_text() for text in axes.texts]
     assert [f"{rate:.0%}" for rate in found["win_rate"][:3]] == texts[:3] and texts[3] == "–"
     assert "← DEA better" in texts and "|ODD| ↓, 95% interval" in axes.get_xlabel()
+
+
+def test_means_leave_out_what_is_missing_and_count_the_rest():
+    table = pd.DataFrame({"b": [0.1, np.nan, 0.5, 0.3], "a": [0.25, 0.25, 0.25, 0.25], "c": [1, 2, np.nan, np.nan]})
+    table["none"] = np.nan
+    by_name = means(table, 0.9, 5).set_index("method")
+    assert list(by_name.index) == ["b", "a", "c", "none"] and by_name["n"].tolist() == [3, 4, 2, 0]
+    assert by_name["mean"].tolist() == pytest.approx([0.3, 0.25, 1.5, np.nan], nan_ok=True)
+    assert by_name[["low", "high"]].isna().all(axis=None)  # of so few images
+    many = np.random.default_rng(0).random(15)
+    (row,) = means(pd.DataFrame({"d": [*many, np.nan]}), 0.9, 5)[["low", "high"]].to_numpy()
+    assert row.tolist() == list(studentised_interval(many, 0.9, 5))
