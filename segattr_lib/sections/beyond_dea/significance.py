@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -158,8 +159,8 @@ def claim_table(runs: Runs) -> pd.DataFrame:
 
 def claimed(table: pd.DataFrame) -> pd.DataFrame:
     """Those rows of a comparison that are claims of the paper."""
-    pairs = [tuple(pair) in CLAIMED.values() for pair in table[["method", "over"]].to_numpy()]
-    return table[pairs]
+    pairs = zip(table["method"], table["over"], strict=True)
+    return table[np.array([pair in CLAIMED.values() for pair in pairs], bool)]
 
 
 def verdict(low: float, high: float) -> str:
@@ -177,7 +178,7 @@ def facts(settings: Settings, runs: Runs) -> Mapping[str, Any]:
     return {
         "dataset": settings.run.dataset,
         "model": settings.run.model[0],
-        "n": len(judged(settings, rows)["tdd"]),
+        "n": len(judged(settings, rows)["tdd"].dropna(how="all")),  # the lost ones are rows of NaN
         "lost": int(rows[rows["metric"].isna()]["sample_id"].nunique()),
         "floor": settings.run.floor or 0,
         "k": settings.k,
