@@ -15,6 +15,16 @@
 # (*stability*)? And what does it cost? They are those of {cite:t}`sakib2026dea`, whose Table 1 stands beside
 # our numbers; controls that know nothing of the model stand beside every method.
 #
+# :::{admonition} In short
+# In {glue:text}`runs` runs over {glue:text}`samples` images of {glue:text}`dataset`, first of {glue:text}`ranked` maps by
+# mean TDD is {glue:text}`first_tdd`; pixels drawn at random are {glue:text}`rank_random_tdd`. First by excess TDD, what is
+# left when a blind selection as ragged is subtracted, is {glue:text}`first_excess_tdd`. Image by image, DEA's TDD is
+# {glue:text}`dea_side` EGA's: {glue:text}`dea_lead` over the {glue:text}`dea_images` images that the model scores well.
+# {glue:text}`above_chance` of {glue:text}`held_against_controls` methods lie above every control that knows nothing of the
+# model. Of the claims that these runs can speak to {glue:text}`claims_held` hold over plain means, and of those of a lead
+# the images bear out {glue:text}`leads_held`.
+# :::
+#
 # The score is eq. 1 of the paper, the mean probability of the class over its mask,
 #
 # $$s_c(x, M) = \frac{\sum_{u,v} M_{uv}\, p_c(x)_{uv}}{\sum_{u,v} M_{uv} + \epsilon}.$$
@@ -40,8 +50,8 @@ model = ["shapes_deeplabv3", "shapes_fcn", "shapes_lraspp"]
 layer = None
 layers = None
 scalar = None  # what is explained; None takes a segmenter's probability, a classifier's logit
-methods = ["gpa", "ega", "ria", "dea", "random", "random_masked", "random_cells", "random_cells_masked", "random_smooth_28", "random_smooth_28_masked", "random_smooth", "random_smooth_masked", "discs", "depth", "rim", "centre", "ground_truth"]  # fmt: skip
-metrics = ["tdd", "odd_abs", "odd_abs_exclude", "leak_abs", "leak_signed", "insertion", "stability", "stability_noise", "stability_brightness", "stability_contrast", "stability_blur", "stability_flip", "chance_tdd", "excess_tdd", "excess_odd_abs", "excess_insertion", "border", "tied_share", "passes"]  # fmt: skip
+methods = None  # a list of names; None takes the registry's of segmentation, controls among them
+metrics = None
 k = 0.2
 curve_k = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9]  # the fractions of the deletion and insertion curves
 grid = 14
@@ -61,60 +71,13 @@ precision = "float32"
 batch_size = None
 gallery_rows = 3
 
-# %% mystnb={"code_prompt_show": "Show the run"} tags=["hide-input", "remove-output"]
-import pandas as pd
-from IPython.display import HTML
-from myst_nb import glue
+# %% tags=["remove-cell"]
+from segattr_lib.report.page import glue_facts, parameters
+from segattr_lib.sections import benchmark as page
 
-from segattr_lib.attribution import load_method
-from segattr_lib.benchmark.runner import group_of, run_benchmark
-from segattr_lib.benchmark.settings import Settings, read_settings
-from segattr_lib.benchmark.statistics import (
-    ROBUST_FLOOR,
-    at,
-    fills_of,
-    ranking,
-    run_level,
-    under_fill,
-    wins,
-    with_seconds,
-)
-from segattr_lib.benchmark.store import read_samples, read_timings
-from segattr_lib.explorer import deletion_slider
-from segattr_lib.inference import paired as paired_
-from segattr_lib.inference.chance import above_chance
-from segattr_lib.report import charts, labels, tables
-from segattr_lib.report.pictures import gallery
-from segattr_lib.report.reference import reference
-from segattr_lib.sections.benchmark.claims import held, leads
-from segattr_lib.targets import bind
-
-pd.set_option("display.max_rows", None)  # a table of four metrics and all controls is shown whole
-settings = read_settings({name: globals()[name] for name in Settings.model_fields})
-main_fill = settings.evaluation_fills(None)[0]
-curve_settings = settings.changed({"k": curve_k, "metrics": ["tdd", "odd_abs", "insertion"]})
-folder = run_benchmark(settings, results)
-curve_folder = run_benchmark(curve_settings, f"{results}-curves")
-
-# %% tags=["hide-input"]
-rows = read_samples(folder)
-runs = with_seconds(run_level(rows), read_timings(folder))
-here = at(runs, settings.k[0], main_fill)
-lost = rows[rows["metric"].isna()]
-scores = rows[rows["metric"] == "score"]["value"]
-made = next((fill for fill in [main_fill, *fills_of(here)] if fill in fills_of(here)), None)
-own = under_fill(here, made)  # the methods as the run has them: under several fills, as made with one of them
-glue("made", made or settings.fill[0], display=False)
-glue("well", ROBUST_FLOOR, display=False)
-glue("runs", len(settings.runs()), display=False)
-glue("models", len(settings.model), display=False)
-glue("seeds", len(settings.seed), display=False)
-glue("samples", int(rows["sample_id"].nunique()), display=False)
-glue("lost", len(lost), display=False)
-glue("low_score", int((scores < ROBUST_FLOOR).sum()), display=False)
-glue("scored", len(scores), display=False)
-glue("dataset", settings.dataset, display=False)
-glue("k", settings.k[0], display=False)
+settings = page.read(parameters())
+runs = page.run(settings)
+glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
 # What follows is {glue:text}`runs` runs on {glue:text}`dataset`: {glue:text}`models` models with
@@ -130,7 +93,7 @@ glue("k", settings.k[0], display=False)
 # the values.
 
 # %% tags=["hide-input"]
-tables.beside_paper(here)
+page.whole(page.beside_paper(runs.per_run))
 
 # %% [markdown]
 # ### What the mean hides
@@ -141,7 +104,7 @@ tables.beside_paper(here)
 # half.
 
 # %% tags=["hide-input"]
-pd.concat({labels.metric_label(metric): tables.mean_and_robust(here, metric) for metric in ("tdd", "odd_abs")})
+page.hidden_by_the_mean(runs.per_run)
 
 # %% [markdown]
 # ### What a blind selection earns
@@ -156,14 +119,14 @@ pd.concat({labels.metric_label(metric): tables.mean_and_robust(here, metric) for
 # decided by their order, not by the map. Where cells tie, the tied share says how much of a selection that is so of.
 
 # %% tags=["hide-input"]
-excess = ["tdd", "border", "chance_tdd", "excess_tdd", "excess_odd_abs", "excess_insertion"]
-tables.over_runs(here, excess)
+page.blind_selection(runs.per_run)
 
 # %% tags=["hide-input"]
-tables.mean_and_robust(here, "excess_tdd")
+page.mean_and_robust(runs.per_run, "excess_tdd")
 
 # %% mystnb={"image": {"alt": "Dot plot of plain and excess TDD for every method: a dot a run, a bar for the mean."}} tags=["hide-input"]
-charts.dot_plot(here, ["tdd", "excess_tdd"])
+page.dot_plot(runs.per_run, ["tdd", "excess_tdd"])
+
 # %% [markdown]
 # *Above chance* is more than an excess above 0, since size and border length leave the shape of a selection open.
 # Each method is held against every control that selects for itself: noise of four grains, alone and times the target's
@@ -172,7 +135,7 @@ charts.dot_plot(here, ["tdd", "excess_tdd"])
 # the largest over the controls, adjusted over the methods.
 
 # %% tags=["hide-input"]
-tables.chance(above_chance(rows, settings.k[0], main_fill))
+page.chance(runs.above_chance)
 
 # %% [markdown]
 # ### Leakage
@@ -182,8 +145,7 @@ tables.chance(above_chance(rows, settings.k[0], main_fill))
 # no mean to trust: LeakAbs is shown as the paper has it, and methods are ranked by its median.
 
 # %% tags=["hide-input"]
-leakage = tables.over_runs(here, ["odd_abs", "odd_abs_exclude", "leak_abs", "leak_signed"])
-leakage.assign(**{"LeakAbs ↓, median": tables.wide(here, ["leak_abs"])["leak_abs"].map(tables.number).to_numpy()})
+page.leakage(runs.per_run)
 
 # %% [markdown]
 # ## Ranking on each axis
@@ -192,9 +154,8 @@ leakage.assign(**{"LeakAbs ↓, median": tables.wide(here, ["leak_abs"])["leak_a
 # has not shown that it knows more.
 
 # %% mystnb={"image": {"alt": "Heat map of the rank of every method under TDD, absolute ODD, insertion, stability, excess TDD and seconds."}} tags=["hide-input"]
-axes = ["tdd", "excess_tdd", "odd_abs", "leak_abs", "insertion", "stability", "seconds"]
-ranks = ranking(tables.wide(here, axes))
-charts.rank_heatmap(ranks)
+page.rank_heatmap(page.ranks(runs.per_run))
+
 # %% [markdown]
 # ## The trade-off
 #
@@ -202,12 +163,13 @@ charts.rank_heatmap(ranks)
 # the image does. Does it here? Small points are runs, large ones their mean.
 
 # %% mystnb={"image": {"alt": "Three scatter plots of TDD against stability, absolute ODD and seconds, a small point a run, a large one the mean."}} tags=["hide-input"]
-charts.trade_off(here, ["stability", "odd_abs", "seconds"])
+page.trade_off(runs.per_run, ["stability", "odd_abs", "seconds"])
+
 # %% [markdown]
 # Cost in passes does not depend on the machine; a backward pass counts two.
 
 # %% tags=["hide-input"]
-tables.cost(here)
+page.cost(runs.per_run)
 
 # %% [markdown]
 # ## Deletion and insertion curves
@@ -215,14 +177,13 @@ tables.cost(here)
 # One k is one point; the curves show whether the order depends on it. Bands are standard deviations over runs.
 
 # %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and insertion gain over the fraction k for every method, controls dashed."}} tags=["hide-input"]
-along = run_level(read_samples(curve_folder))
-charts.curves(along[along["fill"] == main_fill], ["tdd", "odd_abs", "insertion"])
+page.curves(runs.along_k, ["tdd", "odd_abs", "insertion"])
+
 # %% [markdown]
 # ## Stability, by what was changed
 
 # %% tags=["hide-input"]
-kinds = ["noise", "brightness", "contrast", "blur", "flip"]
-tables.over_runs(here, ["stability", *(f"stability_{kind}" for kind in kinds)])
+page.stability(runs.per_run)
 
 # %% [markdown]
 # ## A gallery, chosen by rule
@@ -230,24 +191,9 @@ tables.over_runs(here, ["stability", *(f"stability_{kind}" for kind in kinds)])
 # In the first run: samples at evenly spaced ranks of {glue:text}`gallery_by` in TDD, from the highest to the lowest,
 # among those the model scores at least {glue:text}`well`. The target is outlined; maps run from dark (0) to bright (1).
 
-# %% tags=["hide-input"]
-run = settings.runs()[0]
-first = under_fill(rows[rows["run_id"] == run.run_id()], made)
-tdd = paired_.paired(first, "tdd", settings.k[0], main_fill).droplevel("dataset").dropna(how="all")
-sure = first[(first["metric"] == "score") & (first["value"] >= ROBUST_FLOOR)]["sample_id"]
-tdd = tdd[tdd.index.isin(sure)] if tdd.index.isin(sure).any() else tdd
-by, gains = ("DEA − EGA", tdd["dea"] - tdd["ega"]) if {"dea", "ega"} <= set(tdd) else (labels.key_label(tdd.columns[0]), tdd.iloc[:, 0])  # fmt: skip
-glue("gallery_by", by, display=False)
-ordered = gains.dropna().sort_values(ascending=False)
-places = [round(place * (len(ordered) - 1) / max(gallery_rows - 1, 1)) for place in range(gallery_rows)]
-chosen = list(dict.fromkeys(ordered.index.astype(str)[place] for place in places))
-group = group_of(run, chosen)
-shown = [one for one in run.method_keys() if load_method(one.name).family != "control"]
-maps = {labels.method_label(one.name, one.text): group.maps_of(one)[0] for one in shown}
-
 # %% mystnb={"image": {"alt": "Rows of images, each with its target outlined and the maps of every method but the controls over it."}} tags=["hide-input"]
-titles = [f"{name}\n{by}: {round(ordered[name], 2) + 0.0:+.2f}" for name in chosen]
-gallery(group.images, group.target.mask, maps, titles)
+page.gallery(runs.cases)
+
 # %% [markdown]
 # ## Delete it yourself
 #
@@ -256,11 +202,7 @@ gallery(group.images, group.target.mask, maps, titles)
 # without a kernel.
 
 # %% tags=["hide-input"]
-deletion_slider(
-    bind(group.score.model, group.target[[0]]),
-    group.images[0],
-    {label: drawn[0] for label, drawn in maps.items()},
-)
+page.slider(runs.cases)
 
 # %% [markdown]
 # ## What was reproduced, and what was not
@@ -272,27 +214,7 @@ deletion_slider(
 # over all pairs at once.
 
 # %% tags=["hide-input"]
-plainly, robustly = held(here), held(here, "mean_robust")
-verdicts = plainly.assign(holds_robust=robustly["holds"])
-answers = {True: "yes", False: "no", None: "no value"}
-verdicts[["holds", "holds_robust"]] = verdicts[["holds", "holds_robust"]].map(answers.get)
-verdicts["images decide"] = verdicts["claim"].map(leads(rows, settings.k[0], main_fill)).fillna("")
-shown = verdicts.rename(columns={"holds_robust": f"holds, s(x) ≥ {ROBUST_FLOOR}"})
-HTML(shown.to_html(index=False, classes="wrap", border=0))
-
-# %% tags=["hide-input"]
-for row in reference()["dea_wins"]["rows"]:
-    glue(f"paper_{row['dataset']}_{row['over']}", f"{row['wins']} of {row['runs']}", display=False)
-counted = {"ega": ("ega", "tdd"), "gpa": ("gpa", "tdd"), "random": ("random", "tdd"), "odd": ("ega", "odd_abs"), "excess": ("random", "excess_tdd")}  # fmt: skip
-for name, (over, metric) in counted.items():
-    won, of = wins(own, "dea", over, metric)
-    glue(f"wins_{name}", f"{won} of {of}" if of else "none (not run)", display=False)
-glue("claims_held", f"{plainly['holds'].eq(True).sum()} of {len(plainly)}", display=False)
-glue("claims_held_robust", f"{robustly['holds'].eq(True).sum()} of {len(robustly)}", display=False)
-for metric in ("tdd", "excess_tdd", "leak_abs"):
-    glue(f"first_{metric}", " and ".join(labels.key_label(key) for key in ranks.index[ranks[metric] == 1]), display=False)  # fmt: skip
-    glue(f"rank_random_{metric}", f"number {ranks.loc['random', metric]}" if "random" in ranks.index else "not run", display=False)  # fmt: skip
-glue("ranked", len(ranks), display=False)
+page.claims_table(runs)
 
 # %% [markdown]
 # The paper counts run-level wins in TDD: DEA over EGA in {glue:text}`paper_sbd_ega` runs on SBD and

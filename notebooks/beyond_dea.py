@@ -314,7 +314,7 @@ page.precision_table(runs)
 # The paper's central claims, each by its interval on these images, in plain TDD and less chance:
 
 # %% tags=["hide-input"]
-page.claim_table(runs)
+page.claims_table(runs)
 
 # %% [markdown]
 # The paper tests nothing and lists significance, adaptive interventions and faster evaluation as future work; the

@@ -13,6 +13,11 @@
 # to its metrics when a setting changes. The code that fills the benchmark's tables computes what is shown here,
 # so the same choice gives the same value.
 #
+# :::{admonition} In short
+# This page concludes nothing: one map of one image is a case. It is for looking at cases, and for trying what a
+# setting does before many images are asked. In the book it shows the state in which the app starts.
+# :::
+#
 # - **Sample**, **Model**, **Method**: whatever is registered. The target is the most frequent class of the image,
 #   outlined.
 # - **k**: the share of the target's pixels that is deleted, the map's highest first.
@@ -26,6 +31,8 @@
 dataset = "shapes"
 root = None
 split = None
+backgrounds = None
+class_map = None  # explain classifiers on masks: which of their classes each of the data's is
 samples = 20
 image_size = 224
 model = "shapes_fcn"
@@ -34,8 +41,9 @@ device = None
 
 # %% mystnb={"code_prompt_show": "Show the code"} tags=["hide-input"]
 from segattr_lib.explorer import explore, frozen
+from segattr_lib.report.page import parameters
 
-app = explore(dataset, root, split, model, layer, image_size, samples, device)
+app = explore(**parameters())
 
 # %% tags=["remove-cell"]
 app

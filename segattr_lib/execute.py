@@ -35,7 +35,7 @@ from safetensors import safe_open
 from segattr_lib import own_code
 from segattr_lib.benchmark.settings import read_mapping
 from segattr_lib.data.sample import file_fingerprint
-from segattr_lib.models.embedded import WEIGHTS
+from segattr_lib.models import WEIGHTS
 from segattr_lib.registry import UserError, in_one_line, unknown
 
 SOURCES, PARAMETERS = Path("notebooks"), Path("params")

@@ -23,6 +23,7 @@ T = TypeVar("T")
 Scalar = Literal["probability", "logit"]  # what of the model is explained, see targets.bind
 FILLS = ("mean", "dataset_mean", "zeros", "blur", "linear", "other_image")  # see perturbation.bind_fill
 PERTURBATIONS = ("noise", "brightness", "contrast", "blur", "flip")  # see perturbation.perturb
+OWN = ("path/to/file.py:name", "package.module:name")  # how a user's own is named
 LONGEST = 300  # characters of an error in one line
 PART = (
     r"""(?:[^,()[\]{}'"]|\([^()]*\)|\[[^[\]]*\]|\{[^{}]*\}|'[^']*'|"[^"]*")"""  # of an option: no comma but in brackets
@@ -131,7 +132,7 @@ def lookup(kind: str, name: str, registry: Mapping[str, T]) -> T | Any:
         if not callable(own) and not isinstance(own, tuple({type(value) for value in registry.values()} - {str})):
             raise UserError(f"The {kind} {name!r} is a {type(own).__name__}; expected a function.")
         return own
-    raise unknown(kind, name, [*registry, "path/to/file.py:name", "package.module:name"])
+    raise unknown(kind, name, [*registry, *OWN])
 
 
 def user_object(kind: str, place: str) -> Any:

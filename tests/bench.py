@@ -23,7 +23,7 @@ from captum.attr import Occlusion
 from segattr_lib.attribution.intervention import region_drops, ria
 from segattr_lib.data import Dataset, load_dataset
 from segattr_lib.evaluate import fastest, prepare
-from segattr_lib.models import load_segmenter
+from segattr_lib.models.loading import load_model
 from segattr_lib.perturbation import bind_fill, cells
 from segattr_lib.targets import Target, bind
 
@@ -44,7 +44,7 @@ def seconds(call: Callable[[], object], repeats: int) -> list[float]:
 
 
 def against_bound_and_captum(name: str, layer: str | None, dataset: Dataset, repeats: int) -> None:
-    segmenter = load_segmenter(name, layer, (SIZE, SIZE))
+    segmenter = load_model(name, layer, shape=(SIZE, SIZE), kind="segmenter")
     window = SIZE // GRID
     sample = dataset.load(dataset.sample_ids[0], SIZE)
     target = Target(torch.tensor([sample.class_id]), sample.mask[None])

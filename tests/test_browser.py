@@ -39,7 +39,7 @@ NOTEBOOK = """
 # %%
 import torch
 from segattr_lib.evaluate import prepare
-from segattr_lib.explorer import deletion_slider
+from segattr_lib.report.slider import deletion_slider
 from segattr_lib.targets import Target, bind
 
 torch.manual_seed(0)

@@ -5,21 +5,25 @@ import re
 from dataclasses import replace
 
 import ipywidgets as w
+import numpy as np
 import pytest
 import torch
 from ipywidgets.embed import dependency_state, embed_data
+from PIL import Image
 from torch import nn
 
-import segattr_lib.models as models
-from segattr_lib.attribution import METHODS, Method, cam, trivial
+from segattr_lib.attribution import METHODS, Method, cam, methods_of, trivial
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.data import load_dataset
 from segattr_lib.evaluate import evaluate, model_score, prepare
-from segattr_lib.explorer import LEVELS, deletion_slider, explore, figure, frozen, overlay
+from segattr_lib.explorer import explore, frozen
 from segattr_lib.metrics import deletion
-from segattr_lib.models import SEGMENTERS, load_segmenter
+from segattr_lib.models import MODELS, Entry, loading, names
+from segattr_lib.models.loading import load_model
 from segattr_lib.perturbation import bind_fill, occlude, top_fraction
+from segattr_lib.registry import UserError
+from segattr_lib.report.slider import LEVELS, deletion_slider, figure, outlined, overlay
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
@@ -35,14 +39,14 @@ def tiny() -> nn.Module:
 
 @pytest.fixture
 def registered(monkeypatch):
-    monkeypatch.setitem(SEGMENTERS, "tiny", tiny)
+    monkeypatch.setitem(MODELS, "tiny", Entry("segmenter", f"{__name__}:tiny", ()))
 
 
 @pytest.fixture
 def scene(registered):
     """A score, its image and two maps."""
     sample = load_dataset("shapes").load("test-00000", SIZE)
-    segmenter = load_segmenter("tiny", "1", (SIZE, SIZE))
+    segmenter = load_model("tiny", "1", shape=(SIZE, SIZE))
     prepare(segmenter.module, (SIZE, SIZE), "cpu", batch_size=8)
     score = bind(segmenter.module, Target(torch.tensor([sample.class_id]), sample.mask[None]))
     rng = torch.Generator().manual_seed(0)
@@ -51,11 +55,11 @@ def scene(registered):
 
 @pytest.fixture
 def app(registered):
-    return explore("shapes", model="tiny", layer="1", image_size=SIZE, samples=3, device="cpu", batch_size=8)
+    return explore(model="tiny", layer="1", image_size=SIZE, samples=3, device="cpu", batch_size=8)
 
 
 def control(app: w.VBox, description: str):
-    return next(one for one in app.children[0].children if one.description == description)
+    return next(widget for widget in app.children[0].children if widget.description == description)
 
 
 def said(app: w.VBox) -> str:
@@ -68,8 +72,8 @@ def table(app: w.VBox) -> dict[str, str]:
 
 def captions(frames: w.Stack) -> list[tuple[float, float, float]]:
     """s(x), the score left and TDD, as each frame has them in words."""
-    found = [re.search(r"score ([-.\d]+) → ([-.\d]+), TDD ([-.\d]+)", one.value) for one in frames.children]
-    return [tuple(map(float, one.groups())) for one in found]
+    texts = [re.search(r"score ([-.\d]+) → ([-.\d]+), TDD ([-.\d]+)", frame.value) for frame in frames.children]
+    return [tuple(map(float, text.groups())) for text in texts]
 
 
 def direct(score, image, one_map, k):
@@ -94,11 +98,11 @@ def test_a_page_without_a_kernel_gets_every_link(scene):
     box = deletion_slider(*scene)
     methods, slider, outer = box.children
     state = embed_data(views=[box], state=dependency_state([box]))["manager_state"]["state"]
-    links = [one["state"] for one in state.values() if one["model_name"] == "LinkModel"]
-    ends = {(*one["source"], *one["target"]) for one in links}
-    reference = {one: f"IPY_MODEL_{one.model_id}" for one in (methods, slider, outer)}
-    inner = [f"IPY_MODEL_{one.children[1].model_id}" for one in outer.children]
-    expected = {(reference[slider], "index", one, "selected_index") for one in inner}
+    links = [model["state"] for model in state.values() if model["model_name"] == "LinkModel"]
+    ends = {(*link["source"], *link["target"]) for link in links}
+    reference = {widget: f"IPY_MODEL_{widget.model_id}" for widget in (methods, slider, outer)}
+    inner = [f"IPY_MODEL_{box.children[1].model_id}" for box in outer.children]
+    expected = {(reference[slider], "index", frames, "selected_index") for frames in inner}
     assert ends == expected | {(reference[methods], "index", reference[outer], "selected_index")}
 
 
@@ -134,9 +138,9 @@ def test_a_frame_is_the_image_with_the_map_s_top_filled(scene):
 def test_every_picture_has_its_own_alternative_text(scene):
     outer = deletion_slider(*scene).children[2]
     texts = [
-        re.search('alt="([^"]+)"', one.value)[1]
+        re.search('alt="([^"]+)"', picture.value)[1]
         for box in outer.children
-        for one in (box.children[0], *box.children[1].children)
+        for picture in (box.children[0], *box.children[1].children)
     ]
     assert len(set(texts)) == len(texts)
 
@@ -150,12 +154,12 @@ def test_one_map_needs_no_choice(scene):
 
 def test_five_maps_of_a_scene_fit_into_a_page(registered):
     sample = load_dataset("shapes").load("test-00003", 224)  # a cluttered one
-    segmenter = load_segmenter("tiny", "1")
+    segmenter = load_model("tiny", "1")
     prepare(segmenter.module, device="cpu", batch_size=8)
     score = bind(segmenter.module, Target(torch.tensor([sample.class_id]), sample.mask[None]))
     maps = {str(number): torch.rand(224, 224) for number in range(5)}
     box = deletion_slider(score, sample.image, maps)
-    frames = [one.value for row in box.children[2].children for one in row.children[1].children]
+    frames = [frame.value for row in box.children[2].children for frame in row.children[1].children]
     assert max(map(len, frames)) < 13_000
     assert sum(map(len, frames)) < 600_000
 
@@ -195,16 +199,16 @@ def test_the_app_shows_what_direct_calls_give(app, scene):
             control(app, description).value = value
         gradient, intervention = cam.ega(score, images, target, layer="1"), ria(score, images, target, grid=grid)
         maps = dual_evidence(gradient, intervention, alpha=alpha, beta=beta)
-        told = {"k": k, "fill": bind_fill("mean", images), "base": model_score(score, images)}
+        asked = {"k": k, "fill": bind_fill("mean", images), "base": model_score(score, images)}
         assert source(figure(overlay(image, maps[0], target.mask[0].numpy()), "", "", 224)) in app.children[2].value
         deleted = direct(score, image, maps[0], k)[0]
         assert source(figure(deleted.movedim(0, 2).numpy(), "", "", 224)) in app.children[2].value
         values = table(app)
         for label, expected in {
-            "TDD": deletion.tdd(score, images, maps, target, **told).item(),
-            "|ODD|": abs(deletion.odd(score, images, maps, target, **told).item()),
-            "Insertion": deletion.insertion(score, images, maps, target, **told).item(),
-            "s(x)": told["base"].item(),
+            "TDD": deletion.tdd(score, images, maps, target, **asked).item(),
+            "|ODD|": abs(deletion.odd(score, images, maps, target, **asked).item()),
+            "Insertion": deletion.insertion(score, images, maps, target, **asked).item(),
+            "s(x)": asked["base"].item(),
         }.items():
             assert float(values[label]) == pytest.approx(expected, abs=6e-4), label
         assert values["passes"] == str(grid**2 + 1 + 3)
@@ -219,7 +223,7 @@ def test_alpha_beta_and_k_ask_for_no_map_again(monkeypatch, registered):
         return ria(*arguments, **options)
 
     monkeypatch.setitem(METHODS, "ria", replace(METHODS["ria"], place=counted))
-    app = explore("shapes", model="tiny", layer="1", image_size=SIZE, samples=2, device="cpu", batch_size=8)
+    app = explore(model="tiny", layer="1", image_size=SIZE, samples=2, device="cpu", batch_size=8)
     before = table(app)
     control(app, "alpha").value = 0.2
     control(app, "beta").value = 1.0
@@ -239,10 +243,10 @@ def test_a_method_greys_out_what_it_does_not_take(app):
 
 def test_a_new_method_appears_by_itself(monkeypatch, registered):
     monkeypatch.setitem(METHODS, "mine", Method(trivial.centre, "mine", "own"))
-    app = explore("shapes", model="tiny", layer="1", image_size=SIZE, samples=1, device="cpu", batch_size=8)
+    app = explore(model="tiny", layer="1", image_size=SIZE, samples=1, device="cpu", batch_size=8)
     control(app, "Method").value = "mine"
     assert "Its mine map" in app.children[2].value
-    assert set(SEGMENTERS) == set(control(app, "Model").options)
+    assert set(names("segmenter")) == set(control(app, "Model").options)
 
 
 def test_every_method_can_be_shown(app):
@@ -253,7 +257,7 @@ def test_every_method_can_be_shown(app):
 
 
 def test_an_error_is_one_sentence_and_passes(registered):
-    app = explore("shapes", model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
+    app = explore(model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
     control(app, "Grid").value = 32
     assert said(app) == "grid is 32; expected 1 to 24 for an image of 24 x 24 px."
     assert not app.children[2].value
@@ -267,7 +271,7 @@ def test_whatever_a_method_raises_is_one_sentence(registered, monkeypatch, error
     def broken(*_: object, **_options: object) -> None:
         raise error
 
-    app = explore("shapes", model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
+    app = explore(model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
     monkeypatch.setitem(METHODS, "random", Method(broken, "broken", "own"))
     control(app, "Method").value = "random"
     assert "map" in said(app) and "\n" not in said(app) and not app.children[2].value
@@ -282,7 +286,7 @@ def test_a_slider_refuses_a_map_that_is_not_finite():
 
 
 def test_missing_weights_are_one_sentence(app, monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(loading, "WEIGHTS", tmp_path)
     control(app, "Model").value = "shapes_fcn"
     assert said(app).startswith("The weights of &#x27;shapes_fcn&#x27; are not at")
     assert "Traceback" not in said(app)
@@ -296,3 +300,50 @@ def test_frozen_is_what_the_app_shows(app):
 def source(text: str) -> str:
     """The picture in a figure's HTML."""
     return re.search('src="([^"]+)"', text)[1]
+
+
+def tiny_classifier() -> nn.Module:
+    """Seven classes, as the data of shapes has."""
+    torch.manual_seed(1)
+    features = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2, padding=2), nn.ReLU())
+    return nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 7))
+
+
+@pytest.fixture
+def classifier(monkeypatch):
+    monkeypatch.setitem(MODELS, "tiny_classifier", Entry("classifier", f"{__name__}:tiny_classifier", ("0",)))
+    return {"model": "tiny_classifier", "image_size": SIZE, "samples": 2, "device": "cpu", "batch_size": 8}
+
+
+def test_a_class_map_opens_a_classifier_whose_whole_image_is_deleted_from(classifier):
+    app = explore(class_map="predicted", **classifier)
+    assert not said(app)
+    image = load_dataset("shapes").load("test-00000", SIZE).image[None]
+    class_id = int(tiny_classifier().eval()(image).argmax())
+    assert f"Target: {load_dataset('shapes').class_names[class_id]}" in app.children[2].value
+    assert "Without the top 20% of the image" in app.children[2].value
+    assert "AD" in table(app) and "TDD" not in table(app)
+    assert [name for _, name in control(app, "Method").options] == methods_of("classification")
+    assert set(control(app, "Model").options) == set(names("classifier"))
+
+
+def test_backgrounds_are_those_of_the_settings(classifier, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(30):
+        Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(tmp_path / f"{number}.png")
+    app = explore(dataset="single_shapes", backgrounds=str(tmp_path), **classifier)
+    assert not said(app)
+    own, plain = (load_dataset("single_shapes", backgrounds=folder) for folder in (str(tmp_path), None))
+    shown = [
+        source(figure(outlined(sample.image.movedim(0, 2).numpy(), sample.mask.numpy()), "", "", 224))
+        for sample in (dataset.load(control(app, "Sample").value, SIZE) for dataset in (own, plain))
+    ]
+    assert [picture in app.children[2].value for picture in shown] == [True, False]
+
+
+def test_fewer_samples_than_asked_for_are_no_fault_and_an_unknown_setting_is(classifier, tmp_path):
+    with pytest.raises(UserError, match="Unknown parameter 'datset' \\(did you mean 'dataset'"):
+        explore(datset="shapes")
+    count = len(load_dataset("single_shapes", split="val").sample_ids)
+    app = explore(dataset="single_shapes", split="val", **{**classifier, "samples": count + 1})
+    assert len(control(app, "Sample").options) == count

@@ -1,4 +1,4 @@
-"""The project's own rules: one direction of imports, text notebooks, files that agree with each other."""
+"""The project's own rules: text notebooks, files that agree with each other; `make lint` holds what imports what."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import jupytext
+import nbformat
 import papermill
 import pytest
 import yaml
@@ -20,44 +21,6 @@ from segattr_lib.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
-ROOMS = [  # each imports only itself and those before it
-    {"seeds", "own_code", "registry"},
-    {"data"},
-    {"models"},
-    {"targets"},
-    {"imputation"},
-    {"perturbation", "evaluate"},
-    {"attribution", "metrics"},
-    {"prompting"},
-    {"benchmark"},
-    {"inference"},
-    {"report"},
-    {"training"},
-    {"sections"},
-    {"explorer"},
-    {"execute"},
-    {"__main__"},
-]
-
-
-def imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("segattr_lib."):
-            found.add(node.module.split(".")[1])
-    return found
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "segattr_lib").rglob("*.py")), ids=lambda path: path.name)
-def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
-    room = path.relative_to(ROOT / "segattr_lib").parts[0].removesuffix(".py")
-    if room == "__init__":
-        assert not imports(path)
-        return
-    (level,) = [number for number, rooms in enumerate(ROOMS) if room in rooms]
-    assert imports(path) <= set().union(*ROOMS[: level + 1])
-    if room in ("attribution", "metrics"):
-        assert not imports(path) & ({"attribution", "metrics"} - {room})
 
 
 def test_conda_users_get_what_pyproject_says() -> None:
@@ -114,25 +77,99 @@ def test_what_was_learnt_is_quoted_from_the_run(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_value_a_page_quotes_is_glued_on_it(path: Path) -> None:
+    """Under a name that stands as a text, or as an f-string with a fixed part, in its section or in the notebook."""
     quoted = set(re.findall(r"\{glue:text\}`(\w+)`", "\n".join(prose(path))))
     patterns = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.JoinedStr):
-            parts = [re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in node.values]
-            patterns.add("".join(parts))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            patterns.add(re.escape(node.value))
+    for source in [path, *section_of(path.stem)]:
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in node.values]
+                patterns.add("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                patterns.add(re.escape(node.value))
     named = {pattern for pattern in patterns if pattern.replace(r"\w+", "")}  # f"{anything}" would match every name
     missing = {name for name in quoted if not any(re.fullmatch(pattern, name) for pattern in named)}
     assert not missing
 
 
+def section_of(name: str) -> list[Path]:
+    """The modules of a page's section: a folder or a file of the notebook's name, or none."""
+    sections = ROOT / "segattr_lib" / "sections"
+    return [*(sections / name).rglob("*.py"), *sections.glob(f"{name}.py")]
+
+
+COMPRESSED = {
+    ast.ListComp: "a comprehension",
+    ast.SetComp: "a comprehension",
+    ast.DictComp: "a comprehension",
+    ast.GeneratorExp: "a comprehension",
+    ast.Lambda: "a lambda",
+    ast.IfExp: "a conditional expression",
+}
+LONGEST_LINE, MOST_LINES = 100, 6  # of a notebook's code, and of a cell of it
+
+
+def breaches(cell: nbformat.NotebookNode) -> list[str]:
+    """What a cell of code has that a page does not."""
+    lines = cell.source.splitlines()
+    seen = [f"{len(line)} characters in one line: {line}" for line in lines if len(line) > LONGEST_LINE]
+    seen += [f"a line that is not formatted: {line}" for line in lines if "fmt: skip" in line or "fmt: off" in line]
+    written = [line for line in lines if line.strip() and not line.strip().startswith("#")]
+    if len(written) > MOST_LINES and "parameters" not in cell.metadata.get("tags", []):
+        seen.append(f"{len(written)} lines in one cell: {written[0]} ...")
+    for node in ast.walk(ast.parse(cell.source)):
+        if type(node) in COMPRESSED:
+            seen.append(f"{COMPRESSED[type(node)]}: {ast.unparse(node)}")
+        if isinstance(node, ast.Name) and node.id in ("globals", "locals"):
+            seen.append(f"{node.id}, where report.page.parameters reads the parameters cell")
+    return seen
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_is_prose_and_short_plain_cells(path: Path) -> None:
+    code = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+    assert not [breach for cell in code for breach in breaches(cell)]
+
+
+@pytest.mark.parametrize(
+    ("source", "breach"),
+    [
+        ("rows = [row for row in table]", "a comprehension"),
+        ("total = sum(row for row in table)", "a comprehension"),
+        ("table.map(lambda value: value)", "a lambda"),
+        ("value = 1 if table else 0", "a conditional expression"),
+        ("values = globals()", "globals"),
+        ("value = 1  # fmt: skip", "not formatted"),
+        ("value = '" + "x" * LONGEST_LINE + "'", "111 characters in one line"),
+        ("\n".join(f"value{number} = {number}" for number in range(7)), "7 lines in one cell"),
+    ],
+)
+def test_what_is_compressed_is_seen(source: str, breach: str) -> None:
+    assert [text for text in breaches(nbformat.v4.new_code_cell(source)) if breach in text]
+
+
+def test_a_plain_cell_and_long_parameters_are_no_breach() -> None:
+    lines = [f"value{number} = {number}" for number in range(9)]
+    assert not breaches(nbformat.v4.new_code_cell("\n".join(["# what follows", "", *lines[:6]])))
+    assert not breaches(nbformat.v4.new_code_cell("\n".join(lines), metadata={"tags": ["parameters"]}))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_says_in_short_what_it_answers(path: Path) -> None:
+    opening = jupytext.read(path).cells[0].source
+    (box,) = re.findall(r"^:::\{admonition\} In short\n(.*?)^:::$", opening, re.MULTILINE | re.DOTALL)
+    sentences = re.split(r"(?<=[.?])\s+(?=[A-Z{])", " ".join(box.split()))
+    assert 3 <= len(sentences) <= 5, sentences
+    if path.stem != "explore":  # looks at one image, and says that it concludes nothing
+        assert all("{glue:text}" in sentence for sentence in sentences), sentences
+
+
 @pytest.mark.parametrize("profile", ["embedded", "smoke", "paper"])
 def test_every_profile_names_parameters_its_notebooks_have(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    told = execute.load_profile(profile)
-    assert set(told) == {path.stem for path in NOTEBOOKS}
-    for name, parameters in told.items():
+    profiles = execute.load_profile(profile)
+    assert set(profiles) == {path.stem for path in NOTEBOOKS}
+    for name, parameters in profiles.items():
         known = papermill.inspect_notebook(str(execute.generate(name)))
         assert set(parameters or {}) <= set(known)
 

@@ -22,8 +22,7 @@ from segattr_lib.evaluate import Runtime, autocast, counted_passes, model_score,
 from segattr_lib.metrics import Region, load_metric
 from segattr_lib.metrics.deletion import Null, bind_null, selected_region
 from segattr_lib.metrics.null import DEGENERATE
-from segattr_lib.models import Segmenter
-from segattr_lib.models.classifiers import Classifier
+from segattr_lib.models.loading import Model
 from segattr_lib.perturbation import Fill, bind_fill, top_fraction
 from segattr_lib.registry import PERTURBATIONS, Key, Scalar, accepted, make_key
 from segattr_lib.seeds import Draws
@@ -40,11 +39,11 @@ def scalar_of(run: Settings, classifies: bool) -> Scalar:
     return run.scalar or ("logit" if classifies else "probability")
 
 
-def offered(run: Settings, model: Segmenter | Classifier) -> dict[str, Any]:
+def offered(run: Settings, model: Model) -> dict[str, Any]:
     """The options that a run offers its methods, of those that are the same for every sample."""
     return {
         **{name: getattr(run, name) for name in OFFERED},
-        "scalar": scalar_of(run, isinstance(model, Classifier)),
+        "scalar": scalar_of(run, model.classifies),
         "fill": run.fill[0],
         "layer": model.layer,
         "layers": model.layers,
@@ -96,7 +95,7 @@ class Group:
         self,
         run: Settings,
         dataset: Dataset,
-        model: Segmenter | Classifier,
+        model: Model,
         runtime: Runtime,
         samples: list[Sample],
         everyone: list[str],
@@ -110,8 +109,7 @@ class Group:
         self.samples = samples
         classes = torch.tensor([sample.class_id for sample in samples])
         masks = torch.stack([sample.mask for sample in samples])
-        classifies = isinstance(model, Classifier)
-        self.target = (Target(classes, None, masks) if classifies else Target(classes, masks)).to(runtime.device)
+        self.target = (Target(classes, None, masks) if model.classifies else Target(classes, masks)).to(runtime.device)
         self.ring = torch.stack([sample.labels == IGNORE for sample in samples]).to(runtime.device)
         self.void = self.ring if run.ignore == "exclude" else None
         self.draws = Draws(run.seed[0], [sample.sample_id for sample in samples])

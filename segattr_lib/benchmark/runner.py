@@ -24,9 +24,9 @@ from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
 from segattr_lib.data.sample import Dataset, Sample, SampleError
 from segattr_lib.evaluate import Runtime, device_of, prepare
-from segattr_lib.models import Segmenter, load_segmenter
-from segattr_lib.models.classifiers import Classifier, load_classifier
-from segattr_lib.models.loading import give_back
+from segattr_lib.models import loading
+from segattr_lib.models.lending import give_back
+from segattr_lib.models.loading import Model
 from segattr_lib.own_code import as_loaded
 from segattr_lib.registry import Key, UserError, own_fingerprint, with_options
 
@@ -58,7 +58,7 @@ class Opened:
 
     settings: Settings
     dataset: Dataset
-    models: dict[str, Segmenter | Classifier]
+    models: dict[str, Model]
     ids: dict[int, list[str]]
     code: dict[str, str]
 
@@ -133,7 +133,7 @@ def fingerprints_of(run: Opened, question: Question | None) -> dict[str, Any]:
 
 
 @contextmanager
-def borrowed(models: Iterable[Segmenter | Classifier]) -> Iterator[None]:
+def borrowed(models: Iterable[Model]) -> Iterator[None]:
     """Gives a user's modules back as they were handed over, however the block ends."""
     try:
         yield
@@ -142,7 +142,7 @@ def borrowed(models: Iterable[Segmenter | Classifier]) -> Iterator[None]:
             give_back(model.module)
 
 
-def prepare_as_begun(store: Store, model: Segmenter | Classifier, settings: Settings) -> Runtime:
+def prepare_as_begun(store: Store, model: Model, settings: Settings) -> Runtime:
     """How a model is run from here on, noted in the store: as it was, unless the settings name another batch size."""
     begun, batch_size = store.begun_with(model.name), settings.batch_size
     memory_format = torch.channels_last
@@ -198,15 +198,15 @@ def group_of(run: Settings, sample_ids: list[str]) -> Group:
         return Group(run, opened_run.dataset, model, runtime, samples, everyone)
 
 
-def load_model(dataset: Dataset, settings: Settings, name: str) -> Segmenter | Classifier:
+def load_model(dataset: Dataset, settings: Settings, name: str) -> Model:
     """The model of this name: a classifier where the data set gives images a class or there is a class map, else
-    a segmenter. Raises UserError as load_segmenter, load_classifier and load_class_map do.
+    a segmenter. Raises UserError as loading.load_model and load_class_map do.
     """
     shape, chosen = (settings.image_size, settings.image_size), settings.class_map
     if dataset.class_of is None and chosen is None:
-        return load_segmenter(name, settings.layer, shape, settings.layers)
+        return loading.load_model(name, settings.layer, settings.layers, shape, "segmenter")
     groups = None if chosen in (None, PREDICTED) else members(load_class_map(chosen), dataset.class_names)
-    return load_classifier(name, settings.layers, shape, settings.layer, groups)
+    return loading.load_model(name, settings.layer, settings.layers, shape, "classifier", groups)
 
 
 def library_fingerprint(*sections: str) -> str:
@@ -221,7 +221,7 @@ def library_fingerprint(*sections: str) -> str:
     return digest.hexdigest()
 
 
-def check_classes(dataset: Dataset, models: Mapping[str, Segmenter | Classifier], ids: list[str], size: int) -> None:
+def check_classes(dataset: Dataset, models: Mapping[str, Model], ids: list[str], size: int) -> None:
     """Raises UserError where a model has fewer classes than the data set names.
 
     A data set that does not say how many it has is read until a sample is of a class that every model has; without
@@ -296,13 +296,12 @@ def _refuse_what_always_raises(rows: list[dict[str, Any]], raised: Mapping[str, 
                 raise UserError(f"The {kind} {name!r} fails on each of the first {count} samples: {reasons.pop()}.")
 
 
-def _known(sample: Sample, run: Settings, dataset: Dataset, model: Segmenter | Classifier) -> Sample:
+def _known(sample: Sample, run: Settings, dataset: Dataset, model: Model) -> Sample:
     """The sample; SampleError for one of a class that the model does not know."""
     if run.class_map != PREDICTED and not 0 <= sample.class_id < model.classes:
         known = f"the model {model.name} has classes 0 to {model.classes - 1}"
         raise SampleError("failed", f"the sample is of class {sample.class_id}, and {known}")
-    groups = model.members if isinstance(model, Classifier) else None
-    if groups is not None and not groups[sample.class_id]:
+    if model.members is not None and not model.members[sample.class_id]:
         name = dataset.class_names[sample.class_id]
         raise SampleError("skipped", f"the classifier {model.name} knows no class {name!r}")
     return sample

@@ -24,7 +24,8 @@ from pydantic import (
 from segattr_lib.attribution import method_key, methods_of
 from segattr_lib.data import DATASETS
 from segattr_lib.metrics import PROMPTED, metric_key, metrics_of
-from segattr_lib.registry import FILLS, Key, Scalar, UserError, in_one_line, unknown
+from segattr_lib.models import MODELS
+from segattr_lib.registry import FILLS, OWN, Key, Scalar, UserError, in_one_line, unknown
 
 # These ask for no other result, but the last digits of a value follow them (seen: another batch size moves one by up
 # to 3e-7, other threads by 4e-5), so the manifest tells what a value was made with.
@@ -168,11 +169,19 @@ class Settings(BaseModel):
     def _different(cls, keys: list[Key]) -> list[Key]:
         return list(dict.fromkeys(keys))  # "ega(window=1)" and "ega( window=1 )" are one
 
+    @field_validator("model")
+    @classmethod
+    def _models(cls, values: list[str]) -> list[str]:
+        for value in values:
+            if value not in MODELS and ":" not in value:
+                raise unknown("model", value, [*MODELS, *OWN])
+        return values
+
     @field_validator("dataset")
     @classmethod
     def _dataset(cls, value: str) -> str:
         if value not in DATASETS and ":" not in value:
-            raise unknown("data set", value, [*DATASETS, "path/to/file.py:name", "package.module:name"])
+            raise unknown("data set", value, [*DATASETS, *OWN])
         return value
 
     @model_validator(mode="after")

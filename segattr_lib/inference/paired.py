@@ -40,9 +40,9 @@ def paired(
     values = at(rows[rows["metric"] == metric], k, fill)
     given = values[["k", "fill"]].drop_duplicates()
     if len(given) != 1:
-        found = "; ".join(f"k = {at_k:g}, fill = {by}" for at_k, by in given.itertuples(index=False)) or "none"
+        there = "; ".join(f"k = {at_k:g}, fill = {by}" for at_k, by in given.itertuples(index=False)) or "none"
         raise UserError(
-            f"{metric!r} at k = {k}, fill = {fill}, floor = {floor}: expected values of one, found {found}."
+            f"{metric!r} at k = {k}, fill = {fill}, floor = {floor}: expected values of one, found {there}."
         )
     pairs = zip(values["method"], values["variant"].fillna(""), strict=True)
     methods = pd.Series([with_options(*pair) for pair in pairs], values.index, dtype=object)

@@ -1,126 +1,81 @@
-"""Segmenters by name: embedded ones, torchvision's pretrained ones, and a user's own. Classifiers: classifiers.py."""
+"""The table of models: segmenters and classifiers by name. A new one is one function and one row of MODELS.
+
+`load_model` of loading.py takes these names, and a user's own by "file.py:function". Importing the table imports
+neither torch nor torchvision: a row says where its function is, which is imported when the model is asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-import numpy as np
-from torch import Tensor, nn
+from segattr_lib.registry import imported
 
-from segattr_lib.models.embedded import EMBEDDED, WEIGHTS, prediction
-from segattr_lib.models.loading import built, fetched, hold, kind_of, some, stored, tried, weight_fingerprint
-from segattr_lib.registry import UserError
-
-__all__ = ["EMBEDDED", "PRETRAINED", "SEGMENTERS", "Segmenter", "load_segmenter", "weight_fingerprint"]
-
-PRETRAINED = {  # torchvision's name, to the layer explained by default
-    "deeplabv3_resnet50": "backbone.layer4",
-    "fcn_resnet50": "backbone.layer4",
-    "lraspp_mobilenet_v3_large": "backbone.16",
-}
-MOST_STAGES = 5
-EMBEDDED_LAYERS = {
-    "shapes_deeplabv3": "backbone.layer4",
-    "shapes_fcn": "backbone.layer4",
-    "shapes_lraspp": "backbone.16",
-    "planted_context_lraspp": "backbone.16",
-    "planted_own_lraspp": "backbone.16",
-}
+Kind = Literal["segmenter", "classifier"]
+WEIGHTS = Path(__file__).parent / "weights"  # NAME.safetensors of each model that is trained here
+SHIPPED, FINE_TUNED = "`make train` makes them anew", "`make train SUITE=arcc PROFILE=paper` makes them"
 
 
 @dataclass(frozen=True)
-class Segmenter:
-    """A model ready to be explained.
+class Entry:
+    """What is known of a model before it is built.
 
-    module: (B,3,H,W) RGB in [0,1] to logits (B,C,H,W), in evaluation mode. layer: the module whose
-    activations are explained. classes: C. fingerprint: changes when a weight changes. layers: the layer and
-    blocks before it, shallow to deep, for what explains several.
+    kind: a segmenter gives logits (B,C,H,W), a classifier (B,C). place: the function that builds it, "module:function".
+    layers: what is explained by default, shallow to deep; of a segmenter the deepest alone, the others being found
+    in the module. torchvision: what torchvision calls it, if it is one of its own; the function is called with that.
+    trained_on: the data set whose training split it learns, its weights then being a file of WEIGHTS; "" for
+    torchvision's weights. remedy: how the file comes about, for the error where it is missing.
     """
 
-    name: str
-    module: nn.Module
-    layer: str
-    classes: int
-    fingerprint: str
-    layers: tuple[str, ...] = ()
+    kind: Kind
+    place: str
+    layers: tuple[str, ...]
+    torchvision: str = ""
+    trained_on: str = ""
+    remedy: str = SHIPPED
+
+    def build(self) -> Any:
+        """The module, a torch.nn.Module: with weights drawn at random where it is trained here, else with
+        torchvision's."""
+        build = imported(self.place)
+        return build(self.torchvision) if self.torchvision else build()
 
 
-def load_segmenter(
-    name: str,
-    layer: str | None = None,
-    shape: tuple[int, int] = (224, 224),
-    layers: Sequence[str] | None = None,
-) -> Segmenter:
-    """Load a segmenter by registered name, "file.py:function" or "package.module:function", and try it.
+EMBEDDED, REAL = "segattr_lib.models.embedded", "segattr_lib.models.real"
+LAYER4, BLOCK16 = ("backbone.layer4",), ("backbone.16",)  # what a segmenter's head reads
+RESNET = ("layer1", "layer2", "layer3", "layer4")  # here and below, the last layer of each stage of a classifier
+VGG11 = ("features.5", "features.10", "features.15", "features.20")
+SWIN = CONVNEXT = ("features.1", "features.3", "features.5", "features.7")
 
-    layer: None takes the model's own default; a user's model has none and must name one. layers: None takes
-    the `stages` up to it. Raises UserError for an unknown model, weights that are missing or truncated, an output
-    that is not (B,C,H,W), and a layer that does not exist or is not named, listing candidates.
-    """
-    module = built("model", name, SEGMENTERS)
-    if _unwrap not in module._forward_hooks.values():  # a user's function may hand out one module again and again
-        hold(module).append(module.register_forward_hook(_unwrap))
-    output, candidates = tried(name, module, shape)
-    if not isinstance(output, Tensor) or output.dim() != 4 or tuple(output.shape[2:]) != shape:
-        raise UserError(
-            f"The model {name!r} gives {kind_of(output)} for an image (1,3,{shape[0]},{shape[1]}); expected logits "
-            f"(1,C,H,W) of the image's size: wrap it in a module whose forward returns them alone, such as "
-            f"functional.interpolate(logits, images.shape[2:], mode='bilinear')."
-        )
-    if output.shape[1] == 1:
-        raise UserError(
-            f"The model {name!r} gives one channel, as for a sigmoid; expected logits of two classes or more, of which "
-            f"a softmax is taken: wrap it in a module whose forward returns torch.cat([0 * logit, logit], 1), whose "
-            f"softmax is the sigmoid, the object being class 1."
-        )
-    layer = layer or {**PRETRAINED, **EMBEDDED_LAYERS}.get(name)
-    if layer is None:
-        raise UserError(f"The model {name!r} has no default layer; name one with layer=, such as {some(candidates)}.")
-    for one in (layer, *(layers or ())):
-        if one not in candidates:
-            raise UserError(
-                f"layer is {one!r}, which is no feature layer of the model {name!r}; "
-                f"choose one such as {some(candidates)}."
-            )
-    before = tuple(layers or stages(module, layer, candidates))
-    return Segmenter(name, module, layer, output.shape[1], weight_fingerprint(module), before)
-
-
-def _unwrap(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-    return prediction(output)
-
-
-def stages(module: nn.Module, layer: str, candidates: Sequence[str], most: int = MOST_STAGES) -> list[str]:
-    """A layer and the blocks beside it that are done before it, shallow to deep; of more than `most`, evenly
-    spaced ones.
-
-    Blocks are modules made of modules, under the layer's own parent. candidates: the layers with a map of
-    features for an output, in the order in which they are done.
-    """
-    modules, parent = dict(module.named_modules()), layer.rpartition(".")[0]
-    blocks = {name for name in modules if name.rpartition(".")[0] == parent and any(modules[name].children())}
-    found = [name for name in candidates if name in blocks or name == layer]
-    found = found[: found.index(layer) + 1]
-    places = np.linspace(len(found) - 1, 0, min(most, len(found)))[::-1]
-    return [found[round(place)] for place in places]
-
-
-def shipped(name: str) -> nn.Module:
-    """One of the embedded segmenters with its shipped weights, in float32."""
-    return stored(name, EMBEDDED[name](), WEIGHTS / f"{name}.safetensors")
-
-
-def pretrained(name: str) -> nn.Module:
-    """One of torchvision's segmenters with its COCO weights for the 21 VOC classes, normalising for itself."""
-    module: Any = fetched(name)
-    module.aux_classifier = None  # serves training alone, and costs a forward pass its time
-    return module
-
-
-SEGMENTERS: dict[str, Callable[[], nn.Module]] = {
-    **{name: partial(shipped, name) for name in EMBEDDED},
-    **{name: partial(pretrained, name) for name in PRETRAINED},
+MODELS = {
+    "shapes_deeplabv3": Entry("segmenter", f"{EMBEDDED}:shapes_deeplabv3", LAYER4, trained_on="shapes"),
+    "shapes_fcn": Entry("segmenter", f"{EMBEDDED}:shapes_fcn", LAYER4, trained_on="shapes"),
+    "shapes_lraspp": Entry("segmenter", f"{EMBEDDED}:shapes_lraspp", BLOCK16, trained_on="shapes"),
+    "planted_context_lraspp": Entry("segmenter", f"{EMBEDDED}:planted_lraspp", BLOCK16, trained_on="planted_context"),
+    "planted_own_lraspp": Entry("segmenter", f"{EMBEDDED}:planted_lraspp", BLOCK16, trained_on="planted_own"),
+    "deeplabv3_resnet50": Entry("segmenter", f"{REAL}:fetched", LAYER4, "deeplabv3_resnet50"),
+    "fcn_resnet50": Entry("segmenter", f"{REAL}:fetched", LAYER4, "fcn_resnet50"),
+    "lraspp_mobilenet_v3_large": Entry("segmenter", f"{REAL}:fetched", BLOCK16, "lraspp_mobilenet_v3_large"),
+    "shapes_vgg11": Entry("classifier", f"{EMBEDDED}:shapes_vgg11", VGG11, trained_on="single_shapes"),
+    "shapes_resnet18": Entry("classifier", f"{EMBEDDED}:shapes_resnet18", RESNET, trained_on="single_shapes"),
+    "shapes_swin": Entry("classifier", f"{EMBEDDED}:shapes_swin", SWIN, trained_on="single_shapes"),
+    "shapes_convnext": Entry("classifier", f"{EMBEDDED}:shapes_convnext", CONVNEXT, trained_on="single_shapes"),
+    "figures_resnet": Entry("classifier", f"{EMBEDDED}:figures_resnet", RESNET, trained_on="part_figures"),
+    "vgg11": Entry("classifier", f"{REAL}:fetched", VGG11, "vgg11"),
+    "resnet18": Entry("classifier", f"{REAL}:fetched", RESNET, "resnet18"),
+    "resnet50": Entry("classifier", f"{REAL}:fetched", RESNET, "resnet50"),
+    "swin_t": Entry("classifier", f"{REAL}:fetched", SWIN, "swin_t"),
+    "convnext_tiny": Entry("classifier", f"{REAL}:fetched", CONVNEXT, "convnext_tiny"),
+    "finetuned_vgg11": Entry("classifier", f"{REAL}:finetuned", VGG11, "vgg11", "single_shapes", FINE_TUNED),
+    "finetuned_resnet18": Entry("classifier", f"{REAL}:finetuned", RESNET, "resnet18", "single_shapes", FINE_TUNED),
+    "finetuned_swin_t": Entry("classifier", f"{REAL}:finetuned", SWIN, "swin_t", "single_shapes", FINE_TUNED),
+    "finetuned_convnext_tiny": Entry(
+        "classifier", f"{REAL}:finetuned", CONVNEXT, "convnext_tiny", "single_shapes", FINE_TUNED
+    ),
 }
+
+
+def names(kind: Kind | None = None) -> list[str]:
+    """The models of the table, those of one kind or all, in its order."""
+    return [name for name, entry in MODELS.items() if kind in (None, entry.kind)]

@@ -2,34 +2,112 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
-from torchvision.models import get_model, get_model_weights, list_models, segmentation
 
-from segattr_lib.registry import UserError, lookup
+from segattr_lib.models import MODELS, WEIGHTS, Kind, names
+from segattr_lib.models.lending import copied, give_back, hold
+from segattr_lib.models.state import stored, weight_fingerprint
+from segattr_lib.registry import UserError, cause_of, lookup
+
+MOST_STAGES = 5
 
 
-def built(kind: str, name: str, registry: Mapping[str, Callable[[], nn.Module]]) -> nn.Module:
+@dataclass(frozen=True)
+class Model:
+    """A model ready to be explained.
+
+    module: (B,3,H,W) RGB in [0,1] to logits, in evaluation mode: a segmenter's are (B,C,H,W), a classifier's (B,C).
+    layer: the module whose activations are explained, (B,K,h,w), or (B,h,w,K) as Swin's are. layers: for what
+    explains several, shallow to deep: a segmenter's layer and blocks before it, a classifier's stages. classes: C.
+    fingerprint: changes when a weight changes. members: which of the module's own classes each of the C is, where
+    another data set's classes are asked for; none of them for a class it does not know.
+    """
+
+    name: str
+    module: nn.Module
+    kind: Kind
+    layer: str
+    layers: tuple[str, ...]
+    classes: int
+    fingerprint: str
+    members: Sequence[Sequence[int]] | None = None
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it says what an image is of, not where."""
+        return self.kind == "classifier"
+
+
+def load_model(
+    name: str,
+    layer: str | None = None,
+    layers: Sequence[str] | None = None,
+    shape: tuple[int, int] = (224, 224),
+    kind: Kind | None = None,
+    members: Sequence[Sequence[int]] | None = None,
+) -> Model:
+    """Load a model by registered name, "file.py:function" or "package.module:function", and try it on an image.
+
+    layer: None takes a segmenter's own default, a classifier's shallowest of its layers, as the ARCC paper does.
+    layers: shallow to deep; None takes a segmenter's `stages` up to its layer, a classifier's own four stages. A
+    user's model has no defaults: a segmenter must name a layer, a classifier layers, or one. shape: (H,W) of the
+    image, px. kind: what the data demand; None takes a registered model for what it is, a user's must be asked for
+    as one or the other. members: see Model; a classifier then answers for groups of its classes, see `grouped`.
+
+    Raises UserError for an unknown model, weights that are missing or truncated, an output of another shape than
+    its kind has, layers that do not exist or are not named, listing candidates, a classifier's layers in another
+    order than the forward pass has, and members that the model has not.
+    """
+    if kind is None and name not in MODELS and ":" in name:
+        raise UserError(
+            f"The model {name!r} is not registered; say whether it gives logits (B,C,H,W), kind='segmenter', "
+            f"or (B,C), kind='classifier'."
+        )
+    choices = {choice: partial(registered, choice) for choice in names(kind)}
+    module = built("classifier" if kind == "classifier" else "model", name, choices)
+    kind = kind or MODELS[name].kind
+    if members is not None and kind == "segmenter":
+        raise UserError(f"The model {name!r} is a segmenter; expected a classifier for groups of classes (members).")
+    if kind == "segmenter" and _unwrap not in module._forward_hooks.values():  # it may be handed out again and again
+        hold(module).append(module.register_forward_hook(_unwrap))
+    output, candidates = tried(name, module, shape)
+    _check_logits(name, kind, output, shape)
+    default = MODELS[name].layers if name in MODELS else ()
+    if kind == "segmenter":
+        layer, chosen = _layers_of_a_segmenter(name, module, candidates, layer, layers, default)
+    else:
+        layer, chosen = _layers_of_a_classifier(name, candidates, layer, layers, default)
+    fingerprint, classes = weight_fingerprint(module), output.shape[1]
+    if members is not None:
+        answering, fingerprint = grouped(name, module, classes, members), f"{fingerprint}-{members}"
+        give_back(module)  # the copy is explained
+        module, classes = answering, len(members)
+    return Model(name, module, kind, layer, chosen, classes, fingerprint, members)
+
+
+def registered(name: str) -> nn.Module:
+    """The module of a row of MODELS with its weights, in float32. UserError where they are missing or not its own."""
+    entry = MODELS[name]
+    module = entry.build()
+    if entry.trained_on:
+        stored(name, module, WEIGHTS / f"{name}.safetensors", entry.remedy)
+    return module
+
+
+def built(noun: str, name: str, registry: Mapping[str, Callable[[], nn.Module]]) -> nn.Module:
     """The module of a registered name, or of a user's "file.py:function", in evaluation mode; `give_back` undoes it.
 
-    Raises UserError for an unknown name, for a function that raises or gives anything else, and for a module whose
-    layers take no hooks.
+    noun: what an error calls it. Raises UserError for an unknown name, for a function that raises or gives anything
+    else, and for a module whose layers take no hooks.
     """
-    build = lookup(kind, name, registry)
+    build = lookup(noun, name, registry)
     try:
         module = build()
     except UserError:
@@ -38,175 +116,9 @@ def built(kind: str, name: str, registry: Mapping[str, Callable[[], nn.Module]])
         raise UserError(f"The model {name!r} cannot be built: {type(error).__name__}: {error}.") from error
     if not isinstance(module, nn.Module):
         raise UserError(f"The model {name!r} gives a {type(module).__name__}; expected a torch.nn.Module.")
-    _hookable(name, module)
+    _check_hookable(name, module)
     hold(module)
     module.eval()  # what it returns is not used: a train() of one's own may return nothing
-    return module
-
-
-@dataclass
-class _Found:
-    """A module as it was found, by the names of its parts: no reference to the module, which it would keep alive."""
-
-    modes: dict[str, bool]
-    gradients: dict[str, bool]
-    devices: dict[str, torch.device]
-    channels_last: dict[str, bool]
-    hooks: list[RemovableHandle] = field(default_factory=list)
-
-
-_FOUND: WeakKeyDictionary[nn.Module, _Found] = WeakKeyDictionary()
-
-
-def hold(module: nn.Module) -> list[RemovableHandle]:
-    """Remember how a module is before anything of it is changed, for `give_back`; its list of hooks to remove then."""
-    if module not in _FOUND:
-        weights = dict(module.named_parameters())
-        _FOUND[module] = _Found(
-            modes={name: part.training for name, part in module.named_modules()},
-            gradients={name: weight.requires_grad for name, weight in weights.items()},
-            devices={name: weight.device for name, weight in [*weights.items(), *module.named_buffers()]},
-            channels_last={name: _is_channels_last(weight) for name, weight in weights.items()},
-        )
-    return _FOUND[module].hooks
-
-
-def is_held(module: nn.Module) -> bool:
-    """Whether the library has changed the module and not yet given it back."""
-    return module in _FOUND
-
-
-def give_back(module: nn.Module) -> None:
-    """Leave a module as it was before the library took it: each part's mode, what takes a gradient, hooks, device,
-    and memory format. Values stay as they are. Nothing for a module that is not held."""
-    found = _FOUND.pop(module, None)
-    if found is None:
-        return
-    for handle in found.hooks:
-        handle.remove()
-    for name, part in module.named_modules():
-        part.training = found.modes.get(name, part.training)
-    for name, weight in module.named_parameters():
-        if name in found.gradients:
-            weight.requires_grad_(found.gradients[name])
-        if _is_channels_last(weight) and not found.channels_last.get(name, True):
-            weight.data = weight.data.contiguous()
-    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        device = found.devices.get(name, tensor.device)
-        if tensor.device != device:
-            tensor.data = tensor.data.to(device)
-
-
-@contextmanager
-def evaluated(module: nn.Module) -> Iterator[None]:
-    """Inside the block every part of the module is in evaluation mode and no weight takes a gradient."""
-    training = [part for part in module.modules() if part.training]
-    learning = [weight for weight in module.parameters() if weight.requires_grad]
-    try:
-        if training:
-            module.eval()
-        for weight in learning:
-            weight.requires_grad_(False)
-        yield
-    finally:
-        for part in training:
-            part.training = True
-        for weight in learning:
-            weight.requires_grad_(True)
-
-
-def copied(module: nn.Module, what: str, shared: Iterable[Tensor] = ()) -> nn.Module:
-    """A copy of a module, but for the tensors that it is to share with it. Raises UserError, naming `what` needs
-    the copy, for a module that cannot be copied."""
-    memo = {id(tensor): tensor for tensor in shared}  # deepcopy takes what is in its memo as it is
-    kept = [value for part in module.modules() for value in vars(part).values() if isinstance(value, Tensor)]
-    memo |= {id(tensor): tensor.detach() for tensor in kept if not tensor.is_leaf}  # of the last pass, with its graph
-    try:
-        return deepcopy(module, memo)
-    except Exception as error:  # whatever a part says that is not made for it: a lock, an open file, a kept activation
-        raise UserError(
-            f"{what} needs a copy of the model, which cannot be copied: {cause_of(error)}. Keep what stops "
-            f"copy.deepcopy out of the module, or give it a __deepcopy__ of its own."
-        ) from error
-
-
-def cause_of(error: BaseException) -> str:
-    """The kind of an error and the first line of what it says, without a full stop."""
-    lines = str(error).strip().splitlines()
-    return type(error).__name__ + (f": {lines[0].rstrip('.')}" if lines else "")
-
-
-def stored(name: str, module: nn.Module, path: Path, remedy: str = "`make train` makes them anew") -> nn.Module:
-    """The module with the weights of a safetensors file. Raises UserError where they are missing, cannot be
-    read, or are another model's."""
-    if not path.is_file():
-        raise UserError(f"The weights of {name!r} are not at {path}; {remedy}.")
-    try:
-        state = load_file(path)
-    except SafetensorError as error:
-        raise UserError(f"The weights of {name!r} at {path} cannot be read: {error}; restore the file.") from error
-    try:
-        missing, unexpected = module.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        cause = str(error).splitlines()[-1].strip()
-        raise UserError(f"The weights at {path} are not those of {name!r}: {cause}") from error
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        raise UserError(
-            f"The weights at {path} are not those of {name!r}: {len(missing)} missing, {len(unexpected)} others."
-        )
-    return module
-
-
-def fetched(name: str) -> nn.Module:
-    """torchvision's model with its default weights, fetched once, normalising for itself. Raises UserError
-    where they cannot be had, saying what to fetch, and where to, and where the file is not the one whose hash its
-    name holds. The file is read as tensors alone: nothing in it is run."""
-    weights = get_model_weights(name).DEFAULT
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    check_hash(cached)
-    try:
-        state = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-        options: dict[str, Any] = {"num_classes": len(weights.meta["categories"])}
-        if name in list_models(segmentation):
-            options["weights_backbone"] = None
-        if any(key.startswith("aux_classifier.") for key in state):
-            options["aux_loss"] = True
-        module = get_model(name, weights=None, **options)
-        module.load_state_dict(state)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"The weights of {name!r} cannot be had: {cause_of(error)}. "
-            f"Fetch {weights.url} to {cached} (delete a truncated file there)."
-        ) from error
-    transform = weights.transforms()
-    return normalised(module, transform.mean, transform.std)
-
-
-def check_hash(path: Path) -> None:
-    """Raises UserError where a file is not what its name says: NAME-HASH.EXT, the first digits of its SHA-256.
-
-    A file that is not there, and a name without a hash, are left to whoever reads them.
-    """
-    expected = re.search(r"-([0-9a-f]{8,64})\.[^.]+$", path.name)
-    if not expected or not path.is_file():
-        return
-    with path.open("rb") as file:
-        got = hashlib.file_digest(file, "sha256").hexdigest()
-    if not got.startswith(expected[1]):
-        raise UserError(
-            f"The file {path} is not the one its name promises: its SHA-256 begins with {got[: len(expected[1])]}, "
-            f"expected {expected[1]}; delete it, and it is fetched anew."
-        )
-
-
-def normalised(module: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
-    """The module, shown RGB images in [0,1] less this mean, over this spread; by a forward pre-hook, so that the
-    names of its layers stay its own."""
-    centre, spread = (torch.tensor(values)[:, None, None] for values in (mean, std))
-    module.register_forward_pre_hook(
-        lambda _module, inputs: ((inputs[0] - centre.to(inputs[0])) / spread.to(inputs[0]),)
-    )
     return module
 
 
@@ -217,17 +129,18 @@ def tried(name: str, module: nn.Module, shape: tuple[int, int]) -> tuple[Any, li
     Not in inference mode, here and wherever else a model is asked: what it keeps of a pass for the next, such as a
     grid of positions, could not be differentiated through later.
     """
-    found: list[str] = []
+    done: list[str] = []
     handles = [
         layer.register_forward_hook(
-            lambda _module, _inputs, output, key=key: found.append(key) if _is_feature(output, shape) else None
+            lambda _module, _inputs, output, key=key: done.append(key) if _is_feature(output, shape) else None
         )
         for key, layer in module.named_modules()
         if key
     ]
+    device = next((weight.device for weight in module.parameters()), torch.device("cpu"))
     try:
         with torch.no_grad():
-            output = module(torch.zeros(1, 3, *shape, device=weights_device(module)))
+            output = module(torch.zeros(1, 3, *shape, device=device))
     except Exception as error:  # a user's own forward pass may raise anything
         raise UserError(
             f"The model {name!r} fails on an image (1,3,{shape[0]},{shape[1]}): {cause_of(error)}; it is shown RGB "
@@ -236,7 +149,51 @@ def tried(name: str, module: nn.Module, shape: tuple[int, int]) -> tuple[Any, li
     finally:
         for handle in handles:
             handle.remove()
-    return output, list(dict.fromkeys(found))
+    return output, list(dict.fromkeys(done))
+
+
+def prediction(output: Any) -> Any:
+    """torchvision's segmenters answer {"out": logits, ...}: the logits; any other answer as it is."""
+    return output["out"] if isinstance(output, dict) and "out" in output else output
+
+
+def stages(module: nn.Module, layer: str, candidates: Sequence[str], most: int = MOST_STAGES) -> list[str]:
+    """A layer and the blocks beside it that are done before it, shallow to deep; of more than `most`, evenly
+    spaced ones.
+
+    Blocks are modules made of modules, under the layer's own parent. candidates: the layers with a map of
+    features for an output, in the order in which they are done.
+    """
+    modules, parent = dict(module.named_modules()), layer.rpartition(".")[0]
+    blocks = {name for name in modules if name.rpartition(".")[0] == parent and any(modules[name].children())}
+    before = [name for name in candidates if name in blocks or name == layer]
+    before = before[: before.index(layer) + 1]
+    places = np.linspace(len(before) - 1, 0, min(most, len(before)))[::-1]
+    return [before[round(place)] for place in places]
+
+
+def grouped(name: str, module: nn.Module, classes: int, members: Sequence[Sequence[int]]) -> nn.Module:
+    """A copy of the module, answering for groups of its classes: logits (B,C), or (B,C+1) where classes are left over.
+
+    members: the classes of each group, disjoint. A group's logit is the logarithm of the sum of its members'
+    exponentials, so that its probability is the sum of theirs; what is left over comes last, and a group without
+    members has probability 0. By a forward hook: the names of the layers stay. Raises UserError for a class that
+    the module has not.
+    """
+    named = {number for group in members for number in group}
+    if named and max(named) >= classes:
+        raise UserError(f"The class map names class {max(named)}, but the model {name!r} has 0 to {classes - 1}.")
+    rest = [number for number in range(classes) if number not in named]
+    groups = [*members, rest] if rest else members
+
+    def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        none = logits.new_full((len(logits),), float("-inf"))
+        return torch.stack([logits[:, list(group)].logsumexp(1) if group else none for group in groups], 1)
+
+    answering = copied(module, "A class map")  # a user's function may hand out one module again and again
+    answering.register_forward_hook(hook)
+    return answering
 
 
 def kind_of(output: Any) -> str:
@@ -251,11 +208,6 @@ def kind_of(output: Any) -> str:
     return type(output).__name__ + parts
 
 
-def weights_device(module: nn.Module) -> torch.device:
-    """Where the module's weights are; the CPU for one without."""
-    return next((weight.device for weight in module.parameters()), torch.device("cpu"))
-
-
 def some(candidates: list[str]) -> str:
     """The last few of the shortest layer names, deepest last."""
     if not candidates:
@@ -264,42 +216,73 @@ def some(candidates: list[str]) -> str:
     return ", ".join(repr(name) for name in shallow[-6:])
 
 
-def weight_fingerprint(module: nn.Module) -> str:
-    """A digest of the names and values of all weights, and of whatever else the module keeps in its state: a
-    quantised module's packed weights, an extra state. Raises UserError for a state that cannot be written down."""
-    digest = hashlib.blake2b(digest_size=8)
-    for key, value in sorted(module.state_dict().items()):
-        digest.update(key.encode())
-        for part in _written(key, value):
-            digest.update(part)
-    return digest.hexdigest()
+def _unwrap(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+    return prediction(output)
 
 
-def _written(key: str, value: Any) -> Iterator[bytes]:
-    """What an entry of a state dict holds, as bytes."""
-    if isinstance(value, Tensor):
-        tensor = value.detach().dequantize() if value.is_quantized else value.detach()
-        tensor = tensor.to_dense() if tensor.layout != torch.strided else tensor
-        tensor = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-        yield tensor.resolve_neg().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _written(key, part)
-    elif isinstance(value, Mapping):
-        for name in sorted(value, key=str):
-            yield str(name).encode()
-            yield from _written(key, value[name])
-    else:
-        try:
-            yield pickle.dumps(value)
-        except (pickle.PicklingError, TypeError, AttributeError, RuntimeError) as error:
+def _check_logits(name: str, kind: Kind, output: Any, shape: tuple[int, int]) -> None:
+    """Raises UserError for an answer to one image that is not the logits of two classes or more."""
+    segments = kind == "segmenter"
+    size = shape if segments else ()
+    if not isinstance(output, Tensor) or output.dim() < 2 or tuple(output.shape[2:]) != size:
+        expected = "(1,C,H,W) of the image's size" if segments else "(1,C)"
+        such_as = ", such as functional.interpolate(logits, images.shape[2:], mode='bilinear')" if segments else ""
+        raise UserError(
+            f"The model {name!r} gives {kind_of(output)} for an image (1,3,{shape[0]},{shape[1]}); expected logits "
+            f"{expected}: wrap it in a module whose forward returns them alone{such_as}."
+        )
+    if output.shape[1] == 1:
+        answer, object_class = ("channel", ", the object being class 1") if segments else ("logit", "")
+        raise UserError(
+            f"The model {name!r} gives one {answer}, as for a sigmoid; expected logits of two classes or more, of "
+            f"which a softmax is taken: wrap it in a module whose forward returns torch.cat([0 * logit, logit], 1), "
+            f"whose softmax is the sigmoid{object_class}."
+        )
+
+
+def _layers_of_a_segmenter(
+    name: str,
+    module: nn.Module,
+    candidates: list[str],
+    layer: str | None,
+    layers: Sequence[str] | None,
+    default: Sequence[str],
+) -> tuple[str, tuple[str, ...]]:
+    """The layer that is explained, and those for what explains several."""
+    layer = layer or (default[-1] if default else None)
+    if layer is None:
+        raise UserError(f"The model {name!r} has no default layer; name one with layer=, such as {some(candidates)}.")
+    for asked in (layer, *(layers or ())):
+        if asked not in candidates:
             raise UserError(
-                f"The state of the model holds a {type(value).__name__} at {key!r}, which cannot be written down, so "
-                f"that a change of it would go unnoticed: {cause_of(error)}. Keep it out of the module's state."
-            ) from error
+                f"layer is {asked!r}, which is no feature layer of the model {name!r}; "
+                f"choose one such as {some(candidates)}."
+            )
+    return layer, tuple(layers or stages(module, layer, candidates))
 
 
-def _hookable(name: str, module: nn.Module) -> None:
+def _layers_of_a_classifier(
+    name: str, candidates: list[str], layer: str | None, layers: Sequence[str] | None, default: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """The layer that is explained where a method takes one, and all that are."""
+    layers = layers or default or (layer and [layer])
+    if not layers:
+        raise UserError(
+            f"The model {name!r} has no default layers; name some with layers=, such as {some(candidates)}."
+        )
+    for asked in (*layers, layer or layers[0]):
+        if asked not in candidates:
+            raise UserError(
+                f"layers has {asked!r}, which is no feature layer of the model {name!r}; "
+                f"choose some such as {some(candidates)}."
+            )
+    ordered = sorted(set(layers), key=candidates.index)
+    if list(layers) != ordered:
+        raise UserError(f"layers are {', '.join(layers)}; expected shallow to deep, each once: {', '.join(ordered)}.")
+    return layer or layers[0], tuple(layers)
+
+
+def _check_hookable(name: str, module: nn.Module) -> None:
     """Raises UserError for a module with a part that runs without the hooks by which a layer is explained."""
     for part in module.modules():
         if isinstance(part, torch.jit.ScriptModule):
@@ -312,12 +295,6 @@ def _hookable(name: str, module: nn.Module) -> None:
         else:
             continue
         raise UserError(f"The model {name!r} is, or has a part that is, {cause}: give {remedy}.")
-
-
-def _is_channels_last(weight: Tensor) -> bool:
-    if isinstance(weight, nn.parameter.UninitializedParameter) or weight.dim() != 4:
-        return False
-    return not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def _is_feature(output: object, shape: tuple[int, int]) -> bool:

@@ -8,9 +8,9 @@ from torch import nn
 from transformers import Sam2Config, Sam2Model
 from transformers.models.sam2.modeling_sam2 import Sam2Attention
 
-from segattr_lib.models.classifiers import spread_by_width
-from segattr_lib.models.embedded import WEIGHTS
-from segattr_lib.models.loading import stored
+from segattr_lib.models import WEIGHTS
+from segattr_lib.models.embedded import spread_by_width
+from segattr_lib.models.state import stored
 
 SIDE = 256  # px of the images it sees; its masks are a quarter of that
 WIDTHS = (24, 48, 96, 192)

@@ -27,8 +27,8 @@ from skimage.segmentation import random_walker as walk
 from torch import Tensor
 from transformers import AutoConfig, EdgeTamModel, Sam2ImageProcessor, Sam2Model, Sam2Processor
 
-from segattr_lib.models.loading import weight_fingerprint
 from segattr_lib.models.sam2 import NO_POINT, SIDE, embedded_sam2
+from segattr_lib.models.state import weight_fingerprint
 from segattr_lib.prompting.cues import BACKGROUND, BOTTOM_RIGHT, FOREGROUND, TOP_LEFT, Cues
 from segattr_lib.registry import UserError, lookup, unknown
 

@@ -33,9 +33,3 @@ def metric_label(metric: str) -> str:
     """A metric's name with the direction in which it is better."""
     entry = metric_key(metric).entry
     return entry.label + ARROWS[entry.direction]
-
-
-def ranked_label(metric: str) -> str:
-    """A metric's label, and what methods are ranked by where that is not the mean."""
-    by = metric_key(metric).entry.ranked_by
-    return metric_label(metric) + ("" if by == "mean" else f", {by}")

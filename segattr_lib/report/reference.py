@@ -16,24 +16,6 @@ def reference() -> dict[str, Any]:
     return yaml.safe_load((Path(__file__).parent / "reference.yaml").read_text(encoding="utf-8"))
 
 
-def dea_table1() -> pd.DataFrame:
-    """Table 1 of the DEA paper; columns dataset, method, metric, mean, std."""
-    table = reference()["dea_table1"]
-    return pd.DataFrame(
-        [
-            {
-                "dataset": row["dataset"],
-                "method": row["method"],
-                "metric": metric,
-                "mean": row[metric][0],
-                "std": row[metric][1],
-            }
-            for row in table["rows"]
-            for metric in table["metrics"]
-        ]
-    )
-
-
 def refinecam_table2() -> pd.DataFrame:
     """Table 2 of the ARCC paper, RefineCAM's ARCC by how it fuses; columns base, fuse, mean, std."""
     table = reference()["refinecam_table2"]

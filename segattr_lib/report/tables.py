@@ -1,17 +1,12 @@
-"""The tables a reader sees: run-level rows to text, the paper's values beside them."""
+"""The tables a reader sees: values, intervals and tests as text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
+from IPython.display import HTML
 
-from segattr_lib.benchmark.statistics import across_runs, by_run, centre, keyed, of_one_setting
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.report.labels import key_label, metric_label
-from segattr_lib.report.reference import dea_table1
-
-PAPER_FILL = "mean"  # of the DEA paper
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -19,77 +14,6 @@ def number(value: float, digits: int = 3) -> str:
     if pd.isna(value):
         return "–"
     return f"{value:z.{digits}f}" if abs(value) < 1000 else f"{value:.1e}"
-
-
-def wide(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> pd.DataFrame:
-    """What methods are ranked by: means over runs of a run-level column, or of the median where statistics.centre has
-    it so. Rows are methods by their keys ("ria", "ria(grid=7)"), columns the metrics, under their registered names.
-
-    Raises UserError for values of several data sets, k or evaluation fills.
-    """
-    means = {metric: by_run(runs, metric, centre(metric, column)).mean() for metric in metrics}
-    keys = keyed(runs[runs["metric"].isin(list(metrics))])["key"].unique()
-    return pd.DataFrame(means, index=keys, columns=list(metrics), dtype=float)
-
-
-def over_runs(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> pd.DataFrame:
-    """Mean and standard deviation over runs as text: methods with their options as rows, metrics as columns.
-
-    Raises UserError for values of several data sets, k or evaluation fills.
-    """
-    table = _spreads(runs, metrics, column)
-    return table.rename(index=key_label, columns=metric_label)
-
-
-def beside_paper(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
-    """Our mean and deviation over runs beside Table 1 of the DEA paper, SBD and VOC; metric and method as rows.
-
-    The paper's stand beside the plain method, and where each map was made with several fills beside PAPER_FILL's.
-    """
-    paper = dea_table1()
-    metrics = list(dict.fromkeys(paper["metric"]))
-    ours = _spreads(runs, metrics, column)
-    shown = {"ours": pd.concat({metric: ours[metric] for metric in ours})}
-    for dataset, rows in paper.groupby("dataset", sort=False):
-        text = [_spread(mean, std) for mean, std in zip(rows["mean"], rows["std"], strict=True)]
-        keys = [key if key in ours.index else f"{key}(fill={PAPER_FILL})" for key in rows["method"]]
-        shown[f"paper, {str(dataset).upper()}"] = pd.Series(text, pd.MultiIndex.from_arrays([rows["metric"], keys]))
-    table = pd.DataFrame(shown).reindex(shown["ours"].index).fillna("")
-    names = [(metric_label(metric), key_label(key)) for metric, key in table.index]
-    return table.set_axis(pd.MultiIndex.from_tuples(names))
-
-
-def mean_and_robust(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One metric's plain mean and median, and beside them means over some of the samples, each with their number:
-    those that the model scores at least .3, those whose selection is not degenerate, and those of which ties decide
-    at most half.
-
-    Each mean is of run-level values over the runs; each count is the sum over the runs. Raises UserError for values of
-    several data sets, k or evaluation fills.
-    """
-
-    def counted(column: str) -> pd.Series:
-        return by_run(runs, metric, column).sum().astype(int)
-
-    whole = counted("count")
-    some = {
-        "s(x) ≥ .3": ("mean_robust", counted("count_robust")),
-        "not degenerate": ("mean_nondegenerate", whole - counted("degenerate")),
-        "tied ≤ .5": ("mean_untied", counted("count_untied")),
-    }
-    table = {column: by_run(runs, metric, column).mean().map(number) for column in ("mean", "median")}
-    for title, (column, counts) in some.items():
-        means = by_run(runs, metric, column).mean()
-        table[title] = pd.Series({key: f"{number(means[key])} ({counts[key]})" for key in means.index})
-    shown = pd.DataFrame({**table, "n": whole, "undefined": counted("undefined")})
-    return shown.rename(index=key_label).rename_axis(index=None, columns=None)
-
-
-def cost(runs: pd.DataFrame) -> pd.DataFrame:
-    """Passes and mean wall seconds of one explanation, over the runs."""
-    means = wide(runs, ["passes", "seconds"])
-    table = pd.DataFrame({"passes": means["passes"].map("{:.0f}".format), "seconds": means["seconds"].map(number)})
-    return table.rename(index=key_label, columns=metric_label)
 
 
 def chance(found: pd.DataFrame) -> pd.DataFrame:
@@ -110,12 +34,18 @@ def chance(found: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(index=None)
 
 
-def interval(value: float, low: float, high: float, digits: int = 3, n: float | None = None) -> str:
+def interval(value: float, low: float, high: float, digits: int = 3, n: float | int | None = None) -> str:
     """A value with its interval, as text; without one, as of few images, with their number n instead."""
     shown, *ends = [number(round(one, digits) + 0.0, digits) for one in (value, low, high)]  # + 0.0: no minus before 0
     if not (pd.isna(low) or pd.isna(high)):
         return f"{shown} [{', '.join(ends)}]"
     return shown if n is None or pd.isna(value) else f"{shown} (n = {n:.0f})"
+
+
+def interval_texts(table: pd.DataFrame, column: str, digits: int = 3) -> pd.Series:
+    """A column with its interval (columns low, high) as text, or with n (column n) where it has none."""
+    rows = table[[column, "low", "high", "n"]].to_numpy(float)
+    return pd.Series([interval(value, low, high, digits, n) for value, low, high, n in rows], table.index)
 
 
 def side(low: float, high: float, n: int) -> str:
@@ -173,16 +103,6 @@ def coverage(found: pd.DataFrame) -> pd.DataFrame:
     return table.set_axis(found["interval"]).rename_axis(None)
 
 
-def _spreads(runs: pd.DataFrame, metrics: Sequence[str], column: str) -> pd.DataFrame:
-    """Mean and standard deviation over runs as text, by keys and metrics; a dash where there is none."""
-    rows = keyed(across_runs(of_one_setting(runs[runs["metric"].isin(list(metrics))]), column).reset_index())
-    texts = [_spread(mean, std) for mean, std in rows[["mean", "std"]].to_numpy(float)]
-    table = rows.assign(text=texts).pivot(  # noqa: PD010 - refuses a value that stands twice
-        index="key", columns="metric", values="text"
-    )
-    table = table.reindex(index=rows["key"].unique(), columns=list(metrics)).astype(object).fillna("–")
-    return table.rename_axis(index=None, columns=None)
-
-
-def _spread(mean: float, std: float) -> str:
-    return number(mean) if pd.isna(std) or pd.isna(mean) else f"{number(mean)} ± {number(std)}"
+def whole(table: pd.DataFrame) -> HTML:
+    """A table with all its rows, where a notebook would leave out those in the middle of a long one."""
+    return HTML(table.to_html())

@@ -9,10 +9,11 @@ import pytest
 import pytorch_grad_cam
 import torch
 import torchcam.methods
-from nets import NETS, net, setting
+from nets import NETS, Answers, handed_out, net, setting
 from oracles import ConvNet, plain_score, random_images, random_masks, ready
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models import SwinTransformer
 
 from segattr_lib.attribution import METHODS
@@ -31,7 +32,7 @@ from segattr_lib.attribution.cam import (
 from segattr_lib.attribution.channels import ablationcam, faster_scorecam, scorecam
 from segattr_lib.attribution.maps import normalise, upsample
 from segattr_lib.evaluate import counted_passes
-from segattr_lib.registry import accepted
+from segattr_lib.registry import UserError, accepted
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
@@ -445,3 +446,36 @@ def test_every_explainer_of_classifiers_explains_a_region_too(name):
     maps = METHODS[name].function(score, images, target, **options(name, ["features", "features.2"], [0, 1]))
     assert maps.shape == (2, 16, 16)
     assert maps.amin() == 0 and maps.amax() == 1
+
+
+# Models as people have them.
+
+
+@pytest.mark.parametrize(("kind", "layer"), [("beside", "aux"), ("stopped", "features"), ("frozen", "features.0")])
+def test_a_layer_that_the_score_does_not_depend_on_is_an_error_with_candidates(kind: str, layer: str):
+    module = handed_out(lambda: Answers(kind), layer).module
+    images, target = random_images(2, 16), Target(torch.tensor([1, 2]), random_masks(2, 16))
+    for explain in (gpa, METHODS["shapleycam"].function):
+        with pytest.raises(UserError, match=f"does not depend on the layer '{layer}'.*such as .*'head'"):
+            explain(bind(module, target), images, target, layer=layer)
+    assert all(not part._forward_hooks for part in module.modules() if part is not module)
+
+
+def test_a_layer_that_runs_twice_in_a_pass_is_an_error():
+    images, target = random_images(2, 16), Target(torch.tensor([1, 2]), random_masks(2, 16))
+    with pytest.raises(ValueError, match=r"'features\.1' runs more than once"):
+        gpa(bind(Answers("twice"), target), images, target, layer="features.1")
+
+
+def test_the_axis_of_channels_of_an_image_that_is_not_square():
+    """3 x 4 x 5 of 97 x 130 px: both 4 x 5 and 3 x 4 are a stride of 32, rounded up or down."""
+    images = torch.zeros(1, 3, 97, 130)
+    first = nn.Sequential(nn.Conv2d(3, 3, 32, 32, 16), nn.Identity())
+
+    class Last(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return functional.avg_pool2d(images[:, :1], 32).expand(-1, 5, -1, -1).movedim(1, -1)
+
+    assert first(images).shape == (1, 3, 4, 5) and Last()(images).shape == (1, 3, 4, 5)
+    assert channel_axis(first, "0", (1, 3, 4, 5), images) == 1
+    assert channel_axis(nn.Sequential(Last()), "0", (1, 3, 4, 5), images) == 3

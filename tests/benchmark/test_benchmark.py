@@ -23,13 +23,13 @@ from segattr_lib.attribution import METHODS
 from segattr_lib.benchmark import runner, store
 from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import FREE, Settings, load_settings, read_settings
-from segattr_lib.benchmark.statistics import across_runs, at, plain, ranking, run_level, wins, with_seconds
+from segattr_lib.benchmark.statistics import at, plain, run_level
 from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.data import load_dataset
 from segattr_lib.evaluate import model_score
 from segattr_lib.metrics import METRICS
 from segattr_lib.metrics.deletion import bind_null
-from segattr_lib.models import load_segmenter
+from segattr_lib.models.loading import load_model
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import UserError, accepted
 from segattr_lib.seeds import Draws
@@ -161,7 +161,8 @@ def test_the_manifest_says_how_the_results_came_about(own, tmp_path):
         run.run_id(): {"model": run.model[0], "seed": run.seed[0]} for run in settings.runs()
     }
     assert set(rows_of(folder)["run_id"]) == set(manifest["run_ids"])
-    assert manifest["fingerprints"]["weights"] == {f"{own}:tiny": load_segmenter(f"{own}:tiny", "features").fingerprint}
+    model = load_model(f"{own}:tiny", "features", kind="segmenter")
+    assert manifest["fingerprints"]["weights"] == {f"{own}:tiny": model.fingerprint}
     assert manifest["device"] == "cpu" and manifest["finished"] >= manifest["started"]
     assert manifest["versions"]["torch"] == version("torch")
 
@@ -187,7 +188,8 @@ def test_the_values_are_those_of_the_librarys_own_functions(own, tmp_path):
     methods = ["gpa", "ega", "ria", "dea", "random", "half", "edges"]
     settings = told(own, metrics=metrics, methods=methods, k=[0.1, 0.3], seed=4, alpha=0.5)
     folder = run_benchmark(settings, tmp_path / "results")
-    data, model = load_dataset("shapes"), load_segmenter(f"{own}:tiny", "features", (32, 32)).module
+    data = load_dataset("shapes")
+    model = load_model(f"{own}:tiny", "features", shape=(32, 32), kind="segmenter").module
     samples = [data.load(f"test-0000{number}", 32) for number in range(3)]
     images = torch.stack([sample.image for sample in samples])
     target = Target(torch.tensor([s.class_id for s in samples]), torch.stack([s.mask for s in samples]))
@@ -838,75 +840,8 @@ def test_the_runs_table_on_disk_is_the_run_level_of_the_rows_on_disk(own, tmp_pa
     assert set(read["metric"]) == {"tdd", "odd", "odd_abs", "tied_share", "passes"}
 
 
-def _runs() -> pd.DataFrame:
-    """The means of two methods in four runs; dea is better in three of them where both have a value."""
-    tdd = {"r1": (0.5, 0.4), "r2": (0.3, 0.4), "r3": (0.9, 0.2), "r4": (0.1, None), "r5": (0.4, 0.4), "r6": (0.2, 0.1)}
-    rows = [
-        {
-            "run_id": run,
-            "dataset": "d",
-            "model": run,
-            "seed": 0,
-            "method": method,
-            "variant": "",
-            "metric": metric,
-            "k": 0.2,
-        }
-        | {"fill": "mean", "mean": value}
-        for run, pair in tdd.items()
-        for method, value in zip(("dea", "ega"), pair, strict=True)
-        for metric in ("tdd", "odd_abs", "odd")
-    ]
-    return pd.DataFrame(rows).astype({"mean": float})
-
-
-def test_a_win_is_a_strictly_better_mean_in_the_metrics_direction_of_runs_that_have_both():
-    runs = _runs()
-    assert wins(runs, "dea", "ega", "tdd") == (3, 5)
-    assert wins(runs, "ega", "dea", "tdd") == (1, 5)
-    assert wins(runs, "dea", "ega", "odd_abs") == (1, 5)
-    assert wins(runs, "dea", "ega", "odd") == (0, 5)  # no direction, no winner
-    assert wins(runs, "dea", "gpa", "tdd") == (0, 0)
-
-
-def test_across_runs_every_run_counts_once():
-    table = across_runs(_runs()).xs("tdd", level="metric").droplevel(["dataset", "variant", "k", "fill"])
-    values = [0.5, 0.3, 0.9, 0.1, 0.4, 0.2]
-    assert table.loc["dea", "mean"] == pytest.approx(plain_statistics.mean(values))
-    assert table.loc["dea", "std"] == pytest.approx(plain_statistics.stdev(values))
-    assert list(table["runs"]) == [6, 5]
-
-
-def test_ranks_follow_each_metrics_direction_and_metrics_without_one_rank_nothing():
-    table = pd.DataFrame(
-        {"tdd": [0.1, 0.5, 0.5], "odd_abs": [0.1, 0.5, 0.3], "odd": [1.0, 2.0, 3.0], "stability": [0.2, np.nan, 0.9]},
-        index=["gpa", "ega", "dea"],
-    )
-    ranks = ranking(table)
-    assert list(ranks.columns) == ["tdd", "odd_abs", "stability"]
-    assert list(ranks["tdd"]) == [3, 1, 1]
-    assert list(ranks["odd_abs"]) == [1, 3, 2]
-    assert ranks["stability"].tolist()[::2] == [2, 1] and ranks["stability"].isna().tolist() == [False, True, False]
-
-
 def test_the_rows_at_one_k_keep_the_metrics_that_have_none():
     rows = at(_table(), k=0.1)
     assert set(rows["k"].dropna()) == {0.1}
     assert (rows["metric"] == "stability").sum() == 16
     assert set(at(_table(), fill="zeros")["metric"].dropna()) == {"score", "stability"}
-
-
-def test_seconds_join_the_run_level_table_as_one_more_metric(own, tmp_path):
-    folder = run_benchmark(told(own, methods=["ega", "ria", "ria(grid=2)"]), tmp_path / "results")
-    timings = plain(read_timings(folder))
-    table = with_seconds(run_level(read_samples(folder)), read_timings(folder))
-    seconds = table[table["metric"] == "seconds"]
-    assert list(zip(seconds["method"], seconds["variant"], strict=True)) == [
-        ("ega", ""),
-        ("ria", ""),
-        ("ria", "grid=2"),
-    ]
-    for row in seconds.to_dict("records"):
-        own_rows = timings[(timings["method"] == row["method"]) & (timings["variant"] == row["variant"])]
-        assert row["mean"] == pytest.approx(plain_statistics.mean(own_rows["seconds"]))
-        assert row["count"] == 3

@@ -11,7 +11,6 @@ import pytest
 from segattr_lib.benchmark.statistics import run_level
 from segattr_lib.inference.chance import above_chance, controls_of
 from segattr_lib.report import tables
-from segattr_lib.sections.benchmark.claims import leads
 
 METHODS = {"ria": 0.3, "gpa": 0.09, "ega": -0.1}
 CONTROLS = {"random": 0.0, "depth": 0.1, "ground_truth": 0.5}
@@ -58,24 +57,6 @@ def test_images_that_the_model_hardly_sees_are_left_out():
     rows = rows_of(20)
     rows.loc[(rows["metric"] == "score") & rows["sample_id"].isin(["image 1", "image 2"]), "value"] = 0.2
     assert set(above_chance(rows, 0.2, "mean")["n"]) == {18}
-
-
-@pytest.mark.parametrize(
-    ("images", "lead", "verdict"),
-    [(20, 0.2, "holds"), (20, -0.2, "contradicted"), (20, 0.0, "undecided"), (11, 0.2, "undecided")],
-)
-def test_a_lead_is_decided_by_the_images_over_all_pairs(images, lead, verdict):
-    rng = np.random.default_rng(1)
-    about = {"run_id": "r", "dataset": "d", "model": "m", "seed": 0, "variant": "", "k": 0.2, "fill": "mean"}
-    means = {"gpa": 0.3, "ega": 0.3, "ria": 0.3 + lead, "dea": 0.3}
-    rows = [
-        {**about, "sample_id": f"image {number}", "method": method, "metric": "tdd", "status": "ok"}
-        | {"value": mean + 0.05 * rng.standard_normal()}
-        for number in range(images)
-        for method, mean in means.items()
-    ]
-    whole = [{**about, "sample_id": f"image {number}", "metric": "score", "value": 0.9} for number in range(images)]
-    assert leads(pd.DataFrame([*rows, *whole]), 0.2, "mean") == {"RIA has the highest TDD": verdict}
 
 
 def test_means_without_tied_selections_stand_beside_the_others():

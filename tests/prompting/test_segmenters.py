@@ -27,7 +27,7 @@ from transformers import (
     ViTConfig,
 )
 
-from segattr_lib.models.classifiers import spread_by_width
+from segattr_lib.models.embedded import spread_by_width
 from segattr_lib.prompting.cues import Cues
 from segattr_lib.prompting.segmenters import (
     AT_ONCE,

@@ -20,7 +20,7 @@ from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.data import IGNORE, Sample, load_dataset
 from segattr_lib.evaluate import prepare
-from segattr_lib.models.classifiers import load_classifier
+from segattr_lib.models.loading import load_model
 from segattr_lib.registry import UserError
 from segattr_lib.sections.wsss_sam2 import prompted
 from segattr_lib.sections.wsss_sam2.prompted import Prompting, run_prompted
@@ -439,7 +439,7 @@ def test_void_pixels_count_neither_for_nor_against(own: Path):
     labels = mask.to(torch.uint8).masked_fill(void, IGNORE)
     sample = Sample(torch.rand(3, size, size, generator=torch.Generator().manual_seed(0)), mask, 1, "one", labels)
     settings = told(own, "truth", "red", image_size=size)
-    model = load_classifier(f"{own}:net", None, (size, size), "features.4")
+    model = load_model(f"{own}:net", "features.4", shape=(size, size), kind="classifier")
     runtime = prepare(model.module, (size, size), "cpu", "float32", 8)
     group = Group(settings, load_dataset("shapes"), model, runtime, [sample], ["one"])
 

@@ -16,16 +16,17 @@ from tqdm.auto import tqdm
 from segattr_lib.benchmark.group import offered
 from segattr_lib.benchmark.runner import library_fingerprint, own_code_of
 from segattr_lib.benchmark.settings import Settings
-from segattr_lib.benchmark.store import OF_VALUES, alone_in, full_disk, whole
+from segattr_lib.benchmark.store import OF_VALUES
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.funnybirds import PartDataset
 from segattr_lib.evaluate import Runtime, device_of, prepare
-from segattr_lib.models.classifiers import Classifier, load_classifier
+from segattr_lib.models.loading import Model, load_model
 from segattr_lib.own_code import as_loaded
 from segattr_lib.registry import Key, UserError, accepted
 from segattr_lib.sections.arcc_parts.funnybirds import Answers, Explain, ask, funnybirds_scores, summary
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
+from segattr_lib.writing import alone_in, full_disk, whole
 
 KEYS = ["dataset", "model", "seed", "method", "variant"]
 
@@ -50,7 +51,9 @@ def part_scores(settings: Settings, folder: str | Path) -> pd.DataFrame:
     device = device_of(settings.device)
     made_by = [*(version(package) for package in OF_VALUES), device.type]
     methods, tables = settings.method_keys(), []
-    models = {name: load_classifier(name, settings.layers, (size, size), settings.layer) for name in settings.model}
+    models = {
+        name: load_model(name, settings.layer, settings.layers, (size, size), "classifier") for name in settings.model
+    }
     for name, model in models.items():
         if model.classes != len(dataset.variants):
             raise UserError(f"The model {name!r} has {model.classes} classes, {dataset.name} {len(dataset.variants)}.")
@@ -102,7 +105,7 @@ def part_summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({key: summary(rows) for key, rows in groups}).T.rename_axis(KEYS)
 
 
-def _explainer(method: Key, settings: Settings, model: Classifier, runtime: Runtime) -> Explain:
+def _explainer(method: Key, settings: Settings, model: Model, runtime: Runtime) -> Explain:
     function = method.entry.function
 
     def explain(images: Tensor, target: Target, draws: Draws) -> Tensor:

@@ -1,0 +1,231 @@
+"""The benchmark's page: faithfulness, leakage, stability and cost of attribution maps, beside the paper's Table 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from IPython.display import HTML
+from pydantic import Field, model_validator
+
+from segattr_lib.attribution import methods_of
+from segattr_lib.benchmark import settings as settings_
+from segattr_lib.benchmark.runner import run_benchmark
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, run_level
+from segattr_lib.benchmark.store import read_samples, read_timings
+from segattr_lib.inference.chance import VERDICTS, above_chance
+from segattr_lib.inference.comparison import HOLDS, compare
+from segattr_lib.inference.paired import paired
+from segattr_lib.metrics import metrics_of
+from segattr_lib.report.labels import key_label
+from segattr_lib.report.page import Page, read_page
+from segattr_lib.report.reference import reference
+from segattr_lib.report.tables import chance, interval, side, whole
+from segattr_lib.sections.benchmark import claims
+from segattr_lib.sections.benchmark.cases import Cases, gallery, look, slider
+from segattr_lib.sections.benchmark.charts import curves, dot_plot, rank_heatmap, trade_off
+from segattr_lib.sections.benchmark.claims import CLAIMS
+from segattr_lib.sections.benchmark.per_run import fills_of, ranking, under_fill, wins, with_seconds
+from segattr_lib.sections.benchmark.tables import (
+    beside_paper,
+    blind_selection,
+    cost,
+    hidden_by_the_mean,
+    leakage,
+    mean_and_robust,
+    stability,
+    wide,
+)
+
+__all__ = [
+    "CLAIMS",
+    "Runs",
+    "Settings",
+    "beside_paper",
+    "blind_selection",
+    "chance",
+    "claims_table",
+    "cost",
+    "curves",
+    "dot_plot",
+    "facts",
+    "gallery",
+    "hidden_by_the_mean",
+    "leakage",
+    "mean_and_robust",
+    "rank_heatmap",
+    "ranks",
+    "read",
+    "run",
+    "slider",
+    "stability",
+    "trade_off",
+    "whole",
+]
+
+ALONG_K = ("tdd", "odd_abs", "insertion")  # the curves
+RANKED = ("tdd", "excess_tdd", "odd_abs", "leak_abs", "insertion", "stability", "seconds")
+COUNTED = {  # wins of DEA that the prose quotes: over which method, in which metric
+    "ega": ("ega", "tdd"),
+    "gpa": ("gpa", "tdd"),
+    "random": ("random", "tdd"),
+    "odd": ("ega", "odd_abs"),
+    "excess": ("random", "excess_tdd"),
+}
+
+
+class Settings(Page):
+    """curve_k: the fractions of the deletion and insertion curves. gallery_rows: how many samples are shown."""
+
+    curve_k: list[float]
+    gallery_rows: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _curves_can_be_run(self) -> Settings:
+        self.along_k()
+        return self
+
+    def along_k(self) -> settings_.Settings:
+        """The settings of the run that the curves are drawn from. Raises UserError for fractions that are none."""
+        return self.run.changed({"k": self.curve_k, "metrics": list(ALONG_K)})
+
+    def judge(self) -> str:
+        """The fill that scores the maps of the tables: the first of those that do."""
+        return self.run.evaluation_fills(None)[0]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What the page shows.
+
+    rows: a row a sample, method and metric. per_run: run-level, of the first k and the judge's fill, seconds among
+    them. along_k: run-level of the curves. made: the fill that the maps were made with where there are several.
+    above_chance, verdicts: see chance.above_chance and claims.leads. cases: the gallery's.
+    """
+
+    rows: pd.DataFrame
+    per_run: pd.DataFrame
+    along_k: pd.DataFrame
+    made: str | None
+    above_chance: pd.DataFrame
+    verdicts: dict[str, str]
+    cases: Cases
+
+
+def read(parameters: Mapping[str, Any]) -> Settings:
+    """The page's settings. methods and metrics None are the registry's of segmentation, with what a blind selection
+    earns and the passes. Raises UserError as read_page does."""
+    registered = {
+        "methods": methods_of("segmentation"),
+        "metrics": [*metrics_of("segmentation"), "chance_tdd", "passes"],
+    }
+    left_open = {name: names for name, names in registered.items() if parameters.get(name) is None}
+    return read_page(Settings, parameters, **left_open)
+
+
+def run(settings: Settings) -> Runs:
+    """Do or read the runs of the tables and of the curves, and look at the samples of the gallery."""
+    folder = run_benchmark(settings.run, settings.results)
+    folder_along_k = run_benchmark(settings.along_k(), f"{settings.results}-curves")
+    rows, k, fill = read_samples(folder), settings.run.k[0], settings.judge()
+    per_run = at(with_seconds(run_level(rows), read_timings(folder)), k, fill)
+    along_k = run_level(read_samples(folder_along_k))
+    made = next((name for name in [fill, *fills_of(per_run)] if name in fills_of(per_run)), None)
+    return Runs(
+        rows=rows,
+        per_run=per_run,
+        along_k=along_k[along_k["fill"] == fill],
+        made=made,
+        above_chance=above_chance(rows, k, fill),
+        verdicts=claims.leads(rows, k, fill),
+        cases=look(settings.run.runs()[0], rows, fill, made, settings.gallery_rows),
+    )
+
+
+def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
+    """All that the prose quotes."""
+    scores = runs.rows[runs.rows["metric"] == "score"]["value"]
+    return {
+        "made": runs.made or settings.run.fill[0],
+        "well": ROBUST_FLOOR,
+        "runs": len(settings.run.runs()),
+        "models": len(settings.run.model),
+        "seeds": len(settings.run.seed),
+        "samples": int(runs.rows["sample_id"].nunique()),
+        "lost": int(runs.rows["metric"].isna().sum()),
+        "low_score": int((scores < ROBUST_FLOOR).sum()),
+        "scored": len(scores),
+        "dataset": settings.run.dataset,
+        "k": settings.run.k[0],
+        "gallery_by": runs.cases.by,
+        **_of_claims(runs),
+        **_of_ranks(ranks(runs.per_run)),
+        **_of_chance(runs.above_chance),
+        **dea_beside_ega(runs.rows, settings.run.k[0], settings.judge(), runs.made),
+    }
+
+
+def ranks(per_run: pd.DataFrame, metrics: Sequence[str] = RANKED) -> pd.DataFrame:
+    """The rank of every method on every axis of the page, 1 the best; see per_run.ranking."""
+    return ranking(wide(per_run, metrics))
+
+
+def claims_table(runs: Runs) -> HTML:
+    """What was reproduced and what was not."""
+    table = claims.claims_table(runs.per_run, runs.verdicts)
+    return HTML(table.to_html(index=False, classes="wrap", border=0))
+
+
+def dea_beside_ega(rows: pd.DataFrame, k: float, fill: str, made: str | None = None) -> dict[str, Any]:
+    """DEA's TDD minus EGA's over the images that the model scores well: the difference, its side, and their number."""
+    table = paired(under_fill(rows, made), "tdd", k, fill, ROBUST_FLOOR)
+    if not {"dea", "ega"} <= set(table):
+        return {"dea_side": "not compared with", "dea_lead": "–", "dea_images": 0}
+    (pair,) = compare(table, [("dea", "ega")], "tdd").to_dict("records")
+    return {
+        "dea_side": side(pair["low"], pair["high"], pair["n"]),
+        "dea_lead": interval(pair["difference"], pair["low"], pair["high"]),
+        "dea_images": pair["n"],
+    }
+
+
+def _of_claims(runs: Runs) -> dict[str, Any]:
+    """The wins that the paper counts and ours, and how many claims hold."""
+    paper = {
+        f"paper_{row['dataset']}_{row['over']}": f"{row['wins']} of {row['runs']}"
+        for row in reference()["dea_wins"]["rows"]
+    }
+    own = under_fill(runs.per_run, runs.made)  # as a run under one fill has them
+    ours = {}
+    for name, (over, metric) in COUNTED.items():
+        won, count = wins(own, "dea", over, metric)
+        ours[f"wins_{name}"] = f"{won} of {count}" if count else "none (not run)"
+    return {
+        **paper,
+        **ours,
+        "claims_held": claims.count_held(runs.per_run),
+        "claims_held_robust": claims.count_held(runs.per_run, "mean_robust"),
+        "leads_held": f"{sum(verdict == HOLDS for verdict in runs.verdicts.values())} of {len(runs.verdicts)}",
+    }
+
+
+def _of_ranks(table: pd.DataFrame) -> dict[str, Any]:
+    """Who is first by three metrics, and where pixels drawn at random stand."""
+    quoted: dict[str, Any] = {"ranked": len(table)}
+    for metric in ("tdd", "excess_tdd", "leak_abs"):
+        first = [key_label(key) for key in table.index[table[metric] == 1]]
+        place = f"number {table.loc['random', metric]}" if "random" in table.index else "not run"
+        quoted |= {f"first_{metric}": " and ".join(first), f"rank_random_{metric}": place}
+    return quoted
+
+
+def _of_chance(table: pd.DataFrame) -> dict[str, Any]:
+    """How many methods lie above every control."""
+    undecided = int((table["verdict"] == VERDICTS[None]).sum())
+    above = int((table["verdict"] == VERDICTS[True]).sum())
+    return {
+        "above_chance": f"{above} ({undecided} undecided)" if undecided else str(above),
+        "held_against_controls": len(table),
+    }

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, by_run, centre, fills_of, plain, under_fill, wins
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, plain
 from segattr_lib.inference.max_t import all_pairs
 from segattr_lib.inference.paired import paired
 from segattr_lib.metrics import metric_key
 from segattr_lib.report.labels import key_label
+from segattr_lib.sections.benchmark.per_run import by_run, centre, fills_of, under_fill, wins
 
 PAPER = ("gpa", "ega", "ria", "dea")
 Answer = tuple[str, bool | None]
@@ -68,27 +69,36 @@ def between(method: str, low: str, high: str, metric: str) -> Callable[[pd.DataF
 
 
 BEST = {  # a claim that one of the paper's four leads, to the method and the metric
-    "RIA has the highest TDD": ("ria", "tdd"),
-    "RIA has the lowest |ODD|": ("ria", "odd_abs"),
-    "EGA is the most stable": ("ega", "stability"),
-    "EGA is the fastest": ("ega", "seconds"),
-    "GPA has the highest insertion gain": ("gpa", "insertion"),
+    "ria_highest_tdd": ("RIA has the highest TDD", "ria", "tdd"),
+    "ria_lowest_odd": ("RIA has the lowest |ODD|", "ria", "odd_abs"),
+    "ega_most_stable": ("EGA is the most stable", "ega", "stability"),
+    "ega_fastest": ("EGA is the fastest", "ega", "seconds"),
+    "gpa_highest_insertion": ("GPA has the highest insertion gain", "gpa", "insertion"),
 }
-CLAIMS = (
-    *(Claim(text, "5.1", best(*about)) for text, about in BEST.items()),
-    Claim("DEA's TDD is above EGA's in every run", "5.1", every_run("dea", "ega", "tdd")),
-    Claim("DEA's TDD is above GPA's in every run", "5.1", every_run("dea", "gpa", "tdd")),
-    Claim("DEA's |ODD| is below EGA's in every run", "5.1", every_run("dea", "ega", "odd_abs")),
-    Claim("DEA's TDD lies between EGA's and RIA's", "5.1", between("dea", "ega", "ria", "tdd")),
-    Claim("DEA's stability lies between RIA's and EGA's", "5.1", between("dea", "ria", "ega", "stability")),
-    Claim("DEA's TDD is above that of random pixels in every run (ours)", "-", every_run("dea", "random", "tdd")),
-    Claim("... its excess TDD, too (ours)", "-", every_run("dea", "random", "excess_tdd")),
-    Claim("DEA's excess TDD is above EGA's in every run (ours)", "-", every_run("dea", "ega", "excess_tdd")),
-)
+OURS = "-"  # in place of the paper's section
+CLAIM_OF = {
+    **{name: Claim(text, "5.1", best(method, metric)) for name, (text, method, metric) in BEST.items()},
+    "dea_tdd_above_ega": Claim("DEA's TDD is above EGA's in every run", "5.1", every_run("dea", "ega", "tdd")),
+    "dea_tdd_above_gpa": Claim("DEA's TDD is above GPA's in every run", "5.1", every_run("dea", "gpa", "tdd")),
+    "dea_odd_below_ega": Claim("DEA's |ODD| is below EGA's in every run", "5.1", every_run("dea", "ega", "odd_abs")),
+    "dea_tdd_between": Claim("DEA's TDD lies between EGA's and RIA's", "5.1", between("dea", "ega", "ria", "tdd")),
+    "dea_stability_between": Claim(
+        "DEA's stability lies between RIA's and EGA's", "5.1", between("dea", "ria", "ega", "stability")
+    ),
+    "dea_tdd_above_random": Claim(
+        "DEA's TDD is above that of random pixels in every run (ours)", OURS, every_run("dea", "random", "tdd")
+    ),
+    "dea_excess_above_random": Claim("... its excess TDD, too (ours)", OURS, every_run("dea", "random", "excess_tdd")),
+    "dea_excess_above_ega": Claim(
+        "DEA's excess TDD is above EGA's in every run (ours)", OURS, every_run("dea", "ega", "excess_tdd")
+    ),
+}
+CLAIMS = tuple(CLAIM_OF)
+ANSWERS = {True: "yes", False: "no", None: "no value"}
 
 
 def held(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
-    """Every claim that these run-level rows can speak to: claim, section, ours, holds (None: they have no values).
+    """Every claim that these run-level rows can speak to: id, claim, section, ours, holds (None: they have no values).
 
     The claims are the same whatever the column. Where each map was made with several fills, the claim is told once a
     fill, in a column `fill`. Raises UserError for values of several data sets, k or evaluation fills.
@@ -96,30 +106,49 @@ def held(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
     rows = []
     fills = fills_of(runs)
     made: list[str | None] = [*fills] or [None]
-    for claim in CLAIMS:
+    for name, claim in CLAIM_OF.items():
         for fill in made:
             answer = claim.check(plain(under_fill(runs, fill)), column)
             if answer:
-                about = {"claim": claim.text, "section": claim.where} | ({"fill": fill} if fills else {})
+                about = {"id": name, "claim": claim.text, "section": claim.where} | ({"fill": fill} if fills else {})
                 rows.append({**about, "ours": answer[0], "holds": answer[1]})
-    return pd.DataFrame(rows, columns=["claim", "section", *(["fill"] if fills else []), "ours", "holds"])
+    return pd.DataFrame(rows, columns=["id", "claim", "section", *(["fill"] if fills else []), "ours", "holds"])
 
 
 def leads(samples: pd.DataFrame, k: float, fill: str, level: float = 0.95, seed: int = 0) -> dict[str, str]:
-    """Whether the images bear out each claim of a lead: "holds", "contradicted" or "undecided", by the claim.
+    """Whether the images bear out each claim of a lead: "holds", "contradicted" or "undecided", by the claim's id.
 
     samples: rows of store.read_samples; the images that the model scores at least .3. The method leads if it lies above
     each of the paper's other three by max-T over all pairs (see max_t.all_pairs). Claims of which these rows hold
     no value of all four, such as those of time, are left out.
     """
-    found = {}
-    for text, (method, metric) in BEST.items():
+    verdicts = {}
+    for name, (_, method, metric) in BEST.items():
         rows = at(plain(samples), k, fill)
         if set(PAPER) <= set(rows[(rows["metric"] == metric) & (rows["variant"].fillna("") == "")]["method"]):
             table = paired(samples, metric, k, fill, ROBUST_FLOOR)[list(PAPER)]
             if len(table.dropna()):
-                found[text] = all_pairs(table, metric_key(metric).entry.direction, seed).verdict(method, level=level)
-    return found
+                verdicts[name] = all_pairs(table, metric_key(metric).entry.direction, seed).verdict(method, level=level)
+    return verdicts
+
+
+def claims_table(runs: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFrame:
+    """What was reproduced and what was not: each claim over plain means and over well-scored samples.
+
+    runs: run-level rows of one k and fill. verdicts: of `leads`, for the column that says what the images decide.
+    """
+    plainly, robustly = held(runs), held(runs, "mean_robust")
+    shown = plainly.drop(columns="id").assign(
+        holds=plainly["holds"].map(ANSWERS.get),
+        **{f"holds, s(x) ≥ {ROBUST_FLOOR}": robustly["holds"].map(ANSWERS.get)},
+    )
+    return shown.assign(**{"images decide": [verdicts.get(name, "") for name in plainly["id"]]})
+
+
+def count_held(runs: pd.DataFrame, column: str = "mean") -> str:
+    """How many of the claims hold, of how many that these runs can speak to, as text."""
+    table = held(runs, column)
+    return f"{table['holds'].eq(True).sum()} of {len(table)}"
 
 
 def _means(runs: pd.DataFrame, metric: str, column: str) -> pd.Series:

@@ -29,7 +29,7 @@ from segattr_lib.sections.beyond_dea.runs import Runs, by_image
 from segattr_lib.sections.beyond_dea.settings import PLANTED, Settings, parts, read
 from segattr_lib.sections.beyond_dea.significance import (
     CLAIMED,
-    claim_table,
+    claims_table,
     coverage_table,
     difference_plot,
     difference_table,
@@ -46,7 +46,7 @@ __all__ = [
     "budget_table",
     "cascade_lines",
     "chance_table",
-    "claim_table",
+    "claims_table",
     "coverage_table",
     "cross_heat",
     "difference_plot",

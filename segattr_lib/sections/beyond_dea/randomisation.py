@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from segattr_lib.benchmark.group import Group
 from segattr_lib.inference.intervals import means
 from segattr_lib.metrics.stability import pearson
-from segattr_lib.models.loading import copied
+from segattr_lib.models.lending import copied
 from segattr_lib.registry import Key
 from segattr_lib.report import charts
 from segattr_lib.sections.beyond_dea.runs import Runs

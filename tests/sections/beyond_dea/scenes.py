@@ -16,7 +16,7 @@ from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.data import Sample, load_dataset, planted
 from segattr_lib.evaluate import prepare
-from segattr_lib.models import Segmenter
+from segattr_lib.models.loading import Model
 from segattr_lib.registry import Key
 
 
@@ -30,7 +30,7 @@ def seen(module: nn.Module, images: Tensor, masks: Tensor, names: list[str] | No
         Sample(image, mask, 1, name, mask.to(torch.uint8))
         for image, mask, name in zip(images, masks, names, strict=True)
     ]
-    model = Segmenter("toy", module, "features", 2, "")
+    model = Model("toy", module, "segmenter", "features", ("features",), 2, "")
     runtime = prepare(module, (images.shape[2], images.shape[3]), "cpu", run.precision, run.batch_size)
     return Group(run, load_dataset("shapes"), model, runtime, samples, names)
 

@@ -17,7 +17,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.metrics import metric_key
-from segattr_lib.models.classifiers import shapes_convnext, shapes_swin
+from segattr_lib.models.embedded import shapes_convnext, shapes_swin
 from segattr_lib.sections.beyond_dea.randomisation import SHARE, cascade, cascade_curve, randomisation, ranks
 from segattr_lib.targets import Target, bind
 

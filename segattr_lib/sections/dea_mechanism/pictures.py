@@ -16,11 +16,10 @@ from segattr_lib.metrics import metric_key
 from segattr_lib.report.charts import STYLE, legend_below, method_colours
 from segattr_lib.report.labels import method_label, metric_label
 from segattr_lib.report.pictures import picture
-from segattr_lib.report.tables import interval, number
 from segattr_lib.targets import Images, Maps, Masks
 
 SMALL = {"fontsize": 7.5}
-PARTS = {  # as benchmark.mechanism.decompose names them
+PARTS = {  # as parts.decompose names them
     "gradient": "$A_g$ (EGA)",
     "intervention": "$A_r$ (RIA)",
     "interaction": "$A_g A_r$",
@@ -39,7 +38,7 @@ def decomposition(
     """A row a sample: the image with its target outlined, then every part over it, dark (0) to bright (its
     own maximum), and below it the share of its mass that lies on the target.
 
-    parts, shares, cases: as benchmark.mechanism's decompose, agreement_table and cases_of give them.
+    parts, shares, cases: as decompose, agreement_table and cases_of give them.
     """
     with mpl.rc_context(STYLE):
         columns = len(parts) + 1
@@ -79,9 +78,15 @@ def share_plot(shares: pd.DataFrame, area: pd.Series, intervals: pd.DataFrame) -
             axes.plot([mean] * 2, [place - 0.3, place + 0.3], color="black", linewidth=1.8)
         axes.axvline(area.mean(), color="0.5", linestyle="--", linewidth=1, zorder=0)
         axes.annotate(
-            "area of\nthe target", (area.mean(), 1), (4, 0), ("data", "axes fraction"), "offset points", va="top",
-            fontsize=8, color="0.35",
-        )  # fmt: skip
+            "area of\nthe target",
+            (area.mean(), 1),
+            (4, 0),
+            ("data", "axes fraction"),
+            "offset points",
+            va="top",
+            fontsize=8,
+            color="0.35",
+        )
         axes.set(xlabel="share of the map's mass on the target", xlim=(0, 1.01), yticks=range(len(methods)))
         axes.set_yticklabels([method_label(method) for method in methods])
         axes.set_ylim(len(methods) - 0.4, -0.9)
@@ -205,78 +210,6 @@ def layer_curves(table: pd.DataFrame, metrics: Sequence[str], layers: Sequence[s
         legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
-
-
-def case_table(cases: pd.DataFrame, masses: pd.DataFrame) -> pd.DataFrame:
-    """The chosen samples: their case, quantile and difference, and the agreement mass on and off the target.
-
-    cases, masses: as benchmark.mechanism.cases_of and agreement_table give them, index sample_id.
-    """
-    told = pd.DataFrame(
-        {
-            "case": cases["case"],
-            "quantile": cases["quantile"].map(number),
-            "DEA − EGA, TDD": cases["difference"].map(number),
-            "target's area": masses["area"].map(number),
-            "agreement on target, px": masses["inside"].map("{:.0f}".format),
-            "off target, px": masses["outside"].map("{:.0f}".format),
-            "share on target": masses["interaction"].map(number),
-        }
-    )
-    return told.rename_axis(index=None)
-
-
-def relation_table(relations: pd.DataFrame, traits: Mapping[str, str], outcomes: Mapping[str, str]) -> pd.DataFrame:
-    """Correlations with their intervals as text: traits as rows, outcomes as columns, and the fewest images."""
-    rows = relations.assign(
-        text=_intervals(relations, "value", 2),
-        trait=relations["trait"].map(traits),
-        outcome=relations["outcome"].map(outcomes),
-    )
-    told = rows.pivot_table(index="trait", columns="outcome", values="text", aggfunc="first", sort=False)
-    return told.assign(n=rows.groupby("trait")["n"].min()).rename_axis(index=None, columns=None)
-
-
-def alpha_table(table: pd.DataFrame) -> pd.DataFrame:
-    """DEA minus EGA for every alpha: the mean difference with its interval, the share of images that gain, and p.
-
-    table: as benchmark.mechanism.differences gives it, of one beta and grid.
-    """
-    told = {
-        metric_label(str(metric)): pd.DataFrame(
-            {
-                "DEA − EGA": _intervals(line, "difference"),
-                "wins": line["win_rate"].map("{:.0%}".format),
-                "p (Holm)": line["sign_flip_holm"].map(number),
-            }
-        ).rename(index="α = {:g}".format)
-        for metric, rows in table.groupby("metric", sort=False)
-        for line in [rows.set_index("alpha").sort_index()]
-    }
-    return pd.concat(told).rename_axis(index=(None, None))
-
-
-def scalar_table(means: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
-    """Each method under each scalar: every metric's mean with its interval, and the change in TDD from the
-    method as the run has it.
-
-    means, differences: as benchmark.mechanism.means and differences give them, of over_scalars.
-    """
-    keys = ["method", "scalar"]
-    texts = means.assign(text=_intervals(means, "mean"))
-    told = texts.pivot_table(index=keys, columns="metric", values="text", aggfunc="first", sort=False)
-    told = told.rename(columns=metric_label)
-    other = differences.set_index(keys)
-    for metric, rows in other.groupby("metric", sort=False):
-        told[f"change in {metric_label(str(metric))}"] = _intervals(rows, "difference").reindex(told.index).fillna("")
-    told.index = pd.MultiIndex.from_tuples([(method_label(method), scalar) for method, scalar in told.index])
-    return told.rename_axis(columns=None)
-
-
-def _intervals(table: pd.DataFrame, column: str, digits: int = 3) -> pd.Series:
-    """A column with its interval as text, or with n where it has none."""
-    rows = table[[column, "low", "high", "n"]].to_numpy(float)
-    return pd.Series([interval(value, low, high, digits, n) for value, low, high, n in rows], table.index)
 
 
 def _short(layers: Sequence[str]) -> list[str]:

@@ -1,0 +1,89 @@
+"""The page on DEA's mechanism as a whole: what it refuses, and that its facts are those of its run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segattr_lib.registry import UserError
+from segattr_lib.report.reference import reference
+from segattr_lib.sections import dea_mechanism as page
+from segattr_lib.sections.dea_mechanism.claims import CLAIM_OF, claims_table, verdict
+
+OWN = {"alphas": [0.0, 0.65], "betas": [0.35], "grids": [4], "cases": 1, "sample_ids": None, "level": 0.95}
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"model": ["shapes_fcn", "shapes_lraspp"]}, "model is .*; this page looks into one run, expected one value"),
+        ({"seed": [0, 1]}, "seed is .*expected one value"),
+        ({"alphas": [0.5, 1.5]}, "alpha is 1.5; expected 0"),
+        ({"grids": [300]}, "grid is 300; expected at most 224"),
+        ({"level": 1.0}, "level is 1.0: input should be less than 1"),
+        ({"cases": 0}, "cases is 0: input should be greater than or equal to 1"),
+        ({"alpas": [0.5]}, "Unknown parameter 'alpas' \\(did you mean 'alphas'"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence_before_any_work(changes: dict[str, Any], match: str):
+    with pytest.raises(UserError, match=match) as error:
+        page.read({"results": "r", **OWN, **changes})
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_the_page_measures_what_it_shows_whatever_the_parameters_say():
+    settings = page.read({"results": "r", **OWN})
+    assert [key.text for key in settings.run.metrics] == [*page.MEASURES, "share_inside"]
+    own_grid, other = {"ria", "dea"}, {"ria(grid=4)", "dea(alpha=0.65, beta=0.35, grid=4)"}
+    assert set(settings.sweep()["written"]) == own_grid | other
+
+
+def intervals(*ends: tuple[float, float]) -> pd.DataFrame:
+    return pd.DataFrame([(sum(pair) / 2, *pair, 14) for pair in ends], columns=["value", "low", "high", "n"])
+
+
+def test_a_claim_holds_where_every_interval_lies_on_its_side():
+    assert verdict(intervals((0.1, 0.2), (0.3, 0.4))) == "holds"
+    assert verdict(intervals((0.1, 0.2), (-0.3, 0.4))) == "undecided"
+    assert verdict(intervals((0.1, 0.2), (-0.3, -0.1))) == "contradicted"
+    assert verdict(intervals((-0.2, -0.1)), -1) == "holds" and verdict(intervals((0.1, 0.2)), -1) == "contradicted"
+    assert verdict(intervals((np.nan, np.nan))) == verdict(intervals()) == "undecided"
+
+
+def test_the_table_of_claims_shows_all_the_values_of_each():
+    evidence = dict.fromkeys(CLAIM_OF, intervals((0.125, 0.25))) | {"dea_above_ega_over_alpha": intervals()}
+    evidence["dea_fails_on_thin"] = pd.concat([intervals((-0.25, -0.125)), intervals((np.nan, np.nan))])
+    table = claims_table(evidence, {"dea_fails_on_thin": -1}).set_index("claim")
+    assert len(table) == len(page.CLAIMS)
+    assert table.iloc[0].tolist() == ["fig. 3", "0.188 [0.125, 0.250]", "holds"]
+    thin = table.loc[CLAIM_OF["dea_fails_on_thin"][0]]
+    assert thin["ours"] == "-0.188 [-0.250, -0.125]; –" and thin["images decide"] == "undecided"
+    assert table.loc[CLAIM_OF["dea_above_ega_over_alpha"][0], "ours"] == "–"
+
+
+@pytest.mark.slow
+def test_the_facts_of_a_small_run_are_those_of_its_rows(parameters: dict[str, Any], tmp_path: Path):
+    settings = page.read({**parameters, "results": str(tmp_path / "results"), **OWN, "alphas": [0.0, 0.6, 0.65]})
+    runs = page.run(settings)
+    facts = page.facts(settings, runs)
+    gain = runs.by_metric["tdd"]["dea"] - runs.by_metric["tdd"]["ega"]
+    assert facts["n"] == 3 and facts["lost"] == 0
+    assert facts["gain"] == f"{round(gain.mean(), 3) + 0.0:.3f} (n = 3)"  # three images have no interval
+    assert facts["gains"] == facts["narrower"] == facts["thinness_goes"] == "not told apart from"
+    assert facts["layer"] == "features" and runs.layers[-1] == "features"
+    agreement = runs.shares["interaction"].dropna()  # where the two maps meet at all
+    assert facts["agreement"] == f"{agreement.mean():.3f} (n = {len(agreement)})"
+    assert facts["alphas_claimed"] == 2 and page.claimed_alphas() == (0.5, 0.8)
+    assert facts["claimed_low"] == reference()["dea_alpha_range"]["low"]
+    assert facts["pairs"] == len(page.TRAITS) * len(page.OUTCOMES)
+    assert facts["held_tdd"] == "0 (2 without an interval)"
+    cells = re.findall("<td>(.*?)</td>", page.claims_table(settings, runs).data)
+    assert cells[::4] == [claim for claim, _ in CLAIM_OF.values()]
+    assert set(cells[3::4]) == {"undecided"}
+    assert list(runs.cases.table["case"]) == ["success", "failure"]
+    assert runs.cases.masks.shape == (2, 32, 32) and set(runs.along_alpha["beta"]) == {0.35}
