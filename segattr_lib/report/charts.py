@@ -156,8 +156,8 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
         figure, axes = plt.subplots(down, across, figsize=size, squeeze=False)
         for panel, one in zip(panels, axes.flat, strict=False):
             for line, rows in table[table["panel"] == panel].groupby("line", sort=False):
-                colour, dashes, label = look[str(line)]
-                one.plot(rows[x], rows["mean"], f"o{dashes}", color=colour, markersize=3.5, label=label)
+                colour, stroke, label = look[str(line)]
+                one.plot(rows[x], rows["mean"], f"o{stroke}", color=colour, markersize=3.5, label=label)
                 one.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
             if log:
                 one.set_xscale("log")

@@ -22,7 +22,12 @@ from segattr_lib.registry import Key
 
 def seen(module: nn.Module, images: Tensor, masks: Tensor, names: list[str] | None = None, **settings: Any) -> Group:
     """The images as a run of this module sees them, each to be explained by class 1 in its mask."""
-    usual: dict[str, Any] = {"image_size": images.shape[2], "model": "toy", "layer": "features", "metrics": "tdd"}
+    usual: dict[str, Any] = {
+        "image_size": images.shape[2],
+        "model": "own.py:toy",
+        "layer": "features",
+        "metrics": "tdd",
+    }
     usual |= {"grid": 4, "null_every": 20, "device": "cpu", "batch_size": 8, "methods": "random"}
     run = read_settings({**usual, **settings})
     names = names or [f"image {number}" for number in range(len(images))]
@@ -30,7 +35,7 @@ def seen(module: nn.Module, images: Tensor, masks: Tensor, names: list[str] | No
         Sample(image, mask, 1, name, mask.to(torch.uint8))
         for image, mask, name in zip(images, masks, names, strict=True)
     ]
-    model = Model("toy", module, "segmenter", "features", ("features",), 2, "")
+    model = Model("own.py:toy", module, "segmenter", "features", ("features",), 2, "")
     runtime = prepare(module, (images.shape[2], images.shape[3]), "cpu", run.precision, run.batch_size)
     return Group(run, load_dataset("shapes"), model, runtime, samples, names)
 

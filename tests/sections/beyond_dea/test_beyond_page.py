@@ -59,8 +59,9 @@ def dots(axes) -> np.ndarray:
 
 def ends(axes) -> np.ndarray:
     """From where to where an axes' level lines reach, (n, 2)."""
-    lines = [drawn for drawn in axes.collections if isinstance(drawn, LineCollection)]
-    return np.concatenate([[segment[:, 0] for segment in drawn.get_segments()] for drawn in lines])
+    collections = [drawn for drawn in axes.collections if isinstance(drawn, LineCollection)]
+    segments = [segment[:, 0] for drawn in collections for segment in drawn.get_segments() if segment.size]
+    return np.array(segments)
 
 
 def ticks(axes) -> list[str]:
@@ -282,7 +283,7 @@ def test_shares_are_of_the_fixed_map_and_of_the_first_strategy(chosen, made):
     table = page.strategy_table(chosen, made)
     assert list(table.index) == [key_label(name) for name in STRATEGIES]
     shares = [float(text.split()[0]) for text in table["excess TDD ↑"]]
-    assert shares == pytest.approx(WAYS, abs=0.005)
+    assert shares == pytest.approx(WAYS, abs=0.00501)  # of two digits
 
 
 def test_on_thin_targets_the_adaptive_map_is_held_against_the_fixed_one(chosen, made):
