@@ -13,11 +13,10 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scikit_posthocs import critical_difference_diagram
 
 from segattr_lib.attribution import METHODS, load_method, method_key, methods_of
-from segattr_lib.inference.ranks import Friedman
 from segattr_lib.metrics import metric_key
+from segattr_lib.registry import read_key
 from segattr_lib.report.labels import key_label, metric_label, short_labels
 
 FAMILIES = {"gradient": "Blues", "intervention": "Oranges", "fusion": "Greens", "own": "Purples", "control": "Greys"}
@@ -117,39 +116,6 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
         return figure
 
 
-def critical_difference(ranked: Friedman) -> Figure:
-    """Mean ranks on an axis, 1 the best at the left; a bar joins methods that are not told apart (Demšar 2006)."""
-    ranks, names = ranked.mean_rank, {key: method_key(key).name for key in ranked.mean_rank.index}
-    colours = method_colours(list(names.values()))
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 0.16 * len(ranks) + 1.8))
-        drawn = critical_difference_diagram(
-            ranks,
-            ranked.nemenyi,
-            alpha=1 - ranked.level,
-            ax=axes,
-            label_fmt_left="{label}",
-            label_fmt_right="{label}",
-            color_palette={key: colours[name] for key, name in names.items()},
-            marker_props={"s": 40, "edgecolor": "black", "linewidth": 0.6, "clip_on": False},
-            elbow_props={"linewidth": 0.8, "zorder": 0},
-            crossbar_props={"linewidth": 4, "marker": "o", "markersize": 4, "markeredgewidth": 0},
-            text_h_margin=0.02 * len(ranks),
-        )
-        plt.setp(drawn["elbows"], color="0.6")
-        for text in drawn["labels"]:
-            key = text.get_text()
-            text.set(text=f" {key_label(key)}  {ranks[key]:.2f} ", color="black")  # a pale colour is no ink
-        end = 1 + ranked.critical_difference
-        axes.hlines(2, 1, end, color="black", linewidth=1.5)
-        scale = f"critical difference {ranked.critical_difference:.2f}"
-        axes.annotate(scale, (end, 2), (4, 0), textcoords="offset points", va="center")
-        axes.set(xlim=(1, len(ranks)), xticks=range(1, len(ranks) + 1))
-        axes.spines["top"].set_visible(True)
-        plt.close(figure)  # shown once, by whoever asked for it
-        return figure
-
-
 def legend_below(figure: Figure, axes: Axes) -> None:
     """One legend for all panels, centred under them, of what these axes show."""
     handles, labels = axes.get_legend_handles_labels()
@@ -176,7 +142,7 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
     name, x, mean) drawn over the lines, their names at the right.
     """
     panels, lines = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["line"]))
-    methods = all(method_key(line).name in METHODS or ":" in line for line in lines)
+    methods = all(read_key(line).name in METHODS or ":" in line for line in lines)
     across = len(panels) if len(panels) < 4 else 2
     down = -(-len(panels) // across)
     if methods:

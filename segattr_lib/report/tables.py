@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pandas as pd
 from IPython.display import HTML
 
@@ -34,26 +32,6 @@ def chance(found: pd.DataFrame) -> pd.DataFrame:
     )
     table.index = pd.Index(found["method"].map(key_label))
     return table.rename_axis(index=None)
-
-
-def comparisons(found: pd.DataFrame) -> pd.DataFrame:
-    """Paired comparisons as text: a row a metric and pair; see inference.compare."""
-    table = pd.DataFrame(
-        {
-            "metric": found["metric"].map(metric_label),
-            "pair": [f"{key_label(a)} − {key_label(b)}" for a, b in found[["method", "over"]].to_numpy()],
-            "difference": [
-                interval(mid, low, high, n=n)
-                for mid, low, high, n in found[["difference", "low", "high", "n"]].to_numpy()
-            ],
-            "p sign flip": found["sign_flip_holm"].map(number),
-            "p Wilcoxon": found["wilcoxon_holm"].map(number),
-            "d_z": found["d_z"].map(partial(number, digits=2)),
-            "rank biserial": found["rank_biserial"].map(partial(number, digits=2)),
-            "wins": [f"{rate:.0%}" for rate in found["win_rate"]],
-        }
-    )
-    return table.set_index(["metric", "pair"]).rename_axis(index=(None, None))
 
 
 def interval(value: float, low: float, high: float, digits: int = 3, n: float | int | None = None) -> str:

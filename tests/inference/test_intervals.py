@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from segattr_lib.inference.intervals import RESAMPLES, bootstrap, studentised, studentised_interval
+from segattr_lib.inference.intervals import RESAMPLES, bootstrap, means, studentised, studentised_interval
 from segattr_lib.seeds import generator
 
 pytestmark = pytest.mark.filterwarnings("error")  # none leaks, however odd the data
@@ -113,3 +114,15 @@ def test_the_bootstrap_of_units_that_weigh_as_often_as_drawn_is_scipys_of_copies
 def test_a_statistic_without_spread_has_no_bca_interval_and_no_warning():
     ours = bootstrap(lambda weights: 0 * weights[:, 0], 15, 99, generator(0, "", "bootstrap"), 15)
     assert np.isnan(ours.confidence_interval).all()
+
+
+def test_means_leave_out_what_is_missing_and_count_the_rest():
+    table = pd.DataFrame({"b": [0.1, np.nan, 0.5, 0.3], "a": [0.25, 0.25, 0.25, 0.25], "c": [1, 2, np.nan, np.nan]})
+    table["none"] = np.nan
+    by_name = means(table, 0.9, 5).set_index("method")
+    assert list(by_name.index) == ["b", "a", "c", "none"] and by_name["n"].tolist() == [3, 4, 2, 0]
+    assert by_name["mean"].tolist() == pytest.approx([0.3, 0.25, 1.5, np.nan], nan_ok=True)
+    assert by_name[["low", "high"]].isna().all(axis=None)  # of so few images
+    many = np.random.default_rng(0).random(15)
+    (row,) = means(pd.DataFrame({"d": [*many, np.nan]}), 0.9, 5)[["low", "high"]].to_numpy()
+    assert row.tolist() == list(studentised_interval(many, 0.9, 5))

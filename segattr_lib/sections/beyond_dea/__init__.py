@@ -1,0 +1,119 @@
+"""The page `beyond_dea`: what the DEA paper left open, and whether the judge itself is fair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from segattr_lib.benchmark.runner import group_of, run_benchmark
+from segattr_lib.benchmark.store import read_samples
+from segattr_lib.sections.beyond_dea import (
+    chance,
+    economy,
+    evidence,
+    fills,
+    judge,
+    precision,
+    randomisation,
+    significance,
+)
+from segattr_lib.sections.beyond_dea.chance import chance_table, noise_lines, ranking_dots
+from segattr_lib.sections.beyond_dea.economy import budget_lines, budget_table, strategy_table, thin_table
+from segattr_lib.sections.beyond_dea.evidence import find_dots, leakage_dots, leakage_table, owed_table
+from segattr_lib.sections.beyond_dea.fills import agreement_table, cross_heat
+from segattr_lib.sections.beyond_dea.judge import fooled_dots, judge_table
+from segattr_lib.sections.beyond_dea.precision import precision_table
+from segattr_lib.sections.beyond_dea.randomisation import cascade_lines
+from segattr_lib.sections.beyond_dea.runs import Runs, by_image
+from segattr_lib.sections.beyond_dea.settings import PLANTED, Settings, parts, read
+from segattr_lib.sections.beyond_dea.significance import (
+    CLAIMED,
+    claims_table,
+    coverage_table,
+    difference_plot,
+    difference_table,
+    rank_diagram,
+    rejection_table,
+)
+
+__all__ = [
+    "CLAIMS",
+    "Runs",
+    "Settings",
+    "agreement_table",
+    "budget_lines",
+    "budget_table",
+    "cascade_lines",
+    "chance_table",
+    "claims_table",
+    "coverage_table",
+    "cross_heat",
+    "difference_plot",
+    "difference_table",
+    "facts",
+    "find_dots",
+    "fooled_dots",
+    "judge_table",
+    "leakage_dots",
+    "leakage_table",
+    "noise_lines",
+    "owed_table",
+    "precision_table",
+    "rank_diagram",
+    "ranking_dots",
+    "read",
+    "rejection_table",
+    "run",
+    "strategy_table",
+    "thin_table",
+]
+
+CLAIMS = tuple(CLAIMED)
+
+
+def run(settings: Settings) -> Runs:
+    """Do what is not yet done of the page's runs, a folder of `settings.results` each, and ask some images beside.
+
+    Raises UserError as run_benchmark does, SampleError as group_of does.
+    """
+    k, fill = settings.k, settings.fill
+    asked = parts(settings)
+    rows = {name: read_samples(run_benchmark(part, f"{settings.results}/{name}")) for name, part in asked.items()}
+
+    main, scored = asked["main"].runs()[0], _scored(rows["main"], k, fill)
+    methods = main.method_keys()
+    fooled = judge.judged_twice(group_of(main, scored[: settings.fooled_samples]), methods, k, fill)
+    redrawn = randomisation.randomisation(group_of(main, scored[: settings.few]), methods, settings.stages)
+    timed = group_of(main, scored[: settings.timed])
+    precisions = precision.precisions(timed, settings.precisions, main.grid, fill, k)
+
+    groups = {name: group_of(asked[name].runs()[0], _scored(rows[name])) for name in PLANTED}
+    planted = evidence.planted_evidence(groups, settings.run.image_size)
+    own, badges = groups["planted_own"], planted["planted_own"]["badge"]
+
+    coverage, rejections = significance.simulated(settings, rows["main"])
+    return Runs(
+        rows=rows,
+        fooled=fooled,
+        drops=evidence.drops(groups, planted, fill),
+        finds=evidence.finds(groups, planted),
+        made=judge.ordering(own, badges, judge.made_maps(own, badges), k, fill),
+        redrawn=redrawn,
+        precisions=precisions,
+        compared=significance.compared(settings, rows["main"]),
+        chance=chance.chance(settings, rows["main"]),
+        coverage=coverage,
+        rejections=rejections,
+    )
+
+
+def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
+    """All that the page quotes, formatted, by name."""
+    modules = (significance, chance, judge, fills, evidence, economy, precision)
+    return {name: value for module in modules for name, value in module.facts(settings, runs).items()}
+
+
+def _scored(rows: pd.DataFrame, k: float | None = None, fill: str | None = None) -> list[str]:
+    """The images on which every method has a TDD."""
+    return list(by_image(rows, "tdd", k, fill).dropna().index)

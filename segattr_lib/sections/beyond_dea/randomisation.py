@@ -3,13 +3,76 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
+from matplotlib.figure import Figure
+from scipy import stats
 from torch import Tensor, nn
 
+from segattr_lib.benchmark.group import Group
+from segattr_lib.inference.intervals import means
+from segattr_lib.metrics.stability import pearson
 from segattr_lib.models.lending import copied
+from segattr_lib.registry import Key
+from segattr_lib.report import charts
+from segattr_lib.sections.beyond_dea.runs import Runs
+from segattr_lib.sections.beyond_dea.settings import Settings
+from segattr_lib.targets import Maps
+
+SHARE = "share of layers drawn anew"
+LIKENESS = "Spearman with the map of the trained model"
+
+
+def randomisation(group: Group, variants: Sequence[Key], stages: int = 4) -> pd.DataFrame:
+    """How like each method's maps stay to themselves while the model is drawn anew, from output to input.
+
+    One row a sample, method (key) and stage: share of the model's layers drawn anew, pearson and spearman of the
+    maps before and after (NaN where one is constant). What stays like itself does not explain the model
+    (Adebayo et al. 2018).
+    """
+    before = {method: group.maps_of(method)[0] for method in variants}
+    rows = []
+    for share, module in cascade(group.score.model, stages, group.run.seed[0]):
+        changed = group.under(module)
+        for method, maps in before.items():
+            after = changed.maps_of(method)[0]
+            whole = torch.isfinite(maps + after).all(2).all(1)
+            alike = pd.DataFrame(
+                {
+                    "sample_id": [sample.sample_id for sample in group.samples],
+                    "key": method.text,
+                    "share": share,
+                    "pearson": torch.where(whole, pearson(maps, after), torch.nan).tolist(),
+                    "spearman": torch.where(whole, pearson(ranks(maps), ranks(after)), torch.nan).tolist(),
+                }
+            )
+            rows.append(alike)
+    return pd.concat(rows, ignore_index=True)
+
+
+def ranks(maps: Maps) -> Maps:
+    """Each map's pixels replaced by their ranks, ties by their mean rank."""
+    flat = stats.rankdata(maps.flatten(1).cpu().numpy(), axis=1).astype(np.float32)
+    return torch.from_numpy(flat).view(maps.shape).to(maps.device)
+
+
+def cascade_curve(rows: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Rank correlation of maps with themselves along `randomisation`, a line a method; 1 before anything is changed."""
+    curves = []
+    for share, stage in rows.groupby("share", sort=True):
+        table = stage.pivot_table(index="sample_id", columns="key", values="spearman", sort=False)
+        curves.append(means(table, level, seed).assign(**{SHARE: share}))
+    start = curves[0].assign(mean=1.0, low=1.0, high=1.0, **{SHARE: 0.0})
+    return pd.concat([start, *curves]).assign(panel=LIKENESS).rename(columns={"method": "line"})
+
+
+def cascade_lines(settings: Settings, runs: Runs) -> Figure:
+    """The rank correlation of each method's map with itself over the share of the model's layers drawn anew."""
+    return charts.interval_lines(cascade_curve(runs.redrawn, settings.level, settings.seed), SHARE)
 
 
 def cascade(module: nn.Module, stages: int, seed: int) -> Iterator[tuple[float, nn.Module]]:

@@ -1,0 +1,38 @@
+"""What the page's runs left, as tables: all that its numbers, tables and figures are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from segattr_lib.inference.paired import paired
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Rows by run, what some images were asked beside, and the tests that take seconds and are shown more than once.
+
+    rows: of store.read_samples, by the names of `settings.parts`. fooled: `judge.judged_twice`. drops, finds:
+    `evidence.drops` and `evidence.finds`. made: `judge.ordering`. redrawn: `randomisation.randomisation`. precisions:
+    `precision.precisions`. compared: `significance.compared`, by metric. chance: `chance.above_chance`. coverage,
+    rejections: `significance.simulated`.
+    """
+
+    rows: Mapping[str, pd.DataFrame]
+    fooled: pd.DataFrame
+    drops: pd.DataFrame
+    finds: pd.DataFrame
+    made: pd.DataFrame
+    redrawn: pd.DataFrame
+    precisions: pd.DataFrame
+    compared: Mapping[str, pd.DataFrame]
+    chance: pd.DataFrame
+    coverage: pd.DataFrame
+    rejections: pd.DataFrame
+
+
+def by_image(rows: pd.DataFrame, metric: str, k: float | None = None, fill: str | None = None) -> pd.DataFrame:
+    """A metric's values, images as rows and methods as columns; see inference.paired. All are of one data set."""
+    return paired(rows, metric, k, fill).droplevel("dataset")
