@@ -147,8 +147,8 @@ def test_a_missing_name_of_a_module_is_an_error():
 
 
 def test_a_metric_is_known_by_its_name_whatever_it_is_pinned_to() -> None:
-    from segattr_lib.metrics import METRICS, PROMPTED, metric_key
+    from segattr_lib.metrics import METRICS, OF_CUES, metric_key
 
     assert metric_key("excess_tdd(k=0.2)").entry is METRICS["excess_tdd"]
     agreement = metric_key("agreement(with=lime(samples=60))")
-    assert agreement.entry is PROMPTED["agreement"] and agreement.options == {"with": "lime(samples=60)"}
+    assert agreement.entry is OF_CUES["agreement"] and agreement.options == {"with": "lime(samples=60)"}

@@ -44,19 +44,3 @@ def refinecam_table2() -> pd.DataFrame:
             for fuse in table["fuses"]
         ]
     )
-
-
-def wsss_table2() -> pd.DataFrame:
-    """Table 2 of the poster on explainers as prompts; columns method, column (1 to 3), metric, value.
-
-    The fusion is "weighted", miou the IoU after the segmenter. Which data a column is of, the text does not tell.
-    """
-    table = reference()["wsss_table2"]
-    return pd.DataFrame(
-        [
-            {"method": row["method"], "column": column, "metric": metric, "value": value}
-            for row in table["rows"]
-            for column in table["inferred"]
-            for metric, value in zip(table["metrics"], row[column], strict=True)
-        ]
-    )
