@@ -205,7 +205,7 @@ def look(group: Group, method: str, k: float, **options: Any) -> Look:
     method raises, or gives what is no map.
     """
     known = load_method(method)
-    key = make_key(method, {name: options[name] for name in sorted(set(known.options) & set(options))}, known)
+    key = make_key(method, {name: options[name] for name in sorted(set(known.options) & set(options))}, load_method)
     fill_name = group.run.evaluation_fills(None)[0]
     rows, timings = group.rows_of(
         key, [_at(metric, k, fill_name) for metric in (*group.run.metrics, metric_key("passes"))]

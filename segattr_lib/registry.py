@@ -33,18 +33,21 @@ class UserError(Exception):
     """Something the user asked for that cannot be had; the message is one clear sentence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Key:
     """A name with the options pinned for it, read once from a text such as "ria(grid=7)" by `read_key`.
 
-    pinned: the options as text, "grid=7", "" where there are none. entry: what the registry has under the name.
+    pinned: the options as text, "grid=7", "" where there are none. entry_of: a name to what its registry has under it.
     Two keys are one where their names and options are.
     """
 
     name: str
     pinned: str = ""
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    entry: Any = field(default=None, compare=False, repr=False)
+    entry_of: Callable[[str], Any] | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return repr(self.text)
 
     @property
     def text(self) -> str:
@@ -52,21 +55,34 @@ class Key:
         return with_options(self.name, self.pinned)
 
     @property
+    def entry(self) -> Any:
+        """What the registry has under the name; of a user's own, what its file holds now (see own_code.as_loaded)."""
+        return None if self.entry_of is None else self.entry_of(self.name)
+
+    @property
     def label(self) -> str:
         """What a page calls it: "RIA (grid=7)"; the text of a name that no registry has."""
-        if self.entry is None:
+        entry = self.entry
+        if entry is None:
             return self.text
-        return f"{self.entry.label} ({self.pinned})" if self.pinned else self.entry.label
+        return f"{entry.label} ({self.pinned})" if self.pinned else entry.label
 
     def with_pinned(self, **options: Any) -> Key:
         """The same name with more options, after its own."""
-        return make_key(self.name, {**self.options, **options}, self.entry)
+        return make_key(self.name, {**self.options, **options}, self.entry_of)
 
 
-def make_key(name: str, options: Mapping[str, Any] | None = None, entry: Any = None) -> Key:
+def make_key(name: str, options: Mapping[str, Any] | None = None, entry_of: Callable[[str], Any] | None = None) -> Key:
     """The key of a name with these options."""
     options = dict(options or {})
-    return Key(name, ", ".join(f"{option}={value}" for option, value in options.items()), options, entry)
+    pinned = ", ".join(f"{option}={_written(value)}" for option, value in options.items())
+    return Key(name, pinned, options, entry_of)
+
+
+def _written(value: Any) -> str:
+    """A value as it is read back: a text is quoted where it would be read as something else."""
+    bare = not isinstance(value, str) or (re.fullmatch(rf"{PART}+", value) and _literal(value) == value)
+    return str(value) if bare else repr(value)
 
 
 def read_key(text: str, entry_of: Callable[[str], Any] | None = None) -> Key:
@@ -85,7 +101,9 @@ def read_key(text: str, entry_of: Callable[[str], Any] | None = None) -> Key:
         if not equals or not value or not option.isidentifier():
             raise UserError(f"{pair.strip()!r} in {text!r} is not of the form option=value.")
         options[option] = _literal(value)
-    return make_key(parts[1], options, entry_of(parts[1]) if entry_of else None)
+    if entry_of:
+        entry_of(parts[1])
+    return make_key(parts[1], options, entry_of)
 
 
 def with_options(name: str, pinned: str) -> str:

@@ -25,6 +25,8 @@ from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.data import SampleError
+from segattr_lib.metrics import metric_key
+from segattr_lib.registry import LONGEST
 
 ROOT = Path(__file__).parent.parent
 SIZE = 32
@@ -218,7 +220,7 @@ def test_a_method_that_raises_on_a_sample_fails_there_and_changes_no_bit_of_the_
     assert len(picky) == len(red) and set(picky[~lost]["status"]) == {"ok"}
     assert picky[~lost]["value"].tolist() == red[~lost]["value"].tolist()  # to the last bit
     timings = plain(read_timings(folder)).groupby("method")["sample_id"].agg(list)
-    assert [len(timings[name]) for name in both.methods] == [3, 2]
+    assert [len(timings[name]) for name in [key.name for key in both.methods]] == [3, 2]
     assert runner.outcome(folder) == (
         3,
         f"3 samples scored, 0 skipped, 0 failed; {len(metrics)} values of those scored failed",
@@ -298,8 +300,8 @@ def test_a_score_that_is_no_number_is_a_failed_row(own, data, tmp_path):
     (lost,) = rows[rows["sample_id"] == "grey"].to_dict("records")
     assert (lost["status"], lost["reason"]) == ("failed", "the model's score is not finite")
     view = group_of(chosen.runs()[0], ["a", "grey"])
-    (variant,) = [one for one in runner.chosen.method_keys() if one.name == "random"]
-    judged = view.rows_of(variant, ["tdd", "passes"])[0] + view.model_rows()
+    (variant,) = [one for one in chosen.method_keys() if one.name == "random"]
+    judged = view.rows_of(variant, [metric_key("tdd"), metric_key("passes")])[0] + view.model_rows()
     assert {row["status"] for row in judged if row["sample_id"] == "grey"} == {"failed"}
     assert {row["status"] for row in judged if row["sample_id"] == "a"} == {"ok"}
 
@@ -355,7 +357,7 @@ def test_the_end_of_memory_is_one_sentence(own, data, tmp_path, capsys):
 def test_a_reason_is_one_line_of_bounded_length():
     assert in_one_line(ValueError("two\n  lines")) == "ValueError: two lines"
     assert in_one_line(KeyError()) == "KeyError"
-    assert len(in_one_line(ValueError("x" * 10_000))) == failures.LONGEST
+    assert len(in_one_line(ValueError("x" * 10_000))) == LONGEST
 
 
 # One bad setting

@@ -93,7 +93,7 @@ def test_the_slider_has_a_frame_for_every_map_and_level(scene):
 def test_a_page_without_a_kernel_gets_every_link(scene):
     box = deletion_slider(*scene)
     methods, slider, outer = box.children
-    state = embed_data(groups=[box], state=dependency_state([box]))["manager_state"]["state"]
+    state = embed_data(views=[box], state=dependency_state([box]))["manager_state"]["state"]
     links = [one["state"] for one in state.values() if one["model_name"] == "LinkModel"]
     ends = {(*one["source"], *one["target"]) for one in links}
     reference = {one: f"IPY_MODEL_{one.model_id}" for one in (methods, slider, outer)}
@@ -218,7 +218,7 @@ def test_alpha_beta_and_k_ask_for_no_map_again(monkeypatch, registered):
         calls.append(options["grid"])
         return ria(*arguments, **options)
 
-    monkeypatch.setitem(METHODS, "ria", replace(METHODS["ria"], function=counted))
+    monkeypatch.setitem(METHODS, "ria", replace(METHODS["ria"], place=counted))
     app = explore("shapes", model="tiny", layer="1", image_size=SIZE, samples=2, device="cpu", batch_size=8)
     before = table(app)
     control(app, "alpha").value = 0.2

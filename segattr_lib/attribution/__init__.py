@@ -58,6 +58,7 @@ def _of_this_package(place: str | Callable[..., Any]) -> Callable[..., Any]:
 
 BEYOND: tuple[Table, ...] = ("beyond", "explorer")
 EVERY: tuple[Table, ...] = (*SEGMENTATION, "classification")
+CONTROL: tuple[Table, ...] = ("classification", "explorer")
 BOTH: tuple[Table, ...] = ("classification", "prompting")
 DRAWN = ("draws",)
 CAM = ("layer", "scalar")
@@ -106,10 +107,10 @@ METHODS: dict[str, Method] = {
     "discs": Method("trivial:discs", "discs", "control", DRAWN),
     "depth": Method("trivial:depth", "depth", "control"),
     "rim": Method("trivial:rim", "rim", "control"),
-    "half": Method("trivial:half", "half", "control", DRAWN, ("classification",)),
-    "all_ones": Method("trivial:all_ones", "all ones", "control", DRAWN, ("classification",)),
+    "half": Method("trivial:half", "half", "control", DRAWN, CONTROL),
+    "all_ones": Method("trivial:all_ones", "all ones", "control", DRAWN, CONTROL),
     "centre": Method("trivial:centre", "centre", "control", tables=EVERY),
-    "edges": Method("trivial:edges", "edges", "control", tables=("classification",)),
+    "edges": Method("trivial:edges", "edges", "control", tables=CONTROL),
     "ground_truth": Method("trivial:ground_truth", "ground truth", "control", tables=EVERY),
     "gradcam": Method("cam:gradcam", "Grad-CAM", "gradient", CAM, ("prompting",)),
     "gradcam_plus_plus": Method(

@@ -277,7 +277,7 @@ class Group:
         for name in method.entry.parts:
             part = load_method(name)
             pinned = {option: value for option, value in method.options.items() if option in part.options}
-            parts.append(self._explain(make_key(name, pinned, part), images, target, score, occasion))
+            parts.append(self._explain(make_key(name, pinned, load_method), images, target, score, occasion))
         with counted_passes(score.model) as passes:
             began = synchronised_clock(self.runtime.device)
             if method.entry.parts:
@@ -353,7 +353,7 @@ class Group:
         place = (metric.name, k, fill, str(sorted(metric.options.items())))
         if place not in known:
             if metric.entry.combine:
-                parts = [make_key(name, metric.options, load_metric(name)) for name in metric.entry.parts]
+                parts = [make_key(name, metric.options, load_metric) for name in metric.entry.parts]
                 values = [self._value(method, maps, known, part, k, fill) for part in parts]
                 known[place] = metric.entry.combine(*values)
             else:

@@ -111,7 +111,7 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
                     parts.append(part)
                     if not store.has(part):
                         runtime = runtime or prepare_as_begun(store, opened_run.models[run.model[0]], settings)
-                        rows, timings = run_group(opened_run, run, runtime, some, question, first=len(parts) == 1)
+                        rows, timings = run_group(opened_run, run, runtime, some, question, len(parts) == 1)
                         store.write(part, rows, timings)
                     progress.update(len(some))
         store.finish(parts)
@@ -121,17 +121,15 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
 def fingerprints_of(run: Opened, question: Question | None) -> dict[str, Any]:
     """Whatever decides the values of these runs beside their settings, kind by kind."""
     chosen = run.settings.class_map
-    fingerprints: dict[str, Any] = {
+    mapped = {} if chosen in (None, PREDICTED) else {"class map": {chosen: class_map_fingerprint(chosen)}}
+    return {
         "data": {f"seed {seed}": run.dataset.fingerprint(names) for seed, names in run.ids.items()},
+        **mapped,
         "weights": {name: model.fingerprint for name, model in run.models.items()},
         "library code": library_fingerprint(*([question.section] if question else [])),
         "code": run.code | (question.code if question else {}),
+        **({"question": question.about} if question else {}),
     }
-    if chosen not in (None, PREDICTED):
-        fingerprints["class map"] = {chosen: class_map_fingerprint(chosen)}
-    if question:
-        fingerprints["question"] = question.about
-    return fingerprints
 
 
 @contextmanager

@@ -36,6 +36,12 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _each_once(values: Any) -> Any:
+    if not values or len(set(map(str, values))) < len(values):
+        raise ValueError(f"{values} is empty or names something twice.")
+    return values
+
+
 def _method(value: Any) -> Key:
     key = method_key(value if isinstance(value, Key) else str(value))
     _check_options("method", key)
@@ -147,12 +153,20 @@ class Settings(BaseModel):
                 raise ValueError(str(unknown("fill", value, FILLS)))
         return values
 
-    @field_validator("model", "methods", "metrics", "k", "fill", "evaluation_fill", "seed")
+    @field_validator("model", "k", "fill", "evaluation_fill", "seed")
     @classmethod
     def _distinct(cls, values: list[Any] | None) -> list[Any] | None:
-        if values is not None and (not values or len(set(values)) < len(values)):
-            raise ValueError(f"{values} is empty or names something twice.")
-        return values
+        return values if values is None else _each_once(values)
+
+    @field_validator("methods", "metrics", mode="before")
+    @classmethod
+    def _written_once(cls, values: Any) -> list[Any]:
+        return _each_once(_listed(values))
+
+    @field_validator("methods", "metrics")
+    @classmethod
+    def _different(cls, keys: list[Key]) -> list[Key]:
+        return list(dict.fromkeys(keys))  # "ega(window=1)" and "ega( window=1 )" are one
 
     @field_validator("dataset")
     @classmethod

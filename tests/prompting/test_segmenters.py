@@ -291,7 +291,7 @@ def test_a_hub_name_without_a_network_says_at_once_how_to_get_it(monkeypatch):
     def cut_off(*_args: Any, **_named: Any) -> None:
         raise OSError("no network is there")
 
-    monkeypatch.setattr("segattr_lib.prompting.cues.segmenters.urlopen", cut_off)
+    monkeypatch.setattr("segattr_lib.prompting.segmenters.urlopen", cut_off)
     began = time.monotonic()
     with pytest.raises(UserError) as caught:
         load_segmenter("facebook/sam2.1-hiera-no-such")

@@ -14,7 +14,7 @@ from scipy import ndimage, stats
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from segattr_lib.attribution import METHODS, Method
+from segattr_lib.attribution import Method, method_key
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.runner import group_of
@@ -25,7 +25,7 @@ from segattr_lib.inference.intervals import means, studentised_interval
 from segattr_lib.metrics.null import blind_selections, border_length, local_fit
 from segattr_lib.models import Segmenter
 from segattr_lib.perturbation import bind_fill, top_fraction
-from segattr_lib.registry import Key, UserError, make_key
+from segattr_lib.registry import Key, UserError
 from segattr_lib.sections.beyond_dea.economy import (
     budget_curve,
     chosen_precision,
@@ -95,7 +95,7 @@ def of_maps(maps: Tensor) -> tuple[Group, Key]:
     """A group, and a method whose maps of it are these: the red channel of its images."""
     method = Method(lambda score, images, target: images[:, 0], "given", "own")
     group = seen(ConvNet(), maps[:, None].repeat(1, 3, 1, 1), torch.ones_like(maps, dtype=torch.bool))
-    return group, Key("given", entry=method)
+    return group, Key("given", entry_of=lambda _: method)
 
 
 # models drawn anew
@@ -224,7 +224,7 @@ def test_likeness_along_the_cascade_is_that_of_scipy():
 def test_a_constant_map_has_no_likeness_to_itself():
     group, _ = of_maps(torch.rand(2, 16, 16))
     still = Method(lambda score, images, target: torch.full_like(images[:, 0], 0.25), "still", "own")
-    rows = randomisation(group, [Key("still", entry=still)], stages=1)
+    rows = randomisation(group, [Key("still", entry_of=lambda _: still)], stages=1)
     assert len(rows) == 2 and rows[["pearson", "spearman"]].isna().all(axis=None)
 
 
@@ -240,7 +240,7 @@ def test_a_map_that_is_not_finite_has_no_likeness_be_it_before_or_after(before):
             maps[:, 0, 0] = torch.nan
         return maps
 
-    rows = randomisation(group, [Key("breaks", entry=Method(breaks, "breaks", "own"))], stages=1)
+    rows = randomisation(group, [Key("breaks", entry_of=lambda _: Method(breaks, "breaks", "own"))], stages=1)
     assert rows[["pearson", "spearman"]].isna().all(axis=None)
 
 
@@ -879,7 +879,7 @@ def test_the_same_precision_twice_changes_nothing():
     found = found[found["layout"] == "channels first"].reset_index()
     assert found["pearson"][:2].tolist() == pytest.approx([1, 1], abs=1e-6) and found["largest"][:2].tolist() == [0, 0]
     assert found["tdd"][0] == found["tdd"][1] and (found["seconds"] > 0).all()
-    one = make_key("ria", {"grid": 4}, METHODS["ria"])
+    one = method_key("ria(grid=4)")
     values = [row["value"] for row in group.rows_of(one, ["tdd"])[0]]
     assert found["tdd"][0] == pytest.approx(np.mean(values), abs=1e-5)
     assert runtime_of(group.score.model) == group.runtime  # TDD is measured, and the group left, as the run has it

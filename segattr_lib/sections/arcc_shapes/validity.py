@@ -383,9 +383,8 @@ def bent_methods(name: str, transforms: Mapping[str, Callable[[Tensor], Tensor]]
     base = method_key(name)
     if base.entry.parts:
         raise UserError(f"{base.name!r} is made of other methods' maps; choose a method that is not.")
-    return [
-        Key(label, "", base.options, _bent(base.name, base.entry, transform)) for label, transform in transforms.items()
-    ]
+    bent = {label: _bent(base.name, base.entry, transform) for label, transform in transforms.items()}
+    return [Key(label, "", base.options, bent.get) for label in bent]
 
 
 def transformed(group: Group, methods: Sequence[Key], metrics: Sequence[str]) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def row(
 
 def metric_of(name: str, **options: Any) -> Key:
     """The key of a metric under options that its name tells, such as "iou(segmenter=random_walker)"."""
-    return make_key(name, options, load_metric(name))
+    return make_key(name, options, load_metric)
 
 
 def mask_rows(

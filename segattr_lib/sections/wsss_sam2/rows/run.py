@@ -67,6 +67,11 @@ def explainers_among(methods: Sequence[Key]) -> list[Key]:
     return [method for method in methods if method.entry.family != "control"]
 
 
+def fusion(name: str) -> Method:
+    """What a table says of a fusion, as of a method."""
+    return Method(cues.fused, FUSIONS[name], "fusion")
+
+
 def cue_rows(
     group: Group, methods: list[Key], cueing: CueSettings, segmenters: Mapping[str, Segmenter]
 ) -> list[dict[str, Any]]:
@@ -91,9 +96,9 @@ def cue_rows(
         "robustness": torch.stack([_values(judged[method]) for method in explainers]).to(together),
     }
     weights = cues.reliability(*parts.values())
-    mean, weighted = (Key(name, entry=Method(cues.fused, label, "fusion")) for name, label in FUSIONS.items())
+    mean, weighted = (Key(name, entry_of=fusion) for name in FUSIONS)
     fused = {mean: cues.fused(together), weighted: cues.fused(together, weights)}
-    maps |= {fusion: torch.nan_to_num(of_fusion) for fusion, of_fusion in fused.items()}
+    maps |= {key: torch.nan_to_num(of_fusion) for key, of_fusion in fused.items()}
     standings = [_standings(index, maps, judged, weights) for index in range(len(group.samples))]
 
     rows: list[dict[str, Any]] = []
@@ -104,8 +109,8 @@ def cue_rows(
     for (a, method), (b, other) in permutations(enumerate(explainers), 2):
         metric = metric_of("agreement", **{"with": other.text})
         rows += _rows(group, method, metric, agreement[:, a, b].tolist(), standings)
-    for fusion, of_fusion in fused.items():
-        rows += _interpretability(group, fusion, of_fusion, standings)
+    for key, of_fusion in fused.items():
+        rows += _interpretability(group, key, of_fusion, standings)
     for index, standing in enumerate(standings):
         of_sample = {method: of_method[index] for method, of_method in maps.items()}
         rows += mask_rows(group, index, of_sample, standing, cueing, segmenters)
@@ -148,16 +153,16 @@ def _rows(
 
 
 def _interpretability(
-    group: Group, fusion: Key, maps: Maps, standings: Sequence[Mapping[Key, Standing]]
+    group: Group, method: Key, maps: Maps, standings: Sequence[Mapping[Key, Standing]]
 ) -> list[dict[str, Any]]:
     """The rows of a fusion's maps under those of the run's metrics that are of interpretability."""
     wanted = [metric for metric in group.run.metrics if metric.name in metrics_of("prompting")]
     absent = {
-        sample.sample_id: (about_map(sample, fusion), standing[fusion].missing)
+        sample.sample_id: (about_map(sample, method), standing[method].missing)
         for sample, standing in zip(group.samples, standings, strict=True)
     }
     rows = []
-    for judged in group.judged(fusion, maps, wanted, []):
+    for judged in group.judged(method, maps, wanted, []):
         about, why = absent[judged["sample_id"]]
         if why:
             setting = {"k": judged["k"], "fill": judged["fill"]}
