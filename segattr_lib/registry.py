@@ -24,8 +24,9 @@ Scalar = Literal["probability", "logit"]  # what of the model is explained, see 
 FILLS = ("mean", "dataset_mean", "zeros", "blur", "linear", "other_image")  # see perturbation.bind_fill
 PERTURBATIONS = ("noise", "brightness", "contrast", "blur", "flip")  # see perturbation.perturb
 LONGEST = 300  # characters of an error in one line
-PART = (
-    r"""(?:[^,()[\]{}'"]|\([^()]*\)|\[[^[\]]*\]|\{[^{}]*\}|'[^']*'|"[^"]*")"""  # of an option: no comma but in brackets
+ROUND = r"\((?:[^()]|\([^()]*\))*\)"  # with all that is in them, as where an option's value is a key with options
+PART = (  # of an option: no comma but in brackets or quotes
+    rf"""(?:[^,()[\]{{}}'"]|{ROUND}|\[[^[\]]*\]|\{{[^{{}}]*\}}|'[^']*'|"[^"]*")"""
 )
 
 

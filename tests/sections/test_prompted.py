@@ -11,6 +11,7 @@ import pytest
 import torch
 from folders import same_bytes
 from jaxtyping import config
+from segattr_lib.sections.wsss_sam2.prompted import Prompting, run_prompted
 from torch import Tensor
 
 from segattr_lib.benchmark import runner
@@ -23,7 +24,6 @@ from segattr_lib.evaluate import prepare
 from segattr_lib.models.classifiers import load_classifier
 from segattr_lib.registry import UserError
 from segattr_lib.sections.wsss_sam2 import prompted
-from segattr_lib.sections.wsss_sam2.prompted import Prompting, run_prompted
 
 OWN = """
 import sys

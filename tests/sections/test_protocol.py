@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
+from segattr_lib.sections.wsss_sam2.prompted import Prompting, run_prompted
+from segattr_lib.sections.wsss_sam2.protocol import HOLDS, UNTOLD, VIOLATED
 
 from segattr_lib.benchmark.runner import group_of
 from segattr_lib.benchmark.settings import read_settings
@@ -22,8 +24,6 @@ from segattr_lib.report.charts import heat_panels, interval_rows, interval_scatt
 from segattr_lib.report.pictures import prompt_panel
 from segattr_lib.report.reference import reference, wsss_table2
 from segattr_lib.sections.wsss_sam2 import protocol
-from segattr_lib.sections.wsss_sam2.prompted import Prompting, run_prompted
-from segattr_lib.sections.wsss_sam2.protocol import HOLDS, UNTOLD, VIOLATED
 
 Values = Mapping[tuple[str, str], Sequence[float]]  # key of a method and metric, one value an image
 LIME = "lime(samples=8)"

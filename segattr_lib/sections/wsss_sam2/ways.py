@@ -48,6 +48,11 @@ def cued_as(way: str) -> str:
     return key.pinned if key.name in LABELS else ""
 
 
+def iou_of(segmenter: str) -> str:
+    """The metric of a segmenter's masks, cued as the settings have it."""
+    return make_key("iou", {"segmenter": segmenter}).text
+
+
 def metrics_named(rows: pd.DataFrame, name: str) -> list[Key]:
     """The keys of the rows' metrics of this name, whatever their options, in the order of the rows."""
     texts = rows["metric"].dropna().astype(str).unique()

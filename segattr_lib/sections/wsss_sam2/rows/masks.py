@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -132,9 +132,7 @@ def mask_rows(
                 yield row(group, index, method, metric, value, standings[method], fault, why)
 
 
-def ways_to_masks(
-    group: Group, index: int, maps: Mapping[Key, Map], truth: Mask, cueing: CueSettings
-) -> list[Way]:
+def ways_to_masks(group: Group, index: int, maps: Mapping[Key, Map], truth: Mask, cueing: CueSettings) -> list[Way]:
     """All that a segmenter is asked about one sample. What is drawn depends on nothing but the run's seed, the
     sample, the map and the setting."""
     ways = []

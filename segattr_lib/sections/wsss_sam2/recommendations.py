@@ -151,9 +151,7 @@ def _of_fusing(rows: pd.DataFrame, held: _Held) -> Iterator[dict[str, object]]:
     yield held.beyond("background_points_help", "IoU with background points − without", bare)
 
 
-def _of_the_prior(
-    rows: pd.DataFrame, held: _Held, main: str, walked: pd.DataFrame
-) -> Iterator[dict[str, object]]:
+def _of_the_prior(rows: pd.DataFrame, held: _Held, main: str, walked: pd.DataFrame) -> Iterator[dict[str, object]]:
     table, own = held.table, masks(rows, THRESHOLD)
     measured = f"IoU of {main} − of the random walker, same cues"
     yield held.beyond("segmenter_beats_the_walker", measured, walked["weighted"])
