@@ -112,7 +112,9 @@ def _of_the_prior(runs: Runs) -> dict[str, Any]:
     for way, called in {"weighted": "weighted", BARE: "bare"}.items():
         for part in ("gain", "control", "share"):
             row = shares.loc[way]
-            values[f"{called}_{part}"] = interval(row[part], row[f"{part}_low"], row[f"{part}_high"], 2, row["n"])
+            values[f"{called}_{part}"] = interval(
+                row[part], row[f"{part}_low"], row[f"{part}_high"], 2, float(row["n"])
+            )
     of_main = runs.utility[runs.utility["panel"] == runs.main]
     return {
         **values,
@@ -162,7 +164,7 @@ def _beside_the_poster(settings: Settings, runs: Runs) -> dict[str, Any]:
 
 
 def _interval(row: pd.Series, value: str, digits: int = 2) -> str:
-    return interval(row[value], row["low"], row["high"], digits, row["n"])
+    return interval(row[value], row["low"], row["high"], digits, float(row["n"]))
 
 
 def _side(row: pd.Series) -> str:
