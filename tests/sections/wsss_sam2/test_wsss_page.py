@@ -135,6 +135,12 @@ def test_what_the_prose_quotes_is_what_the_rows_say(settings: page.Settings, run
     assert all(isinstance(value, str | int | float) for value in facts.values())
 
 
+def test_the_page_quotes_facts_and_nothing_else(settings: page.Settings, runs: page.Runs) -> None:
+    notebook = Path(__file__).parents[3] / "notebooks" / "wsss_sam2.py"
+    quoted = set(re.findall(r"\{glue:text\}`(\w+)`", notebook.read_text(encoding="utf-8")))
+    assert quoted == set(page.facts(settings, runs))
+
+
 def test_verdicts_and_words_follow_the_rows(settings: page.Settings) -> None:
     rows = whole()
     worse = rows["metric"].astype(str).str.startswith("iou(segmenter=shapes_sam2") & (rows["method"] == "weighted")
