@@ -25,8 +25,9 @@ FILLS = ("mean", "dataset_mean", "zeros", "blur", "linear", "other_image")  # se
 PERTURBATIONS = ("noise", "brightness", "contrast", "blur", "flip")  # see perturbation.perturb
 OWN = ("path/to/file.py:name", "package.module:name")  # how a user's own is named
 LONGEST = 300  # characters of an error in one line
-PART = (
-    r"""(?:[^,()[\]{}'"]|\([^()]*\)|\[[^[\]]*\]|\{[^{}]*\}|'[^']*'|"[^"]*")"""  # of an option: no comma but in brackets
+ROUND = r"\((?:[^()]|\([^()]*\))*\)"  # with all that is in them, as where an option's value is a key with options
+PART = (  # of an option: no comma but in brackets or quotes
+    rf"""(?:[^,()[\]{{}}'"]|{ROUND}|\[[^[\]]*\]|\{{[^{{}}]*\}}|'[^']*'|"[^"]*")"""
 )
 
 

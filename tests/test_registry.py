@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from segattr_lib.registry import UserError, accepted, lookup, options_of, read_key, user_object
+from segattr_lib.registry import UserError, accepted, lookup, make_key, options_of, read_key, user_object
 
 REGISTRY = {"gpa": 1, "ega": 2, "ria": 3}
 
@@ -30,6 +30,18 @@ REGISTRY = {"gpa": 1, "ega": 2, "ria": 3}
         ("x(a=b=c)", "x", {"a": "b=c"}),
         ("refinecam(layers=['a','b.c'], fuse=product)", "refinecam", {"layers": ["a", "b.c"], "fuse": "product"}),
         ("x(a=(1, 2), b='c, d')", "x", {"a": (1, 2), "b": "c, d"}),
+        ("iou(segmenter=sam, background=0)", "iou", {"segmenter": "sam", "background": 0}),
+        (
+            "agreement(with=lime(samples=60, segments=20), k=.2)",
+            "agreement",
+            {"with": "lime(samples=60, segments=20)", "k": 0.2},
+        ),
+        (
+            "agreement(with=refinecam(layers=['a', 'b.c'], size=(7, 7)))",
+            "agreement",
+            {"with": "refinecam(layers=['a', 'b.c'], size=(7, 7))"},
+        ),
+        ("x(a=my (1)/own.py:f(k=(1, 2)), b=3)", "x", {"a": "my (1)/own.py:f(k=(1, 2))", "b": 3}),
     ],
 )
 def test_a_variant_is_a_name_and_its_options(text: str, name: str, options: dict[str, Any]):
@@ -146,9 +158,30 @@ def test_a_missing_name_of_a_module_is_an_error():
         user_object("metric", "math:nothing")
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "ria",
+        "lime(samples=60, segments=20)",
+        "refinecam(layers=['a', 'b.c'], size=(7, 7))",
+        "x(b='c, d')",
+        "my (1)/a, b.py:f(k=2)",
+        "o'neil/own.py:f(grid=7)",
+        "x(a=((1, 2), 3))",
+        "copy)/own.py:f",
+    ],
+)
+def test_a_key_as_the_value_of_an_option_reads_back_as_it_was(inner: str) -> None:
+    outer = make_key("agreement", {"with": inner, "k": 0.2})
+    again = read_key(outer.text)
+    assert again == outer and again.options == {"with": inner, "k": 0.2}
+    twice = make_key("iou", {"of": outer.text})
+    assert read_key(twice.text).options == {"of": outer.text}
+
+
 def test_a_metric_is_known_by_its_name_whatever_it_is_pinned_to() -> None:
-    from segattr_lib.metrics import METRICS, PROMPTED, metric_key
+    from segattr_lib.metrics import METRICS, OF_CUES, metric_key
 
     assert metric_key("excess_tdd(k=0.2)").entry is METRICS["excess_tdd"]
     agreement = metric_key("agreement(with=lime(samples=60))")
-    assert agreement.entry is PROMPTED["agreement"] and agreement.options == {"with": "lime(samples=60)"}
+    assert agreement.entry is OF_CUES["agreement"] and agreement.options == {"with": "lime(samples=60)"}

@@ -50,6 +50,11 @@ def offered(run: Settings, model: Model) -> dict[str, Any]:
     }
 
 
+def about_map(sample: Sample, method: Key) -> dict[str, Any]:
+    """Whose map a row of a run's table is of: the columns before `metric`."""
+    return {**_of(sample), **_by(method)}
+
+
 def row_of(
     about: dict[str, Any],
     metric: str,
@@ -180,7 +185,7 @@ class Group:
 
     def judged(self, method: Key, maps: Tensor, metrics: list[Key], passes: list[int]) -> list[dict[str, Any]]:
         """The values of all metrics for these maps (B,H,W), which the method made in so many passes each."""
-        about = [{**_of(sample), **_by(method)} for sample in self.samples]
+        about = [about_map(sample, method) for sample in self.samples]
         broken = [self._fault(method, index, values) for index, values in enumerate(maps)]
         undecided = self._undecided(maps)
         rows: list[dict[str, Any]] = []

@@ -229,7 +229,7 @@ METRICS: dict[str, Metric] = {
         table="prompting",
     ),
 }
-PROMPTED: dict[str, Metric] = {  # by sections.wsss_sam2, of maps beside each other and of the masks they prompt
+OF_CUES: dict[str, Metric] = {  # by the page wsss_sam2, of maps beside each other and of the masks their cues give
     "consensus": Metric(None, "consensus", 1, SHARE, undefined="no other map has a support"),
     "focus": Metric(None, "focus", 1, SHARE, undefined="a map of zeros is no distribution"),
     "robustness": Metric(None, "robustness", 1, CORRELATION, undefined=CONSTANT),
@@ -251,7 +251,7 @@ def metrics_of(table: Table) -> list[str]:
 
 def load_metric(name: str) -> Metric:
     """The metric of this name, or a user's own function by "file.py:function". Raises UserError."""
-    entry: Any = lookup("metric", name, {**METRICS, **PROMPTED, **MEASURED})
+    entry: Any = lookup("metric", name, {**METRICS, **OF_CUES, **MEASURED})
     return entry if isinstance(entry, Metric) else Metric(entry, name.rpartition(":")[2], 1, SIGNED)
 
 

@@ -180,10 +180,10 @@ def support_box(one_map: Float[Tensor, "h w"], threshold: float = 0.5) -> Cues:
     for a map that is not finite."""
     if not one_map.isfinite().all():
         raise NoCues("the map holds a value that is not finite")
-    found = support(one_map, threshold).nonzero()
-    if not len(found):
+    pixels = support(one_map, threshold).nonzero()
+    if not len(pixels):
         raise NoCues(f"no pixel of the map reaches {threshold}")
-    corners = torch.stack([found.amin(0), found.amax(0)]).flip(1)
+    corners = torch.stack([pixels.amin(0), pixels.amax(0)]).flip(1)
     return Cues(corners.cpu().float(), torch.tensor([TOP_LEFT, BOTTOM_RIGHT]))
 
 
@@ -220,7 +220,7 @@ def _drawn(
             left = left[free.ravel()[left]]
             if not len(left):
                 break
-            y, x = (int(one) - reach for one in divmod(left[rng.integers(len(left))], width))
+            y, x = (int(place) - reach for place in divmod(left[rng.integers(len(left))], width))
             free[y : y + 2 * reach + 1, x : x + 2 * reach + 1] &= far
             points.append((x, y))
             labels.append(label)

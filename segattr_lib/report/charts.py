@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from segattr_lib.attribution import METHODS, load_method, method_key, methods_of
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import read_key
-from segattr_lib.report.labels import key_label, metric_label, short_labels
+from segattr_lib.report.labels import key_label, metric_label
 
 FAMILIES = {"gradient": "Blues", "intervention": "Oranges", "fusion": "Greens", "own": "Purples", "control": "Greys"}
 STYLE: Any = {
@@ -224,68 +224,5 @@ def interval_dots(table: pd.DataFrame) -> Figure:
             one.axvline(0, color="0.7", linewidth=0.8, zorder=0)
             one.set(xlabel=panel, yticks=range(len(first)), ylim=(len(first) - 0.4, -0.6))
         axes[0][0].set_yticklabels([key_label(key) for key in first])
-        plt.close(figure)  # shown once, by whoever asked for it
-        return figure
-
-
-def interval_rows(table: pd.DataFrame, unit: str) -> Figure:
-    """Values with their intervals: a panel a `panel`, in the order of the table, a row a `label`, in that of the panel
-    with the most; columns mean, low, high beside. unit: what the axis measures. A column `told`, where there is one,
-    says which are drawn blue."""
-    panels = list(dict.fromkeys(table["panel"]))
-    labels = list(table[table["panel"] == table["panel"].mode()[0]]["label"])
-    told = table["told"] if "told" in table else pd.Series(True, table.index)
-    with mpl.rc_context(STYLE):
-        size = (2.9 * len(panels) + 2.2, 0.27 * len(labels) + 1.1)
-        figure, axes = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
-        for panel, one in zip(panels, axes[0], strict=True):
-            for colour, some in (("0.6", ~told), ("tab:blue", told)):
-                rows = table[(table["panel"] == panel) & some]
-                places = [labels.index(label) for label in rows["label"]]
-                one.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2.5)
-                one.scatter(rows["mean"], places, s=34, color=colour, zorder=3)
-            one.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-            one.set(title=panel, xlabel=unit, yticks=range(len(labels)), ylim=(len(labels) - 0.4, -0.6))
-        axes[0][0].set_yticklabels(labels)
-        figure.tight_layout()
-        plt.close(figure)  # shown once, by whoever asked for it
-        return figure
-
-
-def interval_scatter(table: pd.DataFrame, y: str) -> Figure:
-    """Methods by two values, each with its interval: a panel a `panel`, which names x; columns method, x, x_low,
-    x_high, y, y_low, y_high. y: what the height measures."""
-    panels, keys = list(dict.fromkeys(table["panel"])), list(dict.fromkeys(table["method"]))
-    colours, labels = method_colours([method_key(key).name for key in keys]), short_labels(keys)
-    with mpl.rc_context(STYLE):
-        size = (3.4 * len(panels) + 0.6, 3.5)
-        figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
-        for panel, one in zip(panels, axes[0], strict=True):
-            rows = table[table["panel"] == panel].set_index("method")
-            for mark, key in zip(MARKS * len(keys), keys, strict=False):
-                row, colour = rows.loc[key], colours[method_key(key).name]
-                one.hlines(row["y"], row["x_low"], row["x_high"], color=colour, linewidth=1, alpha=0.7)
-                one.vlines(row["x"], row["y_low"], row["y_high"], color=colour, linewidth=1, alpha=0.7)
-                look: Any = {"marker": mark, "s": 48, "color": colour, "edgecolor": "black", "linewidth": 0.6}
-                one.scatter(row["x"], row["y"], **look, zorder=3, label=labels[key])
-            one.set(xlabel=panel)
-        axes[0][0].set_ylabel(y)
-        legend_below(figure, axes[0][0])
-        plt.close(figure)  # shown once, by whoever asked for it
-        return figure
-
-
-def heat_panels(tables: Mapping[str, pd.DataFrame], column: str) -> Figure:
-    """Tables of the same rows as heat maps side by side, each with its own scale, brighter is less; a blank cell has no
-    value. column: what the columns are."""
-    first = next(iter(tables.values()))
-    with mpl.rc_context(STYLE):
-        size = (2.7 * len(tables) + 1.4, 0.27 * len(first) + 1.1)
-        figure, panels = plt.subplots(1, len(tables), figsize=size, sharey=True, squeeze=False)
-        for axes, (title, table) in zip(panels[0], tables.items(), strict=True):
-            sns.heatmap(table, cmap="crest", xticklabels=False, ax=axes, cbar_kws={"pad": 0.03})
-            axes.set(title=title, xlabel=column, ylabel="")
-            axes.tick_params(axis="both", length=0, rotation=0)
-        figure.tight_layout()
         plt.close(figure)  # shown once, by whoever asked for it
         return figure

@@ -38,50 +38,6 @@ def gallery(
         return figure
 
 
-def prompt_panel(
-    images: Sequence[Tensor],
-    truths: Sequence[Tensor],
-    maps: Mapping[str, Sequence[Tensor]],
-    cues: Mapping[str, Sequence[tuple[Tensor, Tensor] | None]],
-    masks: Mapping[str, Sequence[Tensor | None]],
-    titles: Sequence[str],
-) -> Figure:
-    """Two rows an image: above every map over it with the cues drawn from it, below the masks that they prompt.
-
-    images (3,H,W), truths (H,W), outlined everywhere; by label one an image: maps (H,W), cues, points (P,2), x then
-    y, and labels (P,), white crosses inside and red dots outside, masks (H,W), filled. None where a map gave no cues.
-    titles: one an image.
-    """
-    columns = len(maps) + 1
-    with mpl.rc_context(STYLE):
-        size = (1.45 * columns, 3.15 * len(images))
-        figure, panels = plt.subplots(2 * len(images), columns, figsize=size, squeeze=False, layout="compressed")
-        for row, (image, truth, title) in enumerate(zip(images, truths, titles, strict=True)):
-            above, below = panels[2 * row], panels[2 * row + 1]
-            grey = image.mean(0, keepdim=True).expand(3, -1, -1)
-            picture(above[0], image, truth, "image and truth" if row == 0 else "")
-            above[0].set_ylabel(title, fontsize=8)
-            below[0].set_axis_off()
-            for place, name in enumerate(maps, 1):
-                picture(above[place], grey, truth, name if row == 0 else "")
-                above[place].imshow(maps[name][row].cpu().numpy(), cmap="inferno", vmin=0, vmax=1, alpha=0.75)
-                picture(below[place], grey, truth, "")
-                mask, drawn = masks[name][row], cues[name][row]
-                if mask is None or drawn is None:
-                    below[place].set_title("no cues", fontsize=8, y=0.05, color="white")
-                    continue
-                shade = np.zeros((*mask.shape, 4))
-                shade[mask.cpu().numpy()] = (*mpl.colors.to_rgb("tab:orange"), 0.6)
-                below[place].imshow(shade)
-                points, labels = drawn[0].cpu().numpy(), drawn[1].cpu().numpy()
-                for kind, mark, colour in ((1, "+", "white"), (0, ".", "red")):
-                    here = points[labels == kind]
-                    for axes in (above[place], below[place]):
-                        axes.scatter(here[:, 0], here[:, 1], s=26, marker=mark, color=colour, linewidth=1.1)
-        plt.close(figure)  # shown once, by whoever asked for it
-        return figure
-
-
 def at_quantiles(values: pd.Series, count: int) -> pd.Series:
     """Those of the values that stand at evenly spaced ranks, from the highest to the lowest, both among them: which
     images a gallery shows."""

@@ -15,7 +15,7 @@ from segattr_lib.registry import UserError
 from segattr_lib.report import tables
 from segattr_lib.report.labels import short_labels
 from segattr_lib.sections.beyond_dea import economy
-from segattr_lib.sections.wsss_sam2 import protocol
+from segattr_lib.sections.wsss_sam2.ways import labels
 
 
 def test_a_table_of_intervals_refuses_a_value_that_stands_twice():
@@ -26,15 +26,15 @@ def test_a_table_of_intervals_refuses_a_value_that_stands_twice():
 
 
 def test_labels_bear_options_where_these_tell_two_apart():
-    keys = ["lime(samples=60)", "lime(samples=200)", "gradcam", "weighted", "weighted | background=0"]
-    assert list(protocol.labels(keys).values()) == [
+    keys = ["lime(samples=60)", "lime(samples=200)", "gradcam", "weighted", "weighted(background=0)"]
+    assert list(labels(keys).values()) == [
         "LIME (samples=60)",
         "LIME (samples=200)",
         "Grad-CAM",
         "fused, weighted",
         "fused, weighted, no background points",
     ]
-    assert protocol.label("lime(samples=60)") == "LIME"
+    assert labels(["lime(samples=60)"]) == {"lime(samples=60)": "LIME"}
     assert short_labels(["ria(grid=4)", "ria"]) == {"ria(grid=4)": "RIA (grid=4)", "ria": "RIA"}
 
 

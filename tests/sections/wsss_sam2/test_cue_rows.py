@@ -1,4 +1,4 @@
-"""Explainers as prompts: what a run leaves of maps and masks, held against segmenters that know the truth."""
+"""Explainers as cues: what a run leaves of maps and masks, held against segmenters that know the truth."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from segattr_lib.data import IGNORE, Sample, load_dataset
 from segattr_lib.evaluate import prepare
 from segattr_lib.models.loading import load_model
 from segattr_lib.registry import UserError
-from segattr_lib.sections.wsss_sam2 import prompted
-from segattr_lib.sections.wsss_sam2.prompted import Prompting, run_prompted
+from segattr_lib.sections.wsss_sam2.rows import run as cue_run
+from segattr_lib.sections.wsss_sam2.rows.cueing import CueSettings
+from segattr_lib.sections.wsss_sam2.rows.run import run_with_cues
 
 OWN = """
 import sys
@@ -35,7 +36,7 @@ from torch import nn
 
 from segattr_lib.data import load_dataset
 
-ASKED = sys.modules["test_prompted"].ASKED
+ASKED = sys.modules["test_cue_rows"].ASKED
 
 
 def net():
@@ -108,12 +109,12 @@ QUICK: dict[str, Any] = {"counts": (1, 2), "shares": (0.1,)}
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("own") / "own_prompted.py"
+    path = tmp_path_factory.mktemp("own") / "own_cues.py"
     path.write_text(OWN, encoding="utf-8")
     return path
 
 
-def told(own: Path, *methods: str, **changes: Any) -> Settings:
+def settings_of(own: Path, *methods: str, **changes: Any) -> Settings:
     written = [f"{own}:{name}" if name in OWN.replace("(", " ").split() else name for name in methods]
     usual = {
         "class_map": "shapes",
@@ -129,56 +130,58 @@ def told(own: Path, *methods: str, **changes: Any) -> Settings:
     return read_settings({**usual, **changes})
 
 
-def prompts(own: Path, *segmenters: str, **changes: Any) -> Prompting:
-    return Prompting(tuple(f"{own}:{name}" for name in segmenters), **{**QUICK, **changes})
+def cueing_of(own: Path, *segmenters: str, **changes: Any) -> CueSettings:
+    return CueSettings(tuple(f"{own}:{name}" for name in segmenters), **{**QUICK, **changes})
 
 
 def rows_of(folder: Path) -> pd.DataFrame:
     """With the names of one's own methods and segmenters alone, without their file."""
     rows = plain(read_samples(folder))
     for column in ("method", "metric"):
-        rows[column] = rows[column].str.replace(r"[^(= ]*own_prompted\.py:", "", regex=True)
+        rows[column] = rows[column].str.replace(r"[^(= ]*own_cues\.py:", "", regex=True)
     return rows
 
 
 @pytest.fixture(scope="module")
 def rows(own: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    settings = told(own, "truth", "half_truth", "red", "random")
-    return rows_of(run_prompted(settings, prompts(own, "oracle", "spots"), tmp_path_factory.mktemp("run") / "here"))
+    settings = settings_of(own, "truth", "half_truth", "red", "random")
+    return rows_of(run_with_cues(settings, cueing_of(own, "oracle", "spots"), tmp_path_factory.mktemp("run") / "here"))
 
 
 def values(rows: pd.DataFrame, metric: str, method: str | None = None) -> pd.Series:
-    found = rows[(rows["metric"] == metric) & ((rows["method"] == method) | (method is None))]
-    assert len(found)
-    return found.set_index("sample_id")["value"]
+    chosen = rows[(rows["metric"] == metric) & ((rows["method"] == method) | (method is None))]
+    assert len(chosen)
+    return chosen.set_index("sample_id")["value"]
 
 
 def test_a_run_leaves_these_rows_and_no_others(rows: pd.DataFrame):
     explainers, fusions, segmenters = ["truth", "half_truth", "red"], ["mean", "weighted"], ["oracle", "spots"]
     interpretability = ["coverage", "spill", "pointing_game", "effectiveness"]
     wanted = set()
-    for one in [*explainers, "random"]:
-        wanted |= {(one, metric) for metric in [*interpretability, "stability"]}
-    for one in explainers:
-        wanted |= {(one, metric) for metric in ("consensus", "focus", "robustness", "weight")}
-        wanted |= {(one, f"agreement(with={other})") for other in explainers if other != one}
-    wanted |= {(one, metric) for one in fusions for metric in interpretability}
-    for one in [*explainers, "random", *fusions]:
-        wanted |= {(one, "iou(segmenter=threshold)")}
-        wanted |= {(one, f"{metric}(against={name})") for name in segmenters for metric in ("coverage", "spill")}
+    for method in [*explainers, "random"]:
+        wanted |= {(method, metric) for metric in [*interpretability, "stability"]}
+    for method in explainers:
+        wanted |= {(method, metric) for metric in ("consensus", "focus", "robustness", "weight")}
+        wanted |= {(method, f"agreement(with={other})") for other in explainers if other != method}
+    wanted |= {(method, metric) for method in fusions for metric in interpretability}
+    for method in [*explainers, "random", *fusions]:
+        wanted |= {(method, "iou(segmenter=threshold)")}
+        wanted |= {(method, f"{metric}(against={name})") for name in segmenters for metric in ("coverage", "spill")}
     for name in segmenters:
-        asked = {(one, "") for one in [*explainers, "random", *fusions, "centre_point", "uniform_points", "truth "]}
-        asked |= {(one, more) for one in fusions for more in (", background=0", ", cues=box")} | {
+        asked = {
+            (method, "") for method in [*explainers, "random", *fusions, "centre_point", "uniform_points", "truth "]
+        }
+        asked |= {(method, more) for method in fusions for more in (", background=0", ", cues=box")} | {
             ("truth ", ", background=0")
         }
-        asked |= {(one, more) for one in fusions for more in (", points=1", ", points=2", ", share=0.1")}
+        asked |= {(method, more) for method in fusions for more in (", points=1", ", points=2", ", share=0.1")}
         wanted |= {
-            (one, f"{metric}(segmenter={name}{more})") for one, more in asked for metric in ("iou", "confidence")
+            (method, f"{metric}(segmenter={name}{more})") for method, more in asked for metric in ("iou", "confidence")
         }
-    found = list(rows[rows["metric"] != "score"][["method", "metric"]].itertuples(index=False, name=None))
-    # the ceiling is called truth, too: here one's own method has its name without its file
-    ceiling = [(one.rstrip(), metric) for one, metric in wanted]
-    assert sorted(found) == sorted(ceiling * 3)
+    left = list(rows[rows["metric"] != "score"][["method", "metric"]].itertuples(index=False, name=None))
+    # the ceiling is called truth, too: here a user's own method has its name without its file
+    ceiling = [(method.rstrip(), metric) for method, metric in wanted]
+    assert sorted(left) == sorted(ceiling * 3)
     assert set(rows["status"]) == {"ok"}
 
 
@@ -186,19 +189,19 @@ def test_a_segmenter_that_knows_the_truth_is_right_whatever_it_is_asked(rows: pd
     of_oracle = rows[rows["metric"].str.startswith("iou(segmenter=oracle")]
     assert len(of_oracle) > 50 and (of_oracle["value"] == 1).all()
     assert (rows[rows["metric"].str.startswith("confidence(segmenter=oracle")]["value"] == 0.75).all()
-    for one in ("coverage", "spill"):  # its mask is the truth, whichever the map
+    for metric in ("coverage", "spill"):  # its mask is the truth, whichever the map
         pd.testing.assert_series_equal(
-            values(rows, f"{one}(against=oracle)", "red"), values(rows, one, "red"), check_names=False, atol=1e-6
+            values(rows, f"{metric}(against=oracle)", "red"), values(rows, metric, "red"), check_names=False, atol=1e-6
         )
 
 
 def test_the_support_of_the_truth_is_the_truth_and_of_another_map_its_overlap(rows: pd.DataFrame):
     assert (values(rows, "iou(segmenter=threshold)", "half_truth") == 1).all()
     data = load_dataset("shapes")
-    for sample_id, found in values(rows, "iou(segmenter=threshold)", "red").items():
+    for sample_id, iou in values(rows, "iou(segmenter=threshold)", "red").items():
         sample = data.load(sample_id, 64)
         support = sample.image[0] >= 0.5
-        assert found == pytest.approx(float((support & sample.mask).sum() / (support | sample.mask).sum()))
+        assert iou == pytest.approx(float((support & sample.mask).sum() / (support | sample.mask).sum()))
 
 
 def test_points_drawn_in_the_truth_lie_in_it_and_as_many_as_were_asked_for(rows: pd.DataFrame):
@@ -207,15 +210,13 @@ def test_points_drawn_in_the_truth_lie_in_it_and_as_many_as_were_asked_for(rows:
     area = {name: int(data.load(name, 64).mask.sum()) for name in set(rows["sample_id"])}
     for more in ("", ", background=0"):
         asked = rows[rows["method"] == "truth"]
-        found = asked[asked["metric"] == f"iou(segmenter=spots{more})"]["value"].to_numpy()
+        ious = asked[asked["metric"] == f"iou(segmenter=spots{more})"]["value"].to_numpy()
         counts = asked[asked["metric"] == f"confidence(segmenter=spots{more})"]["value"].to_numpy() * 100
         names = asked[asked["metric"] == f"iou(segmenter=spots{more})"]["sample_id"]
         assert (counts >= 1).all() and (counts <= 5 + 1e-4).all()
-        assert found == pytest.approx([c / area[name] for c, name in zip(counts, names, strict=True)], rel=1e-5)
-    for one in ("centre_point", "uniform_points"):
-        assert values(rows, "confidence(segmenter=spots)", one).to_numpy() == pytest.approx(
-            0.01 if one == "centre_point" else 0.05
-        )
+        assert ious == pytest.approx([c / area[name] for c, name in zip(counts, names, strict=True)], rel=1e-5)
+    for method, expected in {"centre_point": 0.01, "uniform_points": 0.05}.items():
+        assert values(rows, "confidence(segmenter=spots)", method).to_numpy() == pytest.approx(expected)
 
 
 def test_weights_are_shares_in_proportion_to_their_parts(rows: pd.DataFrame):
@@ -230,7 +231,7 @@ def test_weights_are_shares_in_proportion_to_their_parts(rows: pd.DataFrame):
 
 
 def cues_asked(own: Path, folder: Path, *methods: str, **changes: Any) -> list[tuple[Tensor, Tensor]]:
-    run_prompted(told(own, *methods, samples=1), prompts(own, "spots", **changes), folder)
+    run_with_cues(settings_of(own, *methods, samples=1), cueing_of(own, "spots", **changes), folder)
     return ASKED[-1:]
 
 
@@ -238,7 +239,7 @@ def test_a_segmenter_is_asked_once_an_image_and_without_background_only_where_it
     before = len(ASKED)
     ((points, labels),) = cues_asked(own, tmp_path / "a", "truth", "red", background=3)
     assert len(ASKED) == before + 1
-    kinds = [(int((one == 1).sum()), int((one == 0).sum())) for one in labels]
+    kinds = [(int((way == 1).sum()), int((way == 0).sum())) for way in labels]
     # truth, red, the fusions: plain, background=0, box, points=1, points=2, share=0.1; centre; uniform; the ceiling
     fusion = [(0, 0), (5, 3), (5, 0), (1, 1), (2, 2), (5, 3)]
     background = [b for _, b in kinds]
@@ -255,15 +256,15 @@ def test_a_segmenter_is_asked_once_an_image_and_without_background_only_where_it
 
 def test_another_segmenter_beside_it_moves_no_cue(own: Path, tmp_path: Path):
     ((alone, _),) = cues_asked(own, tmp_path / "a", "truth", "red")
-    run_prompted(told(own, "truth", "red", samples=1), prompts(own, "oracle", "spots"), tmp_path / "b")
+    run_with_cues(settings_of(own, "truth", "red", samples=1), cueing_of(own, "oracle", "spots"), tmp_path / "b")
     assert torch.equal(ASKED[-1][0], alone)
 
 
 def test_a_run_that_is_killed_goes_on_and_leaves_the_same_bytes(own: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(runner, "GROUP", 1)
-    settings, asked = told(own, "truth", "red", "gradcam"), prompts(own, "spots")
-    whole = run_prompted(settings, asked, tmp_path / "whole")
-    honest, done = prompted.prompt_rows, []
+    settings, asked = settings_of(own, "truth", "red", "gradcam"), cueing_of(own, "spots")
+    whole = run_with_cues(settings, asked, tmp_path / "whole")
+    honest, done = cue_run.cue_rows, []
 
     def killed(*arguments: Any) -> list[dict[str, Any]]:
         done.append(1)
@@ -271,79 +272,81 @@ def test_a_run_that_is_killed_goes_on_and_leaves_the_same_bytes(own: Path, tmp_p
             raise KeyboardInterrupt
         return honest(*arguments)
 
-    monkeypatch.setattr(prompted, "prompt_rows", killed)
+    monkeypatch.setattr(cue_run, "cue_rows", killed)
     with pytest.raises(KeyboardInterrupt):
-        run_prompted(settings, asked, tmp_path / "killed")
+        run_with_cues(settings, asked, tmp_path / "killed")
     assert len(list((tmp_path / "killed/parts").glob("*.samples.parquet"))) == 1
-    run_prompted(settings, asked, tmp_path / "killed")
+    run_with_cues(settings, asked, tmp_path / "killed")
     assert len(done) == 4
     assert same_bytes(whole, tmp_path / "killed")
-    run_prompted(settings, asked, tmp_path / "killed")
+    run_with_cues(settings, asked, tmp_path / "killed")
     assert len(done) == 4
 
 
 def test_the_size_of_a_group_changes_no_row(own: Path, tmp_path: Path, monkeypatch, rows: pd.DataFrame):
     monkeypatch.setattr(runner, "GROUP", 2)
     again = rows_of(
-        run_prompted(
-            told(own, "truth", "half_truth", "red", "random"), prompts(own, "oracle", "spots"), tmp_path / "here"
+        run_with_cues(
+            settings_of(own, "truth", "half_truth", "red", "random"),
+            cueing_of(own, "oracle", "spots"),
+            tmp_path / "here",
         )
     )
     keys = ["sample_id", "method", "metric", "value"]
-    first, second = (one.sort_values(keys)[keys].reset_index(drop=True) for one in (rows, again))
+    first, second = (table.sort_values(keys)[keys].reset_index(drop=True) for table in (rows, again))
     pd.testing.assert_frame_equal(first, second, atol=1e-5)
 
 
-def test_other_prompts_or_weights_in_the_same_folder_are_refused(own: Path, tmp_path: Path, monkeypatch):
-    settings = told(own, "truth", "red", samples=1)
-    run_prompted(settings, prompts(own, "spots"), tmp_path / "here")
-    run_prompted(settings, prompts(own, "spots"), tmp_path / "here")
+def test_other_cues_or_weights_in_the_same_folder_are_refused(own: Path, tmp_path: Path, monkeypatch):
+    settings = settings_of(own, "truth", "red", samples=1)
+    run_with_cues(settings, cueing_of(own, "spots"), tmp_path / "here")
+    run_with_cues(settings, cueing_of(own, "spots"), tmp_path / "here")
     for changes in ({"foreground": 6}, {"shares": (0.2,)}, {"counts": ()}, {"threshold": 0.4}):
         with pytest.raises(UserError, match=rf"made with other settings: {next(iter(changes))} was .* name another"):
-            run_prompted(settings, prompts(own, "spots", **changes), tmp_path / "here")
+            run_with_cues(settings, cueing_of(own, "spots", **changes), tmp_path / "here")
     with pytest.raises(UserError, match=r"made with other settings: segmenters was .* and is now None"):
-        with_robustness = [*settings.metrics, prompts(own, "spots").robustness]
+        with_robustness = [*settings.metrics, cueing_of(own, "spots").robustness]
         runner.run_benchmark(settings.changed({"metrics": with_robustness}), tmp_path / "here")
     with pytest.raises(UserError, match="were made with other"):
-        run_prompted(settings, prompts(own, "spots", robustness="stability_flip"), tmp_path / "here")
+        run_with_cues(settings, cueing_of(own, "spots", robustness="stability_flip"), tmp_path / "here")
     before = own.read_text(encoding="utf-8")
     own.write_text(before + "# more\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"made with other code of .*own_prompted\.py:\w+, though under the same name"):
-        run_prompted(settings, prompts(own, "spots"), tmp_path / "here")
+    with pytest.raises(UserError, match=r"made with other code of .*own_cues\.py:\w+, though under the same name"):
+        run_with_cues(settings, cueing_of(own, "spots"), tmp_path / "here")
     own.write_text(before, encoding="utf-8")
-    monkeypatch.setattr(prompted, "fingerprint", lambda _segmenter: "other weights")
+    monkeypatch.setattr(cue_run, "fingerprint", lambda _segmenter: "other weights")
     with pytest.raises(UserError, match="made with other settings: weights was"):
-        run_prompted(settings, prompts(own, "spots"), tmp_path / "here")
+        run_with_cues(settings, cueing_of(own, "spots"), tmp_path / "here")
 
 
 def test_maps_that_are_constant_or_broken_are_rows_with_their_reason(own: Path, tmp_path: Path):
-    settings = told(own, "truth", "half_truth", "red", "grey", "zeros", "not_finite", "too_large")
-    rows = rows_of(run_prompted(settings, prompts(own, "oracle"), tmp_path / "here"))
-    told_of = {
-        one: rows[rows["method"] == one].groupby(["metric", "status"])["reason"].first()
-        for one in ("grey", "zeros", "not_finite", "too_large")
+    settings = settings_of(own, "truth", "half_truth", "red", "grey", "zeros", "not_finite", "too_large")
+    rows = rows_of(run_with_cues(settings, cueing_of(own, "oracle"), tmp_path / "here"))
+    reasons = {
+        method: rows[rows["method"] == method].groupby(["metric", "status"])["reason"].first()
+        for method in ("grey", "zeros", "not_finite", "too_large")
     }
-    for one, why in {"not_finite": "not finite", "too_large": "expected 0 to 1"}.items():
-        assert set(told_of[one].index.get_level_values("status")) == {"failed"}
-        assert told_of[one].str.contains(why).all()
+    for method, why in {"not_finite": "not finite", "too_large": "expected 0 to 1"}.items():
+        assert set(reasons[method].index.get_level_values("status")) == {"failed"}
+        assert reasons[method].str.contains(why).all()
     assert rows[rows["status"].isin(["failed", "undefined"])]["value"].isna().all()
-    for one in ("grey", "zeros"):
+    for method in ("grey", "zeros"):
         for metric in ("iou", "confidence"):
-            assert told_of[one][f"{metric}(segmenter=oracle)", "undefined"] == "the map is constant"
-        assert told_of[one]["iou(segmenter=threshold)", "degenerate"] == "the map is constant"
-        assert "ok" not in told_of[one].index.get_level_values("status")
+            assert reasons[method][f"{metric}(segmenter=oracle)", "undefined"] == "the map is constant"
+        assert reasons[method]["iou(segmenter=threshold)", "degenerate"] == "the map is constant"
+        assert "ok" not in reasons[method].index.get_level_values("status")
     assert (values(rows, "iou(segmenter=threshold)", "zeros") == 0).all()
-    assert told_of["zeros"]["focus", "undefined"] == "a map of zeros is no distribution"
+    assert reasons["zeros"]["focus", "undefined"] == "a map of zeros is no distribution"
     weights = rows[rows["metric"] == "weight"]
-    assert weights.groupby("sample_id")["value"].sum().to_numpy() == pytest.approx(1)  # of those that have one
+    assert weights.groupby("sample_id")["value"].sum().to_numpy() == pytest.approx(1)  # of those that have a weight
     assert (values(rows, "iou(segmenter=oracle)", "weighted") == 1).all()
 
 
 def test_where_no_map_is_reliable_the_weighted_fusion_does_not_exist(own: Path, tmp_path: Path):
-    rows = rows_of(run_prompted(told(own, "grey", "zeros"), prompts(own, "oracle"), tmp_path / "here"))
-    for metric, found in rows[rows["method"] == "weighted"].groupby("metric"):
-        assert set(found["status"]) == {"undefined"}, metric
-        assert set(found["reason"]) == {"no map is reliable"}
+    rows = rows_of(run_with_cues(settings_of(own, "grey", "zeros"), cueing_of(own, "oracle"), tmp_path / "here"))
+    for metric, of_metric in rows[rows["method"] == "weighted"].groupby("metric"):
+        assert set(of_metric["status"]) == {"undefined"}, metric
+        assert set(of_metric["reason"]) == {"no map is reliable"}
     assert set(rows[rows["metric"] == "weight"]["status"]) == {"undefined"}
     mean = rows[(rows["method"] == "mean") & (rows["metric"] == "iou(segmenter=oracle)")]
     assert set(mean["reason"]) == {"the map is constant"}
@@ -354,9 +357,9 @@ def test_where_no_map_is_reliable_the_weighted_fusion_does_not_exist(own: Path, 
 
 @pytest.mark.parametrize("methods", [["truth"], ["truth", "random", "all_ones"], ["random", "half"]])
 def test_fewer_than_two_explainers_are_refused_before_any_work(own: Path, tmp_path: Path, monkeypatch, methods):
-    monkeypatch.setattr(prompted, "run_benchmark", lambda *_arguments: pytest.fail("began"))
+    monkeypatch.setattr(cue_run, "run_benchmark", lambda *_arguments: pytest.fail("began"))
     with pytest.raises(UserError, match=r"methods has [01] that are no controls; a fusion needs two"):
-        run_prompted(told(own, *methods), prompts(own, "spots"), tmp_path / "here")
+        run_with_cues(settings_of(own, *methods), cueing_of(own, "spots"), tmp_path / "here")
 
 
 @pytest.mark.parametrize(
@@ -381,17 +384,17 @@ def test_fewer_than_two_explainers_are_refused_before_any_work(own: Path, tmp_pa
         ({"apart": math.inf}, "apart is inf"),
     ],
 )
-def test_a_prompting_that_cannot_be_is_refused(changes: dict[str, Any], match: str, monkeypatch):
+def test_settings_of_cues_that_cannot_be_are_refused(changes: dict[str, Any], match: str, monkeypatch):
     monkeypatch.setattr(config, "jaxtyping_disable", True)  # as it is for users
     with pytest.raises(UserError, match=match):
-        Prompting(**changes)
+        CueSettings(**changes)
 
 
 def test_lists_of_a_notebooks_parameters_do_as_well(own: Path, tmp_path: Path):
-    listed = Prompting([f"{own}:spots"], counts=[1], shares=[])
-    run_prompted(told(own, "truth", "red", samples=1), listed, tmp_path / "here")
-    tuples = Prompting((f"{own}:spots",), counts=(1,), shares=())
-    run_prompted(told(own, "truth", "red", samples=1), tuples, tmp_path / "here")
+    listed = CueSettings([f"{own}:spots"], counts=[1], shares=[])
+    run_with_cues(settings_of(own, "truth", "red", samples=1), listed, tmp_path / "here")
+    tuples = CueSettings((f"{own}:spots",), counts=(1,), shares=())
+    run_with_cues(settings_of(own, "truth", "red", samples=1), tuples, tmp_path / "here")
 
 
 @pytest.mark.parametrize(
@@ -406,22 +409,24 @@ def test_lists_of_a_notebooks_parameters_do_as_well(own: Path, tmp_path: Path):
 )
 def test_robustness_is_one_number_a_map(own: Path, tmp_path: Path, robustness: str, changes, match: str):
     with pytest.raises(UserError, match=match):
-        run_prompted(told(own, "truth", "red", **changes), prompts(own, "spots", robustness=robustness), tmp_path / "a")
+        run_with_cues(
+            settings_of(own, "truth", "red", **changes), cueing_of(own, "spots", robustness=robustness), tmp_path / "a"
+        )
     assert not (tmp_path / "a").exists()
 
 
 def test_a_segmenter_that_is_none_is_refused(own: Path, tmp_path: Path):
     with pytest.raises(UserError, match="Unknown promptable segmenter 'sam'"):
-        run_prompted(told(own, "truth", "red"), Prompting(("sam",)), tmp_path / "a")
+        run_with_cues(settings_of(own, "truth", "red"), CueSettings(("sam",)), tmp_path / "a")
     assert not (tmp_path / "a").exists()
     with pytest.raises(UserError, match=r"gives masks .* of torch.float32 .*expected .*torch.bool"):
-        run_prompted(told(own, "truth", "red"), prompts(own, "logits"), tmp_path / "a")
+        run_with_cues(settings_of(own, "truth", "red"), cueing_of(own, "logits"), tmp_path / "a")
 
 
 def test_a_segmenter_that_raises_on_an_image_fails_there_and_nowhere_else(own: Path, tmp_path: Path):
-    settings = told(own, "truth", "red", "zeros")
-    each = [rows_of(run_prompted(settings, prompts(own, name), tmp_path / name)) for name in ("sometimes", "spots")]
-    rows, whole = (one.assign(metric=one["metric"].str.replace("sometimes", "spots")) for one in each)
+    settings = settings_of(own, "truth", "red", "zeros")
+    each = [rows_of(run_with_cues(settings, cueing_of(own, name), tmp_path / name)) for name in ("sometimes", "spots")]
+    rows, whole = (table.assign(metric=table["metric"].str.replace("sometimes", "spots")) for table in each)
     asked = (rows["sample_id"] == "test-00001") & rows["metric"].str.contains("spots")
     lost = rows[asked & (rows["method"] != "zeros")]  # which has no cues to ask with
     assert set(lost["status"]) == {"failed"} and set(lost["reason"]) == {"RuntimeError: no such object"}
@@ -437,19 +442,19 @@ def test_void_pixels_count_neither_for_nor_against(own: Path):
     void = torch.zeros_like(mask)
     void[20:26, 8:24] = True
     labels = mask.to(torch.uint8).masked_fill(void, IGNORE)
-    sample = Sample(torch.rand(3, size, size, generator=torch.Generator().manual_seed(0)), mask, 1, "one", labels)
-    settings = told(own, "truth", "red", image_size=size)
+    sample = Sample(torch.rand(3, size, size, generator=torch.Generator().manual_seed(0)), mask, 1, "image", labels)
+    settings = settings_of(own, "truth", "red", image_size=size)
     model = load_model(f"{own}:net", "features.4", shape=(size, size), kind="classifier")
     runtime = prepare(model.module, (size, size), "cpu", "float32", 8)
-    group = Group(settings, load_dataset("shapes"), model, runtime, [sample], ["one"])
+    group = Group(settings, load_dataset("shapes"), model, runtime, [sample], ["image"])
 
     def iou(answered: Tensor) -> float:
         def segmenter(_image: Tensor) -> Any:
             return lambda points, labels: (answered.repeat(len(points), 1, 1), torch.ones(len(points)))
 
-        rows = prompted.prompt_rows(group, settings.method_keys(), Prompting(("any",), **QUICK), {"any": segmenter})
-        (found,) = {row["value"] for row in rows if row["metric"].startswith("iou(segmenter=any")}
-        return found
+        rows = cue_run.cue_rows(group, settings.method_keys(), CueSettings(("any",), **QUICK), {"any": segmenter})
+        (value,) = {row["value"] for row in rows if row["metric"].startswith("iou(segmenter=any")}
+        return value
 
     half = torch.zeros_like(mask)
     half[8:20, 8:16] = True
@@ -461,11 +466,13 @@ def test_void_pixels_count_neither_for_nor_against(own: Path):
 
 def test_the_random_walker_runs_end_to_end_and_the_flat_shapes_prefer_it(own: Path, tmp_path: Path):
     rows = rows_of(
-        run_prompted(told(own, "truth", "half_truth", "random"), Prompting(("random_walker",), **QUICK), tmp_path / "a")
+        run_with_cues(
+            settings_of(own, "truth", "half_truth", "random"), CueSettings(("random_walker",), **QUICK), tmp_path / "a"
+        )
     )
     of_truth = rows[rows["method"] == "mean"]
-    found = of_truth[of_truth["metric"] == "iou(segmenter=random_walker)"]["value"]
+    fused = of_truth[of_truth["metric"] == "iou(segmenter=random_walker)"]["value"]
     worse = values(rows, "iou(segmenter=random_walker)", "random")
-    assert found.mean() > worse.mean()
+    assert fused.mean() > worse.mean()
     confidences = rows[rows["metric"].str.startswith("confidence")]["value"]
     assert confidences.between(0.5, 1).all()

@@ -1,0 +1,167 @@
+"""The page's tables and figures, one a cell."""
+
+from __future__ import annotations
+
+import pandas as pd
+from IPython.display import HTML
+from matplotlib.figure import Figure
+
+from segattr_lib.benchmark.runner import group_of
+from segattr_lib.inference.correlation import Correlation
+from segattr_lib.inference.paired import paired
+from segattr_lib.prompting.segmenters import load_segmenter
+from segattr_lib.report import tables
+from segattr_lib.report.charts import heat_table, interval_lines
+from segattr_lib.report.labels import metric_label
+from segattr_lib.report.pictures import at_quantiles
+from segattr_lib.sections.wsss_sam2.charts import heat_panels, interval_rows, interval_scatter
+from segattr_lib.sections.wsss_sam2.page import RELIABILITY, SWEPT, Runs, Settings
+from segattr_lib.sections.wsss_sam2.pictures import cue_panel, cued_maps
+from segattr_lib.sections.wsss_sam2.rows.cueing import FUSIONS
+from segattr_lib.sections.wsss_sam2.tables import agreement, along, gap, rank_correlation, summary
+from segattr_lib.sections.wsss_sam2.ways import iou_of, labels
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def misalignment(settings: Settings, runs: Runs) -> Figure:
+    """Maps with their cues and masks, on images at evenly spaced ranks of how far their explainers agree."""
+    overlap = paired(runs.rows, "consensus").droplevel("dataset").dropna(how="all").mean(axis=1)
+    chosen = at_quantiles(overlap, settings.pictures)
+    group = group_of(runs.run, list(chosen.index))
+    assert group.target.truth is not None
+    wanted = [settings.method(name) for name in settings.pictured]
+    methods = [*(method for method in wanted if method in runs.explainers), "weighted"]
+    pictured = cued_maps(group, runs.rows, settings.cueing, load_segmenter(runs.main), methods)
+    called = {text.replace(" ", "\n", 1): pictured[method] for method, text in labels(methods).items()}
+    titles = [f"{name}\noverlap {value:.2f}" for name, value in chosen.items()]
+    return cue_panel([*group.images], [*group.target.truth], called, titles)
+
+
+def interpretability(settings: Settings, runs: Runs) -> pd.DataFrame:
+    """Coverage, Spill, LA and Effectiveness of every map against the truth."""
+    table = summary(runs.rows, settings.measures, settings.level, settings.seed)
+    return tables.intervals(table, "label", "panel", digits=2)
+
+
+def against_proxies(runs: Runs) -> pd.DataFrame:
+    """Coverage and Spill against each segmenter's mask of the weighted fusion."""
+    return tables.intervals(runs.proxies, "label", "panel", digits=2)
+
+
+def along_the_threshold(settings: Settings, runs: Runs) -> Figure:
+    """Coverage and Spill of every explainer along the threshold of the support."""
+    about = (settings.cueing.threshold, runs.explainers, settings.level, settings.seed)
+    curves = [along(runs.rows, name, "threshold", *about).assign(panel=metric_label(name)) for name in SWEPT]
+    table = pd.concat(curves)
+    means = table.assign(line=table["method"], low=table["mean"], high=table["mean"])
+    return interval_lines(means, "threshold")
+
+
+def overlaps(runs: Runs) -> Figure:
+    """The mean IoU of every two explainers' supports."""
+    captions = labels(runs.explainers)
+    broken = {method: text.replace(" ", "\n") for method, text in captions.items()}
+    return heat_table(agreement(runs.rows).rename(index=captions, columns=broken), "", "")
+
+
+def reliability_by_image(runs: Runs) -> Figure:
+    """Consensus, focus, robustness and weight of every explainer on every image."""
+    captions = labels(runs.explainers)
+    parts = {name: paired(runs.rows, name).dropna(how="all").T.rename(index=captions) for name in RELIABILITY}
+    return heat_panels(parts, "images")
+
+
+def reliability(runs: Runs) -> pd.DataFrame:
+    """Consensus, focus, robustness and weight of every explainer, over the images."""
+    return tables.intervals(runs.reliability, "label", "panel", digits=2)
+
+
+def utility(runs: Runs) -> pd.DataFrame:
+    """mIoU of every way to a mask, by segmenter and of the map's own support."""
+    order = list(runs.utility[runs.utility["panel"] == runs.main]["label"])
+    return tables.intervals(runs.utility, "label", "panel", digits=2).reindex(order).fillna("–")
+
+
+def utility_rows(runs: Runs) -> Figure:
+    """The same as a figure."""
+    return interval_rows(runs.utility, "mIoU ↑")
+
+
+def steps(settings: Settings, runs: Runs) -> Figure:
+    """The weighted fusion minus every other way to a mask, by segmenter."""
+    sides = []
+    for name, table in runs.compared.items():
+        label = "− " + table["over"].map(labels(table["over"]))
+        apart = table["sign_flip_holm"] < 1 - settings.level
+        sides.append(table.assign(panel=name, mean=table["difference"], apart=apart, label=label))
+    return interval_rows(pd.concat(sides, ignore_index=True), "difference in IoU")
+
+
+def interval_coverage(runs: Runs) -> pd.DataFrame:
+    """How often each kind of interval holds the true mean of differences shaped as these."""
+    return tables.coverage(runs.coverage)
+
+
+def along_points(settings: Settings, runs: Runs) -> Figure:
+    """mIoU of the fusions along the number of points of either kind."""
+    return _along_cues(settings, runs, "points", settings.cueing.foreground, "points of either kind")
+
+
+def along_shares(settings: Settings, runs: Runs) -> Figure:
+    """mIoU of the fusions along the shares of pixels that points are drawn from."""
+    return _along_cues(settings, runs, "share", settings.cueing.top, "share of pixels drawn from")
+
+
+def prior(runs: Runs) -> pd.DataFrame:
+    """What each segmenter gains over the threshold, and the share of the gain that is the prior's."""
+    titles = {
+        "gain": f"gain of {runs.main}",
+        "control": "gain of the walker",
+        "prior": "difference",
+        "share": "share of the prior",
+    }
+    columns = {}
+    for name, title in titles.items():
+        ends = runs.shares[[name, f"{name}_low", f"{name}_high", "n"]].to_numpy(float)
+        columns[title] = [tables.interval(value, low, high, 2, n) for value, low, high, n in ends]
+    return pd.DataFrame(columns, list(labels(runs.shares["method"]).values()))
+
+
+def gaps(settings: Settings, runs: Runs) -> Figure:
+    """Interpretability of every explainer against its mIoU."""
+    scattered = {metric: title for metric, title in settings.measures.items() if metric != "pointing_game"}
+    table = gap(runs.rows, list(scattered), runs.assisted, settings.level, settings.seed)
+    return interval_scatter(table.assign(panel=table["metric"].map(scattered)), f"mIoU of {runs.main} ↑")
+
+
+def rank_correlations(settings: Settings, runs: Runs) -> pd.DataFrame:
+    """How alike interpretability and utility rank the explainers."""
+    utilities, cells = runs.assisted[runs.explainers], {}
+    for metric, title in settings.measures.items():
+        values = paired(runs.rows, metric).droplevel("dataset")[runs.explainers]
+        ranks: Correlation = rank_correlation(values, utilities, settings.level, settings.seed)
+        cells[title] = tables.interval(ranks.value, ranks.low, ranks.high, 2, len(utilities))
+    return pd.DataFrame({"rank correlation with mIoU": cells})
+
+
+def checklist(runs: Runs) -> HTML:
+    """The poster's recommendations held against these rows."""
+    ends = runs.checks[["value", "low", "high", "n"]].to_numpy(float)
+    measured = [tables.interval(value, low, high, 2, n).replace(" ", NO_BREAK) for value, low, high, n in ends]
+    table = runs.checks.assign(measured=measured).set_index(["recommendation", "check"])
+    table = table[["measured", "wanted", "n", "verdict"]].rename_axis(index=(None, None))
+    return HTML(table.to_html(classes="wrap", border=0))
+
+
+def _along_cues(settings: Settings, runs: Runs, option: str, default: int | float, title: str) -> Figure:
+    curves = []
+    for name in settings.cueing.segmenters:
+        about = (option, default, list(FUSIONS), settings.level, settings.seed)
+        curve = along(runs.rows, iou_of(name), *about)
+        curves.append(curve.assign(panel=f"mIoU of {name} ↑"))
+    table = pd.concat(curves)
+    called = labels(table["method"].unique())
+    return interval_lines(
+        table.assign(line=table["method"].map(called)).rename(columns={option: title}), title, log=True
+    )

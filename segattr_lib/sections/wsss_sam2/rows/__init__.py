@@ -1,0 +1,1 @@
+"""What makes the page's rows. This folder's code is remembered with its results; what only shows them lies beside."""
