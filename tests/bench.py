@@ -90,7 +90,7 @@ def against_bound_and_captum(name: str, layer: str | None, dataset: Dataset, rep
 def memory(samples: int) -> float:
     """Peak resident MB of a whole run of this many samples."""
     with tempfile.TemporaryDirectory() as folder:
-        told = [
+        settings = [
             "model=shapes_lraspp",
             f"samples={samples}",
             "methods=[gpa,ria,dea,random]",
@@ -99,7 +99,7 @@ def memory(samples: int) -> float:
             "batch_size=16",
         ]
         command = [sys.executable, "-m", "segattr_lib", "benchmark", "-o", f"{folder}/r"]
-        command += [word for setting in told for word in ("-p", setting)]
+        command += [word for setting in settings for word in ("-p", setting)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         assert status == 0, f"the run of {samples} samples failed"
@@ -110,10 +110,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--models", nargs="*", default=["shapes_fcn", "shapes_lraspp", "shapes_deeplabv3"])
-    told = parser.parse_args()
-    repeats = told.repeats
+    arguments = parser.parse_args()
+    repeats = arguments.repeats
     shapes = load_dataset("shapes")
-    for name in told.models:
+    for name in arguments.models:
         against_bound_and_captum(name, None, shapes, repeats)
     if REAL.is_dir():
         name = f"{REAL / 'models.py'}:voc_deeplabv3_mobilenetv2"

@@ -70,7 +70,7 @@ def main() -> None:
     build = user_object("model", f"{REAL / 'models.py'}:imagenet_mobilenet_v2")
     ours, theirs = build(), build()  # each laid out as its library lays it out
     data = load_dataset("voc", str(REAL), "val")
-    batch = torch.stack([data.load(one, SIZE).image for one in data.sample_ids[: arguments.batch]])
+    batch = torch.stack([data.load(sample_id, SIZE).image for sample_id in data.sample_ids[: arguments.batch]])
     with torch.inference_mode():
         classes = torch.cat([theirs(part).argmax(1) for part in batch.split(8)])
     classes, images = classes.clone(), batch[:1]
@@ -80,7 +80,8 @@ def main() -> None:
         layer: pytorch_grad_cam.ScoreCAM(theirs, [theirs.get_submodule(layer)]) for layer in arguments.score_layers
     }
     their_calls = {"refine": lambda: refine(images, wanted)} | {
-        layer: lambda one=one: _quietly(lambda: one(images, wanted)) for layer, one in explainers.items()
+        layer: lambda explainer=explainer: _quietly(lambda: explainer(images, wanted))
+        for layer, explainer in explainers.items()
     }
     repeats = {name: arguments.repeats if name in ("refine", LAYERS[0]) else 1 for name in their_calls}
     as_run = {name: in_turn({name: call}, repeats[name])[name] for name, call in their_calls.items()}
@@ -134,10 +135,17 @@ def explainer_rows(ours: nn.Module, theirs: nn.Module, batch: Tensor, classes: T
             cam = known(theirs, [layer])
             calls["theirs"] = lambda cam=cam: _quietly(lambda: cam(batch[:1], wanted))
         many = {"map": lambda explain=explain: explain(*every), "ARCC": lambda whole=whole: whole(*every)}
-        one, all_ = in_turn(calls, repeats), in_turn(many, 1, warm=0)
-        shown = [one["map"], one.get("theirs"), None, all_["map"] / len(batch), one["ARCC"], all_["ARCC"] / len(batch)]
+        seconds_alone, seconds_together = in_turn(calls, repeats), in_turn(many, 1, warm=0)
+        shown = [
+            seconds_alone["map"],
+            seconds_alone.get("theirs"),
+            None,
+            seconds_together["map"] / len(batch),
+            seconds_alone["ARCC"],
+            seconds_together["ARCC"] / len(batch),
+        ]
         text = ["–" if seconds is None else f"{1e3 * seconds:.1f}" for seconds in shown]
-        text[2] = f"{one['map'] / one['theirs']:.2f}" if known else "–"
+        text[2] = f"{seconds_alone['map'] / seconds_alone['theirs']:.2f}" if known else "–"
         widths = [*columns.values()]
         print(
             f"{name:13s}" + "".join(f"{cell:>{width}s}" for cell, width in zip(text, widths, strict=True)), flush=True

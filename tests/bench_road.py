@@ -74,12 +74,12 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: processor time, for a busy machine")
-    told = parser.parse_args()
-    clock = CLOCKS[told.clock]
+    arguments = parser.parse_args()
+    clock = CLOCKS[arguments.clock]
     place = f"{REAL / 'models.py'}:imagenet_mobilenet_v2"
     theirs, model = user_object("model", place)(), user_object("model", place)()
     runtime = prepare(model, (SIZE, SIZE), "cpu")
-    files = sorted((REAL / "VOCdevkit" / "VOC2012" / "JPEGImages").glob("*.jpg"))[: told.batch]
+    files = sorted((REAL / "VOCdevkit" / "VOC2012" / "JPEGImages").glob("*.jpg"))[: arguments.batch]
     many = runtime.place(torch.stack([picture(path) for path in files]))
     with torch.inference_mode():
         classes = model(many).argmax(1)
@@ -88,11 +88,11 @@ def main() -> None:
     score, draws = bind(model, target), Draws(0, [files[0].stem])
     targets = [ClassifierOutputSoftmaxTarget(int(classes[0]))]
     print(
-        f"{torch.get_num_threads()} threads, batches of {runtime.batch_size}; {told.clock} seconds, "
-        f"the median of {told.repeats}"
+        f"{torch.get_num_threads()} threads, batches of {runtime.batch_size}; {arguments.clock} seconds, "
+        f"the median of {arguments.repeats}"
     )
     gradcam = GradCAM(theirs, [theirs.get_submodule(LAYER)])
-    for name in told.methods:
+    for name in arguments.methods:
         function = METHODS[name]
         offered = {"layer": LAYER, "draws": draws}
 
@@ -101,8 +101,8 @@ def main() -> None:
 
         maps = explain(images, target)
         holes, owner = pairs(maps)
-        kept = [(~one).float() for one in holes]
-        plain, found = images.contiguous(), maps.numpy()
+        kept = [(~hole).float() for hole in holes]
+        plain, numpy_maps = images.contiguous(), maps.numpy()
 
         def our_arcc(maps: Tensor = maps, explain=explain) -> Tensor:
             parts = (
@@ -114,20 +114,24 @@ def main() -> None:
 
         calls = {
             "imputations": lambda holes=holes, owner=owner: impute(images[owner], holes),
-            "theirs": lambda kept=kept, plain=plain: [NoisyLinearImputer()(plain[0], one) for one in kept],
+            "theirs": lambda kept=kept, plain=plain: [NoisyLinearImputer()(plain[0], mask) for mask in kept],
             "ROAD": lambda maps=maps: road(score, images, maps, target, draws=draws),
-            "ROADCombined": lambda plain=plain, found=found: ROADCombined(PERCENTILES)(plain, found, targets, theirs),
+            "ROADCombined": lambda plain=plain, numpy_maps=numpy_maps: ROADCombined(PERCENTILES)(
+                plain, numpy_maps, targets, theirs
+            ),
         }
         if name == "gradcam":
             calls |= {
                 "ARCC": our_arcc,
-                "their ARCC": lambda plain=plain, found=found: ARCC(gradcam)(plain, found, targets, theirs),
+                "their ARCC": lambda plain=plain, numpy_maps=numpy_maps: ARCC(gradcam)(
+                    plain, numpy_maps, targets, theirs
+                ),
             }
         calls["imputations"]()
         calls["ROAD"]()
-        seconds = in_turn(calls, told.repeats, clock)
+        seconds = in_turn(calls, arguments.repeats, clock)
         noise_free = road(score, images, maps, target, draws=draws, noise=0.0)
-        solved = torch.stack([NoisyLinearImputer(noise=0.0)(plain[0], one) for one in kept])
+        solved = torch.stack([NoisyLinearImputer(noise=0.0)(plain[0], mask) for mask in kept])
         with torch.inference_mode():
             left = model(runtime.place(solved)).softmax(1)[:, classes[0]].view(2, len(FRACTIONS))
         direct = float((left[0] - left[1]).mean())
@@ -149,7 +153,7 @@ def main() -> None:
         "imputations": lambda: impute(many[owner], holes),
         "ROAD": lambda: road(score, many, maps, everyone, draws=draws),
     }
-    for name, taken in in_turn(calls, told.repeats, clock).items():
+    for name, taken in in_turn(calls, arguments.repeats, clock).items():
         print(f"an image in a batch of {len(many)}: {name} {taken / len(many):.3f}")
 
 

@@ -35,8 +35,8 @@ class Brightness(nn.Module):
         self.weights = nn.Parameter(weights)
 
     def forward(self, images: Tensor) -> Tensor:
-        found = (self.weights * images.mean(1)).sum((1, 2))
-        return torch.stack([found.log(), (-found).log1p()], 1)
+        probability = (self.weights * images.mean(1)).sum((1, 2))
+        return torch.stack([probability.log(), (-probability).log1p()], 1)
 
 
 class Vgg(nn.Module):
@@ -73,12 +73,12 @@ def net(name: str) -> nn.Module:
     torch.manual_seed(sum(map(ord, name)))
     model = NETS[name][0]()
     with torch.no_grad():
-        for one in model.modules():
-            if isinstance(one, nn.Conv2d | nn.Linear):
-                fan_in = one.weight[0].numel()
-                one.weight.normal_(0, (2 / fan_in) ** 0.5)
-                if one.bias is not None:
-                    one.bias.normal_(0, 0.1)
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                fan_in = module.weight[0].numel()
+                module.weight.normal_(0, (2 / fan_in) ** 0.5)
+                if module.bias is not None:
+                    module.bias.normal_(0, 0.1)
     return ready(model)
 
 

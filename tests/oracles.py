@@ -115,10 +115,10 @@ def random_masks(count: int, height: int, width: int | None = None, seed: int = 
     rng = np.random.default_rng(2000 + seed)
     width = width or height
     masks = torch.zeros(count, height, width, dtype=torch.bool)
-    for one in masks:
+    for mask in masks:
         tall, wide = (int(rng.integers(max(2, size // 4), 1 + 3 * size // 4)) for size in (height, width))
         top, left = int(rng.integers(height - tall + 1)), int(rng.integers(width - wide + 1))
-        one[top : top + tall, left : left + wide] = True
+        mask[top : top + tall, left : left + wide] = True
     return masks
 
 

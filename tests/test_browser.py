@@ -69,11 +69,11 @@ sphinx:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu", *QUIET])
+        opened = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu", *QUIET])
         yield opened
         opened.close()
 
@@ -117,7 +117,7 @@ def read(browser: Browser) -> Iterator[Page]:
 def frame(page: Page) -> str:
     """The alternative text of the visible frame."""
     shown = page.locator(".jupyter-widgets figure img:visible").all()
-    texts = [one.get_attribute("alt") or "" for one in shown]
+    texts = [image.get_attribute("alt") or "" for image in shown]
     return next(text for text in texts if text.startswith("The image with"))
 
 

@@ -151,7 +151,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def told(own: Path, data: Path, **changes: Any) -> dict[str, Any]:
+def parameters_of(own: Path, data: Path, **changes: Any) -> dict[str, Any]:
     usual = {"dataset": "folder", "root": str(data), "model": f"{own}:net", "layer": "features", "image_size": SIZE}
     usual |= {"methods": [f"{own}:red"], "metrics": [f"{own}:brightness"], "batch_size": 4, "device": "cpu"}
     return {**usual, **changes}
@@ -162,7 +162,7 @@ def of_own(own: Path, *names: str) -> list[str]:
 
 
 def settings(own: Path, data: Path, **changes: Any) -> Settings:
-    return read_settings(told(own, data, **changes))
+    return read_settings(parameters_of(own, data, **changes))
 
 
 def rows_of(folder: Path) -> pd.DataFrame:
@@ -172,7 +172,7 @@ def rows_of(folder: Path) -> pd.DataFrame:
 
 
 def command(own: Path, data: Path, folder: Path, **changes: Any) -> list[str]:
-    pairs = [f"{name}={value}" for name, value in told(own, data, **changes).items()]
+    pairs = [f"{name}={value}" for name, value in parameters_of(own, data, **changes).items()]
     return ["benchmark", "-o", str(folder), *(part for pair in pairs for part in ("-p", pair))]
 
 
@@ -229,9 +229,9 @@ def test_a_method_that_raises_on_a_sample_fails_there_and_changes_no_bit_of_the_
 
 def test_a_map_of_another_shape_on_one_sample_is_a_failed_row(own, data, tmp_path):
     rows = rows_of(run_benchmark(settings(own, data, methods=of_own(own, "wide")), tmp_path / "out"))
-    found = rows[rows["method"].notna()].set_index("sample_id")
-    assert found["status"].to_dict() == {"a": "ok", "b": "failed", "c": "ok"}
-    assert f"gives (1, 3, {SIZE}, 2); expected maps (1, {SIZE}, {SIZE})" in found.loc["b", "reason"]
+    table = rows[rows["method"].notna()].set_index("sample_id")
+    assert table["status"].to_dict() == {"a": "ok", "b": "failed", "c": "ok"}
+    assert f"gives (1, 3, {SIZE}, 2); expected maps (1, {SIZE}, {SIZE})" in table.loc["b", "reason"]
 
 
 def test_a_metric_that_raises_on_a_sample_fails_there_and_changes_no_bit_of_the_others(own, data, tmp_path):
@@ -243,9 +243,9 @@ def test_a_metric_that_raises_on_a_sample_fails_there_and_changes_no_bit_of_the_
         "leaves_out": f"the metric '{own}:leaves_out' gives (0,); expected (1,), a value a sample",
         "infinite": "the value is not finite",
     }.items():
-        found = table.loc[name]
-        assert found["status"].to_dict() == {"a": "ok", "b": "failed", "c": "ok"}
-        assert found.loc["b", "reason"] == reason and np.isnan(found.loc["b", "value"])
+        metric_rows = table.loc[name]
+        assert metric_rows["status"].to_dict() == {"a": "ok", "b": "failed", "c": "ok"}
+        assert metric_rows.loc["b", "reason"] == reason and np.isnan(metric_rows.loc["b", "value"])
     for name in ("picky_metric", "leaves_out"):
         assert table.loc[name]["value"].drop("b").tolist() == table.loc["brightness"]["value"].drop("b").tolist()
 
@@ -254,9 +254,9 @@ def test_a_metric_that_raises_on_a_sample_fails_there_and_changes_no_bit_of_the_
 def test_a_metric_that_gives_numbers_otherwise_gives_one_row_a_sample(own, data, tmp_path, name):
     folder = run_benchmark(settings(own, data, metrics=of_own(own, name)), tmp_path / "out")
     rows = rows_of(folder)
-    found = rows[rows["method"].notna()].set_index("sample_id")["value"]
+    values = rows[rows["method"].notna()].set_index("sample_id")["value"]
     view = group_of(settings(own, data).runs()[0], ["a", "b", "c"])
-    assert found.tolist() == pytest.approx(view.images[:, 0].mean((1, 2)).tolist(), abs=1e-6)
+    assert values.tolist() == pytest.approx(view.images[:, 0].mean((1, 2)).tolist(), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_score_that_is_no_number_is_a_failed_row(own, data, tmp_path):
     (lost,) = rows[rows["sample_id"] == "grey"].to_dict("records")
     assert (lost["status"], lost["reason"]) == ("failed", "the model's score is not finite")
     view = group_of(chosen.runs()[0], ["a", "grey"])
-    (variant,) = [one for one in chosen.method_keys() if one.name == "random"]
+    (variant,) = [key for key in chosen.method_keys() if key.name == "random"]
     judged = view.rows_of(variant, [metric_key("tdd"), metric_key("passes")])[0] + view.model_rows()
     assert {row["status"] for row in judged if row["sample_id"] == "grey"} == {"failed"}
     assert {row["status"] for row in judged if row["sample_id"] == "a"} == {"ok"}
@@ -569,5 +569,9 @@ def _opens_text(call: ast.Call) -> bool:
     whose = getattr(getattr(call.func, "value", None), "id", "")
     if name not in ("read_text", "write_text", "open") or whose in ("Image", "tarfile", "zipfile", "os"):
         return False
-    modes = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    modes = [
+        argument.value
+        for argument in call.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    ]
     return not any("b" in mode for mode in modes) and "encoding" not in {word.arg for word in call.keywords}

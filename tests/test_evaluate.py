@@ -44,8 +44,8 @@ def _asked(batch_size: int) -> tuple[Tensor, list[tuple[int, int]], Tensor, Tens
 def test_the_values_are_those_of_one_image_at_a_time_in_order_whatever_the_batch_size(batch_size):
     values, _, images, owner, model, target = _asked(batch_size)
     plain = [
-        plain_score(model, target.mask[one].numpy(), int(target.class_id[one]))(image)
-        for image, one in zip(images.numpy(), owner.tolist(), strict=True)
+        plain_score(model, target.mask[row].numpy(), int(target.class_id[row]))(image)
+        for image, row in zip(images.numpy(), owner.tolist(), strict=True)
     ]
     np.testing.assert_allclose(values, plain, rtol=0, atol=1e-6)
 
@@ -122,7 +122,8 @@ class Breaks(ConvNet):
 
 def hooks_of(model: nn.Module) -> int:
     return sum(
-        len(one._forward_hooks) + len(one._forward_pre_hooks) + len(one._backward_hooks) for one in model.modules()
+        len(layer._forward_hooks) + len(layer._forward_pre_hooks) + len(layer._backward_hooks)
+        for layer in model.modules()
     )
 
 
@@ -134,7 +135,7 @@ def test_a_model_that_raises_keeps_its_mode_and_is_left_without_hooks(after):
     with pytest.raises(RuntimeError, match="it broke"), counted_passes(model):
         evaluate(score, 9, lambda start, stop: (images[start:stop], owner[start:stop]))
     assert hooks_of(model) == 0
-    assert not any(one.training for one in model.modules())
+    assert not any(layer.training for layer in model.modules())
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 
@@ -282,7 +283,7 @@ def test_a_classifiers_score_keeps_the_digits_that_its_logits_in_half_precision_
     prepare(model, (8, 8), "cpu", "bfloat16", 4)
     wanted = torch.tensor([0.0, 3.0, -1.0])
     wanted = wanted[1] if scalar == "logit" else wanted.softmax(0)[1]  # .936
-    found = evaluate(
+    score = evaluate(
         bind(model, Target(torch.tensor([1])), scalar), 1, lambda *_: (random_images(1, 8), torch.zeros(1).long())
     )
-    assert float(found) == pytest.approx(float(wanted), abs=1e-7)
+    assert float(score) == pytest.approx(float(wanted), abs=1e-7)

@@ -41,8 +41,8 @@ def test_the_imputation_is_that_of_the_sparse_direct_solve(kind, dtype, allowed)
     images[1] = images[1].round()  # black and white: the worst the known pixels can be
     got = impute(images, holes)
     assert got.dtype == dtype
-    for image, mask, one in zip(images, holes, got, strict=True):
-        assert float(np.abs(one.double().numpy() - direct_imputation(image, mask)).max()) <= allowed
+    for image, mask, filled in zip(images, holes, got, strict=True):
+        assert float(np.abs(filled.double().numpy() - direct_imputation(image, mask)).max()) <= allowed
 
 
 def test_the_error_left_is_the_one_allowed():
@@ -60,9 +60,9 @@ def test_the_work_does_not_grow_with_the_hole(kind, monkeypatch):
     cycles = {}
     real = torch.cholesky_solve  # called once a cycle
 
-    def counted(*told: Tensor) -> Tensor:
+    def counted(*arguments: Tensor) -> Tensor:
         cycles[size] = cycles.get(size, 0) + 1
-        return real(*told)
+        return real(*arguments)
 
     monkeypatch.setattr(torch, "cholesky_solve", counted)
     for size in (48, 96, 192, 384):
@@ -76,8 +76,8 @@ def test_any_shape_of_image_is_filled(shape):
     images = random_images(2, *shape)
     holes = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0)) < 0.7
     got = impute(images, holes)
-    for image, mask, one in zip(images, holes, got, strict=True):
-        assert float(np.abs(one.double().numpy() - direct_imputation(image, mask)).max()) <= 1e-3
+    for image, mask, filled in zip(images, holes, got, strict=True):
+        assert float(np.abs(filled.double().numpy() - direct_imputation(image, mask)).max()) <= 1e-3
 
 
 def test_an_image_gets_the_same_alone_and_among_others_easy_and_hard(monkeypatch):

@@ -67,10 +67,10 @@ def test_a_fill_puts_its_values_in_the_selected_pixels_as_a_plain_loop_does(name
     owner, selected = torch.tensor([2, 0, 0, 1, 2]), random_masks(5, 10, 12)
     got = occlude(images, selected, owner, bind_fill(name, images, DRAWS, others)).numpy()
     values = _plain_reference(name, images.numpy(), others.numpy())
-    for row, (one, holes) in enumerate(zip(owner.tolist(), selected.numpy(), strict=True)):
+    for row, (source, holes) in enumerate(zip(owner.tolist(), selected.numpy(), strict=True)):
         for y in range(10):
             for x in range(12):
-                wanted = values[one, :, y, x] if holes[y, x] else images[one, :, y, x].numpy()
+                wanted = values[source, :, y, x] if holes[y, x] else images[source, :, y, x].numpy()
                 np.testing.assert_allclose(got[row, :, y, x], wanted, atol=1e-6)
 
 
@@ -200,20 +200,22 @@ def _maps(kind: str, rng: np.random.Generator) -> np.ndarray:
 def test_the_top_fraction_is_that_of_a_stable_descending_sort(kind):
     rng = np.random.default_rng(0)
     for k in (0.001, 0.01, 0.1, 0.2, 0.25, 0.333, 0.5, 0.7, 0.99, 1.0):
-        one = _maps(kind, rng)
-        region = rng.random(one.shape) < rng.choice([0.1, 0.5, 1.0])
+        one_map = _maps(kind, rng)
+        region = rng.random(one_map.shape) < rng.choice([0.1, 0.5, 1.0])
         region[4, 4] = True
         places = np.flatnonzero(region)
         count = max(1, math.floor(k * len(places) + 0.5))
-        ranked = np.argsort(-one.ravel()[places], kind="stable")
-        wanted = np.zeros(one.size, bool)
+        ranked = np.argsort(-one_map.ravel()[places], kind="stable")
+        wanted = np.zeros(one_map.size, bool)
         wanted[places[ranked[:count]]] = True
-        selected, share, level = top_fraction(torch.from_numpy(one)[None], torch.from_numpy(region)[None], k)
+        selected, share, level = top_fraction(torch.from_numpy(one_map)[None], torch.from_numpy(region)[None], k)
         np.testing.assert_array_equal(selected[0].numpy().ravel(), wanted)
         assert selected.sum() == count
-        assert {(y, x) for y, x in zip(*np.nonzero(selected[0].numpy()), strict=True)} == set(plain_top(one, region, k))
-        least = one.ravel()[places[ranked[count - 1]]]
-        chosen, tied = one.ravel()[wanted] == least, one.ravel()[places] == least
+        assert {(y, x) for y, x in zip(*np.nonzero(selected[0].numpy()), strict=True)} == set(
+            plain_top(one_map, region, k)
+        )
+        least = one_map.ravel()[places[ranked[count - 1]]]
+        chosen, tied = one_map.ravel()[wanted] == least, one_map.ravel()[places] == least
         assert float(share[0]) == pytest.approx(chosen.sum() / count if tied.sum() > chosen.sum() else 0)
         assert float(level[0]) == pytest.approx(tied.mean())
 
@@ -225,17 +227,17 @@ def test_an_empty_region_selects_nothing_and_ties_nothing():
 
 
 def test_the_tied_share_of_a_case_solved_by_hand():
-    one = torch.tensor([[[0.9, 0.5, 0.5, 0.5], [0.1, 0.5, 0.8, 0.0]]])
+    maps = torch.tensor([[[0.9, 0.5, 0.5, 0.5], [0.1, 0.5, 0.8, 0.0]]])
     everywhere = torch.ones(1, 2, 4, dtype=torch.bool)
     # k = .5 takes 4 of 8: .9, .8 and two of the four that are .5
-    selected, share, level = top_fraction(one, everywhere, 0.5)
+    selected, share, level = top_fraction(maps, everywhere, 0.5)
     assert selected.int().tolist() == [[[1, 1, 1, 0], [0, 0, 1, 0]]]
     assert share.tolist() == level.tolist() == [0.5]
     # 6 of 8 take all of the .5: nothing was decided by order
-    assert top_fraction(one, everywhere, 0.75).tied.tolist() == [0]
+    assert top_fraction(maps, everywhere, 0.75).tied.tolist() == [0]
     # a tie with a pixel outside the region is none
     region = torch.tensor([[[1, 1, 0, 0], [1, 0, 1, 1]]]).bool()
-    assert top_fraction(one, region, 0.6).tied.tolist() == [0]
+    assert top_fraction(maps, region, 0.6).tied.tolist() == [0]
 
 
 def test_a_constant_map_takes_the_first_pixels_in_row_major_order_and_all_of_them_are_tied():

@@ -89,18 +89,18 @@ def test_a_registered_name_wins_over_a_place():
     assert lookup("method", "math:sqrt", REGISTRY) is math.sqrt
 
 
-def one(score: int, images: int, *, grid: int = 14, fill: str) -> None:
+def method(score: int, images: int, *, grid: int = 14, fill: str) -> None:
     """Two things to work on and two options."""
 
 
 def test_options_are_the_keyword_only_parameters():
-    assert options_of(one) == {"grid": 14, "fill": inspect.Parameter.empty}
+    assert options_of(method) == {"grid": 14, "fill": inspect.Parameter.empty}
     assert options_of(lambda a, b=1: a) == {}
 
 
 def test_accepted_keeps_the_options_a_function_takes():
-    assert accepted(one, {"grid": 7, "alpha": 0.5, "score": 3}) == {"grid": 7}
-    assert accepted(one, {}) == {}
+    assert accepted(method, {"grid": 7, "alpha": 0.5, "score": 3}) == {"grid": 7}
+    assert accepted(method, {}) == {}
 
 
 def test_an_object_of_a_module():

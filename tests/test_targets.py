@@ -21,8 +21,8 @@ def test_a_score_is_the_softmax_then_the_masked_mean_whoever_owns_the_images(own
     model, _, target = _setting()
     many = random_images(len(owner), 12, seed=5)
     got = bind(model, target)(many, torch.tensor(owner))
-    for image, one, value in zip(many.numpy(), owner, got.tolist(), strict=True):
-        plain = plain_score(model, target.mask[one].numpy(), int(target.class_id[one]))
+    for image, row, value in zip(many.numpy(), owner, got.tolist(), strict=True):
+        plain = plain_score(model, target.mask[row].numpy(), int(target.class_id[row]))
         assert value == pytest.approx(plain(image), abs=1e-6)
 
 

@@ -112,12 +112,12 @@ def test_random_adaptive_has_the_cells_and_knows_nothing_of_the_model():
     target = Target(torch.tensor([1, 2]), torch.cat([square(), square(64, 4, 60)]))
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     maps = random_adaptive(bind(ConvNet(), target), images, target, budget=21, draws=Draws(0, ["a", "b"]))
-    for one, mask in zip(maps, target.mask, strict=True):
+    for one_map, mask in zip(maps, target.mask, strict=True):
         cells = _cut(_cumulated(mask.numpy(), 0.7), 20)
         drops = []
         for top, bottom, left, right in cells:
-            assert one[top:bottom, left:right].unique().numel() == 1
-            drops.append(float(one[top, left]) * (bottom - top) * (right - left))
+            assert one_map[top:bottom, left:right].unique().numel() == 1
+            drops.append(float(one_map[top, left]) * (bottom - top) * (right - left))
         assert len(set(drops)) == len(drops)  # a drop a cell, whatever its size
     other = random_adaptive(
         bind(ConvNet(), target[[1]]), 0 * images[[1]], target[[1]], budget=21, draws=Draws(0, ["b"])
@@ -142,10 +142,10 @@ def test_the_first_order_estimate_of_a_linear_score_is_its_drop():
     weights[:, :32], weights[:, 32:] = 3 / 4096, -1 / 4096
     score = bind(RegionOracle(weights), Target(torch.tensor([1]), torch.ones(1, 64, 64, dtype=torch.bool)))
     images = torch.full((1, 3, 64, 64), 0.2)
-    found = first_order(score, images, bind_fill("zeros", images))[0]
+    estimate = first_order(score, images, bind_fill("zeros", images))[0]
     drop = score(images, torch.tensor([0])) - score(0 * images, torch.tensor([0]))
-    inside = found[:, :4].sum() / 4 * 32  # far from the edge the blur changes nothing
-    rises = -found[:, 60:].sum()
+    inside = estimate[:, :4].sum() / 4 * 32  # far from the edge the blur changes nothing
+    rises = -estimate[:, 60:].sum()
     assert rises == 0 and inside > 0
     assert float(inside) == pytest.approx(float(drop) * 3 / 2, rel=1e-4)
 

@@ -91,7 +91,7 @@ def test_gpa_of_the_logit_of_a_linear_head_is_the_relu_of_the_heads_own_map():
     score, images, target = _setting(model)
     got = gpa(score, images, target, layer="features", scalar="logit")
     bare = model(images) - model.head.bias[:, None, None]
-    wanted = normalise(torch.stack([bare[row, one].relu() for row, one in enumerate(target.class_id)]))
+    wanted = normalise(torch.stack([bare[row, class_id].relu() for row, class_id in enumerate(target.class_id)]))
     torch.testing.assert_close(got, wanted, rtol=0, atol=1e-5)
 
 
@@ -159,9 +159,9 @@ class InPlace(ConvNet):
 
     def __init__(self):
         super().__init__()
-        for one in self.modules():
-            if isinstance(one, nn.ReLU):
-                one.inplace = True
+        for module in self.modules():
+            if isinstance(module, nn.ReLU):
+                module.inplace = True
 
 
 @pytest.mark.parametrize("layer", ["features.0", "features.2", "features"])
@@ -183,7 +183,7 @@ class Stubborn(ConvNet):
 
 
 def _hooks(model: nn.Module) -> int:
-    return sum(len(one._forward_hooks) for one in model.modules())
+    return sum(len(module._forward_hooks) for module in model.modules())
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,9 @@ def _reference(name: str, images: Tensor, others: Tensor) -> np.ndarray:
         "mean": np.broadcast_to(mean, images.shape),
         "dataset_mean": np.broadcast_to(np.array(IMAGENET_MEAN, np.float32)[:, None, None], images.shape),
         "zeros": np.zeros(images.shape, np.float32),
-        "blur": np.stack([[ndimage.gaussian_filter(p, images.shape[2] / 20) for p in one] for one in images.numpy()]),
+        "blur": np.stack(
+            [[ndimage.gaussian_filter(p, images.shape[2] / 20) for p in image] for image in images.numpy()]
+        ),
         "other_image": others.numpy(),
     }.get(name)
 
@@ -460,14 +462,14 @@ def test_random_maps_are_drawn_anew_on_another_occasion(name):
 def test_half_and_all_ones_have_the_same_special_pixels_on_every_occasion(name, levels):
     maps = _control(name, DRAWS)
     assert torch.equal(maps, _control(name, DRAWS.on("noise").on("again")))
-    for one in maps:
-        values, counts = one.unique(return_counts=True)
+    for one_map in maps:
+        values, counts = one_map.unique(return_counts=True)
         assert dict(zip(values.tolist(), counts.tolist(), strict=True)) == levels
 
 
 def test_random_cells_are_constant_on_rias_cells_and_differ_between_them():
-    for one in _control("random_cells", DRAWS):
-        cell_values = [one[cells(28, 28, 14) == cell].unique().tolist() for cell in range(14**2)]
+    for one_map in _control("random_cells", DRAWS):
+        cell_values = [one_map[cells(28, 28, 14) == cell].unique().tolist() for cell in range(14**2)]
         assert all(len(values) == 1 for values in cell_values)
         assert len({values[0] for values in cell_values}) == 14**2
 
@@ -480,20 +482,20 @@ def test_random_pixels_are_uniform():
 
 
 def test_the_centre_map_is_a_gaussian_of_a_quarter_of_each_side():
-    one = _control("centre", DRAWS)[0].double().numpy()
-    assert np.array_equal(one, one[::-1]) and np.array_equal(one, one.T)
+    centre_map = _control("centre", DRAWS)[0].double().numpy()
+    assert np.array_equal(centre_map, centre_map[::-1]) and np.array_equal(centre_map, centre_map.T)
     place = (np.arange(28) - 13.5) / (27 / 2)  # -1 at the first pixel, 1 at the last: sigma is half of that
     bump = np.exp(-(place[:, None] ** 2 + place**2) / (2 * 0.5**2))
-    np.testing.assert_allclose(one, (bump - bump.min()) / (bump.max() - bump.min()), atol=1e-6)
+    np.testing.assert_allclose(centre_map, (bump - bump.min()) / (bump.max() - bump.min()), atol=1e-6)
 
 
 def test_the_edge_map_peaks_at_an_edge_and_is_zero_far_from_it():
     images = torch.zeros(1, 3, 40, 40)
     images[..., 20:] = 1
     target = Target(torch.tensor([1]), random_masks(1, 40))
-    one = METHODS["edges"].function(bind(ready(ConvNet()), target), images, target)[0]
-    assert one.argmax(1).unique().tolist() in ([19], [20], [19, 20])
-    assert one[:, :8].max() < 1e-3 and one[:, 32:].max() < 1e-3
+    edge_map = METHODS["edges"].function(bind(ready(ConvNet()), target), images, target)[0]
+    assert edge_map.argmax(1).unique().tolist() in ([19], [20], [19, 20])
+    assert edge_map[:, :8].max() < 1e-3 and edge_map[:, 32:].max() < 1e-3
 
 
 def test_the_ground_truth_map_is_the_mask():

@@ -81,8 +81,8 @@ def test_of_a_linear_logit_every_method_is_the_weight_times_the_image():
         for number in regions.unique():
             shared[regions == number] = exact[row].sum(0)[regions == number].sum().abs()
         options = {"draws": Draws(0, [str(row)]), "segments": 16, "samples": 300}
-        one = target[[row]]
-        got = kernel_shap(bind(model, one), images[[row]], one, **options)[0]
+        row_target = target[[row]]
+        got = kernel_shap(bind(model, row_target), images[[row]], row_target, **options)[0]
         close(got, normalise(shared[None])[0], 1e-3)
 
 
@@ -137,9 +137,9 @@ def outright(widths: tuple[int | str, ...]) -> nn.Module:
     """A VGG of these widths none of whose ReLUs work in place, which captum takes as it is."""
     torch.manual_seed(3)
     model = Vgg(widths)
-    for one in model.modules():
-        if isinstance(one, nn.ReLU):
-            one.inplace = False
+    for module in model.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
     return ready(model)
 
 
@@ -155,7 +155,7 @@ def test_deeplift_is_captums_but_where_a_pool_follows_a_relu():
         theirs = captum.attr.DeepLift(model).attribute(images, target=[1, 2]).detach()
         ours, wanted = rescaled(bind(model, target, "logit"), images), rise(bind(model, target, "logit"), images)
         torch.testing.assert_close(ours.sum((1, 2, 3)), wanted, rtol=1e-3, atol=1e-4)
-        if any(isinstance(one, nn.MaxPool2d) for one in model.modules()):
+        if any(isinstance(module, nn.MaxPool2d) for module in model.modules()):
             assert ((theirs.sum((1, 2, 3)) - wanted).abs() > 0.01 * wanted.abs()).all()
         else:
             close(ours, theirs, float(1e-4 * theirs.abs().amax()))
@@ -218,12 +218,12 @@ def shapley(score: Score, image: Tensor, regions: Tensor) -> Tensor:
             shown = torch.isin(regions, torch.tensor(coalition, dtype=regions.dtype))
             with torch.no_grad():
                 value[coalition] = float(score((image * shown)[None], torch.zeros(1, dtype=torch.long)))
-    found = torch.zeros(count)
+    shapley_values = torch.zeros(count)
     for coalition, before in value.items():
         for player in set(range(count)) - set(coalition):
             after = value[tuple(sorted((*coalition, player)))]
-            found[player] += (after - before) / (count * comb(count - 1, len(coalition)))
-    return found
+            shapley_values[player] += (after - before) / (count * comb(count - 1, len(coalition)))
+    return shapley_values
 
 
 def test_kernel_shap_comes_to_the_shapley_values_over_all_coalitions():
@@ -257,8 +257,8 @@ def test_lime_finds_the_weights_of_a_model_linear_in_its_superpixels():
     regions = superpixels(images[0], 16)
     exact = (images[0] * model.head.weight[1][:, None, None] / 24**2).sum(0)
     shares = torch.stack([exact[regions == number].sum() for number in regions.unique()])
-    found = torch.stack([values[regions == number][0] for number in regions.unique()])
-    assert pearsonr(found, shares)[0] > 0.999
+    coefficients = torch.stack([values[regions == number][0] for number in regions.unique()])
+    assert pearsonr(coefficients, shares)[0] > 0.999
 
 
 def test_lime_converges_with_fewer_samples_than_superpixels():
@@ -297,8 +297,8 @@ def test_vargrad_comes_to_captums():
     score, images, _, _ = setting("convnext", 1)
     explainer = captum.attr.NoiseTunnel(captum.attr.Saliency(score.model))
     torch.manual_seed(0)
-    told = {"nt_type": "vargrad", "nt_samples": 800, "nt_samples_batch_size": 100, "stdevs": 0.15, "abs": False}
-    theirs = explainer.attribute(images, target=1, **told).detach()
+    options = {"nt_type": "vargrad", "nt_samples": 800, "nt_samples_batch_size": 100, "stdevs": 0.15, "abs": False}
+    theirs = explainer.attribute(images, target=1, **options).detach()
     ours = gradient_variance(logit(score), images, Draws(0, ["a"]), 800, 0.15)
     assert pearsonr(ours.flatten(), theirs.flatten())[0] > 0.99
     assert float(ours.sum() / theirs.sum()) == pytest.approx(1, abs=0.03)
@@ -336,9 +336,9 @@ def test_occlusion_is_captums(patch: int, stride: int):
     score, images, target, _ = setting("vgg")
     explainer = captum.attr.Occlusion(score.model)
     fill = bind_fill("mean", images)
-    told = {"strides": (3, stride, stride), "baselines": fill.reference, "perturbations_per_eval": 16}
+    options = {"strides": (3, stride, stride), "baselines": fill.reference, "perturbations_per_eval": 16}
     with torch.no_grad():
-        theirs = explainer.attribute(images, (3, patch, patch), target=target.class_id, **told)
+        theirs = explainer.attribute(images, (3, patch, patch), target=target.class_id, **options)
     ours = sliding_drops(logit(score), images, patch, stride, fill)
     close(ours[:, None].expand_as(theirs), theirs)
     close(occlusion(score, images, target, patch=patch, stride=stride), colour_map(theirs), 1e-3)

@@ -59,7 +59,7 @@ def theirs(explainer: type, model: nn.Module, layer: str, images: Tensor, target
     reshape = (lambda values: values.permute(0, 3, 1, 2)) if isinstance(model, SwinTransformer) else None
     model = copy.deepcopy(model).requires_grad_(True)  # its hooks stay; its Hessian's product asks for gradients
     cam = explainer(model, [model.get_submodule(layer)], reshape)
-    return cam(images.clone().requires_grad_(), [ClassifierOutputTarget(int(one)) for one in target.class_id])
+    return cam(images.clone().requires_grad_(), [ClassifierOutputTarget(int(class_id)) for class_id in target.class_id])
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -67,11 +67,11 @@ def theirs(explainer: type, model: nn.Module, layer: str, images: Tensor, target
 def test_gradient_cams_are_grad_cams_at_every_layer(method, name):
     score, images, target, layers = setting(name)
     ours, explainer = GRADIENT[method]
-    found = []
+    maps = []
     for layer in layers[:1] if method == "hirescam" and name in CURVED else layers:
-        found.append(ours(score, images, target, layer=layer))
-        close(found[-1], theirs(explainer, score.model, layer, images, target))
-    assert torch.stack(found).any()
+        maps.append(ours(score, images, target, layer=layer))
+        close(maps[-1], theirs(explainer, score.model, layer, images, target))
+    assert torch.stack(maps).any()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # grad-cam's, when it is deleted
@@ -89,8 +89,8 @@ def test_gradcam_and_layercam_are_torchcams(method, name):
     score, images, target, layers = setting(name)
     explainer = {"gradcam": torchcam.methods.GradCAM, "layercam": torchcam.methods.LayerCAM}[method]
     with explainer(score.model, layers) as cam:
-        found = cam(target.class_id.tolist(), score.model(images.clone().requires_grad_()))
-    for layer, coarse in zip(layers, found, strict=True):
+        coarse_maps = cam(target.class_id.tolist(), score.model(images.clone().requires_grad_()))
+    for layer, coarse in zip(layers, coarse_maps, strict=True):
         wanted = normalise(upsample(coarse.detach(), (images.shape[2], images.shape[3])))
         close(GRADIENT[method][0](score, images, target, layer=layer), wanted)
 
@@ -99,11 +99,11 @@ def test_torchcams_gradcam_plus_plus_is_not_the_papers_for_its_alpha_is_the_squa
     score, images, target, layers = setting("vgg")
     with torchcam.methods.GradCAMpp(score.model, layers[1]) as cam:
         (coarse,) = cam(target.class_id.tolist(), score.model(images.clone().requires_grad_()))
-    found = normalise(upsample(coarse.detach(), (32, 32)))
+    torchcam_maps = normalise(upsample(coarse.detach(), (32, 32)))
     ((activation, gradient),) = activations_and_gradients(bind(score.model, target, "logit"), images, layers[1:2])
     weights = (gradient.relu() ** 3).sum((2, 3), keepdim=True)  # it divides a copy, so alpha stays g^2
-    close(found, normalise(upsample((weights * activation).sum(1).relu(), (32, 32))))
-    assert apart(gradcam_plus_plus(score, images, target, layer=layers[1]), found) > 0.01
+    close(torchcam_maps, normalise(upsample((weights * activation).sum(1).relu(), (32, 32))))
+    assert apart(gradcam_plus_plus(score, images, target, layer=layers[1]), torchcam_maps) > 0.01
 
 
 @pytest.mark.parametrize("name", ["vgg", "resnet"])
@@ -140,10 +140,10 @@ def test_epsilon_makes_gradcam_plus_plus_depend_on_a_layers_unit():
 
     _, images, target, _ = setting("vgg")
     models = [ready(Rescaled(net("vgg"), factor)) for factor in (1.0, 64.0)]
-    exact = [gradcam_plus_plus(bind(one, target), images, target, layer="layer", epsilon=0.0) for one in models]
+    exact = [gradcam_plus_plus(bind(model, target), images, target, layer="layer", epsilon=0.0) for model in models]
     close(exact[0], exact[1])
-    told = [gradcam_plus_plus(bind(one, target), images, target, layer="layer") for one in models]
-    assert apart(told[0], told[1]) > 0.01
+    usual = [gradcam_plus_plus(bind(model, target), images, target, layer="layer") for model in models]
+    assert apart(usual[0], usual[1]) > 0.01
 
 
 @pytest.mark.parametrize("name", ["vgg", "resnet"])
@@ -326,8 +326,8 @@ def test_scorecam_where_features_have_the_images_size_is_grad_cams_and_torchcams
     close(got, theirs(pytorch_grad_cam.ScoreCAM, model, "features.1", images, target))
     with torchcam.methods.ScoreCAM(model, "features.1") as cam:
         model(images)
-        (found,) = cam(target.class_id.tolist())
-    close(got, normalise(found))
+        (torchcam_maps,) = cam(target.class_id.tolist())
+    close(got, normalise(torchcam_maps))
 
 
 def test_scorecam_of_a_layer_with_no_living_channel_is_zero():
@@ -354,12 +354,12 @@ def test_ablationcam_is_grad_cams_where_the_logit_is_positive(sign):
         model.head.bias.fill_(100.0 * sign)
     model, images, target = ready(model), random_images(2, 32), Target(torch.tensor([1, 2]))
     got = ablationcam(bind(model, target), images, target, layer="features.1")
-    found = theirs(pytorch_grad_cam.AblationCAM, model, "features.1", images, target)
-    assert got.any() and found.any()
+    grad_cam_maps = theirs(pytorch_grad_cam.AblationCAM, model, "features.1", images, target)
+    assert got.any() and grad_cam_maps.any()
     if sign > 0:
-        close(got, found, 1e-3)  # differences of logits of 100
+        close(got, grad_cam_maps, 1e-3)  # differences of logits of 100
     else:
-        assert not ((got > 0.01) & (torch.from_numpy(found) > 0.01)).any()
+        assert not ((got > 0.01) & (torch.from_numpy(grad_cam_maps) > 0.01)).any()
 
 
 def test_ablationcam_of_a_head_linear_in_the_means_is_gradcam_weighed_by_them():
@@ -401,8 +401,8 @@ def test_channels_of_a_region_are_a_plain_loop_whatever_the_batch(batch_size):
 
 EXPLAINERS = [
     name
-    for name, one in METHODS.items()
-    if ("explorer" not in one.tables and one.family != "control") or name.startswith("refine")
+    for name, method in METHODS.items()
+    if ("explorer" not in method.tables and method.family != "control") or name.startswith("refine")
 ]
 
 
@@ -428,14 +428,14 @@ def test_images_explained_together_get_the_maps_they_get_alone_and_no_hook_stays
     together = method(score, images, target, **options(name, layers, [0, 1]))
     assert torch.equal(before, torch.random.get_rng_state())
     for row in range(2):
-        one = target[[row]]
-        alone = method(bind(score.model, one), images[[row]], one, **options(name, layers, [row]))
+        row_target = target[[row]]
+        alone = method(bind(score.model, row_target), images[[row]], row_target, **options(name, layers, [row]))
         close(together[[row]], alone)
     assert together.min() == 0 and together.max() == 1
-    for one in score.model.modules():
-        assert not one._forward_hooks and not one._forward_pre_hooks and not one._backward_hooks
+    for module in score.model.modules():
+        assert not module._forward_hooks and not module._forward_pre_hooks and not module._backward_hooks
     assert not images.requires_grad and all(weight.grad is None for weight in score.model.parameters())
-    assert all(one.inplace for one in score.model.modules() if isinstance(one, nn.ReLU))
+    assert all(module.inplace for module in score.model.modules() if isinstance(module, nn.ReLU))
 
 
 @pytest.mark.parametrize("name", EXPLAINERS)

@@ -47,7 +47,7 @@ def random_maps(count: int) -> Tensor:
 def test_inverse_exp_mean_is_equation_9_in_exact_arithmetic(values):
     getcontext().prec = 60
     exact = [Decimal(value) for value in values]
-    wanted = 1 / (sum((1 / one).exp() for one in exact) / len(exact)).ln()
+    wanted = 1 / (sum((1 / value).exp() for value in exact) / len(exact)).ln()
     got = inverse_exp_mean(torch.tensor(values, dtype=torch.float32)[:, None, None, None])
     assert float(got) == pytest.approx(float(wanted), rel=2e-6)
 
@@ -73,9 +73,9 @@ def test_product_and_geometric_mean_rank_pixels_alike(count):
 
 @pytest.mark.parametrize("fuse", FUSIONS)
 def test_maps_that_are_all_one_map_refine_to_it_where_the_fusion_is_a_mean(fuse):
-    (one,) = random_maps(1)
-    close(refined([one, one, one], fuse), normalise(one**3) if fuse == "product" else one, 1e-6)
-    assert not refined([one, torch.zeros_like(one)], fuse).any()  # a layer that shows nothing leaves nothing
+    (one_map,) = random_maps(1)
+    close(refined([one_map, one_map, one_map], fuse), normalise(one_map**3) if fuse == "product" else one_map, 1e-6)
+    assert not refined([one_map, torch.zeros_like(one_map)], fuse).any()  # a layer that shows nothing leaves nothing
 
 
 @pytest.mark.parametrize("fuse", FUSIONS)
@@ -106,7 +106,9 @@ def test_refinecam_is_grad_cams(base, explainer, name):
     score, images, target, layers = setting(name)
     model = copy.deepcopy(score.model)  # its hooks stay
     theirs = pytorch_grad_cam.RefineCAM(model, [model.get_submodule(layer) for layer in layers], base_method=explainer)
-    wanted = theirs(images.clone().requires_grad_(), [ClassifierOutputTarget(int(one)) for one in target.class_id])
+    wanted = theirs(
+        images.clone().requires_grad_(), [ClassifierOutputTarget(int(class_id)) for class_id in target.class_id]
+    )
     close(refinecam(score, images, target, layers=layers, base=base), wanted)
 
 
@@ -116,13 +118,13 @@ def test_refinecam_is_torchcams_but_for_a_second_normalisation_when_that_is_told
     score, images, target, layers = setting(name)
     size = tuple(images.shape[2:])
     with torchcam.methods.LayerCAM(score.model, list(layers)) as base:
-        found = base(target.class_id.tolist(), score.model(images.clone().requires_grad_()))
-    theirs = torchcam.methods.RefineCAM.fuse_cams([one.detach() for one in found], size)
-    once = normalise(torch.stack([upsample(normalise(one.detach()), size) for one in found]).prod(0))
+        coarse_maps = base(target.class_id.tolist(), score.model(images.clone().requires_grad_()))
+    theirs = torchcam.methods.RefineCAM.fuse_cams([coarse.detach() for coarse in coarse_maps], size)
+    once = normalise(torch.stack([upsample(normalise(coarse.detach()), size) for coarse in coarse_maps]).prod(0))
     close(theirs, once)
     close(
         refinecam(score, images, target, layers=layers, base="layercam"),
-        refined([normalise(upsample(one.detach(), size)) for one in found]),
+        refined([normalise(upsample(coarse.detach(), size)) for coarse in coarse_maps]),
     )
 
 
@@ -141,7 +143,7 @@ def test_refine_gpa_and_refine_ega_are_products_of_gpa_and_ega_in_one_pass():
 
 
 @pytest.mark.parametrize(
-    ("told", "error", "said"),
+    ("options", "error", "said"),
     [
         ({"base": "grad_cam"}, UserError, r"Unknown base CAM 'grad_cam' \(did you mean 'gradcam'\?\)"),
         ({"fuse": "sum"}, UserError, "Unknown fuse 'sum'.*geometric_mean, inverse_exp_mean, product"),
@@ -149,7 +151,7 @@ def test_refine_gpa_and_refine_ega_are_products_of_gpa_and_ega_in_one_pass():
         ({"layers": ["layer1", "layer9"]}, ValueError, "no layer 'layer9'"),
     ],
 )
-def test_what_refinecam_cannot_do_is_one_sentence(told, error, said):
+def test_what_refinecam_cannot_do_is_one_sentence(options, error, said):
     score, images, target, layers = setting("resnet")
     with pytest.raises(error, match=said):
-        refinecam(score, images, target, **{"layers": layers, **told})
+        refinecam(score, images, target, **{"layers": layers, **options})

@@ -105,7 +105,7 @@ def own(tmp_path: Path) -> Path:
     return path
 
 
-def told(own: Path, **changes: Any) -> Settings:
+def settings_of(own: Path, **changes: Any) -> Settings:
     usual = {
         "samples": 3,
         "image_size": 32,
@@ -129,7 +129,7 @@ def rows_of(folder: Path, **wanted: Any) -> pd.DataFrame:
 
 
 def test_a_run_leaves_four_files_and_rows_of_the_exact_schema(own, tmp_path):
-    folder = run_benchmark(told(own, methods=[f"{own}:red", "edges", "random"]), tmp_path / "results")
+    folder = run_benchmark(settings_of(own, methods=[f"{own}:red", "edges", "random"]), tmp_path / "results")
     assert sorted(path.name for path in folder.iterdir()) == [
         "manifest.json",
         "runs.csv",
@@ -153,7 +153,7 @@ def test_a_run_leaves_four_files_and_rows_of_the_exact_schema(own, tmp_path):
 
 
 def test_the_manifest_says_how_the_results_came_about(own, tmp_path):
-    settings = told(own, seed=[0, 1])
+    settings = settings_of(own, seed=[0, 1])
     folder = run_benchmark(settings, tmp_path / "results")
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert read_settings(manifest["settings"]) == settings
@@ -168,7 +168,7 @@ def test_the_manifest_says_how_the_results_came_about(own, tmp_path):
 
 
 def test_only_metrics_with_a_k_or_a_fill_have_one(own, tmp_path):
-    rows = rows_of(run_benchmark(told(own), tmp_path / "results"))
+    rows = rows_of(run_benchmark(settings_of(own), tmp_path / "results"))
     has_k, has_fill = (set(rows[rows[column].notna()]["metric"]) for column in ("k", "fill"))
     assert has_k == {"tdd", "odd", "odd_abs", "tied_share"}
     assert has_fill == {"tdd", "odd", "odd_abs"}
@@ -186,7 +186,7 @@ def test_the_values_are_those_of_the_librarys_own_functions(own, tmp_path):
         "tied_share",
     ]
     methods = ["gpa", "ega", "ria", "dea", "random", "half", "edges"]
-    settings = told(own, metrics=metrics, methods=methods, k=[0.1, 0.3], seed=4, alpha=0.5)
+    settings = settings_of(own, metrics=metrics, methods=methods, k=[0.1, 0.3], seed=4, alpha=0.5)
     folder = run_benchmark(settings, tmp_path / "results")
     data = load_dataset("shapes")
     model = load_model(f"{own}:tiny", "features", shape=(32, 32), kind="segmenter").module
@@ -219,9 +219,9 @@ def test_the_values_are_those_of_the_librarys_own_functions(own, tmp_path):
         for metric in metrics:
             if metric == "stability_flip" and name == "random":
                 continue  # its draws on another occasion are its own
-            found = rows_of(folder, method=name, metric=metric)
+            rows = rows_of(folder, method=name, metric=metric)
             for k in [None] if metric == "stability_flip" else [0.1, 0.3]:
-                mine = found if k is None else found[found["k"] == k]
+                mine = rows if k is None else rows[rows["k"] == k]
                 got, wanted = mine["value"].to_numpy(), value(metric, k).double().numpy()
                 defined = mine["status"].to_numpy() != "undefined"
                 np.testing.assert_array_equal(defined, np.isfinite(wanted))
@@ -230,10 +230,10 @@ def test_the_values_are_those_of_the_librarys_own_functions(own, tmp_path):
 
 
 def test_passes_are_grid_squared_and_one_for_ria_three_for_ega_their_sum_for_dea(own, tmp_path):
-    settings = told(own, methods=["dea", "ria", "ega", "gpa", "ria(grid=2)", "random"], metrics="passes")
+    settings = settings_of(own, methods=["dea", "ria", "ega", "gpa", "ria(grid=2)", "random"], metrics="passes")
     rows = rows_of(run_benchmark(settings, tmp_path / "results"), metric="passes")
-    found = {(row.method, row.variant): row.value for row in rows.itertuples()}
-    assert found == {
+    passes = {(row.method, row.variant): row.value for row in rows.itertuples()}
+    assert passes == {
         ("dea", ""): 20,
         ("ria", ""): 17,
         ("ega", ""): 3,
@@ -244,12 +244,14 @@ def test_passes_are_grid_squared_and_one_for_ria_three_for_ega_their_sum_for_dea
 
 
 def test_the_same_settings_give_the_same_bytes(own, tmp_path):
-    settings = told(own, methods=["dea", "ria(fill=linear)", "random"], metrics=["tdd", "excess_tdd", "stability"])
+    settings = settings_of(
+        own, methods=["dea", "ria(fill=linear)", "random"], metrics=["tdd", "excess_tdd", "stability"]
+    )
     assert same_bytes(*(run_benchmark(settings, tmp_path / name) for name in ("first", "second")))
 
 
 def test_device_and_batch_size_change_no_value(own, tmp_path):
-    folders = [run_benchmark(told(own, batch_size=size), tmp_path / str(size)) for size in (1, 64)]
+    folders = [run_benchmark(settings_of(own, batch_size=size), tmp_path / str(size)) for size in (1, 64)]
     first, second = map(rows_of, folders)
     pd.testing.assert_frame_equal(first.drop(columns="value"), second.drop(columns="value"))
     np.testing.assert_allclose(first["value"], second["value"], rtol=1e-4, atol=1e-6)
@@ -257,7 +259,7 @@ def test_device_and_batch_size_change_no_value(own, tmp_path):
 
 def test_a_run_that_is_killed_and_started_again_leaves_the_bytes_of_an_unbroken_one(own, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "GROUP", 2)
-    settings = told(own, samples=5, seed=[0, 1], order="shuffled", methods=["ria", "random"])
+    settings = settings_of(own, samples=5, seed=[0, 1], order="shuffled", methods=["ria", "random"])
     whole = run_benchmark(settings, tmp_path / "whole")
     done, real = [], runner.run_group
 
@@ -284,7 +286,7 @@ def test_a_run_that_is_killed_and_started_again_leaves_the_bytes_of_an_unbroken_
 
 def test_a_run_killed_while_it_writes_leaves_no_half_part(own, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "GROUP", 1)
-    settings = told(own, methods=["random"])
+    settings = settings_of(own, methods=["random"])
     whole = run_benchmark(settings, tmp_path / "whole")
     real, written = pq.ParquetWriter.write_table, []
 
@@ -305,12 +307,12 @@ def test_a_run_killed_while_it_writes_leaves_no_half_part(own, tmp_path, monkeyp
 
 
 def test_a_finished_run_is_not_done_again(own, tmp_path, monkeypatch):
-    settings = told(own, methods=["random"])
+    settings = settings_of(own, methods=["random"])
     folder = run_benchmark(settings, tmp_path / "results")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     monkeypatch.setattr(runner, "run_group", lambda *_: pytest.fail("done again"))
     run_benchmark(settings, folder)
-    run_benchmark(told(own, methods=["random"], batch_size=3), folder)
+    run_benchmark(settings_of(own, methods=["random"], batch_size=3), folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -323,13 +325,13 @@ def test_a_finished_run_is_not_done_again(own, tmp_path, monkeypatch):
     ],
 )
 def test_a_folder_of_other_settings_is_refused_by_the_settings_name(own, tmp_path, changes, message):
-    folder = run_benchmark(told(own, methods=["random"]), tmp_path / "results")
+    folder = run_benchmark(settings_of(own, methods=["random"]), tmp_path / "results")
     with pytest.raises(UserError, match=message):
-        run_benchmark(told(own, methods=["random"], **changes), folder)
+        run_benchmark(settings_of(own, methods=["random"], **changes), folder)
 
 
 def test_a_folder_of_other_weights_or_data_is_refused(own, tmp_path, pictures):
-    settings = told(own, dataset="folder", root=str(pictures), samples=None, methods=["random"])
+    settings = settings_of(own, dataset="folder", root=str(pictures), samples=None, methods=["random"])
     folder = run_benchmark(settings, tmp_path / "results")
     own.write_text(OWN.replace("seed=99", "seed=98"), encoding="utf-8")
     with pytest.raises(UserError, match="made with other weights"):
@@ -344,7 +346,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(own, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(UserError, match="is not empty and holds no manifest"):
-        run_benchmark(told(own), tmp_path / "thesis")
+        run_benchmark(settings_of(own), tmp_path / "thesis")
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
 
 
@@ -391,7 +393,7 @@ def test_a_run_id_changes_with_every_setting_but_device_and_batch_size(name):
 
 
 def test_the_runs_of_several_models_and_seeds_have_ids_of_their_own(own):
-    runs = told(own, model=[f"{own}:tiny", f"{own}:other"], seed=[0, 1]).runs()
+    runs = settings_of(own, model=[f"{own}:tiny", f"{own}:other"], seed=[0, 1]).runs()
     assert [(run.model[0].rpartition(":")[2], run.seed[0]) for run in runs] == [
         ("tiny", 0),
         ("tiny", 1),
@@ -399,7 +401,7 @@ def test_the_runs_of_several_models_and_seeds_have_ids_of_their_own(own):
         ("other", 1),
     ]
     assert len({run.run_id() for run in runs}) == 4
-    alone = told(own, model=f"{own}:other", seed=1)
+    alone = settings_of(own, model=f"{own}:other", seed=1)
     assert runs[3].run_id() == alone.run_id()
 
 
@@ -429,7 +431,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_a_sample_that_cannot_be_scored_is_one_row_with_its_reason(own, tmp_path, pictures):
-    settings = told(own, dataset="folder", root=str(pictures), samples=None, methods=["edges", "random"])
+    settings = settings_of(own, dataset="folder", root=str(pictures), samples=None, methods=["edges", "random"])
     folder = run_benchmark(settings, tmp_path / "results")
     rows = rows_of(folder)
     lost = rows[rows["metric"].isna()].set_index("sample_id")
@@ -454,33 +456,35 @@ def test_a_sample_that_cannot_be_scored_is_one_row_with_its_reason(own, tmp_path
 
 
 def test_lost_samples_change_nothing_for_the_others(own, tmp_path, pictures):
-    settings = told(own, dataset="folder", root=str(pictures), samples=None, methods=["ria", "random"])
+    settings = settings_of(own, dataset="folder", root=str(pictures), samples=None, methods=["ria", "random"])
     (pictures / "healthy.txt").write_text("fine\ngood\nright\nwell\n", encoding="utf-8")
-    healthy = told(own, dataset="folder", root=str(pictures), split="healthy", samples=None, methods=["ria", "random"])
+    healthy = settings_of(
+        own, dataset="folder", root=str(pictures), split="healthy", samples=None, methods=["ria", "random"]
+    )
     rows = [
-        rows_of(run_benchmark(one, tmp_path / name))
+        rows_of(run_benchmark(chosen, tmp_path / name))
         .dropna(subset="metric")
         .drop(columns="run_id")
         .reset_index(drop=True)
-        for name, one in {"all": settings, "healthy": healthy}.items()
+        for name, chosen in {"all": settings, "healthy": healthy}.items()
     ]
-    pd.testing.assert_frame_equal(*(one.reset_index(drop=True) for one in rows), check_dtype=False, atol=1e-6)
+    pd.testing.assert_frame_equal(*(table.reset_index(drop=True) for table in rows), check_dtype=False, atol=1e-6)
 
 
 def test_a_data_set_of_which_nothing_can_be_scored_still_ends_in_rows(own, tmp_path):
     root = tmp_path / "pictures"
     for name in ("a", "b"):
         _save(root, name, np.full((40, 40, 3), 90), np.zeros((40, 40)))
-    folder = run_benchmark(told(own, dataset="folder", root=str(root), samples=None), tmp_path / "results")
+    folder = run_benchmark(settings_of(own, dataset="folder", root=str(root), samples=None), tmp_path / "results")
     assert list(rows_of(folder)["status"]) == ["skipped", "skipped"]
 
 
 def test_a_sample_below_the_floor_is_skipped_with_its_score_for_a_reason(own, tmp_path):
-    scores = rows_of(run_benchmark(told(own, methods=["random"]), tmp_path / "all"), metric="score").set_index(
+    scores = rows_of(run_benchmark(settings_of(own, methods=["random"]), tmp_path / "all"), metric="score").set_index(
         "sample_id"
     )
     floor = float(scores["value"].sort_values().iloc[1]) - 1e-4
-    folder = run_benchmark(told(own, methods=["random"], floor=floor), tmp_path / "floor")
+    folder = run_benchmark(settings_of(own, methods=["random"], floor=floor), tmp_path / "floor")
     lowest = scores["value"].idxmin()
     rows = rows_of(folder, sample_id=lowest)
     assert list(rows["status"]) == ["skipped"] and rows["metric"].isna().all()
@@ -490,7 +494,7 @@ def test_a_sample_below_the_floor_is_skipped_with_its_score_for_a_reason(own, tm
 
 
 def test_where_every_sample_is_below_the_floor_each_is_one_row(own, tmp_path):
-    rows = rows_of(run_benchmark(told(own, methods=["random"], floor=1.0), tmp_path / "results"))
+    rows = rows_of(run_benchmark(settings_of(own, methods=["random"], floor=1.0), tmp_path / "results"))
     assert list(rows["status"]) == ["skipped"] * 3
     assert rows["metric"].isna().all()
 
@@ -498,12 +502,12 @@ def test_where_every_sample_is_below_the_floor_each_is_one_row(own, tmp_path):
 def test_constant_maps_are_degenerate_and_never_abort(own, tmp_path):
     methods = [f"{own}:constant", f"{own}:zeros", "edges"]
     metrics = ["tdd", "odd", "excess_tdd", "insertion", "stability", "tied_share"]
-    folder = run_benchmark(told(own, methods=methods, metrics=metrics), tmp_path / "results")
+    folder = run_benchmark(settings_of(own, methods=methods, metrics=metrics), tmp_path / "results")
     for name in methods[:2]:
         rows = rows_of(folder, method=name)
         status = {metric: set(part["status"]) for metric, part in rows.groupby("metric")}
         assert status.pop("stability") == {"undefined"}
-        assert all(found == {"degenerate"} for found in status.values())
+        assert all(statuses == {"degenerate"} for statuses in status.values())
         assert set(rows[rows["status"] == "degenerate"]["reason"]) == {"the map is constant"}
         assert set(rows[rows["metric"] == "tied_share"]["value"]) == {1}
     assert set(rows_of(folder, method="edges", metric="tdd")["status"]) == {"ok"}
@@ -524,7 +528,7 @@ def test_a_map_that_is_not_finite_is_a_failed_row_and_leaves_the_others_alone(ow
         "metrics": ["tdd", "stability_blur", "excess_tdd"],
     }
     methods = [f"{own}:not_finite", f"{own}:red", f"{own}:too_large"]
-    folder = run_benchmark(told(own, methods=methods, **settings), tmp_path / "results")
+    folder = run_benchmark(settings_of(own, methods=methods, **settings), tmp_path / "results")
     broken, whole, large = (rows_of(folder, method=name) for name in methods)
     lost = broken[broken["sample_id"] == "bright"]
     assert list(lost["status"]) == ["failed"] * 3 and lost["value"].isna().all()
@@ -539,13 +543,13 @@ def test_a_map_that_is_not_finite_is_a_failed_row_and_leaves_the_others_alone(ow
 
 def test_a_method_whose_maps_have_another_shape_is_refused(own, tmp_path):
     with pytest.raises(UserError, match=r"wrong_shape' gives \(1, 3, 32, 32\); expected maps \(1, 32, 32\)"):
-        run_benchmark(told(own, methods=[f"{own}:wrong_shape"]), tmp_path / "results")
+        run_benchmark(settings_of(own, methods=[f"{own}:wrong_shape"]), tmp_path / "results")
 
 
 def test_a_users_own_methods_and_metrics_stand_beside_the_registered_ones(own, tmp_path):
     methods = [f"{own}:red", f"{own}:red(power=3)", "random"]
     metrics = ["tdd", f"{own}:brightness", f"{own}:own_k", f"{own}:undefined"]
-    folder = run_benchmark(told(own, methods=methods, metrics=metrics, k=[0.1, 0.4]), tmp_path / "results")
+    folder = run_benchmark(settings_of(own, methods=methods, metrics=metrics, k=[0.1, 0.4]), tmp_path / "results")
     red = rows_of(folder, method=f"{own}:red")
     assert set(red["variant"]) == {"", "power=3"}
     first, second = (red[(red["variant"] == text) & (red["metric"] == "tdd")]["value"] for text in ("", "power=3"))
@@ -561,8 +565,10 @@ def test_a_users_own_methods_and_metrics_stand_beside_the_registered_ones(own, t
 
 
 def test_a_methods_variant_pins_its_option_and_leaves_the_others(own, tmp_path):
-    folder = run_benchmark(told(own, methods=["ria(grid=2)", "ria", "dea(grid=2, alpha=0.0)"]), tmp_path / "results")
-    direct = run_benchmark(told(own, methods=["ria"], grid=2), tmp_path / "direct")
+    folder = run_benchmark(
+        settings_of(own, methods=["ria(grid=2)", "ria", "dea(grid=2, alpha=0.0)"]), tmp_path / "results"
+    )
+    direct = run_benchmark(settings_of(own, methods=["ria"], grid=2), tmp_path / "direct")
     rows = rows_of(folder, metric="tdd")
     assert list(dict.fromkeys(zip(rows["method"], rows["variant"], strict=True))) == [
         ("ria", "grid=2"),
@@ -579,7 +585,7 @@ def test_a_methods_variant_pins_its_option_and_leaves_the_others(own, tmp_path):
 
 def test_lists_of_k_seed_and_model_give_the_rows_of_each_alone(own, tmp_path):
     models = [f"{own}:tiny", f"{own}:other"]
-    settings = told(own, model=models, seed=[0, 3], k=[0.1, 0.5], order="shuffled", methods=["ega", "random"])
+    settings = settings_of(own, model=models, seed=[0, 3], k=[0.1, 0.5], order="shuffled", methods=["ega", "random"])
     together = rows_of(run_benchmark(settings, tmp_path / "together"))
     assert together["run_id"].nunique() == 4
     number = 0
@@ -587,8 +593,8 @@ def test_lists_of_k_seed_and_model_give_the_rows_of_each_alone(own, tmp_path):
         for seed in (0, 3):
             for k in (0.1, 0.5):
                 number += 1
-                one = told(own, model=model, seed=seed, k=k, order="shuffled", methods=["ega", "random"])
-                alone = rows_of(run_benchmark(one, tmp_path / f"alone {number}")).drop(columns="run_id")
+                single = settings_of(own, model=model, seed=seed, k=k, order="shuffled", methods=["ega", "random"])
+                alone = rows_of(run_benchmark(single, tmp_path / f"alone {number}")).drop(columns="run_id")
                 of = together[(together["model"] == model) & (together["seed"] == seed)]
                 of = of[of["k"].isna() | (of["k"] == k)].drop(columns="run_id")
                 pd.testing.assert_frame_equal(of.reset_index(drop=True), alone.reset_index(drop=True), atol=1e-6)
@@ -597,7 +603,7 @@ def test_lists_of_k_seed_and_model_give_the_rows_of_each_alone(own, tmp_path):
 
 
 def test_several_fills_are_variants_of_methods_that_intervene_each_scored_by_its_own(own, tmp_path):
-    settings = told(own, methods=["ria", "ega", "dea(fill=blur)"], fill=["mean", "zeros"], metrics=["tdd"])
+    settings = settings_of(own, methods=["ria", "ega", "dea(fill=blur)"], fill=["mean", "zeros"], metrics=["tdd"])
     folder = run_benchmark(settings, tmp_path / "results")
     rows = rows_of(folder, metric="tdd")
     pairs = list(dict.fromkeys(zip(rows["method"], rows["variant"], rows["fill"], strict=True)))
@@ -608,13 +614,15 @@ def test_several_fills_are_variants_of_methods_that_intervene_each_scored_by_its
         ("ega", "", "zeros"),
         ("dea", "fill=blur", "blur"),
     ]
-    alone = run_benchmark(told(own, methods=["ria"], fill="zeros", metrics=["tdd"]), tmp_path / "alone")
+    alone = run_benchmark(settings_of(own, methods=["ria"], fill="zeros", metrics=["tdd"]), tmp_path / "alone")
     zeros = rows[rows["variant"] == "fill=zeros"]["value"]
     np.testing.assert_allclose(zeros, rows_of(alone, metric="tdd")["value"], atol=1e-6)
 
 
 def test_the_evaluation_fill_scores_every_map_whatever_made_it(own, tmp_path):
-    settings = told(own, methods=["ria"], fill=["mean", "zeros"], evaluation_fill=["blur", "mean"], metrics=["tdd"])
+    settings = settings_of(
+        own, methods=["ria"], fill=["mean", "zeros"], evaluation_fill=["blur", "mean"], metrics=["tdd"]
+    )
     rows = rows_of(run_benchmark(settings, tmp_path / "results"), metric="tdd")
     assert list(dict.fromkeys(zip(rows["variant"], rows["fill"], strict=True))) == [
         ("fill=mean", "blur"),
@@ -626,7 +634,9 @@ def test_the_evaluation_fill_scores_every_map_whatever_made_it(own, tmp_path):
 
 @pytest.mark.parametrize("fill", ["mean", "dataset_mean", "zeros", "blur", "linear", "other_image"])
 def test_every_fill_serves_method_and_evaluation(own, tmp_path, fill):
-    settings = told(own, methods=["ria", "dea"], fill=fill, metrics=["tdd", "insertion", "stability_noise"], grid=2)
+    settings = settings_of(
+        own, methods=["ria", "dea"], fill=fill, metrics=["tdd", "insertion", "stability_noise"], grid=2
+    )
     rows = rows_of(run_benchmark(settings, tmp_path / "results"))
     assert "failed" not in set(rows["status"])
     tdd = rows[rows["metric"] == "tdd"]
@@ -635,12 +645,12 @@ def test_every_fill_serves_method_and_evaluation(own, tmp_path, fill):
 
 
 def test_a_metric_that_pins_k_has_that_k_alone(own, tmp_path):
-    settings = told(own, methods=["random"], metrics=["excess_tdd(k=0.2)", "tdd"], k=[0.1, 0.4])
+    settings = settings_of(own, methods=["random"], metrics=["excess_tdd(k=0.2)", "tdd"], k=[0.1, 0.4])
     folder = run_benchmark(settings, tmp_path / "results")
     assert set(rows_of(folder, metric="excess_tdd")["k"]) == {0.2}
     assert set(rows_of(folder, metric="tdd")["k"]) == {0.1, 0.4}
-    alone = run_benchmark(told(own, methods=["random"], metrics=["excess_tdd"]), tmp_path / "alone")
-    values = (rows_of(one, metric="excess_tdd")["value"] for one in (folder, alone))
+    alone = run_benchmark(settings_of(own, methods=["random"], metrics=["excess_tdd"]), tmp_path / "alone")
+    values = (rows_of(results, metric="excess_tdd")["value"] for results in (folder, alone))
     np.testing.assert_allclose(*values, atol=1e-6)
 
 
@@ -650,20 +660,22 @@ def test_two_strengths_of_one_stability_are_two_values(own, tmp_path):
         ["stability_noise(strength=0.9)"],
         ["stability_noise(strength=0.01)", "stability_noise(strength=0.9)"],
     ):
-        folder = run_benchmark(told(own, methods=["ria"], metrics=metrics), tmp_path / str(len(metrics)))
+        folder = run_benchmark(settings_of(own, methods=["ria"], metrics=metrics), tmp_path / str(len(metrics)))
         values.append(rows_of(folder, method="ria")["value"].to_numpy()[-3:])
     np.testing.assert_allclose(*values, atol=1e-6)
 
 
 def test_one_metric_under_two_settings_can_be_told_apart(own, tmp_path):
     metrics = ["stability_noise(strength=0.1)", "stability_noise(strength=0.2)"]
-    rows = rows_of(run_benchmark(told(own, methods=["ria"], metrics=metrics), tmp_path / "results"), method="ria")
+    rows = rows_of(
+        run_benchmark(settings_of(own, methods=["ria"], metrics=metrics), tmp_path / "results"), method="ria"
+    )
     assert not rows.duplicated(KEYS).any()
 
 
 def test_a_full_disk_is_a_users_error_and_what_was_finished_is_kept(own, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "GROUP", 1)
-    settings, folder = told(own, methods=["random"]), tmp_path / "results"
+    settings, folder = settings_of(own, methods=["random"]), tmp_path / "results"
     whole = run_benchmark(settings, tmp_path / "whole")
     real, written = store._write_parquet, []
 
@@ -685,7 +697,7 @@ def test_a_full_disk_is_a_users_error_and_what_was_finished_is_kept(own, tmp_pat
 def test_a_folder_that_cannot_be_written_is_a_users_error(own, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UserError, match="cannot be written"):
-        run_benchmark(told(own), tmp_path / "file" / "results")
+        run_benchmark(settings_of(own), tmp_path / "file" / "results")
 
 
 @pytest.mark.parametrize(
@@ -745,7 +757,7 @@ def test_a_folder_that_cannot_be_written_is_a_users_error(own, tmp_path):
 def test_a_faulty_setting_is_refused_in_one_clear_sentence_before_any_work(own, tmp_path, changes, message):
     changes = {key: value.format(own=own) if isinstance(value, str) else value for key, value in changes.items()}
     with pytest.raises(UserError, match=message) as caught:
-        run_benchmark(told(own, **changes), tmp_path / "results")
+        run_benchmark(settings_of(own, **changes), tmp_path / "results")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("results/*.parquet")) and not list(tmp_path.glob("results/parts/*"))
 
@@ -755,7 +767,7 @@ def test_masks_that_name_more_classes_than_the_model_has_are_refused_before_any_
     _save(root, "one", np.full((40, 40, 3), 90), _square(40, 5))
     with pytest.raises(UserError, match=r"names class 5, but the model .* has 2 classes"):
         run_benchmark(
-            told(own, dataset="folder", root=str(root), samples=None, model=f"{own}:few"), tmp_path / "results"
+            settings_of(own, dataset="folder", root=str(root), samples=None, model=f"{own}:few"), tmp_path / "results"
         )
 
 
@@ -831,7 +843,7 @@ def test_run_level_means_are_those_of_plain_loops_and_robust_ones_leave_out_scor
 
 
 def test_the_runs_table_on_disk_is_the_run_level_of_the_rows_on_disk(own, tmp_path):
-    folder = run_benchmark(told(own, seed=[0, 1], k=[0.1, 0.2]), tmp_path / "results")
+    folder = run_benchmark(settings_of(own, seed=[0, 1], k=[0.1, 0.2]), tmp_path / "results")
     wanted = plain(run_level(read_samples(folder))).reset_index(drop=True)
     read = pd.read_csv(folder / "runs.csv", keep_default_na=True)
     assert list(read.columns) == list(wanted.columns)

@@ -22,7 +22,7 @@ from segattr_lib.registry import UserError
 SIZE = 32
 
 
-def told(root: Path, class_map: str, **changes: Any) -> Settings:
+def settings_of(root: Path, class_map: str, **changes: Any) -> Settings:
     usual = {
         "dataset": "voc",
         "root": str(root),
@@ -68,32 +68,34 @@ def probabilities(sample: Sample) -> torch.Tensor:
 def test_a_group_has_the_sum_of_its_probabilities_and_an_unknown_class_is_a_skipped_row(voc: Path):
     first, *others = samples(voc)
     name = CLASS_NAMES[first.class_id]
-    folder = run_benchmark(told(voc, class_map(voc, {name: [1, 3]})), voc / "results")
+    folder = run_benchmark(settings_of(voc, class_map(voc, {name: [1, 3]})), voc / "results")
     rows = rows_of(folder)
     score = rows[(rows["metric"] == "score") & (rows["sample_id"] == first.sample_id)]
     assert score["value"].item() == pytest.approx(float(probabilities(first)[[1, 3]].sum()), abs=1e-5)
     assert score["class_id"].item() == first.class_id
-    unknown = [one for one in others if one.class_id != first.class_id]
+    unknown = [sample for sample in others if sample.class_id != first.class_id]
     assert unknown
-    for one in unknown:
-        (row,) = rows[rows["sample_id"] == one.sample_id].to_dict("records")
+    for sample in unknown:
+        (row,) = rows[rows["sample_id"] == sample.sample_id].to_dict("records")
         assert row["status"] == "skipped"
-        assert row["reason"].endswith(f"knows no class {CLASS_NAMES[one.class_id]!r}")
+        assert row["reason"].endswith(f"knows no class {CLASS_NAMES[sample.class_id]!r}")
 
 
 def test_predicted_explains_the_class_that_the_model_says(voc: Path):
-    rows = rows_of(run_benchmark(told(voc, "predicted"), voc / "results"))
+    rows = rows_of(run_benchmark(settings_of(voc, "predicted"), voc / "results"))
     for sample in samples(voc):
-        told_of = probabilities(sample)
+        class_probabilities = probabilities(sample)
         mine = rows[rows["sample_id"] == sample.sample_id]
-        assert set(mine["class_id"]) == {int(told_of.argmax())}
-        assert mine[mine["metric"] == "score"]["value"].item() == pytest.approx(float(told_of.max()), abs=1e-5)
+        assert set(mine["class_id"]) == {int(class_probabilities.argmax())}
+        assert mine[mine["metric"] == "score"]["value"].item() == pytest.approx(
+            float(class_probabilities.max()), abs=1e-5
+        )
         assert set(mine["method"].dropna()) >= {"gradcam", "random"}
 
 
 def test_the_floor_is_of_the_groups_probability(voc: Path):
     first = samples(voc)[0]
-    settings = told(voc, class_map(voc, {CLASS_NAMES[first.class_id]: list(range(CLASSES))}), floor=0.999)
+    settings = settings_of(voc, class_map(voc, {CLASS_NAMES[first.class_id]: list(range(CLASSES))}), floor=0.999)
     rows = rows_of(run_benchmark(settings, voc / "results"))
     mine = rows[rows["sample_id"] == first.sample_id]
     assert mine[mine["metric"] == "score"]["value"].item() == pytest.approx(1)
@@ -109,14 +111,14 @@ def test_the_floor_is_of_the_groups_probability(voc: Path):
 )
 def test_a_map_that_does_not_fit_is_refused_before_the_long_work(voc: Path, classes, match: str):
     with pytest.raises(UserError, match=match):
-        run_benchmark(told(voc, class_map(voc, classes)), voc / "results")
+        run_benchmark(settings_of(voc, class_map(voc, classes)), voc / "results")
     assert not (voc / "results").exists()
 
 
 def test_a_classifier_is_explained_by_its_logit_and_a_segmenter_by_its_probability(voc: Path):
     names = {"aeroplane": [0], "bird": [1]}
     usual, logit, probability = (
-        group_of(told(voc, class_map(voc, names), scalar=scalar).runs()[0], NAMES[:1]).offered["scalar"]
+        group_of(settings_of(voc, class_map(voc, names), scalar=scalar).runs()[0], NAMES[:1]).offered["scalar"]
         for scalar in (None, "logit", "probability")
     )
     assert (usual, logit, probability) == ("logit", "logit", "probability")

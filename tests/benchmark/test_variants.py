@@ -19,10 +19,10 @@ from segattr_lib.sections.wsss_sam2.ways import labels
 
 
 def test_a_table_of_intervals_refuses_a_value_that_stands_twice():
-    one = pd.DataFrame({"method": ["ria", "dea"], "metric": "tdd", "mean": [0.5, 0.1], "low": 0.0, "high": 1.0})
-    assert list(tables.intervals(one, "method", "metric").index) == ["RIA", "DEA"]
+    table = pd.DataFrame({"method": ["ria", "dea"], "metric": "tdd", "mean": [0.5, 0.1], "low": 0.0, "high": 1.0})
+    assert list(tables.intervals(table, "method", "metric").index) == ["RIA", "DEA"]
     with pytest.raises(ValueError, match="duplicate"):
-        tables.intervals(pd.concat([one, one]), "method", "metric")
+        tables.intervals(pd.concat([table, table]), "method", "metric")
 
 
 def test_labels_bear_options_where_these_tell_two_apart():
@@ -60,8 +60,8 @@ def test_a_line_of_budgets_is_one_variant():
 
 
 def test_a_method_that_is_written_twice_is_run_once(tmp_path):
-    told = {"samples": 1, "image_size": 64, "metrics": ["tdd"], "grid": 4, "batch_size": 8, "fill": ["mean", "blur"]}
-    settings = read_settings({**told, "methods": ["ria", "ria(fill=mean)", "ega", "ega( window=1 )", "ega(window=1)"]})
+    usual = {"samples": 1, "image_size": 64, "metrics": ["tdd"], "grid": 4, "batch_size": 8, "fill": ["mean", "blur"]}
+    settings = read_settings({**usual, "methods": ["ria", "ria(fill=mean)", "ega", "ega( window=1 )", "ega(window=1)"]})
     rows = read_samples(run_benchmark(settings, tmp_path / "r"))
     rows = rows[rows["metric"] == "tdd"]
     assert not rows.duplicated(["method", "variant", "fill"]).any()
@@ -76,9 +76,9 @@ def test_a_side_is_told_from_twelve_images_on_and_only_by_an_interval_off_zero()
 
 
 def test_the_explorer_shows_the_value_under_the_fill_whose_deletion_it_draws():
-    told = {"image_size": 64, "grid": 4, "metrics": ["tdd"], "batch_size": 8}
+    usual = {"image_size": 64, "grid": 4, "metrics": ["tdd"], "batch_size": 8}
     groups = [
-        group_of(read_settings({**told, "evaluation_fill": fills}), ["test-00000"])
+        group_of(read_settings({**usual, "evaluation_fill": fills}), ["test-00000"])
         for fills in (["zeros"], ["zeros", "blur"])
     ]
     alone, several = (look(group, "ega", 0.2) for group in groups)

@@ -112,8 +112,8 @@ def test_the_names_written_beside_the_ids_are_imagenets():
     )
     assert len(blocks) == 17
     for comment, name in blocks:
-        told = " ".join(line.strip("# ") for line in comment.splitlines())
-        assert told.split(", ") == [LABELS[number] for number in VOC_IMAGENET[name]]
+        names = " ".join(line.strip("# ") for line in comment.splitlines())
+        assert names.split(", ") == [LABELS[number] for number in VOC_IMAGENET[name]]
 
 
 def test_a_shape_is_the_classifiers_class_of_the_same_name():

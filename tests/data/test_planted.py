@@ -68,9 +68,9 @@ def test_both_data_sets_serve_the_same_pixels_and_the_same_masks():
     context, own = (load_dataset(name) for name in PLANTED)
     assert list(context.sample_ids) == list(own.sample_ids)
     for sample_id in context.sample_ids[:20]:
-        (first, one), (second, other) = context.read(sample_id), own.read(sample_id)
+        (first, first_mask), (second, second_mask) = context.read(sample_id), own.read(sample_id)
         assert np.array_equal(first, second)
-        assert np.array_equal(one > 0, other > 0)
+        assert np.array_equal(first_mask > 0, second_mask > 0)
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -106,23 +106,23 @@ def probed(facts: np.ndarray, truth: np.ndarray) -> int:
 
 def body_colours(number: int) -> np.ndarray:
     """The exact colour of each object, the lighter of its pair, found again in the object's pixels."""
-    rng, found = generator("planted", f"test-{number:05d}", "colour"), []
+    rng, colours = generator("planted", f"test-{number:05d}", "colour"), []
     for body in drawn()[number].objects:
         dark, light = np.zeros((2, 3))
         while light.mean() - dark.mean() < CONTRAST:
             dark, light = rng.integers(0, 256, (2, 3))
         assert np.abs(np.median(drawn()[number].image[body], axis=0) - light).max() <= 2
-        found.append(light)
-    return np.array(found)
+        colours.append(light)
+    return np.array(colours)
 
 
 @cache
 def circumstances() -> dict[str, np.ndarray]:
     """What a scene shows beside its two glyphs: one row a scene."""
     colours = [body_colours(number) for number in range(COUNT)]
-    bits = (np.array([found[0] for found in colours])[:, :, None] >> np.arange(3)) & 1
+    bits = (np.array([scene_colours[0] for scene_colours in colours])[:, :, None] >> np.arange(3)) & 1
     return {
-        "colour": np.array([np.hstack([found[0], found[-1]]) for found in colours], float),
+        "colour": np.array([np.hstack([scene_colours[0], scene_colours[-1]]) for scene_colours in colours], float),
         "low bits": bits.reshape(COUNT, -1) * 2.0 - 1,
         "form": np.array([[len(s.bodies), s.bodies[0] == "disc", s.bodies[-1] == "disc"] for s in drawn()], float),
         "place": np.array([np.hstack([middle(s.objects[0]), middle(s.badges[0]), middle(s.marker)]) for s in drawn()]),
@@ -217,13 +217,13 @@ def test_the_evidence_is_resized_as_the_mask_is(size: int):
     nearest = ((np.arange(size) + 0.5) * CANVAS / size).astype(int)
     dataset = load_dataset("planted_own")
     for sample_id, s in zip(dataset.sample_ids[:5], drawn(), strict=False):
-        found = evidence(sample_id, size)
-        assert set(found) == set(PLANTED.values())
-        assert np.array_equal(found["marker"].numpy(), s.marker[np.ix_(nearest, nearest)])
-        assert np.array_equal(found["badge"].numpy(), s.badges.any(0)[np.ix_(nearest, nearest)])
-        assert not (found["badge"] & ~dataset.load(sample_id, size).mask).any()
-        assert found["marker"].any()
-        assert found["badge"].any()
+        masks = evidence(sample_id, size)
+        assert set(masks) == set(PLANTED.values())
+        assert np.array_equal(masks["marker"].numpy(), s.marker[np.ix_(nearest, nearest)])
+        assert np.array_equal(masks["badge"].numpy(), s.badges.any(0)[np.ix_(nearest, nearest)])
+        assert not (masks["badge"] & ~dataset.load(sample_id, size).mask).any()
+        assert masks["marker"].any()
+        assert masks["badge"].any()
 
 
 def test_same_name_same_bytes_whatever_came_before():
@@ -240,7 +240,7 @@ def test_same_name_same_bytes_whatever_came_before():
 def test_no_split_sees_anothers_scene_nor_background_nor_that_of_the_shapes():
     names = [f"{split}-{number:05d}" for split in SPLITS for number in range(40)]
     clutter = [background(part) for name in names for part in (name, f"planted {name}")]
-    assert len({hashlib.sha256(one.tobytes()).digest() for one in clutter}) == 2 * len(names)
+    assert len({hashlib.sha256(ground.tobytes()).digest() for ground in clutter}) == 2 * len(names)
     assert len({scene(name).image.tobytes() for name in names}) == len(names)
 
 
@@ -285,12 +285,12 @@ def answers(name: str, pixels: np.ndarray) -> np.ndarray:
         )
 
 
-def told(said: np.ndarray, scenes: list[Scene]) -> np.ndarray:
+def class_per_object(said: np.ndarray, scenes: list[Scene]) -> np.ndarray:
     """The class a model gives each object, one after another: the most frequent over its pixels."""
     return np.array(
         [
-            np.bincount(one[body], minlength=3).argmax()
-            for one, s in zip(said, scenes, strict=True)
+            np.bincount(answer[body], minlength=3).argmax()
+            for answer, s in zip(said, scenes, strict=True)
             for body in s.objects
         ]
     )
@@ -318,7 +318,7 @@ def test_the_shipped_model_segments_the_held_out_scenes(name: str, role: str):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "role"), PLANTED.items())
 def test_the_shipped_model_tells_the_class(name: str, role: str):
-    right = told(said_of_the_held_out(name), drawn(HELD_OUT)) == classes(role, drawn(HELD_OUT))
+    right = class_per_object(said_of_the_held_out(name), drawn(HELD_OUT)) == classes(role, drawn(HELD_OUT))
     assert right.mean() >= 0.97
 
 
@@ -328,8 +328,8 @@ def test_the_shipped_model_tells_the_class(name: str, role: str):
 def test_the_shipped_model_goes_by_its_evidence_and_by_nothing_else(name: str, role: str, changed: str):
     """Redrawing the glyph that tells the class turns the answer over; redrawing the other one leaves it."""
     plain, other = (list(scenes) for scenes in zip(*(redrawn(n, changed) for n in range(FLIPPED)), strict=True))
-    before = told(said_of_the_held_out(name)[:FLIPPED], plain)
-    after = told(answers(name, np.stack([s.image for s in other])), other)
+    before = class_per_object(said_of_the_held_out(name)[:FLIPPED], plain)
+    after = class_per_object(answers(name, np.stack([s.image for s in other])), other)
     if changed == role:
         assert (after + before == 3).mean() >= 0.95
     else:

@@ -126,9 +126,9 @@ def test_a_probe_of_the_background_alone_does_not_tell_the_class():
         return right_by_probe((features - features.mean(0)) / np.where(spread > 0, spread, 1), classes)
 
     assert right(grounds) <= chance_at_most(classes)
-    tinted, odd = ([one.copy() for one in grounds] for _ in range(2))
-    for one, other, own in zip(tinted, odd, classes, strict=True):
-        one[:64, :64, own % 3] = one[:64, :64, own % 3] // 2 + 128 * (own // 3)  # one corner, one channel
+    tinted, odd = ([ground.copy() for ground in grounds] for _ in range(2))
+    for ground, other, own in zip(tinted, odd, classes, strict=True):
+        ground[:64, :64, own % 3] = ground[:64, :64, own % 3] // 2 + 128 * (own // 3)  # one corner, one channel
         other[..., own % 3] = other[..., own % 3] & 254 | own // 3  # the lowest bit alone
     assert min(right(tinted), right(odd)) > 1.5 * chance_at_most(classes)  # the probe sees a leak
 
@@ -288,15 +288,15 @@ def pictures(tmp_path: Path) -> Path:
 def greys(folder: Path, split: str, count: int) -> set[int]:
     """Which picture lies behind each scene of a split, told by its grey."""
     dataset = load_dataset("single_shapes", split=split, backgrounds=str(folder))
-    found = set()
+    levels = set()
     for name in dataset.sample_ids[:count]:
         image, labels = dataset.read(name)
         assert image.size == (CANVAS, CANVAS)
         far = ndimage.binary_erosion(labels == 0, iterations=2)
         pixels = np.asarray(image)[far].astype(float)
         assert pixels.std() < 4  # one picture, with noise
-        found.add(round(np.median(pixels) / 6))
-    return found
+        levels.add(round(np.median(pixels) / 6))
+    return levels
 
 
 def test_ones_own_backgrounds_are_divided_between_the_splits(pictures: Path):
@@ -520,7 +520,7 @@ def test_imagenets_classifiers_are_judged_on_a_folder_of_images(tmp_path: Path, 
     folder = tmp_path / "images" / "n03785016"  # moped
     folder.mkdir(parents=True)
     (folder / "one.jpg").symlink_to(real / "VOCdevkit/VOC2012/JPEGImages/2007_009756.jpg")
-    told = {
+    parameters = {
         "dataset": "image_folder",
         "root": str(tmp_path / "images"),
         "model": f"{real / 'models.py'}:imagenet_mobilenet_v2",
@@ -528,7 +528,7 @@ def test_imagenets_classifiers_are_judged_on_a_folder_of_images(tmp_path: Path, 
         "methods": ["gradcam", "refinecam", "random"],
         "metrics": ["arcc", "average_drop"],
     }
-    rows = read_samples(run_benchmark(read_settings(told), tmp_path / "results"))
+    rows = read_samples(run_benchmark(read_settings(parameters), tmp_path / "results"))
     assert (rows["status"] == "ok").all()
     assert (rows["class_id"] == 665).all()
     values = rows.set_index(["method", "metric"])["value"]

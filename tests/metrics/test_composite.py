@@ -99,10 +99,10 @@ def test_the_drop_of_a_segmenter_is_taken_inside_its_mask():
     class Pixels(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.one = nn.Parameter(torch.ones(()))
+            self.unit = nn.Parameter(torch.ones(()))
 
         def forward(self, images: Tensor) -> Tensor:
-            seen = (self.one * images.mean(1)).clamp(1e-6, 1 - 1e-6)
+            seen = (self.unit * images.mean(1)).clamp(1e-6, 1 - 1e-6)
             return torch.stack([seen.log(), (-seen).log1p()], 1)
 
     masks = random_masks(3, 8)
@@ -132,15 +132,15 @@ def test_complexity_is_the_share_of_the_image_that_is_shown():
 def test_coherency_is_the_correlation_with_the_map_of_what_the_map_shows():
     images = random_images(3, 8)
     score, maps = bind(ready(Hue()), FIRST), _explain(images, FIRST, "")
-    told = []
+    occasions = []
 
     def explain(changed: Tensor, seen: Target, occasion: str) -> Tensor:
-        told.append(occasion)
+        occasions.append(occasion)
         assert seen is FIRST and torch.equal(changed, images * maps[:, None])
         return _explain(changed, seen, occasion)
 
     got = _metric("coherency", score, images, maps, FIRST, explain=explain)
-    assert told == ["faded to zeros"]
+    assert occasions == ["faded to zeros"]
     for row in range(3):
         again = _explain(images[[row]] * maps[row], FIRST, "")[0].numpy()
         assert float(got[row]) == pytest.approx((plain_pearson(maps[row].numpy(), again) + 1) / 2, abs=1e-5)
@@ -195,7 +195,7 @@ def test_arcc_is_grad_cams_on_the_same_maps(monkeypatch):
     images = random_images(3, 32) * torch.linspace(0, 1, 32)
     target = Target(torch.tensor([0, 1, 2]))
     model, maps = ready(SmallClassifier()), _explain(images, target, "")
-    targets = [ClassifierOutputSoftmaxTarget(int(one)) for one in target.class_id]
+    targets = [ClassifierOutputSoftmaxTarget(int(class_id)) for class_id in target.class_id]
 
     def base_method(input_tensor: Tensor, targets: list) -> np.ndarray:
         return _explain(input_tensor, target, "").numpy()
@@ -301,7 +301,7 @@ def test_in_a_run_each_methods_faded_images_are_its_own_and_a_constant_map_is_a_
         "def flat(score, images, target):\n    return torch.full_like(images[:, 0], 0.25)\n",
         encoding="utf-8",
     )
-    told = {
+    usual = {
         "samples": 2,
         "image_size": 32,
         "model": f"{own}:tiny",
@@ -313,7 +313,7 @@ def test_in_a_run_each_methods_faded_images_are_its_own_and_a_constant_map_is_a_
     }
 
     def rows_of(name: str, *methods: str):
-        folder = run_benchmark(read_settings({**told, "methods": list(methods)}), tmp_path / name)
+        folder = run_benchmark(read_settings({**usual, "methods": list(methods)}), tmp_path / name)
         return plain(read_samples(folder)).set_index(["method", "metric", "sample_id"])
 
     together = rows_of("together", "ega", "ria", "dea", "half", f"{own}:flat")

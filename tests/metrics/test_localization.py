@@ -83,10 +83,10 @@ def test_coverage_and_spill_of_random_maps_are_those_of_plain_sets():
     for threshold in (0.1, 0.5, 0.9):
         got = [value(name, maps, truth, threshold=threshold).tolist() for name in ("coverage", "spill")]
         for row in range(6):
-            found = {(y, x) for y, x in np.argwhere(maps[row].numpy() >= np.float32(threshold))}
+            selected = {(y, x) for y, x in np.argwhere(maps[row].numpy() >= np.float32(threshold))}
             real = {(y, x) for y, x in np.argwhere(truth[row].numpy())}
-            assert got[0][row] == pytest.approx(len(found & real) / len(real))
-            assert got[1][row] == pytest.approx(len(found - real) / len(found))
+            assert got[0][row] == pytest.approx(len(selected & real) / len(real))
+            assert got[1][row] == pytest.approx(len(selected - real) / len(selected))
 
 
 def test_a_lower_threshold_never_covers_less():
@@ -115,14 +115,14 @@ def test_effectiveness_costs_one_pass_an_image_whatever_the_batch():
     images, maps = random_images(7, 8), torch.rand(7, 8, 8, generator=torch.Generator().manual_seed(3))
     weights = torch.rand(8, 8, generator=torch.Generator().manual_seed(4)) / 64
     target = target_of(None, 7)
-    found = []
+    values = []
     for batch_size in (3, 16):
         score = bind(ready(Brightness(weights), batch_size), target)
         base, fill = model_score(score, images), bind_fill("blur", images)
         with counted_passes(score.model) as passes:
-            found.append(METRICS["effectiveness"].function(score, images, maps, target, fill=fill, base=base))
+            values.append(METRICS["effectiveness"].function(score, images, maps, target, fill=fill, base=base))
         assert passes == [7]
-    torch.testing.assert_close(*found)
+    torch.testing.assert_close(*values)
 
 
 @pytest.mark.parametrize("name", NAMES[:3])

@@ -128,7 +128,7 @@ def test_stability_is_the_mean_of_the_five_kinds():
     torch.testing.assert_close(
         _metric("stability", score, images, maps, target, explain=explain), torch.stack(each).mean(0)
     )
-    assert len({round(float(one[0]), 6) for one in each}) >= 4
+    assert len({round(float(values[0]), 6) for values in each}) >= 4
 
 
 def _oracle(size: int = 6) -> tuple[Score, Tensor, Target, Tensor]:
@@ -148,8 +148,8 @@ def test_the_true_map_of_an_additive_oracle_deletes_best_of_all_selections_and_i
     inside = target.mask[0].flatten().nonzero()[:, 0]
     chosen = [torch.tensor(some) for some in combinations(inside.tolist(), max(1, int(10 * k + 0.5)))]
     maps = torch.zeros(len(chosen), 6, 6)
-    for one, some in zip(maps, chosen, strict=True):
-        one.view(-1)[some] = 1
+    for one_map, some in zip(maps, chosen, strict=True):
+        one_map.view(-1)[some] = 1
     everyone = Target(target.class_id.expand(len(maps)), target.mask.expand(len(maps), -1, -1))
     all_images = images.expand(len(maps), -1, -1, -1)
     many = bind(score.model, everyone)
@@ -217,9 +217,9 @@ def test_a_model_that_reads_only_the_outside_has_no_target_drop_and_its_true_map
     outside = (~mask[0]).flatten().nonzero()[:, 0].tolist()
     every = []
     for some in combinations(outside, 2):
-        one = torch.zeros(1, size * size)
-        one[0, list(some)] = 1
-        every.append(_metric("odd", score, images, one.view(1, size, size), target, k=k, fill="zeros").item())
+        one_map = torch.zeros(1, size * size)
+        one_map[0, list(some)] = 1
+        every.append(_metric("odd", score, images, one_map.view(1, size, size), target, k=k, fill="zeros").item())
     assert best == pytest.approx(max(every), abs=1e-6)
     assert max(every) > min(every) + 0.01
 
@@ -243,7 +243,7 @@ def test_void_pixels_are_left_out_of_the_outside():
     rng = torch.Generator().manual_seed(0)
     void = torch.rand(COUNT, 10, 10, generator=rng) < 0.5
     maps = _maps("random")
-    kept, all_in = (_metric("odd", score, images, maps, target, void=one) for one in (void, None))
+    kept, all_in = (_metric("odd", score, images, maps, target, void=pixels) for pixels in (void, None))
     ring = _metric("odd_exclude", score, images, maps, target, ring=void)
     for row, (plain, image, one_map, mask, values) in enumerate(_plain(target, score.model, images, maps)):
         wanted = plain_odd(plain, image, one_map, mask, 0.2, values, void[row].numpy())
@@ -260,9 +260,14 @@ def test_a_metric_of_many_samples_is_that_of_each_alone():
     for name in ("tdd", "odd", "insertion", "excess_tdd", "excess_odd_abs", "border", "tied_share"):
         together = _metric(name, score, images, maps, target)
         for row in range(COUNT):
-            one = [row]
+            index = [row]
             alone = _metric(
-                name, bind(score.model, target[one]), images[one], maps[one], target[one], draws=Draws(0, ["abc"[row]])
+                name,
+                bind(score.model, target[index]),
+                images[index],
+                maps[index],
+                target[index],
+                draws=Draws(0, ["abc"[row]]),
             )
             assert alone.item() == pytest.approx(together[row].item(), abs=1e-5), name
 
@@ -277,7 +282,7 @@ def test_deletion_asks_for_the_ranking_alone():
     score, images, target = _setting()
     maps = _maps("random")
     for name in ("tdd", "odd", "insertion", "excess_tdd"):
-        first, second = (_metric(name, score, images, one, target) for one in (maps, maps**3 / 2))
+        first, second = (_metric(name, score, images, some_maps, target) for some_maps in (maps, maps**3 / 2))
         torch.testing.assert_close(first, second)
 
 

@@ -84,12 +84,12 @@ def _plain_fit(x: np.ndarray, y: np.ndarray, at: float) -> float:
 
 
 def test_border_lengths_solved_by_hand():
-    one = torch.zeros(3, 6, 6, dtype=torch.bool)
-    one[0, 2, 3] = True
-    one[1, 0, 0] = True  # in the corner: the frame's outside is not selected either
+    selected = torch.zeros(3, 6, 6, dtype=torch.bool)
+    selected[0, 2, 3] = True
+    selected[1, 0, 0] = True  # in the corner: the frame's outside is not selected either
     # a pixel has 4 straight and 4 slanted neighbours: pi / 8 (4 + 4 / sqrt 2)
     alone = math.pi / 8 * (4 + 4 / math.sqrt(2))
-    assert border_length(one).tolist() == pytest.approx([alone, alone, 0])
+    assert border_length(selected).tolist() == pytest.approx([alone, alone, 0])
 
 
 def test_the_border_of_a_disc_is_near_its_circumference_and_no_side_of_a_slanted_square_is_too_long():
@@ -142,7 +142,7 @@ def test_parts_of_the_null_agree_with_another_implementation(reference):
     rng = np.random.default_rng(5)
     selected = rng.random((3, 40, 50)) < 0.3
     assert border_length(torch.from_numpy(selected)).tolist() == pytest.approx(
-        [reference.border_length(one) for one in selected]
+        [reference.border_length(pixels) for pixels in selected]
     )
     noise = rng.standard_normal(DISC.shape)
     for sigma in (0.0, 0.7, 5.6, 32.0):
@@ -206,12 +206,12 @@ def test_chance_is_the_fit_of_what_the_blind_selections_earn_by_a_plain_implemen
     base, fill, every = model_score(score, images), bind_fill("mean", images), 6
     null = bind_null(score, images, target, base, DRAWS, every=every)
     called = {"k": 0.2, "fill": fill, "null": null}
-    found = {
+    chances = {
         plain_tdd: chance_tdd(score, images, maps, target, **called),
         plain_insertion: chance_insertion(score, images, maps, target, **called),
         plain_odd: chance_odd_abs(score, images, maps, target, **called),
     }
-    for measure, chance in found.items():
+    for measure, chance in chances.items():
         off_target = measure is plain_odd
         region = ~target.mask if off_target else target.mask
         drawn = blind_selections(region, 0.2, DRAWS.on("off target") if off_target else DRAWS, every)
@@ -221,14 +221,17 @@ def test_chance_is_the_fit_of_what_the_blind_selections_earn_by_a_plain_implemen
             plain = plain_score(score.model, target.mask[row].numpy(), int(target.class_id[row]))
             grey = np.broadcast_to(image.mean((1, 2), keepdims=True), image.shape)
             values = [
-                measure(plain, image, one.float().numpy(), target.mask[row].numpy(), 0.2, grey) for one in drawn[row]
+                measure(plain, image, selection.float().numpy(), target.mask[row].numpy(), 0.2, grey)
+                for selection in drawn[row]
             ]
             values = np.abs(values) if off_target else np.array(values)
-            lengths = np.log([_plain_border(one.numpy()) for one in drawn[row]])
+            lengths = np.log([_plain_border(selection.numpy()) for selection in drawn[row]])
             assert chance[row].item() == pytest.approx(_plain_fit(lengths, values, math.log(own[row])), abs=2e-3)
     ragged = border(score, images, maps, target)
     chosen = top_fraction(maps, target.mask, 0.2).pixels
-    assert ragged.tolist() == pytest.approx([_plain_border(one.numpy()) / int(one.sum()) for one in chosen])
+    assert ragged.tolist() == pytest.approx(
+        [_plain_border(selection.numpy()) / int(selection.sum()) for selection in chosen]
+    )
 
 
 def test_a_selection_without_an_outside_has_no_chance_there():

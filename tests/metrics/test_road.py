@@ -50,8 +50,8 @@ class Detector(nn.Module):
         self.scale = nn.Parameter(torch.tensor(1e6))
 
     def forward(self, images: Tensor) -> Tensor:
-        found = (self.measure(images) - self.level) * self.scale
-        return torch.stack([torch.zeros_like(found), found], 1)
+        logit = (self.measure(images) - self.level) * self.scale
+        return torch.stack([torch.zeros_like(logit), logit], 1)
 
 
 def _maps(count: int, size: int, seed: int = 0) -> Tensor:
@@ -147,7 +147,7 @@ def test_reversing_an_untied_map_turns_the_sign():
     images, maps = _images(3, 24), _maps(3, 24)
     target = _classified(3)
     score = bind(ready(SmallClassifier()), target)
-    first, second = (road(score, images, one, target, draws=DRAWS) for one in (maps, 1 - maps))
+    first, second = (road(score, images, some_maps, target, draws=DRAWS) for some_maps in (maps, 1 - maps))
     torch.testing.assert_close(first, -second, rtol=0, atol=1e-6)
 
 
@@ -191,8 +191,8 @@ def test_exactly_the_fraction_goes_whatever_the_ties(ties, levels):
     for k in FRACTIONS:
         least, most = removals(maps, k, ties, DRAWS)
         assert (least.sum((1, 2)) == round(k * 625)).all() and (most.sum((1, 2)) == round(k * 625)).all()
-        for one, low, high in zip(maps, least, most, strict=True):
-            assert one[low].max() <= one[~low].min() and one[high].min() >= one[~high].max()
+        for one_map, low, high in zip(maps, least, most, strict=True):
+            assert one_map[low].max() <= one_map[~low].min() and one_map[high].min() >= one_map[~high].max()
 
 
 def test_a_drawn_order_of_ties_is_seeded_per_sample_and_moves_no_pixel_that_is_untied():
@@ -216,7 +216,7 @@ def test_the_naive_variant_is_grad_cams_on_the_same_maps(monkeypatch):
     maps = _maps(3, 40)
     maps[1] = (maps[1] * 8).floor() / 8  # tied: the percentile takes more than its share
     maps[2] = torch.nn.functional.avg_pool2d(maps[2][None], 9, 1, 4)[0]
-    targets = [ClassifierOutputSoftmaxTarget(int(one)) for one in target.class_id]
+    targets = [ClassifierOutputSoftmaxTarget(int(class_id)) for class_id in target.class_id]
     theirs = 2 * ROADCombined([20, 40, 60, 80])(images, maps.numpy(), targets, model)
     score = bind(model, target)
     naive = road(score, images, maps, target, draws=DRAWS, ties="percentile", noise=0.0)

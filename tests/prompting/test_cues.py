@@ -38,23 +38,23 @@ def random_maps(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def places(found: Cues, label: int) -> list[tuple[int, int]]:
+def places(cues: Cues, label: int) -> list[tuple[int, int]]:
     """The (x, y) of the points of this label, in the order drawn."""
-    return [(int(x), int(y)) for x, y in found.points[found.labels == label].tolist()]
+    return [(int(x), int(y)) for x, y in cues.points[cues.labels == label].tolist()]
 
 
-def distances(found: Cues) -> list[float]:
-    return [math.dist(a, b) for a, b in combinations(found.points.tolist(), 2)]
+def distances(cues: Cues) -> list[float]:
+    return [math.dist(a, b) for a, b in combinations(cues.points.tolist(), 2)]
 
 
 # agreement
 
 
 def test_intersection_over_union_solved_by_hand():
-    one, two, none = (torch.zeros(4, 4, dtype=torch.bool) for _ in range(3))
-    one[0, :3] = True
-    two[0, 1:] = two[1, 0] = True
-    got = pairwise_iou(torch.stack([one, two, none, none])[:, None])[0]
+    first, second, none = (torch.zeros(4, 4, dtype=torch.bool) for _ in range(3))
+    first[0, :3] = True
+    second[0, 1:] = second[1, 0] = True
+    got = pairwise_iou(torch.stack([first, second, none, none])[:, None])[0]
     assert got[:2, :2].tolist() == [[1, pytest.approx(0.4)], [pytest.approx(0.4), 1]]
     assert got[2, :2].tolist() == [0, 0]
     assert got[2:, 2:].isnan().all()
@@ -65,7 +65,7 @@ def test_intersection_over_union_is_that_of_plain_sets_and_symmetric():
     got = pairwise_iou(supports)
     assert torch.equal(got, got.transpose(1, 2))
     for row in range(3):
-        sets = [set(map(tuple, one[row].nonzero().tolist())) for one in supports]
+        sets = [set(map(tuple, masks[row].nonzero().tolist())) for masks in supports]
         for first, second in combinations(range(4), 2):
             wanted = len(sets[first] & sets[second]) / len(sets[first] | sets[second])
             assert float(got[row, first, second]) == pytest.approx(wanted)
@@ -100,7 +100,7 @@ def test_focus_is_none_for_a_constant_map_all_for_a_point_and_scipys_between():
     maps[1, 2, 3] = 0.7
     got = focus(maps)
     assert got[:2].tolist() == pytest.approx([0, 1], abs=1e-6)
-    assert got.tolist() == pytest.approx([1 - entropy(one.numpy().ravel(), base=64) for one in maps], abs=1e-6)
+    assert got.tolist() == pytest.approx([1 - entropy(one_map.numpy().ravel(), base=64) for one_map in maps], abs=1e-6)
     torch.testing.assert_close(focus(0.1 * maps), got)
     half = torch.zeros(4, 4)
     half[:2] = 1
@@ -145,83 +145,85 @@ def test_fusion_solved_by_hand():
 
 def test_cues_of_a_small_map_solved_by_hand():
     """Sixteen values, an eighth of them two pixels: those can be told apart, and lie 3 px from one another."""
-    one = torch.arange(16.0).view(4, 4)
-    one[0, 0], one[0, 3] = 16, -1  # x, y: the highest at 0, 0 and 3, 3; the lowest at 3, 0 and 1, 0
-    told = {"top": 0.125, "bottom": 0.125}
-    found = draw_cues(one, rng(), apart=2, **told)
-    assert set(places(found, 1)) == {(0, 0), (3, 3)} and places(found, 0) == [(3, 0)]
-    assert found.labels.tolist() == [1, 1, 0]  # 1, 0 is but 1 px from 0, 0
-    assert set(places(draw_cues(one, rng(), apart=1, **told), 0)) == {(3, 0), (1, 0)}
+    one_map = torch.arange(16.0).view(4, 4)
+    one_map[0, 0], one_map[0, 3] = 16, -1  # x, y: the highest at 0, 0 and 3, 3; the lowest at 3, 0 and 1, 0
+    shares = {"top": 0.125, "bottom": 0.125}
+    cues = draw_cues(one_map, rng(), apart=2, **shares)
+    assert set(places(cues, 1)) == {(0, 0), (3, 3)} and places(cues, 0) == [(3, 0)]
+    assert cues.labels.tolist() == [1, 1, 0]  # 1, 0 is but 1 px from 0, 0
+    assert set(places(draw_cues(one_map, rng(), apart=1, **shares), 0)) == {(3, 0), (1, 0)}
     for seed in range(5):
-        only = draw_cues(one, rng(seed), apart=4, background=0, **told)
+        only = draw_cues(one_map, rng(seed), apart=4, background=0, **shares)
         assert len(only.points) == 2  # 4.24 px
-        assert len(draw_cues(one, rng(seed), apart=4.3, background=0, **told).points) == 1
-    assert places(draw_cues(one, rng(), foreground=0, background=1, bottom=0.01), 0) == [(3, 0)]
+        assert len(draw_cues(one_map, rng(seed), apart=4.3, background=0, **shares).points) == 1
+    assert places(draw_cues(one_map, rng(), foreground=0, background=1, bottom=0.01), 0) == [(3, 0)]
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (40, 90)])
 def test_cues_lie_in_the_highest_and_lowest_share_and_apart(shape: tuple[int, int]):
     for seed in range(20):
-        one = random_maps(*shape, seed=seed)
-        found = draw_cues(one, rng(seed), foreground=8, background=6, top=0.1, bottom=0.2, apart=7)
-        assert found.labels.tolist() == [1] * 8 + [0] * 6
-        assert min(distances(found)) >= 7
-        ranks = one.flatten().argsort().argsort().view(shape)
-        count = one.numel()
-        assert all(int(ranks[y, x]) >= count - int(0.1 * count + 0.5) for x, y in places(found, 1))
-        assert all(int(ranks[y, x]) < int(0.2 * count + 0.5) for x, y in places(found, 0))
+        one_map = random_maps(*shape, seed=seed)
+        cues = draw_cues(one_map, rng(seed), foreground=8, background=6, top=0.1, bottom=0.2, apart=7)
+        assert cues.labels.tolist() == [1] * 8 + [0] * 6
+        assert min(distances(cues)) >= 7
+        ranks = one_map.flatten().argsort().argsort().view(shape)
+        count = one_map.numel()
+        assert all(int(ranks[y, x]) >= count - int(0.1 * count + 0.5) for x, y in places(cues, 1))
+        assert all(int(ranks[y, x]) < int(0.2 * count + 0.5) for x, y in places(cues, 0))
 
 
 def test_the_same_seed_gives_the_same_cues_and_another_others():
-    one = random_maps(64, 64)
-    first = draw_cues(one, rng(3))
-    assert torch.equal(draw_cues(one, rng(3)).points, first.points)
-    assert not torch.equal(draw_cues(one, rng(4)).points, first.points)
+    one_map = random_maps(64, 64)
+    first = draw_cues(one_map, rng(3))
+    assert torch.equal(draw_cues(one_map, rng(3)).points, first.points)
+    assert not torch.equal(draw_cues(one_map, rng(4)).points, first.points)
 
 
 def test_foreground_does_not_depend_on_how_much_follows_it():
-    one = random_maps(96, 96)
-    many = draw_cues(one, rng(), foreground=12, background=12)
+    one_map = random_maps(96, 96)
+    many = draw_cues(one_map, rng(), foreground=12, background=12)
     for foreground, background in ((12, 0), (5, 5), (1, 3)):
         assert (
-            places(draw_cues(one, rng(), foreground=foreground, background=background), 1)
+            places(draw_cues(one_map, rng(), foreground=foreground, background=background), 1)
             == places(many, 1)[:foreground]
         )
-    assert places(draw_cues(one, rng(), foreground=12, background=4), 0) == places(many, 0)[:4]
+    assert places(draw_cues(one_map, rng(), foreground=12, background=4), 0) == places(many, 0)[:4]
 
 
-@pytest.mark.parametrize("change", [lambda one: 3 * one + 1, torch.exp, lambda one: one**3, lambda one: one.sqrt()])
+@pytest.mark.parametrize(
+    "change", [lambda one_map: 3 * one_map + 1, torch.exp, lambda one_map: one_map**3, lambda one_map: one_map.sqrt()]
+)
 def test_cues_do_not_change_under_what_keeps_the_order(change):
-    one = (random_maps(48, 48) * 50).floor() / 50  # with ties
-    assert torch.equal(draw_cues(change(one), rng()).points, draw_cues(one, rng()).points)
+    one_map = (random_maps(48, 48) * 50).floor() / 50  # with ties
+    assert torch.equal(draw_cues(change(one_map), rng()).points, draw_cues(one_map, rng()).points)
 
 
 def test_cues_of_a_mirrored_map_are_the_mirrored_cues():
     """Of points so far apart that all of them are taken."""
-    one = torch.full((40, 60), 0.5)
+    one_map = torch.full((40, 60), 0.5)
     for x, y in ((3, 4), (30, 8), (15, 33), (57, 20)):
-        one[y, x] = 1
+        one_map[y, x] = 1
     for x, y in ((10, 15), (45, 36)):
-        one[y, x] = 0
-    told = {"foreground": 4, "background": 2, "top": 4 / 2400, "bottom": 2 / 2400}
-    found, mirrored = draw_cues(one, rng(1), **told), draw_cues(one.flip(1), rng(2), **told)
+        one_map[y, x] = 0
+    options = {"foreground": 4, "background": 2, "top": 4 / 2400, "bottom": 2 / 2400}
+    cues, mirrored = draw_cues(one_map, rng(1), **options), draw_cues(one_map.flip(1), rng(2), **options)
     for label in (0, 1):
-        assert {(59 - x, y) for x, y in places(mirrored, label)} == set(places(found, label))
-    upside_down = draw_cues(1 - one, rng(), foreground=2, background=4, top=2 / 2400, bottom=4 / 2400)
-    assert set(places(upside_down, 1)) == set(places(found, 0))
+        assert {(59 - x, y) for x, y in places(mirrored, label)} == set(places(cues, label))
+    upside_down = draw_cues(1 - one_map, rng(), foreground=2, background=4, top=2 / 2400, bottom=4 / 2400)
+    assert set(places(upside_down, 1)) == set(places(cues, 0))
 
 
 def drawn_as_often(first_points: list[tuple[int, int]], candidates: set[tuple[int, int]]) -> bool:
-    counts = [first_points.count(one) for one in candidates]
+    counts = [first_points.count(point) for point in candidates]
     assert sum(counts) == len(first_points)
     return chisquare(counts).pvalue > 1e-3
 
 
 def test_ties_are_broken_at_random_and_points_drawn_uniformly():
-    one = torch.full((8, 8), 0.5)
-    one[0, 0], one[7, 7] = 1, 0
+    one_map = torch.full((8, 8), 0.5)
+    one_map[0, 0], one_map[7, 7] = 1, 0
     alone = {"background": 0, "apart": 1}
-    first = [places(draw_cues(one, rng(seed), foreground=1, top=0.5, **alone), 1)[0] for seed in range(1000)]
+    first = [places(draw_cues(one_map, rng(seed), foreground=1, top=0.5, **alone), 1)[0] for seed in range(1000)]
     middling = {(x, y) for x in range(8) for y in range(8)} - {(0, 0), (7, 7)}
     assert drawn_as_often([point for point in first if point != (0, 0)], middling)
     assert first.count((0, 0)) == pytest.approx(1000 / 32, abs=22)
@@ -247,16 +249,16 @@ def test_the_least_value_is_never_foreground_nor_the_greatest_background():
 
 
 def test_where_fewer_fit_than_are_asked_for_those_that_fit_are_given():
-    found = draw_cues(random_maps(16, 16), rng(), foreground=50, background=50, apart=6)
-    assert 1 < len(found.points) < 16 and min(distances(found)) >= 6
-    one = draw_cues(random_maps(16, 16), rng(), apart=100)
-    assert one.labels.tolist() == [1]
+    cues = draw_cues(random_maps(16, 16), rng(), foreground=50, background=50, apart=6)
+    assert 1 < len(cues.points) < 16 and min(distances(cues)) >= 6
+    single = draw_cues(random_maps(16, 16), rng(), apart=100)
+    assert single.labels.tolist() == [1]
     every = draw_cues(random_maps(10, 10), rng(), foreground=100, background=0, top=0.2, apart=0)
     assert len(set(places(every, 1))) == 20
 
 
 @pytest.mark.parametrize(
-    ("one", "reason"),
+    ("one_map", "reason"),
     [
         (torch.full((8, 8), 0.5), "is constant"),
         (torch.zeros(8, 8), "is constant"),
@@ -264,20 +266,20 @@ def test_where_fewer_fit_than_are_asked_for_those_that_fit_are_given():
         (torch.tensor([[0.0, math.inf], [1.0, 0.5]]), "not finite"),
     ],
 )
-def test_a_map_that_says_nothing_gives_no_cues(one: Tensor, reason: str):
+def test_a_map_that_says_nothing_gives_no_cues(one_map: Tensor, reason: str):
     with pytest.raises(NoCues, match=reason):
-        draw_cues(one, rng())
+        draw_cues(one_map, rng())
 
 
 def test_what_cannot_be_drawn_is_refused():
-    one = random_maps(8, 8)
-    for told in ({"top": 0.0}, {"bottom": -0.1}, {"top": 0.6, "bottom": 0.5}):
+    one_map = random_maps(8, 8)
+    for shares in ({"top": 0.0}, {"bottom": -0.1}, {"top": 0.6, "bottom": 0.5}):
         with pytest.raises(ValueError, match="expected positive shares"):
-            draw_cues(one, rng(), **told)
+            draw_cues(one_map, rng(), **shares)
     with pytest.raises(ValueError, match="background -1"):
-        draw_cues(one, rng(), background=-1)
+        draw_cues(one_map, rng(), background=-1)
     with pytest.raises(NoCues, match="no point was asked for"):
-        draw_cues(one, rng(), foreground=0, background=0)
+        draw_cues(one_map, rng(), foreground=0, background=0)
 
 
 # controls
@@ -285,10 +287,10 @@ def test_what_cannot_be_drawn_is_refused():
 
 def test_cues_of_the_truth_lie_in_it_and_outside_it():
     for seed, mask in enumerate(random_masks(5, 48)):
-        found = truth_cues(mask, rng(seed), foreground=4, background=3)
-        assert all(bool(mask[y, x]) for x, y in places(found, 1))
-        assert not any(bool(mask[y, x]) for x, y in places(found, 0)) and places(found, 0)
-        assert min(distances(found)) >= 8
+        cues = truth_cues(mask, rng(seed), foreground=4, background=3)
+        assert all(bool(mask[y, x]) for x, y in places(cues, 1))
+        assert not any(bool(mask[y, x]) for x, y in places(cues, 0)) and places(cues, 0)
+        assert min(distances(cues)) >= 8
     small = torch.zeros(8, 8, dtype=torch.bool)
     small[2:4, 5:7] = True
     first = [places(truth_cues(small, rng(seed), foreground=1, background=0), 1)[0] for seed in range(1000)]
@@ -301,9 +303,9 @@ def test_cues_of_the_truth_lie_in_it_and_outside_it():
 def test_uniform_points_know_no_place():
     first = [places(uniform_points((4, 6), 2, rng(seed), apart=2), 1)[0] for seed in range(2000)]
     assert drawn_as_often(first, {(x, y) for x in range(6) for y in range(4)})
-    found = uniform_points((50, 80), 7, rng(), background=3)
-    assert found.labels.tolist() == [1] * 7 + [0] * 3
-    assert min(distances(found)) >= 8
+    cues = uniform_points((50, 80), 7, rng(), background=3)
+    assert cues.labels.tolist() == [1] * 7 + [0] * 3
+    assert min(distances(cues)) >= 8
 
 
 def test_the_centre_is_between_the_middle_pixels_of_an_even_side():
@@ -312,10 +314,10 @@ def test_the_centre_is_between_the_middle_pixels_of_an_even_side():
 
 
 def test_the_box_goes_round_all_of_the_support():
-    one = torch.zeros(8, 10)
-    one[2, 3], one[5, 1], one[4, 8], one[7, 9] = 0.5, 1, 0.8, 0.4
-    assert support_box(one).points.tolist() == [[1, 2], [8, 5]]
-    assert support_box(one).labels.tolist() == [2, 3]
-    assert support_box(one, 0.3).points.tolist() == [[1, 2], [9, 7]]
+    one_map = torch.zeros(8, 10)
+    one_map[2, 3], one_map[5, 1], one_map[4, 8], one_map[7, 9] = 0.5, 1, 0.8, 0.4
+    assert support_box(one_map).points.tolist() == [[1, 2], [8, 5]]
+    assert support_box(one_map).labels.tolist() == [2, 3]
+    assert support_box(one_map, 0.3).points.tolist() == [[1, 2], [9, 7]]
     with pytest.raises(NoCues, match=r"reaches 0\.5"):
-        support_box(0.4 * one)
+        support_box(0.4 * one_map)

@@ -94,10 +94,10 @@ def small_edgetam() -> EdgeTamModel:
     pytest.importorskip("timm")
     from transformers import TimmWrapperConfig
 
-    told = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
+    backbone_args = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
     vision = {
         "model_type": "edgetam_vision_model",
-        "backbone_config": TimmWrapperConfig(architecture="test_convnext", model_args=told, num_labels=2),
+        "backbone_config": TimmWrapperConfig(architecture="test_convnext", model_args=backbone_args, num_labels=2),
         "backbone_channel_list": [64, 48, 32, 24],
         **VISION,
     }
@@ -136,13 +136,16 @@ def model() -> Sam2Model:
 def points_of(*prompts: list[tuple[float, float, int]]) -> tuple[Tensor, Tensor]:
     """Prompts of (x, y, label) as a segmenter takes them."""
     return stacked(
-        [Cues(torch.tensor([p[:2] for p in one]).float(), torch.tensor([p[2] for p in one])) for one in prompts]
+        [
+            Cues(torch.tensor([p[:2] for p in prompt]).float(), torch.tensor([p[2] for p in prompt]))
+            for prompt in prompts
+        ]
     )
 
 
-def same(found: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> None:
-    torch.testing.assert_close(found[1], wanted[1], atol=1e-5, rtol=1e-5)
-    assert (found[0] != wanted[0]).float().mean() < 1e-3
+def same(got: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> None:
+    torch.testing.assert_close(got[1], wanted[1], atol=1e-5, rtol=1e-5)
+    assert (got[0] != wanted[0]).float().mean() < 1e-3
 
 
 @pytest.mark.parametrize("family", BUILD)
@@ -162,10 +165,10 @@ def test_a_checkpoint_loads_by_its_folder_and_answers_as_transformers_does(tmp_p
         given = processor()(
             images=image, do_rescale=False, input_points=[[points]], input_labels=[[labels]], return_tensors="pt"
         )
-        told = made(**{name: value for name, value in given.items() if name != "original_sizes"})
-        best = told.iou_scores[0, 0].argmax()
-        plain = processor().post_process_masks([told.pred_masks[0]], [(90, 150)])[0][0, best]
-        torch.testing.assert_close(confidences[index], told.iou_scores[0, 0, best].detach())
+        theirs = made(**{name: value for name, value in given.items() if name != "original_sizes"})
+        best = theirs.iou_scores[0, 0].argmax()
+        plain = processor().post_process_masks([theirs.pred_masks[0]], [(90, 150)])[0][0, best]
+        torch.testing.assert_close(confidences[index], theirs.iou_scores[0, 0, best].detach())
         assert (masks[index] != plain).float().mean() < 1e-3
     assert masks.float().mean((1, 2)).gt(0).all() and not torch.equal(masks[0], masks[1])
 
@@ -222,15 +225,15 @@ def test_fillers_may_stand_anywhere(model: Sam2Model):
 @pytest.mark.parametrize("more", [[], [(30.0, 25.0, FOREGROUND)]])
 def test_labels_2_and_3_are_transformers_own_boxes(model: Sam2Model, more: list[tuple[float, float, int]]):
     image = random_images(1, 64, 80)[0]
-    found = sam2(model, processor(), image)(*points_of([(10, 8, TOP_LEFT), (60, 50, BOTTOM_RIGHT), *more]))
+    ours = sam2(model, processor(), image)(*points_of([(10, 8, TOP_LEFT), (60, 50, BOTTOM_RIGHT), *more]))
     extra = {"input_points": [[[list(p[:2]) for p in more]]], "input_labels": [[[p[2] for p in more]]]} if more else {}
     given = processor()(
         images=image, do_rescale=False, input_boxes=[[[10.0, 8.0, 60.0, 50.0]]], return_tensors="pt", **extra
     )
-    told = model(**{name: value for name, value in given.items() if name != "original_sizes"})
-    best = told.iou_scores[0, 0].argmax()
-    plain = processor().post_process_masks([told.pred_masks[0]], [(64, 80)])[0][0, [best]]
-    same(found, (plain, told.iou_scores[0, 0, [best]]))
+    theirs = model(**{name: value for name, value in given.items() if name != "original_sizes"})
+    best = theirs.iou_scores[0, 0].argmax()
+    plain = processor().post_process_masks([theirs.pred_masks[0]], [(64, 80)])[0][0, [best]]
+    same(ours, (plain, theirs.iou_scores[0, 0, [best]]))
 
 
 class WhereItFell(nn.Module):
@@ -280,7 +283,7 @@ def test_an_image_reaches_the_model_in_its_own_size_less_imagenets_mean_over_its
 
 
 def test_the_weights_tell_one_segmenter_from_another(model: Sam2Model):
-    first, again = (fingerprint(partial(sam2, one, processor())) for one in (model, small_sam2()))
+    first, again = (fingerprint(partial(sam2, net, processor())) for net in (model, small_sam2()))
     other = small_sam2()
     next(other.parameters()).data[0] += 1e-3
     assert first == again != fingerprint(partial(sam2, other, processor()))
@@ -413,15 +416,17 @@ def test_the_random_walker_is_scikit_images():
         labels = np.zeros((24, 30), int)
         for x, y, label in prompt:
             labels[y, x] = 1 if label == FOREGROUND else 2
-        told = walk(image.movedim(0, -1).numpy(), labels, 400, "cg_j", 1e-8, channel_axis=-1, return_full_prob=True)
-        assert np.array_equal(masks[index].numpy(), told[0] > told[1])
-        assert confidences[index] == pytest.approx(told.max(0).mean(), abs=1e-4)
+        probabilities = walk(
+            image.movedim(0, -1).numpy(), labels, 400, "cg_j", 1e-8, channel_axis=-1, return_full_prob=True
+        )
+        assert np.array_equal(masks[index].numpy(), probabilities[0] > probabilities[1])
+        assert confidences[index] == pytest.approx(probabilities.max(0).mean(), abs=1e-4)
 
 
 def test_points_beyond_the_image_are_of_its_border_and_fillers_of_nothing():
     image, mask = flat(MIDDLE)
-    found = random_walker(image)(*points_of([(8, 9, FOREGROUND), (-5, 40, BACKGROUND)], [(8, 9, FOREGROUND)]))
-    assert np.array_equal(found[0][0].numpy(), mask) and np.array_equal(found[0][1].numpy(), mask)
+    masks, _ = random_walker(image)(*points_of([(8, 9, FOREGROUND), (-5, 40, BACKGROUND)], [(8, 9, FOREGROUND)]))
+    assert np.array_equal(masks[0].numpy(), mask) and np.array_equal(masks[1].numpy(), mask)
 
 
 @pytest.mark.parametrize(
