@@ -21,6 +21,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import jupytext
@@ -161,23 +162,34 @@ def execute_profile(profile: str) -> None:
 
     Every parameter of every notebook is checked before the first one runs. Without an accelerator two run at once and
     share the cores, which small models keep busier so; where one fails the other is finished and no more are begun.
+    Notebooks whose parameter `results` names the same folder run one after another, in the order of the profile: a
+    folder is locked while it is written, and what the first one leaves finished the next one reads.
     """
-    told = load_profile(profile)
-    for name, parameters in told.items():
-        _check_parameters(name, generate(name), parameters or {})
+    chosen = {name: parameters or {} for name, parameters in load_profile(profile).items()}
+    queues: dict[Path, list[str]] = {}  # of the notebooks that share a folder of results, in order
+    for name, parameters in chosen.items():
+        raw = generate(name)
+        _check_parameters(name, raw, parameters)
+        results = {"results": name, **_defaults(raw), **parameters}["results"]
+        queues.setdefault(Path(str(results)), []).append(name)
+    stopped = Event()
+
+    def execute_in_turn(names: list[str]) -> None:
+        for name in names:
+            if not stopped.is_set():
+                execute(name, chosen[name], EXECUTED / f"{name}.ipynb", profile)
+
     at_once = 1 if torch.accelerator.is_available() else AT_ONCE
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // at_once)))  # of the kernels
     with ThreadPoolExecutor(at_once) as workers:
-        running = [
-            workers.submit(execute, name, parameters or {}, EXECUTED / f"{name}.ipynb", profile)
-            for name, parameters in told.items()
-        ]
+        running = [workers.submit(execute_in_turn, names) for names in queues.values()]
         try:
-            for one in as_completed(running):
-                one.result()
-        finally:  # after the last one there is nothing left to cancel
+            for done in as_completed(running):
+                done.result()
+        finally:  # after the last one there is nothing left to stop
+            stopped.set()
             workers.shutdown(cancel_futures=True)
-    write_status(list(told), profile)
+    write_status(list(chosen), profile)
 
 
 def write_status(names: list[str], profile: str) -> None:
