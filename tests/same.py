@@ -72,7 +72,7 @@ def executed(folder: Path, revision: str | None, only: list[str]) -> Path:
 
 def of_rows(base: Path, now: Path, within: float) -> Iterator[str]:
     """What differs between the folders of results that either side has."""
-    tables = [{**_tables(side)} for side in (base, now)]
+    tables = [dict(_tables(side)) for side in (base, now)]
     for name in sorted(tables[0].keys() ^ tables[1].keys()):
         yield f"{name}: only {'before' if name in tables[0] else 'now'}"
     for name in sorted(tables[0].keys() & tables[1].keys()):
