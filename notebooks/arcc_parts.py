@@ -96,8 +96,8 @@ page.with_score(runs)
 #
 # ## What was reproduced, and what was not
 #
-# {cite:t}`domeniconi2026cam` find AD lowest on FunnyBirds, too, and ARCC highest on the shapes but like ROAD here (section
-# 3.5). Both claims, asked of this truth:
+# {cite:t}`domeniconi2026cam` find AD lowest on FunnyBirds, as on the shapes, and ARCC, highest on the shapes, no better
+# there than ROAD (their section 3.5). Both claims of the shapes, asked of this truth:
 
 # %% tags=["hide-input"]
 page.reproduced(runs)

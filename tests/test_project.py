@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import tomllib
 from pathlib import Path
+from threading import Event
+from time import sleep
 
 import jupytext
 import papermill
@@ -17,6 +19,7 @@ import yaml
 
 from segattr_lib import execute
 from segattr_lib.__main__ import main
+from segattr_lib.registry import UserError
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
@@ -116,7 +119,9 @@ def test_what_was_learnt_is_quoted_from_the_run(path: Path) -> None:
 def test_every_value_a_page_quotes_is_glued_on_it(path: Path) -> None:
     quoted = set(re.findall(r"\{glue:text\}`(\w+)`", "\n".join(prose(path))))
     patterns = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    sources = [path, *(ROOT / "segattr_lib" / "sections" / path.stem).rglob("*.py")]
+    trees = [ast.parse(source.read_text(encoding="utf-8")) for source in sources]
+    for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.JoinedStr):
             parts = [re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in node.values]
             patterns.add("".join(parts))
@@ -219,6 +224,65 @@ def test_two_processes_execute_one_notebook_with_parameters_of_their_own(
     assert "number = 2" in Path("second.ipynb").read_text(encoding="utf-8")
     assert len(set(places)) == 2
     assert not list(Path("build").rglob("*.partial"))
+
+
+def profile_of(folder: Path, parameters: dict[str, dict[str, str]]) -> None:
+    """A profile, and a notebook for each name in it."""
+    (folder / "params").mkdir()
+    (folder / "params" / "few.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False), encoding="utf-8")
+    (folder / "notebooks").mkdir()
+    for name in parameters:
+        cell = f'# %% tags=["parameters"]\nresults = "results/{name}"\n'
+        (folder / "notebooks" / f"{name}.py").write_text(cell, encoding="utf-8")
+
+
+def test_notebooks_that_share_a_folder_of_results_run_in_turn_and_others_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`last` waits for `first`, whose folder it names in another spelling; `other` begins while `first` runs."""
+    monkeypatch.chdir(tmp_path)
+    profile_of(tmp_path, {"first": {"results": "results/shared"}, "other": {}, "last": {"results": "./results/shared"}})
+    other_began, steps = Event(), []
+
+    def run(name: str, parameters: dict[str, str], output: Path, profile: str) -> None:
+        steps.append(f"{name} begins")
+        if name == "first":
+            assert other_began.wait(60)
+        if name == "other":
+            other_began.set()
+        steps.append(f"{name} ends")
+
+    monkeypatch.setattr(execute, "execute", run)
+    monkeypatch.setattr(execute, "write_status", lambda names, profile: steps.append(names))
+    monkeypatch.setattr(execute.torch.accelerator, "is_available", lambda: False)
+    execute.execute_profile("few")
+    assert steps.index("other begins") < steps.index("first ends") < steps.index("last begins")
+    assert steps[-1] == ["first", "other", "last"] and len(steps) == 7
+
+
+def test_after_a_failure_no_notebook_of_the_same_folder_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared = {"results": "results/shared"}
+    profile_of(tmp_path, {"first": shared, "fails": {}, "last": shared})
+    first_began, failed, begun = Event(), Event(), []
+
+    def run(name: str, parameters: dict[str, str], output: Path, profile: str) -> None:
+        begun.append(name)
+        if name == "fails":
+            assert first_began.wait(60)
+            failed.set()
+            raise UserError("it fails")
+        first_began.set()
+        assert failed.wait(60)
+        sleep(0.5)  # the failure is seen meanwhile
+
+    monkeypatch.setattr(execute, "execute", run)
+    monkeypatch.setattr(execute.torch.accelerator, "is_available", lambda: False)
+    with pytest.raises(UserError, match="it fails"):
+        execute.execute_profile("few")
+    assert sorted(begun) == ["fails", "first"]
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def comparisons(found: pd.DataFrame) -> pd.DataFrame:
     return table.set_index(["metric", "pair"]).rename_axis(index=(None, None))
 
 
-def interval(value: float, low: float, high: float, digits: int = 3, n: float | None = None) -> str:
+def interval(value: float, low: float, high: float, digits: int = 3, n: int | float | None = None) -> str:
     """A value with its interval, as text; without one, as of few images, with their number n instead."""
     shown, *ends = [number(round(one, digits) + 0.0, digits) for one in (value, low, high)]  # + 0.0: no minus before 0
     if not (pd.isna(low) or pd.isna(high)):

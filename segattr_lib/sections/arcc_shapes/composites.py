@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +114,6 @@ def facts(composites: Composites) -> dict[str, Any]:
     }
 
 
-def _names_and_times(chosen: dict[str, int]) -> str:
+def _names_and_times(chosen: Mapping[str, Any]) -> str:
     """What was chosen, and on how many models each."""
     return ", ".join(f"{signed_label(name)} ({times})" for name, times in chosen.items())

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from classifier_maps import IMAGES, PARAMETERS, cells, followed_maps, rows_of_maps
+from matplotlib.collections import PathCollection
 from oracles import ready
+from scipy import stats
 from torch import Tensor, nn
 
 from segattr_lib.attribution.cam import gradcam
@@ -20,6 +23,7 @@ from segattr_lib.inference.maps import maps_table
 from segattr_lib.models.classifiers import load_classifier
 from segattr_lib.models.embedded import WEIGHTS
 from segattr_lib.registry import UserError
+from segattr_lib.sections import arcc_parts as page
 from segattr_lib.sections.arcc_parts import parts
 from segattr_lib.sections.arcc_parts.funnybirds import funnybirds_scores
 from segattr_lib.sections.arcc_parts.parts import FUNNYBIRDS, part_scores, part_summary, parts_table
@@ -130,3 +134,84 @@ def test_scores_of_parts_stand_beside_the_runs_own_metrics_of_the_same_maps() ->
     assert (both["road"] == both["funnybirds"] * 2).all()
     assert both.loc[("net", "a", "lime(samples=40)"), "funnybirds"] == pytest.approx((1 + 5) / 2)
     assert both["contrastivity"].isna().tolist() == [key == ("net", "a", "half") for key in both.index]
+
+
+OWN = {**PARAMETERS, "dataset": "part_figures", "model": "figures_resnet", "trivial": ["half"], "resamples": 99}
+
+
+def scored_maps() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of a run, and scores by parts that follow its ROAD: completeness exactly, and the score closely."""
+    maps = followed_maps().xs("shapes_vgg11", drop_level=False)
+    table = maps.reset_index()
+    names = table["method"].str.extract(r"^(?P<method>[^(]+)(?:\((?P<variant>.*)\))?$").fillna("")
+    rng = np.random.default_rng(2)
+    scores = table[["model", "sample_id"]].assign(dataset="part_figures", seed=0, **names, class_id=1)
+    scores = scores.assign(said=np.where(table["sample_id"] == IMAGES[0], 0, 1), status="ok", reason="")
+    scores = scores.assign(funnybirds=table["road"] + rng.normal(0, 0.01, len(table)), completeness=table["road"])
+    parts = {name: rng.random(len(table)) for name in ("csdc", "pc", "dc", "d", "correctness", "contrastivity")}
+    return rows_of_maps(maps), scores.assign(**parts)
+
+
+def page_runs(monkeypatch: pytest.MonkeyPatch, scores: pd.DataFrame, rows: pd.DataFrame) -> page.Runs:
+    monkeypatch.setattr(page, "rows_of", lambda settings: rows)
+    monkeypatch.setattr(page, "part_scores", lambda settings, folder: scores)
+    return page.run(page.read(OWN))
+
+
+def test_the_page_correlates_metrics_with_the_score_its_parts_and_the_cosine(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, scores = scored_maps()
+    scores.loc[4, "correctness"] = np.nan
+    runs = page_runs(monkeypatch, scores, rows)
+    assert (len(runs.both), runs.incomplete) == (44, 1)
+    figure = page.forest(runs)
+    clouds = [artist for artist in figure.axes[2].collections if isinstance(artist, PathCollection)]
+    drawn = {cloud.get_label(): np.asarray(cloud.get_offsets()[:, 0]) for cloud in clouds}
+    assert list(drawn) == ["FunnyBirds score", "completeness", "correctness", "contrastivity", "cosine"]
+    metrics = ["average_drop", "complexity", "coherency", "adcc", "road", "arcc", "cosine"]
+    both = runs.both.droplevel("model")
+    for truth, name in {**page.TRUTHS, "cosine": "cosine"}.items():
+        expected = [stats.pearsonr(both[metric], both[name])[0] for metric in metrics]
+        expected[6] = np.nan if truth == "cosine" else expected[6]
+        assert drawn[truth] == pytest.approx(expected, nan_ok=True)
+    table = page.with_score(runs)
+    assert table.loc["Pearson"].index.tolist()[-1] == "cosine with truth"
+    value = stats.pearsonr(both["road"], both["funnybirds"])[0]
+    assert table.loc[("Pearson", "ROAD"), "all maps"].startswith(f"{value:.2f} [")
+
+
+def test_the_page_says_which_metric_follows_the_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, scores = scored_maps()
+    runs = page_runs(monkeypatch, scores, rows)
+    facts = page.facts(page.read(OWN), runs)
+    assert (facts["images"], facts["asked"], facts["right"], facts["model"]) == (15, 15, 14, "figures_resnet")
+    assert facts["highest_pooled"] == "ROAD"
+    assert facts["arcc_pooled"] == page.with_score(runs).loc[("Pearson", "ARCC"), "all maps"]
+    assert facts["compared"] == "45 maps have a value of every metric and score, 0 lack one."
+    _, *claims = cells(page.reproduced(runs))
+    assert len(claims) == len(page.CLAIMS) == 6
+    answers = {name: answer for name, (_, answer) in zip(page.CLAIMS, claims, strict=True)}
+    assert answers["arcc_highest_pooled"] == "no"
+    table = page.summed(runs)
+    assert table.index.tolist() == ["Grad-CAM++", "LayerCAM", "LIME (samples=8)"]
+    of_lime = scores[scores["method"] == "lime"]
+    complete = ((of_lime["csdc"] + of_lime["pc"] + of_lime["dc"]).mean() / 3 + of_lime["d"].mean()) / 2
+    assert table.loc["LIME (samples=8)", "completeness"] == f"{complete:.2f}"
+    three = [complete, of_lime["correctness"].mean(), of_lime["contrastivity"].mean()]
+    assert table.loc["LIME (samples=8)", "score"] == f"{np.mean(three):.2f}"
+
+
+def test_without_a_map_of_every_value_nothing_is_correlated(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, scores = scored_maps()
+    runs = page_runs(monkeypatch, scores.assign(contrastivity=np.nan), rows)
+    assert page.forest(runs) is None and page.with_score(runs) is None
+    facts = page.facts(page.read(OWN), runs)
+    assert facts["compared"] == "No map here has a value of every metric and score; nothing is correlated."
+    assert {facts[f"{end}_pooled"] for end in ("highest", "lowest", "arcc")} == {"–"}
+    assert facts["held"] == "0 of 0 (0 undecided)" and len(cells(page.reproduced(runs))) == 1
+
+
+def test_settings_leave_the_truth_out_and_refuse_it() -> None:
+    settings = page.read({**OWN, "trivial": None})
+    assert settings.blind == [key.text for key in settings.trivial] == ["random", "half", "all_ones", "centre", "edges"]
+    with pytest.raises(UserError, match="trivial names ground_truth, but of the rivals' classes no truth is known"):
+        page.read({**OWN, "trivial": ["half", "ground_truth"]})

@@ -61,7 +61,7 @@ def test_the_page_shows_each_bend_and_how_far_it_moves_a_metric() -> None:
     figure = bends.picture(bent)
     assert [axes.get_title() for axes in figure.axes] == ["image and target", *bends.TRANSFORMS]
     drawn = {axes.get_title(): axes.images[-1].get_array() for axes in figure.axes[1:]}
-    assert drawn["square"] == pytest.approx(drawn["as it is"] ** 2, abs=1e-6)
+    assert np.asarray(drawn["square"]) == pytest.approx(np.asarray(drawn["as it is"]) ** 2, abs=1e-6)
     table = bends.means(bent)
     assert table.index.tolist() == list(bends.TRANSFORMS)
     assert table["ROAD ↑"].nunique() == 1 and table["Complexity ↓"].nunique() == 6
