@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from threading import Event
+from time import sleep
 
 import jupytext
 import nbformat
@@ -19,6 +21,7 @@ import yaml
 
 from segattr_lib import execute
 from segattr_lib.__main__ import main
+from segattr_lib.registry import UserError
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
@@ -342,6 +345,65 @@ def test_two_processes_execute_one_notebook_with_parameters_of_their_own(
     assert "number = 2" in Path("second.ipynb").read_text(encoding="utf-8")
     assert len(set(places)) == 2
     assert not list(Path("build").rglob("*.partial"))
+
+
+def profile_of(folder: Path, parameters: dict[str, dict[str, str]]) -> None:
+    """A profile, and a notebook for each name in it."""
+    (folder / "params").mkdir()
+    (folder / "params" / "few.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False), encoding="utf-8")
+    (folder / "notebooks").mkdir()
+    for name in parameters:
+        cell = f'# %% tags=["parameters"]\nresults = "results/{name}"\n'
+        (folder / "notebooks" / f"{name}.py").write_text(cell, encoding="utf-8")
+
+
+def test_notebooks_that_share_a_folder_of_results_run_in_turn_and_others_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`last` waits for `first`, whose folder it names in another spelling; `other` begins while `first` runs."""
+    monkeypatch.chdir(tmp_path)
+    profile_of(tmp_path, {"first": {"results": "results/shared"}, "other": {}, "last": {"results": "./results/shared"}})
+    other_began, steps = Event(), []
+
+    def run(name: str, parameters: dict[str, str], output: Path, profile: str) -> None:
+        steps.append(f"{name} begins")
+        if name == "first":
+            assert other_began.wait(60)
+        if name == "other":
+            other_began.set()
+        steps.append(f"{name} ends")
+
+    monkeypatch.setattr(execute, "execute", run)
+    monkeypatch.setattr(execute, "write_status", lambda names, profile: steps.append(names))
+    monkeypatch.setattr(execute.torch.accelerator, "is_available", lambda: False)
+    execute.execute_profile("few")
+    assert steps.index("other begins") < steps.index("first ends") < steps.index("last begins")
+    assert steps[-1] == ["first", "other", "last"] and len(steps) == 7
+
+
+def test_after_a_failure_no_notebook_of_the_same_folder_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared = {"results": "results/shared"}
+    profile_of(tmp_path, {"first": shared, "fails": {}, "last": shared})
+    first_began, failed, begun = Event(), Event(), []
+
+    def run(name: str, parameters: dict[str, str], output: Path, profile: str) -> None:
+        begun.append(name)
+        if name == "fails":
+            assert first_began.wait(60)
+            failed.set()
+            raise UserError("it fails")
+        first_began.set()
+        assert failed.wait(60)
+        sleep(0.5)  # the failure is seen meanwhile
+
+    monkeypatch.setattr(execute, "execute", run)
+    monkeypatch.setattr(execute.torch.accelerator, "is_available", lambda: False)
+    with pytest.raises(UserError, match="it fails"):
+        execute.execute_profile("few")
+    assert sorted(begun) == ["fails", "first"]
 
 
 @pytest.mark.parametrize(

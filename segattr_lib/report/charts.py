@@ -50,13 +50,13 @@ def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
     return {name: colours[name] for name in methods}
 
 
-def correlation_forest(found: pd.DataFrame, ways: Mapping[str, str], whole: str) -> Figure:
-    """Correlations with their intervals: a panel a way, a row a metric; see validity.correlations.
+def correlation_forest(correlations: pd.DataFrame, ways: Mapping[str, str], whole: str) -> Figure:
+    """Correlations with their intervals: a panel a way, a row a metric; see agreement.correlations.
 
-    found: columns way, metric, model, value, low, high, of one kind of correlation. ways: titles, by name, in order.
-    whole: the model that stands for all, drawn thick and black; the others beside it in their own colours.
+    correlations: columns way, metric, model, value, low, high, of one kind. ways: titles, by name, in order. whole: the
+    model that stands for all, drawn thick and black; the others beside it in their own colours.
     """
-    metrics, models = list(dict.fromkeys(found["metric"])), list(dict.fromkeys(found["model"]))
+    metrics, models = list(correlations["metric"].unique()), list(correlations["model"].unique())
     single = [model for model in models if model != whole]
     colours = {**dict(zip(single, sns.color_palette("colorblind", len(single)), strict=True)), whole: "black"}
     with mpl.rc_context(STYLE):
@@ -64,7 +64,8 @@ def correlation_forest(found: pd.DataFrame, ways: Mapping[str, str], whole: str)
         figure, panels = plt.subplots(1, len(ways), figsize=size, sharex=True, sharey=True, squeeze=False)
         for axes, (way, title) in zip(panels[0], ways.items(), strict=True):
             for place, model in enumerate([whole, *single]):
-                rows = found[(found["way"] == way) & (found["model"] == model)].set_index("metric").reindex(metrics)
+                mine = (correlations["way"] == way) & (correlations["model"] == model)
+                rows = correlations[mine].set_index("metric").reindex(metrics)
                 heights = np.arange(len(metrics)) + 0.72 * (place - (len(models) - 1) / 2) / len(models)
                 thick = model == whole
                 axes.hlines(heights, rows["low"], rows["high"], color=colours[model], linewidth=2.4 if thick else 1.1)

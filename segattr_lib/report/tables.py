@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from IPython.display import HTML
 
+from segattr_lib.inference.agreement import EVERY, WAYS
 from segattr_lib.inference.intervals import FEWEST
-from segattr_lib.report.labels import key_label, metric_label
+from segattr_lib.report.labels import key_label, metric_label, model_label, signed_label
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -78,6 +79,34 @@ def intervals(found: pd.DataFrame, row: str, column: str, value: str = "mean", d
     if column == "metric":
         told = told.rename(columns=metric_label)
     return told.rename_axis(index=None, columns=None)
+
+
+def correlations(table: pd.DataFrame, by: str | list[str], column: str = "way") -> pd.DataFrame:
+    """Correlations with their intervals as text, a block for each of `by` (kind, model, way), a row a metric.
+
+    table: of agreement.correlations. column: whose values stand side by side.
+    """
+    kinds, ways, models = table["kind"].str.capitalize(), table["way"].map(WAYS), table["model"].map(model_label)
+    blocks = table.assign(kind=kinds, way=ways, model=models).groupby(by, sort=False)
+    shown = {name: intervals(rows, "metric", column, "value", 2) for name, rows in blocks}
+    return pd.concat(shown).rename(index=signed_label)
+
+
+def correlation(table: pd.DataFrame, metric: str, way: str, model: str = EVERY) -> str:
+    """Pearson's correlation of a metric with its interval as text; a dash where the table is empty.
+
+    table: of agreement.correlations, in which `model` is what it is the correlation of.
+    """
+    if table.empty:
+        return "–"
+    names = {"metric": metric, "way": way, "model": model, "kind": "pearson"}
+    (row,) = table[(table[list(names)] == list(names.values())).all(axis=1)].to_dict("records")
+    return interval(row["value"], row["low"], row["high"], 2, row["n"])
+
+
+def wrapped(table: pd.DataFrame, index: bool = True) -> HTML:
+    """A table whose cells hold sentences: they go on in the next line where the page is too narrow."""
+    return HTML(table.to_html(index=index, classes="wrap", border=0))
 
 
 def off_zero(found: pd.DataFrame, side: str) -> str:

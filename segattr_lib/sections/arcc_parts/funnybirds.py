@@ -102,7 +102,7 @@ def funnybirds_scores(
     at = best_threshold(np.stack(list(curves.values()))) if curves else 0
     for sample_id, curve in curves.items():
         rows[sample_id] |= dict(zip(COMPLETENESS, curve[:, at].tolist(), strict=True)) | {"threshold": THRESHOLDS[at]}
-    judged = [{"sample_id": one, "class_id": dataset.class_of(one)} | rows[one] for one in sample_ids]
+    judged = [{"sample_id": name, "class_id": dataset.class_of(name)} | rows[name] for name in sample_ids]
     table = pd.DataFrame(judged, columns=COLUMNS)
     table["completeness"] = _complete(table)
     table["funnybirds"] = (table["completeness"] + table["correctness"] + table["contrastivity"]) / 3
@@ -213,21 +213,21 @@ def _marked(
         draws = Draws(seed, [samples[place].sample_id for place in places]).on(occasion)
         return dict(zip(places, explain(images[places], target, draws), strict=True))
 
-    told = [int(answers.parts[sample.sample_id][0].argmax()) for sample in samples]
-    said = maps_of("said", list(told))
-    true = [None if told[n] == sample.class_id else sample.class_id for n, sample in enumerate(samples)]
+    predicted = [int(answers.parts[sample.sample_id][0].argmax()) for sample in samples]
+    said = maps_of("said", list(predicted))
+    true = [None if predicted[n] == sample.class_id else sample.class_id for n, sample in enumerate(samples)]
     own = said | maps_of("true", true)
     pairs = [_held_rivals(sample, dataset, answers) for sample in samples]
     first, second = (maps_of(f"rival {side}", [pair and pair[side] for pair in pairs]) for side in (0, 1))
-    found = []
+    marks = []
     for n, sample in enumerate(samples):
         chosen = [said[n], own[n], *([first[n], second[n]] if n in first else [])]
         values = _by_part(importances(torch.stack(chosen), sample.regions), sample.names, dataset)
         sums = (float(said[n].double().sum()), float(own[n].double().sum()))
         constant = bool(own[n].amax() == own[n].amin())
         ours = values[2:, : len(dataset.parts)] if n in first else None
-        found.append(_Marks(values[0], values[1], sums, ours, constant))
-    return found
+        marks.append(_Marks(values[0], values[1], sums, ours, constant))
+    return marks
 
 
 def _judged(
@@ -236,7 +236,8 @@ def _judged(
     """The parts of completeness at every threshold, and the rest of the row."""
     if not (np.isfinite(marks.own).all() and np.isfinite(marks.said).all()):
         return np.full((4, len(THRESHOLDS)), np.nan), _failed("the map holds a value that is not finite")
-    logits, objects = (one[sample.sample_id].double().cpu().numpy() for one in (answers.parts, answers.objects))
+    logits = answers.parts[sample.sample_id].double().cpu().numpy()
+    objects = answers.objects[sample.sample_id].double().cpu().numpy()
     said, count, class_id = logits.argmax(1), len(dataset.parts), sample.class_id
     alone = logits[2 ** np.arange(count), class_id]  # without each part
     marked_said, marked = (
@@ -278,7 +279,7 @@ def _held_rivals(sample: PartSample, dataset: PartDataset, answers: Answers) -> 
 def _by_part(values: np.ndarray, names: Sequence[str], dataset: PartDataset) -> np.ndarray:
     """(N,R) of regions to (N,K) of parts and objects: a pair's values are added."""
     wanted = list(dict.fromkeys([*dataset.parts, *names]))
-    return values @ np.array([[name == one for one in wanted] for name in names], float)
+    return values @ np.array([[name == other for other in wanted] for name in names], float)
 
 
 def _row(taken: Bool[np.ndarray, "*b p"]) -> Int[np.ndarray, "*b"]:

@@ -1,0 +1,79 @@
+"""What the pages about classifiers' maps share: methods beside trivial maps, under the ARCC paper's metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+import pandas as pd
+from pydantic import Field
+
+from segattr_lib.attribution import METHODS, methods_of
+from segattr_lib.benchmark.runner import run_benchmark
+from segattr_lib.benchmark.settings import Listed, MethodKey
+from segattr_lib.benchmark.store import read_samples
+from segattr_lib.inference.maps import PAPER, TRUTH
+from segattr_lib.inference.paired import settled
+from segattr_lib.registry import UserError
+from segattr_lib.report.page import Page, read_page
+
+MEASURES = (*PAPER, TRUTH)
+GROUND_TRUTH = "ground_truth"  # the upper control; every other one knows nothing
+CONTROLS = [name for name in methods_of("classification") if METHODS[name].family == "control"]
+P = TypeVar("P", bound="MapsPage")
+
+
+class MapsPage(Page):
+    """The settings of a page about classifiers' maps; its run has the methods and, behind them, the trivial maps.
+
+    surrogate_samples: images that LIME and KernelSHAP look at; steps: of Integrated Gradients; level: of the intervals.
+    """
+
+    trivial: Annotated[list[MethodKey], Listed]
+    surrogate_samples: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    level: float = Field(gt=0, lt=1)
+
+    @property
+    def real(self) -> list[str]:
+        """The methods, as tables of results name them."""
+        return [key.text for key in self.run.methods if key not in self.trivial]
+
+    @property
+    def blind(self) -> list[str]:
+        """The trivial maps that know nothing, not even the truth."""
+        return [key.text for key in self.trivial if key.name != GROUND_TRUTH]
+
+
+def read_maps_page(page: type[P], parameters: Mapping[str, Any], controls: Sequence[str] = CONTROLS) -> P:
+    """The settings of a page about classifiers' maps.
+
+    methods = None: those of the registry's table "classification" that are no controls; trivial = None: `controls`.
+    Raises UserError as read_page does.
+    """
+    methods, trivial = parameters["methods"], parameters["trivial"]
+    if methods is None:
+        methods = [name for name in methods_of("classification") if name not in CONTROLS]
+    if trivial is None:
+        trivial = controls
+    if not methods:
+        raise UserError("methods is empty; name a method of classifiers' maps, or None for all that are registered.")
+    pinned = {
+        "lime": f"lime(samples={parameters['surrogate_samples']})",
+        "kernel_shap": f"kernel_shap(samples={parameters['surrogate_samples']})",
+        "integrated_gradients": f"integrated_gradients(steps={parameters['steps']})",
+    }
+    methods = [pinned.get(name, name) for name in methods]
+    values = {**parameters, "trivial": list(trivial)}
+    return read_page(page, values, methods=[*methods, *trivial], metrics=list(MEASURES))
+
+
+def rows_of(page: MapsPage) -> pd.DataFrame:
+    """The rows of the page's run, a composite that does not exist being 0 (see paired.settled); made where the folder
+    of its results is not finished."""
+    return settled(read_samples(run_benchmark(page.run, page.results)))
+
+
+def scored_images(rows: pd.DataFrame) -> list[str]:
+    """The images that a model scored, in the order of the rows."""
+    return list(dict.fromkeys(rows.loc[rows["metric"] == "score", "sample_id"].astype(str)))
