@@ -26,10 +26,11 @@ test-quick: setup ## Run the tests that take seconds
 same: setup ## Execute the smoke profile here and at the commit BASE, and compare all rows and cells
 	$(BIN)/python tests/same.py --base $(BASE) $(SAME)
 
-lint: setup ## Check format, style and types
+lint: setup ## Check format, style, types and what imports what
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 notebooks: setup ## Execute the notebooks of PROFILE (embedded, smoke or paper) into book/executed
 	$(BIN)/python -m segattr_lib execute --profile $(PROFILE)
@@ -52,4 +53,4 @@ train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchma
 	$(BIN)/python -m segattr_lib train --profile $(PROFILE) $(if $(SUITE),--suite $(SUITE))
 
 clean: ## Remove what was built: book, notebooks, results
-	rm -rf _build build book/executed book/status.md results
+	rm -rf _build build book/executed results

@@ -465,7 +465,7 @@ HTML(answers.to_html(index=False, classes="wrap", border=0))
 
 # %% [markdown]
 # {glue:text}`held` hold. A row of the table is about means over models. What differs from the paper: the models and the number of images of this profile (see the
-# [status page](../status.md)), procedural backgrounds in the place of the picture book's, ROAD with exactly as many
+# [status page](status.ipynb)), procedural backgrounds in the place of the picture book's, ROAD with exactly as many
 # pixels taken away as it says, where the published code takes more of a map with ties. *Fools*, the three ways, the tiers,
 # the composites and the correlation with FunnyBirds' score are ours; the part-made figures are drawn here in FunnyBirds'
 # layout. The published archive takes their place with `-p parts_dataset=funnybirds -p parts_root=...` and a classifier of

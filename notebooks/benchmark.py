@@ -227,7 +227,7 @@ page.claims_table(runs)
 # {glue:text}`claims_held_robust` over well-scored samples. These are counts of runs and of means, as the paper has them;
 # what the images decide, paired and with intervals, is on [another page](beyond_dea.ipynb).
 #
-# What differs from the paper: the data and the models of this profile (see the [status page](../status.md)), and
+# What differs from the paper: the data and the models of this profile (see the [status page](status.ipynb)), and
 # where the paper's text leaves a choice open, ours: the formula of insertion gain, the blur's width, ties broken
 # row by row, the unlabelled ring counted as outside. The paper's own setting, VOC and SBD under torchvision's weights, is
 # the profile `paper`.

@@ -500,7 +500,7 @@ cheap.round(4).set_index(["precision", "layout"]).rename_axis([None, None])
 #
 # The paper tests nothing and lists significance, adaptive interventions and faster evaluation as future work; the
 # fragmentation curve, the crossed fills, the planted evidence and the calibrated metric are ours. Everything stands on
-# the data and models of this profile (see the [status page](../status.md)).
+# the data and models of this profile (see the [status page](status.ipynb)).
 #
 # **What we learnt.** Of the paper's {glue:text}`central` central claims {glue:text}`central_tdd` have an interval above 0
 # in plain TDD and {glue:text}`central_excess` in excess TDD, on {glue:text}`n` images. Noise that knows nothing earns a TDD

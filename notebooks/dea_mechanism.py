@@ -179,7 +179,7 @@ page.layer_curves(runs.by_layer, page.MEASURES, runs.layers)
 # ## What was reproduced, and what was not
 #
 # The decomposition, the failure cases and the ablation of $\alpha$, $\beta$ and grid are those of the paper, on other
-# data and models than its own (see the [status page](../status.md)). The paper shows cases and tests nothing; here every
+# data and models than its own (see the [status page](status.ipynb)). The paper shows cases and tests nothing; here every
 # statement stands on all images, with an interval. Ours are the rule that chooses the cases, the shares of mass, the
 # traits and their correlations, and excess TDD. The claim on $\alpha$ is about run-level means in the paper and about
 # paired images here. A claim *holds* where every interval lies on the side of 0 that it says, and is *contradicted*

@@ -20,6 +20,19 @@
 # 3. Is the product better than a mean, and which layer should it start at?
 # 4. How much of its coherency does it earn by keeping maps it should have recomputed?
 # 5. Does it help where a *segmentation* is explained?
+#
+# :::{admonition} In short
+# Over {glue:text}`n` images, {glue:text}`models` classifiers and {glue:text}`cams` CAMs, RefineCAM's ARCC is
+# {glue:text}`side_shallowest` its base's at the shallowest stage, a difference of {glue:text}`gain_shallowest`, and
+# {glue:text}`side_deepest` its base's at the deepest, a difference of {glue:text}`gain_deepest`. ROAD, the part of ARCC
+# that asks the model, is {glue:text}`road_refined` refined, {glue:text}`road_shallowest` shallowest and
+# {glue:text}`road_deepest` deepest. On the first {glue:text}`few` images the product is
+# {glue:text}`side_geometric_mean` the geometric mean, a difference of {glue:text}`gain_geometric_mean`, and
+# {glue:text}`side_inverse_exp_mean` the inverse exponential mean, one of {glue:text}`gain_inverse_exp_mean`. To keep the
+# deep maps where coherency explains again changes ARCC by {glue:text}`flattered`. Of a segmentation,
+# {glue:text}`seg_above_excess_tdd` of {glue:text}`seg_pairs` pairs on {glue:text}`seg_n` images have an interval above 0 in
+# excess TDD, and {glue:text}`seg_below_excess_tdd` one below.
+# :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 results = "results/refinecam"  # a folder for each run is made in it; finished ones are read
@@ -39,8 +52,8 @@ floor = None
 device = None
 precision = "float32"
 batch_size = None
-bases = ["gradcam_plus_plus", "layercam", "shapleycam"]  # any CAM RefineCAM takes
-swept = "layercam"  # one of them: the base of the pictures, and of the choice of the starting layer
+bases = None  # a list of CAMs; None takes every CAM of classifiers that RefineCAM can refine
+swept = "layercam"  # one of the bases: of the pictures, and of the choice of the starting layer
 pictures = 4  # rows of the gallery
 seg_dataset = "shapes"
 seg_root = None
@@ -53,49 +66,13 @@ k = 0.2
 null_every = 1
 level = 0.95  # of the intervals
 
-# %% mystnb={"code_prompt_show": "Show the main run"} tags=["hide-input", "remove-output"]
-import pandas as pd
-from myst_nb import glue
+# %% tags=["remove-cell"]
+from segattr_lib.report.page import glue_facts, parameters
+from segattr_lib.sections import refinecam as page
 
-from segattr_lib.attribution.fusion import FUSIONS
-from segattr_lib.benchmark.runner import group_of, run_benchmark
-from segattr_lib.benchmark.settings import Settings, read_settings
-from segattr_lib.benchmark.store import read_samples
-from segattr_lib.inference import comparison as comparison_
-from segattr_lib.inference import coverage as coverage_
-from segattr_lib.inference import intervals as intervals_
-from segattr_lib.inference import max_t
-from segattr_lib.inference import paired as paired_
-from segattr_lib.inference.comparison import CONTRADICTED, HOLDS
-from segattr_lib.inference.paired import settled
-from segattr_lib.metrics import load_metric
-from segattr_lib.models import load_segmenter
-from segattr_lib.report import charts, labels, tables
-from segattr_lib.report.pictures import gallery
-from segattr_lib.report.reference import reference, refinecam_table2
-from segattr_lib.sections.beyond_dea import judge
-from segattr_lib.sections.refinecam import refinement
-from segattr_lib.sections.refinecam.refinement import DEEPEST, REFINED, SHALLOWEST, key_of
-
-told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
-main = read_settings({**told, "methods": bases, "metrics": ["arcc", "road", "coherency", "complexity", "average_drop", "adcc", "cosine"]})  # fmt: skip
-main_rows = refinement.by_start(main, {0: [*bases, *map(key_of, bases)], -1: bases}, f"{results}/main")
-
-# %% tags=["hide-input"]
-rows = settled(refinement.at_ends(main_rows))
-measures = [metric for metric in main.metrics if rows.loc[rows["metric"] == metric, "value"].notna().any()]
-arcc = paired_.paired(rows, "arcc")
-ids = list(arcc.dropna().index.get_level_values("sample_id"))
-composites = rows[(rows["metric"] == "arcc") & (rows["method"] == "refinecam")]
-glue("dataset", main.dataset, display=False)
-glue("n", len(ids), display=False)
-glue("models", len(main.model), display=False)
-glue("cams", len(bases), display=False)
-glue("level", f"{level:.0%}", display=False)
-glue("vanished", int((composites["status"] == "undefined").sum()), display=False)
-glue("composites", len(composites), display=False)
-truth = "the truth is known" if "cosine" in measures else "no truth is known, and columns that need it are left out"
-glue("truth", truth, display=False)
+settings = page.read(parameters())
+runs = page.run(settings)
+glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
 # The page is about {glue:text}`n` images of {glue:text}`dataset`, of which {glue:text}`truth`, under
@@ -111,19 +88,8 @@ glue("truth", truth, display=False)
 #
 # The image whose gain by refinement is the median, under every model: the CAM at each stage, and their product.
 
-# %% tags=["hide-input"]
-gains = refinement.lift(rows, [swept], SHALLOWEST)
-median = refinement.at_quantiles(gains.mean(axis=1), 3).index[1 if len(gains) > 2 else 0]
-runs = {run.model[0]: run for run in main.runs()}
-apart = {name: group_of(run, [median]) for name, run in runs.items()}
-taken = {name: refinement.layer_maps(group, swept) for name, group in apart.items()}
-stages = [*(f"stage {number}" for number in range(1, len(next(iter(taken.values())))))]
-columns = {label: [list(maps.values())[place][0] for maps in taken.values()] for place, label in enumerate([*stages, "product"])}  # fmt: skip
-glue("swept", labels.method_label(swept), display=False)
-glue("median", median, display=False)
-
 # %% mystnb={"image": {"alt": "One image under every model: the image with its object outlined, the CAM's map at each stage from shallow to deep, and the product of the maps."}} tags=["hide-input"]
-gallery([group.images[0] for group in apart.values()], [group.target.truth[0] for group in apart.values()], columns, [name.rpartition(":")[2].replace("_", "\n", 1) for name in apart])  # fmt: skip
+page.taken_apart(settings, runs)
 
 # %% [markdown]
 # The CAM is {glue:text}`swept`, the image {glue:text}`median`.
@@ -133,20 +99,8 @@ gallery([group.images[0] for group in apart.values()], [group.target.truth[0] fo
 # Rows are chosen by rule: the images at evenly spaced ranks of what refinement adds to the ARCC of {glue:text}`swept`
 # at the shallowest stage of {glue:text}`shown_model`, from the most to the least. That number stands at the left.
 
-# %% tags=["hide-input"]
-shown_model = main.model[0]
-chosen = refinement.at_quantiles(gains[shown_model], pictures)
-group = group_of(runs[shown_model], list(chosen.index))
-compared = list(dict.fromkeys([swept, *bases]))[:2]
-drawn = {}
-for base in compared:
-    maps = list(refinement.layer_maps(group, base).values())
-    label = labels.method_label(base)
-    drawn |= {f"{label}\nshallowest": maps[0], f"{label}\ndeepest": maps[-2], f"{label}\nrefined": maps[-1]}
-glue("shown_model", shown_model, display=False)
-
 # %% mystnb={"image": {"alt": "Rows of images chosen by rule: the image with its object outlined, then for two CAMs the map at the shallowest stage, at the deepest, and refined."}} tags=["hide-input"]
-gallery(group.images, group.target.truth, drawn, [f"{name}\n{round(gain, 2) + 0.0:+.2f}" for name, gain in chosen.items()])  # fmt: skip
+page.ends_gallery(settings, runs)
 
 # %% [markdown]
 # ## Does it lift the CAM it refines?
@@ -156,18 +110,7 @@ gallery(group.images, group.target.truth, drawn, [f"{name}\n{round(gain, 2) + 0.
 # ARCC by model and CAM, the mean over the images. The values of the paper's own Table 1 are not in its text.
 
 # %% tags=["hide-input"]
-found = refinement.summary(rows, bases, measures)
-cells = found[found["metric"] == "arcc"]
-table1 = cells.pivot_table(index=["model", "base"], columns="place", values="mean", sort=False)[list(refinement.PLACES)]
-words = {HOLDS: "yes", CONTRADICTED: "no", comparison_.UNDECIDED: "undecided"}
-rivals = {"led": refinement.PLACES, "led_shallow": (SHALLOWEST, REFINED)}
-leaders = {name: refinement.leaders(rows, bases, places, level, main.seed[0]) for name, places in rivals.items()}
-for name, of_model in leaders.items():
-    undecided = int((of_model["refined"] == comparison_.UNDECIDED).sum())
-    glue(name, f"{int((of_model['refined'] == HOLDS).sum())} ({undecided} undecided)", display=False)
-for name in ("strongest", "models"):
-    glue(f"paper_{name}", reference()["refinecam_strongest"][name], display=False)
-table1.map(tables.number).rename(index=labels.method_label, level="base").rename_axis(index=(None, None), columns=None)
+page.arcc_table(settings, runs)
 
 # %% [markdown]
 # A refined map is said to have the highest ARCC of a model where it lies above every one that is not refined, adjusted over
@@ -178,21 +121,13 @@ table1.map(tables.number).rename(index=labels.method_label, level="base").rename
 # Which one that is, and the ARCC of the one that is highest on images other than those it is read from:
 
 # %% tags=["hide-input"]
-led = leaders["led"]
-told_best = {"highest": [f"{labels.method_label(base)}, {place}" for base, place in led[["base", "place"]].to_numpy()], "chosen on other images": [tables.number(mean) for mean in led["mean"]], "n": list(led["n"]), "above every other": list(led["best"].map(words)), "a refined one above all that are not": list(led["refined"].map(words))}  # fmt: skip
-pd.DataFrame(told_best, list(led.index))
+page.leaders_table(settings, runs)
 
 # %% [markdown]
 # What the score is made of, mean over images and models:
 
 # %% tags=["hide-input"]
-parts = found.pivot_table(index=["base", "place"], columns="metric", values="mean", sort=False)[measures]
-parts = parts.reindex([(base, place) for base in bases for place in refinement.PLACES])
-wholes = parts.groupby("place").mean()
-for metric in ("road", "coherency", "complexity"):
-    for name, place in {"shallowest": SHALLOWEST, "deepest": DEEPEST, "refined": REFINED}.items():
-        glue(f"{metric}_{name}", f"{wholes.loc[place, metric]:.2f}", display=False)
-parts.map(tables.number).rename(index=labels.method_label, level="base").rename(columns=labels.metric_label).rename_axis(index=(None, None), columns=None)  # fmt: skip
+page.parts_table(settings, runs)
 
 # %% [markdown]
 # From shallowest to refined, over all CAMs, ROAD goes from {glue:text}`road_shallowest` to {glue:text}`road_refined`
@@ -206,21 +141,8 @@ parts.map(tables.number).rename(index=labels.method_label, level="base").rename(
 # RefineCAM minus its base on the same images, at either end of the model; p values are of flipping signs, adjusted
 # over the rows (Holm).
 
-# %% tags=["hide-input"]
-pairs = [(key_of(base), key_of(base, place)) for place in (SHALLOWEST, DEEPEST) for base in bases]
-lifts = comparison_.compare(arcc, pairs, "arcc", level, main.seed[0])
-of_models = pd.concat([judge.means(refinement.lift(rows, bases, place), level, main.seed[0]).assign(over=f"− {place}") for place in (SHALLOWEST, DEEPEST)]).rename(columns={"method": "model"})  # fmt: skip
-for place in (SHALLOWEST, DEEPEST):
-    here = of_models[of_models["over"] == f"− {place}"]
-    glue(f"up_{place}", int((here["mean"] > 0).sum()), display=False)
-    glue(f"above_{place}", tables.off_zero(here, "above"), display=False)
-    glue(f"below_{place}", tables.off_zero(here, "below"), display=False)
-over_shallow = of_models[of_models["over"] == f"− {SHALLOWEST}"]
-most, least = (over_shallow["low"] > 0).mean() > 0.5, (over_shallow["high"] < 0).mean() >= 0.5
-glue("lifts", "held" if most else "did not hold" if least else "could not be told", display=False)
-
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}} tags=["hide-input"]
-charts.interval_plot(lifts)
+page.lift_plot(settings, runs)
 
 # %% [markdown]
 # How often does each kind of interval hold the true mean of differences that are shaped as this page's own: drawn with
@@ -228,17 +150,13 @@ charts.interval_plot(lifts)
 # {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
-covered = coverage_.simulated_coverage(coverage_.standardised([arcc]), seed=main.seed[0], level=level)
-reached = covered[covered["interval"] == "studentised bootstrap"]["reached"]
-glue("coverage", f"{reached.iloc[0]:.1%}" if len(reached) else "–", display=False)
-glue("fewest", intervals_.FEWEST, display=False)
-tables.coverage(covered)
+page.coverage_table(runs)
 
 # %% [markdown]
 # By model, mean over the CAMs:
 
 # %% tags=["hide-input"]
-tables.intervals(of_models, "model", "over")
+page.lift_table(settings, runs)
 
 # %% [markdown]
 # Over the shallowest stage, RefineCAM's ARCC is higher on {glue:text}`up_shallowest` of {glue:text}`models` models; the
@@ -251,41 +169,11 @@ tables.intervals(of_models, "model", "over")
 # ARCC of the paper's three fusions (Table 2), mean ± standard deviation over images and models on the first
 # {glue:text}`few` images, and the paper's own on ImageNet beside it.
 
-# %% tags=["hide-input", "remove-output"]
-means = [fuse for fuse in FUSIONS if fuse != "product"]
-less = read_settings({**main.model_dump(), "samples": few})
-fused_rows = refinement.by_start(less, {0: [key_of(base, fuse=fuse) for base in bases for fuse in means]}, f"{results}/fusions")  # fmt: skip
-first_ids = set(fused_rows["sample_id"])
-first_rows = main_rows[main_rows["sample_id"].isin(first_ids)]
-few_rows = settled(refinement.at_ends(pd.concat([first_rows, fused_rows], ignore_index=True)))
-
 # %% tags=["hide-input"]
-ours, paper = refinement.over_fusions(few_rows, bases), refinecam_table2()
-both = pd.concat([ours.assign(whose="ours"), paper[paper["base"].isin(bases)].assign(whose="paper")])
-both["text"] = [f"{mean:.2f} ± {std:.2f}" for mean, std in both[["mean", "std"]].to_numpy(float)]
-table2 = both.assign(fuse=both["fuse"].str.replace("_", " ")).pivot_table(index="base", columns=["fuse", "whose"], values="text", aggfunc="first", sort=False)  # fmt: skip
-best = {whose: values.pivot_table(index="base", columns="fuse", values="mean").idxmax(axis=1) for whose, values in {"ours": ours, "paper": paper}.items()}  # fmt: skip
-glue("few", len(first_ids), display=False)
-glue("product_best", int((best["ours"] == "product").sum()), display=False)
-glue("paper_best", int((best["paper"] == "product").sum()), display=False)
-glue("paper_cams", len(best["paper"]), display=False)
-fusion_pairs = [(key_of(base), key_of(base, fuse=fuse)) for fuse in means for base in bases]
-beaten = comparison_.compare(paired_.paired(few_rows, "arcc"), fusion_pairs, "arcc", level, main.seed[0])
-glue("fusion_pairs", len(beaten), display=False)
-glue("fusion_above", tables.off_zero(beaten, "above"), display=False)
-glue("fusion_below", tables.off_zero(beaten, "below"), display=False)
-road = paired_.paired(few_rows, "road", by_model=True)
-apart_road = max((road[key_of(base)] - road[key_of(base, fuse="geometric_mean")]).abs().max() for base in bases)
-glue("apart_road", f"{apart_road:.4f}", display=False)
-fused_arcc = paired_.paired(few_rows, "arcc")
-highest = [max_t.all_pairs(fused_arcc[[key_of(base, fuse=fuse) for fuse in FUSIONS]], seed=main.seed[0]).verdict(key_of(base), level=level) for base in bases]  # fmt: skip
-glue("multiplies", "held" if set(highest) == {HOLDS} else "did not hold" if CONTRADICTED in highest else "could not be told", display=False)  # fmt: skip
-table2 = table2.reindex(columns=[(fuse.replace("_", " "), whose) for fuse in [*means, "product"] for whose in ("ours", "paper")])  # fmt: skip
-table2.fillna("–").rename(index=labels.method_label).rename_axis(index=None, columns=(None, None))
+page.fusion_table(settings, runs)
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, the product minus each of the two means, for every CAM, with intervals."}} tags=["hide-input"]
-names = {"method": [f"{base}(fuse=product)" for _ in means for base in bases], "over": [f"{base}(fuse={fuse})" for fuse in means for base in bases]}  # fmt: skip
-charts.interval_plot(beaten.assign(**names))
+page.fusion_plot(settings, runs)
 
 # %% [markdown]
 # The product has the highest mean for {glue:text}`product_best` of {glue:text}`cams` CAMs; in the paper's own table for
@@ -299,26 +187,8 @@ charts.interval_plot(beaten.assign(**names))
 # Along the starting layer $\ell$: the CAM at that layer alone, and RefineCAM of it and all deeper ones; from the
 # deepest the two are one map.
 
-# %% tags=["hide-input", "remove-output"]
-middle = range(1, min(len(refinement.stages_of(main, name)) for name in main.model) - 1)
-start_rows = refinement.by_start(less, {place: [swept, key_of(swept)] for place in middle}, f"{results}/starts") if middle else pd.DataFrame()  # fmt: skip
-
-# %% tags=["hide-input"]
-every_start = settled(pd.concat([first_rows, start_rows], ignore_index=True))
-curve_of = [metric for metric in ("arcc", "road", "cosine") if metric in measures]
-curve = refinement.over_starts(every_start, swept, curve_of, level, main.seed[0])
-starts = refinement.best_starts(every_start, swept, curve_of, level, main.seed[0])
-last = curve_of[-1]
-glue("by", load_metric(last).label, display=False)
-for suffix, metric in (("", "arcc"), ("_by", last)):
-    for name, line in (("best_start", key_of(swept)), ("best_alone", swept)):
-        start, verdict = starts.loc[(metric, line), ["start", "best"]]
-        apart_from = "" if verdict == HOLDS else " (not told apart from every other)"
-        glue(name + suffix, f"{start}{apart_from}", display=False)
-curve["panel"] = curve["panel"].map(labels.metric_label)
-
 # %% mystnb={"image": {"alt": "Curves over the starting layer from shallow to deep of the CAM alone and of RefineCAM, a panel a metric, with interval bands."}} tags=["hide-input"]
-charts.interval_lines(curve.assign(line=curve["line"].map(labels.key_label)), refinement.START)
+page.start_curves(settings, runs)
 
 # %% [markdown]
 # By ARCC, RefineCAM of {glue:text}`swept` does best from stage {glue:text}`best_start` and the CAM alone at stage
@@ -331,16 +201,7 @@ charts.interval_lines(curve.assign(line=curve["line"].map(labels.key_label)), re
 # the kept maps are compared with themselves. How much does that add?
 
 # %% tags=["hide-input"]
-groups = {name: group_of(run, sorted(first_ids & set(ids))) for name, run in runs.items()}
-short = refinement.shortcuts(groups, rows, bases)
-short_means = short.groupby("base", sort=False).mean().map(tables.number)
-gained = short.eval("arcc_kept - arcc").rename("gained").reset_index().pivot_table(index="sample_id", columns="base", values="gained", sort=False)  # fmt: skip
-flattered = judge.means(gained, level, main.seed[0]).set_index("method")
-everything = judge.means(gained.mean(axis=1).to_frame("all"), level, main.seed[0]).iloc[0]
-glue("flattered", tables.interval(*everything[["mean", "low", "high"]], n=everything["n"]), display=False)
-glue("flattered_coherency", f"{(short['coherency_kept'] - short['coherency']).mean():+.3f}", display=False)
-short_means["ARCC, kept − whole"] = [tables.interval(*flattered.loc[base, ["mean", "low", "high"]], n=flattered.loc[base, "n"]) for base in short_means.index]  # fmt: skip
-short_means.rename(index=labels.method_label, columns={"coherency": "Coherency, whole", "coherency_kept": "deep maps kept", "arcc": "ARCC, whole", "arcc_kept": "ARCC, kept"}).rename_axis(index=None, columns=None)  # fmt: skip
+page.shortcut_table(settings, runs)
 
 # %% [markdown]
 # The shortcut changes Coherency by {glue:text}`flattered_coherency` and ARCC by {glue:text}`flattered` on the mean. Everything
@@ -352,33 +213,11 @@ short_means.rename(index=labels.method_label, columns={"coherency": "Coherency, 
 # [benchmark's](benchmark.ipynb): target and off-target deletion, and excess TDD, less what a blind selection as
 # ragged earns. {glue:text}`seg_n` images of {glue:text}`seg_dataset` under {glue:text}`seg_model`.
 
-# %% tags=["hide-input", "remove-output"]
-segmenter = load_segmenter(seg_model, None if seg_layers is None else seg_layers[-1], (image_size, image_size), seg_layers)  # fmt: skip
-shallow = segmenter.layers[0]
-seg_methods = [f"gpa(layer={shallow})", "gpa", "refine_gpa", f"ega(layer={shallow})", "ega", "refine_ega", "random"]
-seg_told = {"dataset": seg_dataset, "root": seg_root, "split": seg_split, "samples": seg_samples, "model": seg_model, "layer": segmenter.layer, "layers": list(segmenter.layers), "methods": seg_methods, "metrics": ["tdd", "odd_abs", "excess_tdd"], "floor": seg_floor}  # fmt: skip
-kept = {name: told[name] for name in ("order", "image_size", "seed", "device", "precision", "batch_size", "k", "null_every")}  # fmt: skip
-seg_rows = read_samples(run_benchmark(read_settings({**kept, **seg_told}), f"{results}/segmentation"))
-
 # %% tags=["hide-input"]
-seg = {metric: paired_.paired(seg_rows, metric).droplevel("dataset") for metric in ("tdd", "odd_abs", "excess_tdd")}
-seg_pairs = [("refine_gpa", "gpa"), ("refine_ega", "ega"), ("refine_gpa", seg_methods[0]), ("refine_ega", seg_methods[3])]  # fmt: skip
-seg_found = {
-    metric: comparison_.compare(table, seg_pairs, metric, level, main.seed[0]) for metric, table in seg.items()
-}
-glue("seg_n", len(seg["tdd"].dropna()), display=False)
-glue("seg_dataset", seg_dataset, display=False)
-glue("seg_model", seg_model, display=False)
-glue("shallow", shallow, display=False)
-glue("seg_layer", segmenter.layer, display=False)
-for metric, table in seg_found.items():
-    glue(f"seg_above_{metric}", tables.off_zero(table, "above"), display=False)
-    glue(f"seg_below_{metric}", tables.off_zero(table, "below"), display=False)
-glue("seg_pairs", len(seg_pairs), display=False)
-tables.intervals(pd.concat([judge.means(table, level, main.seed[0]).assign(metric=metric) for metric, table in seg.items()]), "method", "metric")  # fmt: skip
+page.region_table(settings, runs)
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in excess TDD, RefineCAM of GPA and EGA minus GPA and EGA at the deepest and at the shallowest layer, with intervals."}} tags=["hide-input"]
-charts.interval_plot(seg_found["excess_tdd"])
+page.region_plot(settings, runs)
 
 # %% [markdown]
 # GPA and EGA stand at {glue:text}`seg_layer` unless {glue:text}`shallow`, the shallowest, is named. Of
@@ -389,16 +228,19 @@ charts.interval_plot(seg_found["excess_tdd"])
 #
 # ## What was reproduced, and what was not
 #
-# - *RefineCAM lifts ARCC on most models*: over its base at the shallowest stage this {glue:text}`lifts` here, with an
-#   interval above 0 on {glue:text}`above_shallowest` of {glue:text}`models` models and a higher mean on
-#   {glue:text}`up_shallowest`. The paper has no comparison with the deepest stage; ours has an interval above 0 on
-#   {glue:text}`above_deepest` and below on {glue:text}`below_deepest`.
-# - *Multiplication beats the two means*: this {glue:text}`multiplies` here, with an interval above 0 in
-#   {glue:text}`fusion_above` of {glue:text}`fusion_pairs` pairs and below in {glue:text}`fusion_below`; by the mean it is
-#   the highest for {glue:text}`product_best` of {glue:text}`cams` CAMs.
+# The rival is the base at the shallowest stage, unless it says otherwise; a verdict is of intervals and max-T, not of means.
+
+# %% tags=["hide-input"]
+page.claims_table(settings, runs)
+
+# %% [markdown]
+# RefineCAM lifts ARCC on most models: over its base at the shallowest stage this {glue:text}`lifts` here. The paper has no
+# comparison with the deepest stage; ours has an interval above 0 on {glue:text}`above_deepest` and below on
+# {glue:text}`below_deepest` of {glue:text}`models` models. That multiplication beats the two means
+# {glue:text}`multiplies` here.
 #
 # The paper explains ImageNet; the values of its Table 1 are not in its text, so that only Table 2 stands beside ours. Data and
-# models are those of this profile (see the [status page](../status.md)). Ours are the deepest stage as a rival, the
+# models are those of this profile (see the [status page](status.ipynb)). Ours are the deepest stage as a rival, the
 # intervals, the count of maps that vanish as 0, the shortcut's price, and RefineCAM of a segmentation.
 #
 # **What we learnt.** On these {glue:text}`n` images RefineCAM's ARCC has an interval above its base's on

@@ -73,7 +73,7 @@ import pandas as pd
 from IPython.display import HTML
 from myst_nb import glue
 
-from segattr_lib.benchmark.runner import group_of
+from segattr_lib.benchmark.runner import group_of, open_run
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference import comparison as comparison_
@@ -83,10 +83,9 @@ from segattr_lib.inference import max_t
 from segattr_lib.inference import paired as paired_
 from segattr_lib.prompting.segmenters import load_segmenter
 from segattr_lib.report import charts, tables
-from segattr_lib.report.pictures import prompt_panel
+from segattr_lib.report.pictures import at_quantiles, prompt_panel
 from segattr_lib.report.reference import reference, wsss_table2
 from segattr_lib.sections.beyond_dea import judge
-from segattr_lib.sections.refinecam import refinement
 from segattr_lib.sections.wsss_sam2 import protocol
 from segattr_lib.sections.wsss_sam2.prompted import FUSIONS, THRESHOLD, Prompting, run_prompted
 
@@ -101,7 +100,7 @@ coverage, spill, pointing, effectiveness = measures
 sweep = [f"{name}(threshold={value})" for name in ("coverage", "spill") for value in thresholds]
 told = {name: globals()[name] for name in Settings.model_fields if name in globals()}
 told |= {"methods": [dear.get(name, name) for name in [*methods, *controls]], "metrics": list(dict.fromkeys([*measures, *sweep]))}  # fmt: skip
-layer = layer or refinement.stages_of(read_settings(told), model)[-1]
+layer = layer or open_run(read_settings(told)).models[model].layers[-1]
 settings = read_settings({**told, "layer": layer})
 prompts = Prompting(**{field.name: tuple(value) if isinstance(value := globals()[field.name], list) else value for field in dataclasses.fields(Prompting)})  # fmt: skip
 raw_rows = read_samples(run_prompted(settings, prompts, results))
@@ -150,7 +149,7 @@ glue("bottom", f"{bottom:.0%}", display=False)
 
 # %% tags=["hide-input"]
 overlap = paired_.paired(rows, "consensus").droplevel("dataset").dropna(how="all").mean(axis=1)
-chosen = refinement.at_quantiles(overlap, pictures)
+chosen = at_quantiles(overlap, pictures)
 keys = [*(dear.get(name, name) for name in pictured if name in methods), "weighted"]
 group = group_of(settings.runs()[0], list(chosen.index))
 drawn = protocol.shown(group, rows, prompts, load_segmenter(main), keys)
@@ -446,7 +445,7 @@ for name, begins in {"overlaps": "mean overlap", "assists": "IoU of the prompted
 #   than the mean {glue:text}`weighs`, that background points help {glue:text}`grounds`.
 #
 # The poster has ResNet-50 and SAM 2; data, classifier and segmenter here are those of this profile (see the
-# [status page](../status.md)), and the poster lists LA under both tables, we under interpretability. Ours are the random
+# [status page](status.ipynb)), and the poster lists LA under both tables, we under interpretability. Ours are the random
 # walker and the share of the prior, the intervals, the IoU of 0 where there are no cues, and the checklist as a
 # function of the data.
 #

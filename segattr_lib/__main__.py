@@ -94,9 +94,7 @@ def _generate(asked: argparse.Namespace) -> None:
 
 
 def _train(asked: argparse.Namespace) -> None:
-    from segattr_lib.benchmark.settings import SEEDS
-    from segattr_lib.models import WEIGHTS
-    from segattr_lib.registry import unknown
+    from segattr_lib.registry import imported, unknown
     from segattr_lib.training.suites import SUITES
 
     if asked.suite is not None and asked.suite not in SUITES:
@@ -109,10 +107,15 @@ def _train(asked: argparse.Namespace) -> None:
     for name in asked.model:
         if name not in trainers:
             raise unknown("trainable model", name, trainers)
+    from segattr_lib.benchmark.settings import SEEDS
+
     if not 0 <= asked.seed < SEEDS:
         raise UserError(f"--seed is {asked.seed}; expected a whole number from 0 to {SEEDS - 1}.")
+    from segattr_lib.models import WEIGHTS
+
     for name in asked.model or offered:
-        print(trainers[name](name, asked.seed, asked.output or WEIGHTS))
+        train = imported(trainers[name])
+        print(train(name, asked.seed, asked.output or WEIGHTS))
 
 
 def _download(asked: argparse.Namespace) -> None:

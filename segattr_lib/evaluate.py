@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Bool, Float, Int
+from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from segattr_lib.models.lending import evaluated, give_back, hold, is_held
@@ -276,7 +277,7 @@ def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, 
 def _remembered_at() -> Path | None:
     """The file of measured runtimes; None for a user without a home."""
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "segattr" / "runtimes.json"
+        return user_cache_path("segattr", appauthor=False) / "runtimes.json"
     except RuntimeError:
         return None
 

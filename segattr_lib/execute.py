@@ -1,4 +1,4 @@
-"""From a profile to executed notebooks, and the status page that says what was run.
+"""From a profile to executed notebooks, which bear how each was made.
 
 papermill does the running. It says nothing of a misspelt parameter or of a notebook whose parameter cell
 is not tagged; both are refused here, and a notebook that fails leaves no page behind.
@@ -21,6 +21,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import jupytext
@@ -30,20 +31,18 @@ import torch
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
-from safetensors import safe_open
 
 from segattr_lib import own_code
 from segattr_lib.benchmark.settings import read_mapping
 from segattr_lib.data.sample import file_fingerprint
-from segattr_lib.models import WEIGHTS
 from segattr_lib.registry import UserError, in_one_line, unknown
 
 SOURCES, PARAMETERS = Path("notebooks"), Path("params")
 GENERATED, EXECUTED = Path("build/notebooks"), Path("book/executed")
-FAILED, STATUS = Path("build/failed"), Path("book/status.md")
+FAILED = Path("build/failed")
+LAST = "status"  # reads the other pages
+OURS, INJECTED = "parameters", "injected-parameters"  # tags of the cells with a notebook's parameters
 AT_ONCE = 2
-TIERS = {"test": "All", "large": "Large", "middle": "Middle", "small": "Small"}
-CLICKS = {"1_0": "1 in", "1_2": "1 in, 2 out", "3_4": "3, 4", "8_8": "8, 8", "1_2_small": "Small", "1_2_thin": "Thin"}
 VERSIONS = ("torch", "torchvision", "numpy", "pandas", "papermill", "jupyter-book", "ipywidgets", "seaborn")
 
 
@@ -85,7 +84,7 @@ def generate(name: str) -> Path:
     if name not in known:
         raise unknown("notebook", name, known)
     notebook = jupytext.read(source)
-    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    tagged = [cell for cell in notebook.cells if OURS in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         raise UserError(f"{source} has {len(tagged)} cells tagged 'parameters'; papermill needs exactly one.")
     notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3", "language": "python"})
@@ -110,7 +109,7 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
     raw = generate(name)
     _check_parameters(name, raw, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
-    digest = _digest(name, raw, parameters)
+    digest = _digest(name, raw, parameters, output)
     if output.exists() and _about(output).get("digest") == digest:
         print(f"{name}: up to date", flush=True)
         return output
@@ -140,11 +139,11 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
         "profile": profile,
         "seconds": round(time.monotonic() - began, 1),
         "executed": datetime.now(UTC).isoformat(timespec="minutes"),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in ("segattr", *VERSIONS)},
     }
-    for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata.tags.append("hide-input")
-            cell.metadata["mystnb"] = {"code_prompt_show": "Show the parameters this page was made with"}
+    show_parameters(notebook)
     beside = output.with_name(f"{output.name}.{os.getpid()}.partial")  # on the same file system, so that it is renamed
     try:
         nbformat.write(notebook, beside)
@@ -157,107 +156,84 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
 
 
 def execute_profile(profile: str) -> None:
-    """Execute every notebook of a profile into book/executed and write the status page.
+    """Execute every notebook of a profile into book/executed, the one that reads the others' pages last.
 
     Every parameter of every notebook is checked before the first one runs. Without an accelerator two run at once and
     share the cores, which small models keep busier so; where one fails the other is finished and no more are begun.
+    Notebooks whose parameter `results` names the same folder run one after another, in the order of the profile: a
+    folder is locked while it is written, and what the first one leaves finished the next one reads.
     """
-    told = load_profile(profile)
-    for name, parameters in told.items():
-        _check_parameters(name, generate(name), parameters or {})
+    chosen = {name: parameters or {} for name, parameters in load_profile(profile).items()}
+    queues: dict[Path, list[str]] = {}  # of the notebooks that share a folder of results, in order
+    for name, parameters in chosen.items():
+        raw = generate(name)
+        _check_parameters(name, raw, parameters)
+        results = {"results": name, **_defaults(raw), **parameters}["results"]
+        if name != LAST:
+            queues.setdefault(Path(str(results)), []).append(name)
+    stopped = Event()
+
+    def execute_in_turn(names: list[str]) -> None:
+        for name in names:
+            if not stopped.is_set():
+                execute(name, chosen[name], EXECUTED / f"{name}.ipynb", profile)
+
     at_once = 1 if torch.accelerator.is_available() else AT_ONCE
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, torch.get_num_threads() // at_once)))  # of the kernels
     with ThreadPoolExecutor(at_once) as workers:
-        running = [
-            workers.submit(execute, name, parameters or {}, EXECUTED / f"{name}.ipynb", profile)
-            for name, parameters in told.items()
-        ]
+        running = [workers.submit(execute_in_turn, names) for names in queues.values()]
         try:
-            for one in as_completed(running):
-                one.result()
-        finally:  # after the last one there is nothing left to cancel
+            for done in as_completed(running):
+                done.result()
+        finally:  # after the last one there is nothing left to stop
+            stopped.set()
             workers.shutdown(cancel_futures=True)
-    write_status(list(told), profile)
+    if LAST in chosen:
+        execute(LAST, chosen[LAST], EXECUTED / f"{LAST}.ipynb", profile)
 
 
-def write_status(names: list[str], profile: str) -> None:
-    """The status page: profile, versions and times, as the executed notebooks and this machine have them."""
-    lines = [
-        "# Status",
-        "",
-        f"The pages of this book were executed with the profile `{profile}` on {platform.system()} "
-        f"{platform.machine()}, Python {platform.python_version()}.",
-        "",
-        "```{list-table} When each notebook ran, and for how long.",
-        ":header-rows: 1",
-        ":name: tbl-status",
-        "",
-        "* - Notebook",
-        "  - Executed (UTC)",
-        "  - Seconds",
-    ]
-    for name in names:
-        about = _about(EXECUTED / f"{name}.ipynb")
-        executed = about["executed"].replace("T", " ").removesuffix("+00:00")
-        lines += [f"* - [{name}](executed/{name}.ipynb)", f"  - {executed}", f"  - {about['seconds']}"]
-    lines += ["```", "", "```{list-table} What it ran with.", ":header-rows: 1", ":name: tbl-versions", ""]
-    lines += ["* - Package", "  - Version", "* - segattr", f"  - {version('segattr')}"]
-    for package in VERSIONS:
-        lines += [f"* - {package}", f"  - {version(package)}"]
-    lines += [
-        "```",
-        "",
-        "```{list-table} The embedded segmenters, trained and measured by make train: mean IoU over their classes "
-        "on 500 held-out scenes each; of the shapes also on small objects (20 to 40 px) and thin ones (lines of 3 to "
-        "5 px), apart.",
-        ":header-rows: 1",
-        ":name: tbl-models",
-        "",
-        *_models("miou_test", {"miou_test": "Regular", "miou_test_small": "Small", "miou_test_thin": "Thin"}),
-        "```",
-        "",
-        "```{list-table} The classifiers, trained and measured by make train: the share of held-out single shapes "
-        "they tell, of all and of each size tier (80 to 100, 40 to 50, 20 to 25 px).",
-        ":header-rows: 1",
-        ":name: tbl-classifiers",
-        "",
-        *_models("accuracy_large", {f"accuracy_{part}": name for part, name in TIERS.items()}),
-        "```",
-        "",
-        "```{list-table} The classifier of the part-made figures, trained and measured by make train: the share of "
-        "held-out figures it tells, whole, and that it gives a class they may be of without a random set of parts.",
-        ":header-rows: 1",
-        ":name: tbl-figures",
-        "",
-        *_models("accuracy_parts", {"accuracy_test": "Whole", "accuracy_parts": "Parts taken"}),
-        "```",
-        "",
-        "```{list-table} The embedded SAM 2, trained and measured by make train: mean IoU of the mask of highest told "
-        "quality on held-out scenes, as many objects of each class and size, by clicks inside and outside; of small "
-        "and thin objects after one and two.",
-        ":header-rows: 1",
-        ":name: tbl-promptable",
-        "",
-        *_models("miou_1_2", {f"miou_{part}": name for part, name in CLICKS.items()}),
-    ]
-    STATUS.write_text("\n".join([*lines, "```", ""]), encoding="utf-8")
+def show_parameters(notebook: nbformat.NotebookNode) -> None:
+    """Let the parameters cell of an executed notebook show the values that it ran with, and hide papermill's own cell.
+
+    Each assignment whose name was injected gets the injected value; a comment behind it stays. A cell that is more
+    than Python, as with a line magic, is left as it is, and papermill's beside it.
+    """
+    cells = {tag: [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])] for tag in (OURS, INJECTED)}
+    with suppress(SyntaxError):
+        values = {name: _shown(value) for cell in cells[INJECTED] for name, value in _assignments(cell.source)}
+        for cell in cells[OURS]:
+            cell.source = _with_values(cell.source, values)
+        for cell in cells[INJECTED]:
+            cell.metadata.tags.append("remove-cell")
 
 
-def _models(measure: str, shown: dict[str, str]) -> list[str]:
-    """The rows of the models whose metadata tell this measure; shown: what is told, and what its column is called."""
-    columns = [*shown.values(), "Images seen", "Hours", "Seed"]
-    lines = ["* - Model", *(f"  - {column}" for column in columns)]
-    for path in sorted(WEIGHTS.glob("*.safetensors")):
-        with safe_open(path, "pt") as file:
-            told = file.metadata() or {}
-        if measure in told:
-            hours = f"{float(told['seconds']) / 3600:.1f}"
-            values = [told.get(one, "–") for one in shown]
-            lines += [
-                f"* - `{path.stem}`",
-                *(f"  - {value}" for value in [*values, told["images"], hours, told["seed"]]),
-            ]
-    return lines
+def _shown(value: ast.expr) -> str:
+    """An expression as a page shows it: a literal as Python writes it, another, such as float('nan'), as it is."""
+    try:
+        return repr(ast.literal_eval(value))
+    except ValueError:
+        return ast.unparse(value)
+
+
+def _with_values(source: str, values: dict[str, str]) -> str:
+    """The source with these values, by name, in the places of those that it assigns to the names."""
+    lines = [line.encode() for line in source.splitlines(keepends=True)]  # ast counts bytes
+    for name, value in reversed(_assignments(source)):
+        if name in values and value.end_lineno is not None:
+            first, last = value.lineno - 1, value.end_lineno - 1
+            before, after = lines[first][: value.col_offset], lines[last][value.end_col_offset :]
+            lines[first : last + 1] = [before + values[name].encode() + after]
+    return b"".join(lines).decode()
+
+
+def _assignments(source: str) -> list[tuple[str, ast.expr]]:
+    """What the statements of a source assign, in order: name and expression. Raises SyntaxError."""
+    assigned = []
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+            assigned.append((ast.unparse(target), statement.value))
+    return assigned
 
 
 def _check_parameters(name: str, raw: Path, parameters: dict[str, Any]) -> None:
@@ -267,12 +243,12 @@ def _check_parameters(name: str, raw: Path, parameters: dict[str, Any]) -> None:
             raise unknown(f"parameter of {name}", parameter, known)
 
 
-def _digest(name: str, raw: Path, parameters: dict[str, Any]) -> str:
+def _digest(name: str, raw: Path, parameters: dict[str, Any], output: Path) -> str:
     """Of all that a page is made from: its source, the library, the lock file, the packages, the parameters and what
-    they name."""
+    they name, the page itself left out."""
     library = sorted(path for path in Path("segattr_lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
     decided = {**_defaults(raw), **parameters}
-    named = {text: _content(parameter, text) for parameter, value in decided.items() for text in _texts(value)}
+    named = {text: _content(parameter, text, output) for parameter, value in decided.items() for text in _texts(value)}
     packages = {package: version(package) for package in VERSIONS}
     about = json.dumps([parameters, named, packages], sort_keys=True, default=str)
     digest = hashlib.blake2b(about.encode(), digest_size=12)
@@ -284,14 +260,12 @@ def _digest(name: str, raw: Path, parameters: dict[str, Any]) -> str:
 def _defaults(raw: Path) -> dict[str, Any]:
     """The literal values in a notebook's parameters cell."""
     cells = nbformat.read(raw, as_version=4).cells
-    source = "\n".join(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    source = "\n".join(cell.source for cell in cells if OURS in cell.metadata.get("tags", []))
     values: dict[str, Any] = {}
     with suppress(SyntaxError):  # the kernel says what is wrong with it
-        for statement in ast.parse(source).body:  # papermill's own reading gives up at a parenthesis in a text
-            if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-                target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
-                with suppress(ValueError):
-                    values[ast.unparse(target)] = ast.literal_eval(statement.value)
+        for name, value in _assignments(source):  # papermill's own reading gives up at a parenthesis in a text
+            with suppress(ValueError):
+                values[name] = ast.literal_eval(value)
     return values
 
 
@@ -305,7 +279,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for part in value for text in _texts(part))
 
 
-def _content(parameter: str, text: str) -> str | None:
+def _content(parameter: str, text: str, output: Path) -> str | None:
     """A digest of what a parameter's text names outside of the project: a user's code, a file, or a folder, where the
     text is a path or the parameter a root. None for a plain text, and for the folder of results."""
     place = re.fullmatch(r"\s*(.+?\.py|[\w.]+):\w+\s*(\(.*\))?\s*", text)
@@ -319,7 +293,9 @@ def _content(parameter: str, text: str) -> str | None:
         if path.is_file():
             return file_fingerprint([path])
         if path.is_dir() and (parameter.endswith(("root", "backgrounds")) or len(path.parts) > 1):
-            files = sorted(file for file in path.rglob("[!.]*") if file.is_file())
+            files = sorted(
+                file for file in path.rglob("[!.]*") if file.is_file() and file.absolute() != output.absolute()
+            )
             names = "\n".join(str(file.relative_to(path)) for file in files)
             return f"{hashlib.blake2b(names.encode(), digest_size=8).hexdigest()} {file_fingerprint(files)}"
     return None

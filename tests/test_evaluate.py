@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,12 +192,13 @@ def test_what_was_remembered_and_cannot_be_read_is_measured_again(tmp_path, monk
 
 
 def test_without_a_home_a_model_is_measured_and_nothing_is_remembered(tmp_path, monkeypatch):
-    def no_home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
+    def no_user(_: int) -> None:
+        raise KeyError("uid not found")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", no_user)
     monkeypatch.setattr(module, "_milliseconds", lambda _model, runtime, _shape: float(runtime.batch_size))
     assert prepare(ConvNet(), (8, 8), "cpu").batch_size == 4
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The project's own rules: one direction of imports, text notebooks, files that agree with each other."""
+"""The project's own rules: text notebooks, files that agree with each other; `make lint` holds what imports what."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -21,44 +22,6 @@ from segattr_lib.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
-ROOMS = [  # each imports only itself and those before it
-    {"seeds", "own_code", "registry"},
-    {"data"},
-    {"models"},
-    {"targets"},
-    {"imputation"},
-    {"perturbation", "evaluate"},
-    {"attribution", "metrics"},
-    {"prompting"},
-    {"benchmark"},
-    {"inference"},
-    {"report"},
-    {"training"},
-    {"sections"},
-    {"explorer"},
-    {"execute"},
-    {"__main__"},
-]
-
-
-def imports(path: Path) -> set[str]:
-    rooms = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("segattr_lib."):
-            rooms.add(node.module.split(".")[1])
-    return rooms
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "segattr_lib").rglob("*.py")), ids=lambda path: path.name)
-def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
-    room = path.relative_to(ROOT / "segattr_lib").parts[0].removesuffix(".py")
-    if room == "__init__":
-        assert not imports(path)
-        return
-    (level,) = [number for number, rooms in enumerate(ROOMS) if room in rooms]
-    assert imports(path) <= set().union(*ROOMS[: level + 1])
-    if room in ("attribution", "metrics"):
-        assert not imports(path) & ({"attribution", "metrics"} - {room})
 
 
 def test_conda_users_get_what_pyproject_says() -> None:
@@ -128,6 +91,18 @@ def test_every_value_a_page_quotes_is_glued_on_it(path: Path) -> None:
     named = {pattern for pattern in patterns if pattern.replace(r"\w+", "")}  # f"{anything}" would match every name
     missing = {name for name in quoted if not any(re.fullmatch(pattern, name) for pattern in named)}
     assert not missing
+
+
+def test_pages_link_to_pages_of_the_book() -> None:
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = {f"{chapter['file']}.ipynb" for part in contents["parts"] for chapter in part["chapters"]}
+    pages = {f"book/executed/{path.stem}.ipynb" for path in NOTEBOOKS}
+    assert pages == {name for name in chapters if name.startswith("book/executed/")}
+    linking = {**dict.fromkeys(NOTEBOOKS, Path("book/executed")), ROOT / "index.md": Path()}
+    for path, folder in linking.items():
+        for link in re.findall(r"\]\(([^):#]+\.(?:ipynb|md))\)", path.read_text(encoding="utf-8")):
+            target = os.path.normpath(folder / link)
+            assert target in pages or (ROOT / target).is_file(), f"{path.name}: {link}"
 
 
 def section_of(name: str) -> list[Path]:
@@ -268,6 +243,79 @@ def test_a_page_is_made_again_when_what_its_parameters_name_has_changed(
     assert made()
     monkeypatch.setattr(execute, "version", lambda package: "0.0.0")
     assert made()
+
+
+SHOWN = """
+results = "results/one"  # a folder – made anew
+few: int = 8  # of them
+model = [
+    "one",  # the first
+    "two",
+]  # all of them
+kept, other = 1, 2
+"""
+
+
+def test_a_page_shows_one_parameters_cell_with_the_values_it_was_made_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    notebook(tmp_path, '# %% tags=["parameters", "hide-input"]', SHOWN.strip(), "# %%", "few = few + 1")
+
+    def prepare(raw: Path, partial: Path, parameters: dict[str, object], **_: object) -> None:
+        papermill.execute.execute_notebook(raw, partial, parameters, prepare_only=True)
+
+    monkeypatch.setattr(execute.papermill, "execute_notebook", prepare)
+    execute.execute("one", {"model": ["ü", "b # c"], "few": 2}, Path("one.ipynb"))
+    own, injected, code = nbformat.read("one.ipynb", as_version=4).cells
+    assert own.source.splitlines() == [
+        'results = "results/one"  # a folder – made anew',
+        "few: int = 2  # of them",
+        "model = ['ü', 'b # c']  # all of them",
+        "kept, other = 1, 2",
+    ]
+    assert "remove-cell" in injected.metadata.tags and "remove-cell" not in own.metadata.tags
+    assert code.source == "few = few + 1"
+
+
+def test_a_parameters_cell_that_is_more_than_python_is_left_with_papermills_beside_it() -> None:
+    cells = [nbformat.v4.new_code_cell("%env A=1\nfew = 1", metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell("few = 2", metadata={"tags": ["injected-parameters"]})]
+    page = nbformat.v4.new_notebook(cells=cells)
+    execute.show_parameters(page)
+    assert [cell.source for cell in page.cells] == ["%env A=1\nfew = 1", "few = 2"]
+    assert page.cells[1].metadata.tags == ["injected-parameters"]
+
+
+def test_the_page_that_reads_the_others_is_made_last_and_again_when_one_of_them_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    notebook(tmp_path, '# %% tags=["parameters"]', "number = 1")
+    shutil.copy("notebooks/one.py", "notebooks/other.py")
+    reads = ['# %% tags=["parameters"]', "pages = 'book/executed'"]
+    Path("notebooks/status.py").write_text("\n".join(reads), encoding="utf-8")
+    Path("params").mkdir()
+    began: list[tuple[str, set[str]]] = []
+
+    def run(raw: Path, partial: Path, parameters: dict[str, object], **_: object) -> None:
+        began.append((raw.stem, {path.stem for path in execute.EXECUTED.glob("*.ipynb")} - {raw.stem}))
+        shutil.copy(raw, partial)
+
+    def made(number: int) -> list[str]:
+        began.clear()
+        profile = {"status": {}, "one": {}, "other": {"number": number}}
+        Path("params/mine.yaml").write_text(yaml.safe_dump(profile, sort_keys=False), encoding="utf-8")
+        execute.execute_profile("mine")
+        return [name for name, _ in began]
+
+    monkeypatch.setattr(execute.papermill, "execute_notebook", run)
+    assert sorted(made(1)) == ["one", "other", "status"] and began[-1] == ("status", {"one", "other"})
+    assert made(1) == []
+    assert made(2) == ["other", "status"]
+    about = nbformat.read(execute.EXECUTED / "one.ipynb", as_version=4).metadata["segattr"]
+    assert about["profile"] == "mine" and set(about["versions"]) == {"segattr", *execute.VERSIONS}
+    assert about["python"] in sys.version and " " in about["machine"]
 
 
 def test_two_processes_execute_one_notebook_with_parameters_of_their_own(

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import platform
 import re
 import shutil
-import socket
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,12 +17,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from filelock import FileLock, Timeout
-from tqdm.auto import tqdm
 
 from segattr_lib.benchmark.settings import FREE, Settings
 from segattr_lib.evaluate import Runtime
 from segattr_lib.registry import UserError
+from segattr_lib.writing import HOLDER, LOCK, alone_in, full_disk, now, say, whole, write_json
 
 SAMPLES = pa.schema(
     [
@@ -53,7 +47,6 @@ TIMINGS = pa.schema(
 OF_VALUES = ("segattr", "torch", "torchvision", "numpy", "scipy", "pillow")  # packages that a value comes from
 VERSIONS = (*OF_VALUES, "pandas", "pyarrow")
 BEGUN = '{\n  "settings": {'  # how a manifest begins, that was cut short
-LOCK, HOLDER = "lock", "lock.json"
 OURS = {"manifest.json", "samples.parquet", "timings.parquet", "runs.csv", "parts", LOCK, HOLDER}
 
 
@@ -144,7 +137,7 @@ class Store:
                 tables = (_table(self.parts / f"{part}.{kind}.parquet", schema) for part in order)
                 _write_parquet(self.folder / f"{kind}.parquet", tables)
             self._aggregate()
-            self._update({"finished": _now()})
+            self._update({"finished": now()})
         shutil.rmtree(self.parts, ignore_errors=True)
 
     def _files(self, part: str) -> tuple[Path, Path]:
@@ -225,7 +218,7 @@ class Store:
                 path.unlink()
 
     def _update(self, changes: dict[str, Any]) -> None:
-        _write_json(self.folder / "manifest.json", self.manifest() | changes)
+        write_json(self.folder / "manifest.json", self.manifest() | changes)
 
     def _write_manifest(self, fingerprints: dict[str, Any], device: str) -> None:
         manifest: dict[str, Any] = {
@@ -236,11 +229,11 @@ class Store:
             "commit": _commit(),
             "device": device,
             "runtimes": [],
-            "started": _now(),
+            "started": now(),
             "finished": None,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write_json(self.folder / "manifest.json", manifest)
+        write_json(self.folder / "manifest.json", manifest)
 
 
 @contextmanager
@@ -256,41 +249,12 @@ def opened(folder: str | Path, settings: Settings, fingerprints: dict[str, Any],
             yield Store(folder, settings, fingerprints, device)
 
 
-@contextmanager
-def alone_in(folder: str | Path) -> Iterator[None]:
-    """Keep other processes out of a folder, which is made, until the block or this process ends, however it does.
-
-    Raises UserError that says who works in it already.
-    """
-    folder = Path(folder)
-    lock, holder = FileLock(folder / LOCK), folder / HOLDER
-    with full_disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout as error:
-            raise UserError(f"{_who(holder)} works in the folder {str(folder)!r}; wait, or name another.") from error
-    try:
-        with full_disk(folder):
-            _write_json(holder, {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
-        yield
-    finally:
-        for path in (holder, folder / LOCK):
-            path.unlink(missing_ok=True)
-        lock.release()
-
-
 def is_finished(folder: Path) -> bool:
     """Does the manifest say so, and are the tables there?"""
     tables = {"samples": SAMPLES, "timings": TIMINGS}
     return bool(_manifest_of(folder).get("finished")) and all(
         _is_whole(folder / f"{name}.parquet", schema) for name, schema in tables.items()
     )
-
-
-def say(text: str) -> None:
-    """One line on stderr, beside a progress bar that is shown."""
-    tqdm.write(f"segattr: {text}", file=sys.stderr)
 
 
 def read_samples(folder: str | Path) -> pd.DataFrame:
@@ -301,19 +265,6 @@ def read_samples(folder: str | Path) -> pd.DataFrame:
 def read_timings(folder: str | Path) -> pd.DataFrame:
     """Wall seconds of every explanation call."""
     return _read(Path(folder) / "timings.parquet", TIMINGS)
-
-
-@contextmanager
-def full_disk(folder: Path) -> Iterator[None]:
-    """Turn the errors of a disk that is full or cannot be written into one clear sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            text = f"No disk space is left for {str(folder)!r}; what was finished is kept: free some and run again."
-        else:
-            text = f"The results folder {str(folder)!r} cannot be written: {error.strerror or error}."
-        raise UserError(text) from error
 
 
 def _read(path: Path, schema: pa.Schema) -> pd.DataFrame:
@@ -362,34 +313,6 @@ def _manifest_of(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _who(holder: Path) -> str:
-    """The process that holds a folder, as it wrote down."""
-    try:
-        told = json.loads(holder.read_text(encoding="utf-8"))
-        return f"Process {told['pid']} on {told['host']}, since {told['since']},"
-    except (OSError, ValueError, KeyError, TypeError):  # it has not yet
-        return "Another process"
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A path to write to that takes its name only once it is written whole, and on the disk."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        with suppress(OSError):  # not every system can: then the name may be lost in a power cut, and is made again
-            place = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(place)
-            finally:
-                os.close(place)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _write_parquet(path: Path, tables: Iterable[pa.Table]) -> None:
     with whole(path) as partial:
         writer = None
@@ -400,11 +323,6 @@ def _write_parquet(path: Path, tables: Iterable[pa.Table]) -> None:
         finally:
             if writer:
                 writer.close()
-
-
-def _write_json(path: Path, value: Any) -> None:
-    with whole(path) as partial:
-        partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def _short(value: Any) -> str:
@@ -418,10 +336,6 @@ def _versions() -> dict[str, str]:
 
 def _kind(device: Any) -> str:
     return str(device).partition(":")[0]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _commit() -> str | None:

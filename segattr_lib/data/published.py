@@ -12,6 +12,7 @@ sessile-main-Kvasir-SEG/images, masks      the sessile polyps among them, in an 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 from PIL import Image
-from skimage.draw import polygon
+from pycocotools import mask as coco
 
 from segattr_lib.data.files import opened, read_image, read_text, reading
 from segattr_lib.data.folders import folder
@@ -36,6 +37,7 @@ GET = {
     "kvasir_seg sessile": "unpack https://datasets.simula.no/downloads/kvasir-sessile.zip into root",
 }
 SESSILE = "sessile-main-Kvasir-SEG"
+PACKED = re.compile("([P-o]*[0-O])+")  # of COCO's runs: five bits a character, a letter from P on says that more follow
 CUB_TABLES = ("images", "image_class_labels", "train_test_split", "classes")
 
 
@@ -48,7 +50,8 @@ def cub(root: str | None, split: str | None) -> Dataset:
     """
     split = _split("cub", split or "test", ("test", "train", "all"))
     place = _place("cub", root, "CUB_200_2011", "images.txt")
-    masks = next((one for one in (place / "segmentations", place.parent / "segmentations") if one.is_dir()), None)
+    beside = (place / "segmentations", place.parent / "segmentations")
+    masks = next((candidate for candidate in beside if candidate.is_dir()), None)
     if masks is None:
         raise UserError(f"cub has no folder segmentations in {place} or beside it; {GET['cub']}.")
     tables = [place / f"{name}.txt" for name in CUB_TABLES]
@@ -89,14 +92,14 @@ def usis10k(root: str | None, split: str | None) -> Dataset:
     annotations = f"multi_class_annotations/multi_class_{split}_annotations.json"
     place = _place("usis10k", root, "USIS10K", annotations)
     try:
-        told = json.loads(read_text(place / annotations))
-        categories = sorted(told["categories"], key=lambda one: one["id"])
-        label_of = {one["id"]: label for label, one in enumerate(categories, 1)}
-        images = {Path(one["file_name"]).stem: one for one in told["images"]}
-        instances: dict[Any, list[dict[str, Any]]] = {one["id"]: [] for one in images.values()}
-        for instance in told["annotations"]:
+        content = json.loads(read_text(place / annotations))
+        categories = sorted(content["categories"], key=lambda category: category["id"])
+        label_of = {category["id"]: label for label, category in enumerate(categories, 1)}
+        images = {Path(image["file_name"]).stem: image for image in content["images"]}
+        instances: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images.values()}
+        for instance in content["annotations"]:
             instances[instance["image_id"]].append(instance)
-        class_names = ["background", *(one["name"] for one in categories)]
+        class_names = ["background", *(category["name"] for category in categories)]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{place / annotations} is not USIS10K's: {error!r}; {GET['usis10k']}.") from error
 
@@ -108,10 +111,10 @@ def usis10k(root: str | None, split: str | None) -> Dataset:
             entry = images[sample_id]
             labels = np.zeros((entry["height"], entry["width"]), np.uint8)
             drawn = [
-                (instance_mask(one["segmentation"], *labels.shape), label_of[one["category_id"]])
-                for one in instances[entry["id"]]
+                (instance_mask(instance["segmentation"], *labels.shape), label_of[instance["category_id"]])
+                for instance in instances[entry["id"]]
             ]
-            for mask, label in sorted(drawn, key=lambda one: -one[0].sum()):
+            for mask, label in sorted(drawn, key=lambda pair: -pair[0].sum()):
                 labels[mask] = label
         return read_image(path(sample_id)), labels
 
@@ -139,33 +142,51 @@ def kvasir_seg(root: str | None, split: str | None) -> Dataset:
 def instance_mask(segmentation: Any, height: int, width: int) -> Bool[np.ndarray, "{height} {width}"]:
     """A COCO segmentation as pixels: polygons, or runs down the columns, plain or as COCO packs them into text.
 
-    Polygons are lists x, y, x, y, ... in px from the corner of the image; a pixel is inside where its centre
-    is. Raises ValueError where the runs do not fill the image, LookupError and TypeError for other things.
+    Polygons are lists x, y, x, y, ... in px from the corner of the image; pycocotools says which pixels are inside.
+    Raises ValueError for a polygon of fewer than three corners, or with a corner far outside the image, and for runs
+    of another size or that do not fill the image; OverflowError and TypeError for things that are neither.
     """
     if isinstance(segmentation, dict):
-        counts = segmentation["counts"]
-        runs = _unpacked(counts) if isinstance(counts, str) else counts
-        return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
-    mask = np.zeros((height, width), bool)
-    for corners in segmentation:
-        x, y = np.reshape(np.array(corners, float), (-1, 2)).T - 0.5
-        mask[polygon(y, x, mask.shape)] = True
-    return mask
+        runs = _runs(segmentation, height, width)
+    else:
+        polygons = [_corners(polygon, height, width) for polygon in segmentation]
+        if not polygons:
+            return np.zeros((height, width), bool)
+        runs = coco.merge(coco.frPyObjects(polygons, height, width))
+    return coco.decode(runs).astype(bool)
 
 
-def _unpacked(text: str) -> list[int]:
-    """COCO's packed runs: 5 bits a character from "0" on, low bits first, 32 means more follow; signed, and
-    from the fourth on the difference to the run two before."""
-    runs: list[int] = []
-    value = shift = 0
-    for code in (ord(character) - 48 for character in text):
-        value |= (code & 31) << shift
-        shift += 5
-        if not code & 32:
-            value -= (code & 16) << (shift - 4)
-            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-            value = shift = 0
-    return runs
+def _runs(segmentation: dict[str, Any], height: int, width: int) -> dict[str, Any]:
+    """Runs as pycocotools packs them, once they are known to fill the image: it would fill the rest with any numbers.
+
+    They are counted by pycocotools too. It refuses runs that go beyond an image, so it must where a pixel is left out.
+    """
+    counts, size = segmentation.get("counts"), segmentation.get("size")
+    if not isinstance(counts, str | list):
+        raise ValueError("counts is neither a list of runs nor a text that packs them")
+    if size != [height, width]:
+        raise ValueError(f"runs of {size} px (height, width); expected {[height, width]}, as the image has")
+    if isinstance(counts, str):
+        if not PACKED.fullmatch(counts):
+            raise ValueError("counts is no text of packed runs")
+        runs = {"size": [height, width], "counts": counts}
+    else:
+        runs = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    try:
+        coco.decode({**runs, "size": [height * width - 1, 1]})
+    except ValueError:
+        return runs
+    raise ValueError(f"the runs do not fill the image of {width} x {height} px")
+
+
+def _corners(polygon: Any, height: int, width: int) -> list[float]:
+    """A polygon's numbers, once they are known to be corners: pycocotools takes memory for whatever they span."""
+    corners = np.asarray(polygon, float)
+    if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2:
+        raise ValueError(f"a polygon of {corners.size} numbers; expected x and y of three corners or more")
+    if not (np.abs(corners) <= 2 * max(height, width)).all():
+        raise ValueError(f"a polygon with a corner far outside the image of {width} x {height} px")
+    return corners.tolist()
 
 
 def _split(name: str, split: str, splits: Sequence[str]) -> str:
@@ -179,9 +200,9 @@ def _place(name: str, root: str | None, inner: str, *needed: str) -> Path:
     if root is None:
         raise UserError(f"{name} needs root, the folder that holds {Path(inner, needed[0])}; {GET[name]}.")
     place = Path(root).expanduser()
-    for one in (place / inner, place):
-        if all((one / part).exists() for part in needed):
-            return one
+    for candidate in (place / inner, place):
+        if all((candidate / part).exists() for part in needed):
+            return candidate
     there = " and ".join(str(place / inner / part) for part in needed)
     raise UserError(f"There is no {name} at root {root!r}: it needs {there}; {GET[name]}.")
 

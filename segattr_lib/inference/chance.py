@@ -44,7 +44,7 @@ def above_chance(
         closest = beside.sort_values(["p", "difference"], ascending=[False, True], kind="stable").head(1)
         for row in closest[["n", "difference", "low", "high", "p", "over"]].to_dict("records"):
             rows.append({"method": method, "excess": table[method].mean(), "control": row.pop("over"), **row})
-    found = pd.DataFrame(rows, columns=["method", "excess", "control", "n", "difference", "low", "high", "p"])
-    found["p_holm"] = holm(found["p"].to_numpy(float))
-    decided = [None if row.n < FEWEST else bool(row.p_holm < SIGNIFICANT) for row in found.itertuples()]
-    return found.assign(verdict=[VERDICTS[each] for each in decided])
+    verdicts = pd.DataFrame(rows, columns=["method", "excess", "control", "n", "difference", "low", "high", "p"])
+    verdicts["p_holm"] = holm(verdicts["p"].to_numpy(float))
+    decided = [None if row.n < FEWEST else bool(row.p_holm < SIGNIFICANT) for row in verdicts.itertuples()]
+    return verdicts.assign(verdict=[VERDICTS[each] for each in decided])

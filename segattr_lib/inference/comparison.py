@@ -51,10 +51,10 @@ def compare(
         differences = (table[method] - table[over]).dropna().to_numpy(float)
         counts = {"n": len(differences), "missing": len(table) - len(differences)}
         rows.append({"method": method, "over": over, **counts, **_pair(differences, metric, level, seed)})
-    found = pd.DataFrame(rows, columns=["method", "over", "n", "missing", *MEASURES])
+    compared = pd.DataFrame(rows, columns=["method", "over", "n", "missing", *MEASURES])
     for test in TESTS:
-        found[f"{test}_holm"] = holm(found[test].to_numpy(float))
-    return found.assign(metric=metric, direction=metric_key(metric).entry.direction, level=level)
+        compared[f"{test}_holm"] = holm(compared[test].to_numpy(float))
+    return compared.assign(metric=metric, direction=metric_key(metric).entry.direction, level=level)
 
 
 def _pair(differences: Float[np.ndarray, " n"], metric: str, level: float, seed: int) -> dict[str, float]:
@@ -68,8 +68,8 @@ def _pair(differences: Float[np.ndarray, " n"], metric: str, level: float, seed:
     silent = n == 1 or not differences.any()
     tests = [1.0, 1.0]
     if not silent:
-        flips = _sign_flip(differences, RESAMPLES, generator(seed, "", "sign flip"))
-        tests = [float(_wilcoxon(differences)), float(flips)]
+        flips = sign_flip_p(differences, RESAMPLES, generator(seed, "", "sign flip"))
+        tests = [float(wilcoxon_p(differences)), float(flips)]
     wins = [np.nan] * 3
     if direction := metric_key(metric).entry.direction:
         won = float((np.sign(differences) * direction + 1).sum() / 2)
@@ -88,11 +88,13 @@ def holm(p: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
     return adjusted
 
 
-def _wilcoxon(differences: Float[np.ndarray, "*repeats n"]) -> Any:
+def wilcoxon_p(differences: Float[np.ndarray, "*repeats n"]) -> Any:
+    """Two-sided p (*repeats) of the signed-rank test, differences of zero ranked (Pratt 1959)."""
     return stats.wilcoxon(differences, zero_method="pratt", axis=-1).pvalue
 
 
-def _sign_flip(differences: Float[np.ndarray, "*repeats n"], resamples: int, rng: np.random.Generator) -> Any:
+def sign_flip_p(differences: Float[np.ndarray, "*repeats n"], resamples: int, rng: np.random.Generator) -> Any:
+    """Two-sided p (*repeats) of the mean under flipped signs: all flips where they are no more than the resamples."""
     return stats.permutation_test(
         (differences,),
         np.mean,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from segattr_lib.inference.intervals import FEWEST, HELD, RESAMPLES, _bootstrap
+from segattr_lib.inference.intervals import FEWEST, RESAMPLES, bootstrap
 from segattr_lib.seeds import generator
 
 
@@ -38,26 +38,24 @@ def correlation(
     """
     whole = np.arange(len(x)) if groups is None else np.asarray(groups)
     pairs = pd.DataFrame({"x": np.asarray(x, float), "y": np.asarray(y, float), "group": whole}).dropna()
-    one, other = pairs["x"].to_numpy(), pairs["y"].to_numpy()
+    first, second = pairs["x"].to_numpy(), pairs["y"].to_numpy()
     group, names = pd.factorize(pairs["group"])
-    if not len(pairs) or np.ptp(one) == 0 or np.ptp(other) == 0:
+    if not len(pairs) or np.ptp(first) == 0 or np.ptp(second) == 0:
         return Correlation(np.nan, np.nan, np.nan, len(pairs))
 
-    def statistic(chosen: np.ndarray, axis: int = -1) -> np.ndarray:
-        """Of resamples of groups (..., m): a pair weighs as often as its group was drawn, and no copy is made."""
-        drawn = chosen.reshape(-1, chosen.shape[-1]).astype(int) + len(names) * np.arange(chosen[..., 0].size)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=len(drawn) * len(names)).reshape(len(drawn), -1)
-        weights = times[:, group].astype(float)
-        x, y = (weighted_ranks(one, weights), weighted_ranks(other, weights)) if kind == "spearman" else (one, other)
-        return weighted_pearson(x, y, weights).reshape(chosen.shape[:-1])
+    def statistic(times: Float[np.ndarray, "draws groups"]) -> Float[np.ndarray, " draws"]:
+        """A pair weighs as often as its group was drawn."""
+        weights = times[:, group]
+        if kind == "pearson":
+            return weighted_pearson(first, second, weights)
+        return weighted_pearson(weighted_ranks(first, weights), weighted_ranks(second, weights), weights)
 
-    everyone = np.arange(len(names))
     low, high = np.nan, np.nan
     if len(names) >= FEWEST:
-        low, high = _bootstrap(
-            everyone, statistic, level, RESAMPLES, generator(seed, "", "bootstrap"), HELD // len(pairs)
-        )
-    return Correlation(float(statistic(everyone)), float(low), float(high), len(pairs))
+        rng = generator(seed, "", "bootstrap")
+        low, high = bootstrap(statistic, len(names), RESAMPLES, rng, len(pairs), level).confidence_interval
+    (value,) = statistic(np.ones((1, len(names))))
+    return Correlation(float(value), float(low), float(high), len(pairs))
 
 
 def weighted_ranks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,20 +12,9 @@ from jaxtyping import Float
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from segattr_lib.inference.comparison import _sign_flip, _wilcoxon
-from segattr_lib.inference.intervals import HELD, _bootstrap, _studentised
+from segattr_lib.inference.comparison import sign_flip_p, wilcoxon_p
+from segattr_lib.inference.intervals import bootstrap, studentised
 from segattr_lib.seeds import generator
-
-INTERVALS: dict[str, Callable[..., Any]] = {
-    "Student's t": lambda values, level, resamples, rng: _student(values, level),
-    "percentile": lambda values, level, resamples, rng: _bootstrap(
-        values, np.mean, level, resamples, rng, HELD // values.size, "percentile"
-    ),
-    "BCa, widened by t": lambda values, level, resamples, rng: _widened_bca(values, level, resamples, rng),
-    "studentised bootstrap": lambda values, level, resamples, rng: _studentised(
-        values, np.ones_like(values), level, resamples, rng
-    ),
-}
 
 
 def standardised(tables: Iterable[pd.DataFrame]) -> list[Float[np.ndarray, " n"]]:
@@ -33,13 +22,13 @@ def standardised(tables: Iterable[pd.DataFrame]) -> list[Float[np.ndarray, " n"]
 
     A pair that never differs, or differs always by as much, has no shape and is left out.
     """
-    found = []
+    shapes = []
     for table in tables:
         for method, over in combinations(table.columns, 2):
             differences = (table[method] - table[over]).dropna().to_numpy(float)
             if len(differences) > 1 and (spread := differences.std(ddof=1)) > 1e-9 * np.abs(differences).max():
-                found.append((differences - differences.mean()) / spread)
-    return found
+                shapes.append((differences - differences.mean()) / spread)
+    return shapes
 
 
 def simulated_coverage(
@@ -57,7 +46,7 @@ def simulated_coverage(
     nominal (the level), reached, and low and high of the latter (Wilson, 95 %). An interval that does not exist is none
     that holds. The repeats share their resamples, so that thousands take seconds.
     """
-    drawn = _drawn(shapes, n, repeats, seed)
+    drawn = resampled(shapes, n, repeats, seed)
     n, rows = drawn.shape[1], []
     for kind, ends in INTERVALS.items() if len(drawn) else ():
         low, high = ends(drawn, level, resamples, generator(seed, "", "bootstrap"))
@@ -83,16 +72,16 @@ def simulated_rejections(
     """
     rows = []
     for mean in (0.0, effect) if len(shapes) else ():
-        drawn = _drawn(shapes, n, repeats, seed) + mean
-        flips = _sign_flip(drawn, resamples, generator(seed, "", "sign flip"))
-        for test, p in (("wilcoxon", _wilcoxon(drawn)), ("sign_flip", flips)):
+        drawn = resampled(shapes, n, repeats, seed) + mean
+        flips = sign_flip_p(drawn, resamples, generator(seed, "", "sign flip"))
+        for test, p in (("wilcoxon", wilcoxon_p(drawn)), ("sign_flip", flips)):
             rejected = int((p <= 1 - level).sum())
             wilson = proportion_confint(rejected, repeats, method="wilson")
             rows.append((test, mean, rejected / repeats, *wilson, np.nan if mean else 1 - level))
     return pd.DataFrame(rows, columns=["test", "effect", "share", "low", "high", "nominal"])
 
 
-def _drawn(
+def resampled(
     shapes: Sequence[Float[np.ndarray, " m"]], n: int | None, repeats: int, seed: int
 ) -> Float[np.ndarray, "repeats n"]:
     """n values of one of the shapes a repeat, both at random; no repeat without a shape."""
@@ -102,16 +91,53 @@ def _drawn(
     return np.stack([rng.choice(shapes[place], n) for place in rng.integers(len(shapes), size=repeats)])
 
 
-def _student(values: Float[np.ndarray, "*repeats n"], level: float) -> tuple[np.ndarray, np.ndarray]:
+def student(
+    values: Float[np.ndarray, "*repeats n"], level: float, resamples: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Student's t interval of each mean, which draws nothing."""
     n, mean = values.shape[-1], values.mean(axis=-1)
     reach = stats.t.ppf((1 + level) / 2, n - 1) * values.std(axis=-1, ddof=1) / np.sqrt(n)
     return mean - reach, mean + reach
 
 
-def _widened_bca(
-    differences: Float[np.ndarray, "*repeats n"], level: float, resamples: int, rng: np.random.Generator
-) -> Any:
+def percentile(
+    values: Float[np.ndarray, "*repeats n"], level: float, resamples: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Quantiles of the resampled means."""
+    return _bootstrap_of_means(values, level, resamples, rng, "percentile")
+
+
+def widened_bca(
+    values: Float[np.ndarray, "*repeats n"], level: float, resamples: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """BCa (Efron 1987) at a level widened as Student's t widens the normal (Hesterberg 2015, expanded percentiles)."""
-    n = differences.shape[-1]
+    n = values.shape[-1]
     widened = 2 * stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1)) - 1
-    return _bootstrap(differences, np.mean, widened, resamples, rng, HELD // differences.size)
+    return _bootstrap_of_means(values, widened, resamples, rng, "BCa")
+
+
+def studentised_means(
+    values: Float[np.ndarray, "*repeats n"], level: float, resamples: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the pages use; see `studentised_interval`."""
+    return studentised(values, np.ones_like(values), level, resamples, rng)
+
+
+INTERVALS: dict[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
+    "Student's t": student,
+    "percentile": percentile,
+    "BCa, widened by t": widened_bca,
+    "studentised bootstrap": studentised_means,
+}
+
+
+def _bootstrap_of_means(
+    values: Float[np.ndarray, "*repeats n"],
+    level: float,
+    resamples: int,
+    rng: np.random.Generator,
+    method: Literal["BCa", "percentile"],
+) -> tuple[np.ndarray, np.ndarray]:
+    n = values.shape[-1]
+    result = bootstrap(lambda times: values @ times.T / n, n, resamples, rng, n + len(values), level, method)
+    return result.confidence_interval.low, result.confidence_interval.high

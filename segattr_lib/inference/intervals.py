@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from segattr_lib.seeds import generator
 
 RESAMPLES = 9999
 FEWEST = 12  # images: of fewer no kind of interval covers what it promises, and nothing is decided
-HELD = 2_000_000  # numbers of resampled data in memory at a time
+HELD = 50_000  # numbers of resampled data in memory at a time; for larger arrays the system is asked anew each time
 
 
 def studentised_interval(
@@ -39,11 +39,11 @@ def studentised_interval(
     if len(values) < FEWEST:
         return np.nan, np.nan
     shares = np.ones_like(values) if per is None else per
-    low, high = _studentised(values, shares, level, RESAMPLES, generator(seed, "", "bootstrap"))
+    low, high = studentised(values, shares, level, RESAMPLES, generator(seed, "", "bootstrap"))
     return float(low), float(high)
 
 
-def _studentised(
+def studentised(
     values: Float[np.ndarray, "*repeats n"],
     per: Float[np.ndarray, "*repeats n"],
     level: float,
@@ -55,25 +55,24 @@ def _studentised(
     ratio = values.mean(axis=-1) / below
     errors = values - ratio[..., None] * per
     squared, crossed, shares = errors**2, errors * per, per**2
-    drawn = []
-    for start in range(0, resamples, step := max(1, HELD // n)):
-        places = (
-            rng.integers(0, n, (min(step, resamples - start), n)) + n * np.arange(min(step, resamples - start))[:, None]
-        )
-        times = np.bincount(places.ravel(), minlength=places.size).reshape(places.shape).T / n  # a share of each draw
+
+    def t(weights: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, "*repeats draws"]:
+        """How many of its own standard errors each draw's ratio lies above that of the values."""
+        times = weights.T / n  # a share of each draw
         with np.errstate(divide="ignore", invalid="ignore"):
             bottom = per @ times
             away = errors @ times / bottom
             spread = squared @ times - 2 * away * (crossed @ times) + away**2 * (shares @ times)
             spread[spread <= 1e-12 * squared.mean(axis=-1, keepdims=True)] = 0  # all equal, but for rounding
-            drawn.append(away * np.abs(bottom) / np.sqrt(spread / (n - 1)))
-    studentised = np.nan_to_num(np.concatenate(drawn, axis=-1), nan=0.0, posinf=np.inf, neginf=-np.inf)
-    rank = max(int((resamples + 1) * (1 - level) / 2), 1)
-    ordered = np.partition(studentised, [rank - 1, resamples - rank], axis=-1)
-    student = stats.t.ppf((1 + level) / 2, n - 1)
+            return np.nan_to_num(away * np.abs(bottom) / np.sqrt(spread / (n - 1)), posinf=np.inf, neginf=-np.inf)
+
+    drawn = bootstrap(t, n, resamples, rng, n + below.size, level, "percentile").bootstrap_distribution
+    with np.errstate(invalid="ignore"):  # between two that are infinite
+        least, most = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=-1, method="weibull")
+    reach = stats.t.ppf((1 + level) / 2, n - 1)
     error = np.sqrt(squared.mean(axis=-1) / (n - 1)) / np.abs(below)
-    low = ratio - np.maximum(ordered[..., resamples - rank], student) * error
-    high = ratio - np.minimum(ordered[..., rank - 1], -student) * error
+    low = ratio - np.maximum(most, reach) * error
+    high = ratio - np.minimum(least, -reach) * error
     known = np.isfinite(low) & np.isfinite(high)
     if (per > 0).all():  # a ratio of means lies among the ratios
         ratios = values / per
@@ -85,29 +84,44 @@ def _studentised(
     return low, high
 
 
-def _bootstrap(
-    data: np.ndarray,
-    statistic: Callable,
-    level: float,
+def bootstrap(
+    statistic: Callable[[Float[np.ndarray, "draws units"]], Float[np.ndarray, "*several draws"]],
+    units: int,
     resamples: int,
     rng: np.random.Generator,
-    batch: int,
-    method: str = "BCa",
+    size: int,
+    level: float = 0.95,
+    method: Literal["BCa", "percentile"] = "BCa",
 ) -> Any:
-    """scipy's interval; NaN where it has none, in place of its warnings."""
+    """scipy's bootstrap of two or more units that are drawn whole, such as images; NaN in place of its warnings.
+
+    statistic: of weights, which say how often each unit stands in each draw, so that nothing is copied; any number
+    of statistics may share the draws. size: numbers that it holds of a draw; no more draws are made at a time than
+    hold HELD of them. Returns scipy's result: confidence_interval low and high (*several), and
+    bootstrap_distribution (*several, resamples).
+    """
+
+    def of_places(places: np.ndarray, axis: int = -1) -> np.ndarray:
+        """The statistic of the units at these places (draws, m), or of a single draw (m,); m is one less for BCa."""
+        draws = places.reshape(-1, places.shape[-1]).astype(int)
+        apart = draws + units * np.arange(len(draws))[:, None]
+        weights = np.bincount(apart.ravel(), minlength=len(draws) * units).reshape(len(draws), units)
+        values = statistic(weights.astype(float))
+        return values if places.ndim > 1 else values[..., 0]
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return stats.bootstrap(
-            (data,),
-            statistic,
+            (np.arange(units),),
+            of_places,
             vectorized=True,
             axis=-1,
             n_resamples=resamples,
-            batch=max(1, batch),
+            batch=max(1, HELD // size),
             confidence_level=level,
             method=method,
             rng=rng,
-        ).confidence_interval
+        )
 
 
 def means(table: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:

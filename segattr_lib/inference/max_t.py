@@ -94,14 +94,14 @@ def cross_fitted(table: pd.DataFrame, direction: int = 1, seed: int = 0) -> pd.S
     """
     values, images = _complete(table)
     rng = generator(seed, "", "halves")
-    found = np.zeros((SPLITS, len(values)))
-    for split in found:
+    splits = np.zeros((SPLITS, len(values)))
+    for split in splits:
         half = rng.permutation(len(values)) % 2 == 0
         for chosen_on, taken_on in ((half, ~half), (~half, half)):
             split[taken_on] = np.nan
             if chosen_on.any():
                 split[taken_on] = values[taken_on, (direction * values[chosen_on].mean(axis=0)).argmax()]
-    return pd.Series(found.mean(axis=0), images)
+    return pd.Series(splits.mean(axis=0), images)
 
 
 def _complete(table: pd.DataFrame) -> tuple[Float[np.ndarray, "images ways"], pd.Index]:

@@ -14,6 +14,15 @@ from segattr_lib.registry import UserError, with_options
 COMPOSITES = ["arcc", "adcc"]  # harmonic means with coherency among their parts
 
 
+def keyed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a column `key`, the method with its options as inference.paired names it: "ria", "ria(grid=7)".
+
+    Two variants of a method are two methods: whatever is grouped, compared or ranked is so by this key.
+    """
+    pairs = zip(rows["method"], rows["variant"].fillna(""), strict=True)
+    return plain(rows).assign(key=pd.Series([with_options(*pair) for pair in pairs], rows.index, dtype=object))
+
+
 def paired(
     samples: pd.DataFrame,
     metric: str,
@@ -40,17 +49,20 @@ def paired(
     values = at(rows[rows["metric"] == metric], k, fill)
     given = values[["k", "fill"]].drop_duplicates()
     if len(given) != 1:
-        found = "; ".join(f"k = {at_k:g}, fill = {by}" for at_k, by in given.itertuples(index=False)) or "none"
+        there = "; ".join(f"k = {at_k:g}, fill = {by}" for at_k, by in given.itertuples(index=False)) or "none"
         raise UserError(
-            f"{metric!r} at k = {k}, fill = {fill}, floor = {floor}: expected values of one, found {found}."
+            f"{metric!r} at k = {k}, fill = {fill}, floor = {floor}: expected values of one, found {there}."
         )
-    pairs = zip(values["method"], values["variant"].fillna(""), strict=True)
-    methods = pd.Series([with_options(*pair) for pair in pairs], values.index, dtype=object)
-    seen = values.assign(method=methods).pivot(  # noqa: PD010 - refuses a value that stands twice
-        index=["dataset", "model", "seed", "sample_id"], columns="method", values="value"
+    values = keyed(values)
+    seen = (
+        values.drop(columns="method")
+        .rename(columns={"key": "method"})
+        .pivot(  # noqa: PD010 - refuses one twice
+            index=["dataset", "model", "seed", "sample_id"], columns="method", values="value"
+        )
     )
     unit = ["dataset", "model", "sample_id"] if by_model else ["dataset", "sample_id"]
-    table = seen[list(dict.fromkeys(methods))].groupby(unit).mean(skipna=False)
+    table = seen[values["key"].unique()].groupby(unit).mean(skipna=False)
     lost = pd.MultiIndex.from_frame(rows.loc[rows["metric"].isna(), unit])
     return table.reindex(table.index.union(lost.unique()))
 

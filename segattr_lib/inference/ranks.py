@@ -1,4 +1,4 @@
-"""Do methods differ in rank at all? Friedman's test, and the critical difference."""
+"""Do methods differ in rank at all? Friedman's test, and Nemenyi's of every two."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 
 from segattr_lib.inference.paired import check_units
@@ -17,8 +18,9 @@ from segattr_lib.registry import UserError
 class Friedman:
     """mean_rank: of each method over n images, 1 the best, best first; p: of the hypothesis that all are alike.
 
-    critical_difference: two mean ranks further apart differ at the level (Nemenyi). missing: images without a
-    value of every method, which are not ranked.
+    nemenyi (methods, methods): p of the hypothesis that these two are alike, adjusted over all pairs. At `level` they
+    differ where their mean ranks are further apart than critical_difference. missing: images without a value of
+    every method, which are not ranked.
     """
 
     mean_rank: pd.Series
@@ -26,18 +28,13 @@ class Friedman:
     missing: int
     statistic: float
     p: float
+    nemenyi: pd.DataFrame
     critical_difference: float
-
-    def alike(self) -> list[tuple[str, ...]]:
-        """The largest groups of neighbours in rank that the critical difference does not tell apart."""
-        ranks = self.mean_rank.to_numpy()
-        ends = np.searchsorted(ranks, ranks + self.critical_difference)
-        groups = zip(range(len(ranks)), ends, [0, *ends[:-1]], strict=True)
-        return [tuple(self.mean_rank.index[i:end]) for i, end, before in groups if end > max(i + 1, before)]
+    level: float
 
 
 def friedman_ranks(table: pd.DataFrame, metric: str, level: float = 0.95) -> Friedman:
-    """Friedman's test over the images of a `paired` table, with Nemenyi's critical difference (Demšar 2006, 3.2.2).
+    """Friedman's test over the images of a `paired` table, with Nemenyi's of every two methods (Demšar 2006, 3.2.2).
 
     Raises UserError for fewer than three methods, for a metric that has no better end, where no image has a
     value of every method, and where an image stands in several rows.
@@ -54,6 +51,7 @@ def friedman_ranks(table: pd.DataFrame, metric: str, level: float = 0.95) -> Fri
     with np.errstate(invalid="ignore"):  # all methods equal on every image: 0 / 0, no statistic
         statistic, p = stats.friedmanchisquare(*complete.to_numpy().T)
     ranks = complete.rank(axis=1, ascending=direction < 0).mean().sort_values(kind="stable")
+    nemenyi = posthoc_nemenyi_friedman(complete[ranks.index])
     quantile = stats.studentized_range.ppf(level, count, np.inf) / np.sqrt(2)
     critical = quantile * np.sqrt(count * (count + 1) / (6 * n))
-    return Friedman(ranks, n, len(table) - n, float(statistic), float(p), float(critical))
+    return Friedman(ranks, n, len(table) - n, float(statistic), float(p), nemenyi, float(critical), level)

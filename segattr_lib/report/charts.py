@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scikit_posthocs import critical_difference_diagram
 
 from segattr_lib.attribution import METHODS, load_method, method_key, methods_of
 from segattr_lib.inference.ranks import Friedman
@@ -116,31 +117,35 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
         return figure
 
 
-def critical_difference(found: Friedman) -> Figure:
-    """Mean ranks on one axis, 1 the best at the left; a bar joins methods that are not told apart (Demšar 2006)."""
-    ranks = found.mean_rank
-    colours = method_colours([method_key(key).name for key in ranks.index])
-    depth = len(found.alike()) * 0.35 + 0.6
-    left = (len(ranks) + 1) // 2
+def critical_difference(ranked: Friedman) -> Figure:
+    """Mean ranks on an axis, 1 the best at the left; a bar joins methods that are not told apart (Demšar 2006)."""
+    ranks, names = ranked.mean_rank, {key: method_key(key).name for key in ranked.mean_rank.index}
+    colours = method_colours(list(names.values()))
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6.4, 0.3 * (depth + left) + 0.8))
-        for place, (key, rank) in enumerate(ranks.items()):
-            side, row = (1, place) if place < left else (len(ranks), len(ranks) - 1 - place)
-            colour = colours[method_key(str(key)).name]
-            axes.plot([rank, rank, side], [0, depth + row, depth + row], color="0.6", linewidth=0.8, zorder=0)
-            axes.scatter(rank, 0, s=40, color=colour, edgecolor="black", linewidth=0.6, clip_on=False, zorder=3)
-            ha, offset = ("right", -4) if place < left else ("left", 4)
-            label = f"{key_label(str(key))}  {rank:.2f}"
-            axes.annotate(label, (side, depth + row), (offset, 0), textcoords="offset points", ha=ha, va="center")
-        for row, group in enumerate(found.alike()):
-            axes.hlines(0.45 + 0.35 * row, ranks[group[0]] - 0.04, ranks[group[-1]] + 0.04, color="black", linewidth=4)
-        axes.hlines(-2, 1, 1 + found.critical_difference, color="black", linewidth=1.5)
-        text = f"critical difference {found.critical_difference:.2f}"
-        axes.annotate(text, (1 + found.critical_difference, -2), (4, 0), textcoords="offset points", va="center")
-        axes.set(xlim=(1, len(ranks)), ylim=(depth + left - 0.5, -2.4), yticks=[], xticks=range(1, len(ranks) + 1))
-        axes.spines[["left", "bottom"]].set_visible(False)
-        axes.spines["top"].set(visible=True, position=("data", 0))
-        axes.xaxis.tick_top()
+        figure, axes = plt.subplots(figsize=(6.4, 0.16 * len(ranks) + 1.8))
+        drawn = critical_difference_diagram(
+            ranks,
+            ranked.nemenyi,
+            alpha=1 - ranked.level,
+            ax=axes,
+            label_fmt_left="{label}",
+            label_fmt_right="{label}",
+            color_palette={key: colours[name] for key, name in names.items()},
+            marker_props={"s": 40, "edgecolor": "black", "linewidth": 0.6, "clip_on": False},
+            elbow_props={"linewidth": 0.8, "zorder": 0},
+            crossbar_props={"linewidth": 4, "marker": "o", "markersize": 4, "markeredgewidth": 0},
+            text_h_margin=0.02 * len(ranks),
+        )
+        plt.setp(drawn["elbows"], color="0.6")
+        for text in drawn["labels"]:
+            key = text.get_text()
+            text.set(text=f" {key_label(key)}  {ranks[key]:.2f} ", color="black")  # a pale colour is no ink
+        end = 1 + ranked.critical_difference
+        axes.hlines(2, 1, end, color="black", linewidth=1.5)
+        scale = f"critical difference {ranked.critical_difference:.2f}"
+        axes.annotate(scale, (end, 2), (4, 0), textcoords="offset points", va="center")
+        axes.set(xlim=(1, len(ranks)), xticks=range(1, len(ranks) + 1))
+        axes.spines["top"].set_visible(True)
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -79,6 +80,14 @@ def prompt_panel(
                         axes.scatter(here[:, 0], here[:, 1], s=26, marker=mark, color=colour, linewidth=1.1)
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
+
+
+def at_quantiles(values: pd.Series, count: int) -> pd.Series:
+    """Those of the values that stand at evenly spaced ranks, from the highest to the lowest, both among them: which
+    images a gallery shows."""
+    order = values.dropna().sort_values(ascending=False, kind="stable")
+    places = np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)
+    return order.iloc[places]
 
 
 def picture(axes: Axes, image: Tensor, mask: Tensor, title: str) -> None:

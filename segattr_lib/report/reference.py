@@ -16,18 +16,6 @@ def reference() -> dict[str, Any]:
     return yaml.safe_load((Path(__file__).parent / "reference.yaml").read_text(encoding="utf-8"))
 
 
-def refinecam_table2() -> pd.DataFrame:
-    """Table 2 of the ARCC paper, RefineCAM's ARCC by how it fuses; columns base, fuse, mean, std."""
-    table = reference()["refinecam_table2"]
-    return pd.DataFrame(
-        [
-            {"base": row["base"], "fuse": fuse, "mean": row[fuse][0], "std": row[fuse][1]}
-            for row in table["rows"]
-            for fuse in table["fuses"]
-        ]
-    )
-
-
 def wsss_table2() -> pd.DataFrame:
     """Table 2 of the poster on explainers as prompts; columns method, column (1 to 3), metric, value.
 

@@ -87,7 +87,7 @@ def intervals(found: pd.DataFrame, row: str, column: str, value: str = "mean", d
     Where a value has no interval, the column n stands beside it, if there is such a column.
     Methods in the rows get their labels, metrics in the columns theirs.
     """
-    counts = found["n"] if "n" in found else [None] * len(found)
+    counts = found["n"].to_numpy(float) if "n" in found else [None] * len(found)
     ends = found[[value, "low", "high"]].to_numpy(float)
     text = [interval(mid, low, high, digits, n) for (mid, low, high), n in zip(ends, counts, strict=True)]
     rows, columns = found[row].unique(), found[column].unique()

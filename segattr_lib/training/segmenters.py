@@ -3,93 +3,88 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, UInt8
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
 from segattr_lib.data import load_dataset
 from segattr_lib.data.sample import Dataset
 from segattr_lib.models import MODELS, WEIGHTS
 from segattr_lib.models.loading import prediction
-from segattr_lib.seeds import generator
-from segattr_lib.training.loop import as_stored, drawn_view, in_parallel, to_images, write_weights
+from segattr_lib.training.loop import Stage, as_stored, drawn_view, fit, in_parallel, streams, to_images, write_weights
 
-BATCH = 8
 POOL = 12_000  # scenes drawn once, at most; each is seen turned, mirrored and with its colours exchanged
-RECIPE = {  # in the order of training; stages: images seen, highest learning rate
-    "shapes_fcn": [(64_000, 6e-3)],
-    "shapes_lraspp": [(64_000, 4e-3)],
-    "shapes_deeplabv3": [(8_000, 2e-3)],
-    "planted_context_lraspp": [(8_000, 4e-3), (2_400, 2e-3)],
-    "planted_own_lraspp": [(8_000, 4e-3), (2_400, 2e-3)],
+cycle = partial(Stage, batch=8, weight_decay=1e-4, warmup=0.3)
+RECIPE = {  # in the order of training; half the size in a first stage costs a quarter
+    "shapes_fcn": [cycle(64_000, 6e-3)],
+    "shapes_lraspp": [cycle(64_000, 4e-3)],
+    "shapes_deeplabv3": [cycle(8_000, 2e-3)],
+    "planted_context_lraspp": [cycle(8_000, 4e-3, shrink=2), cycle(2_400, 2e-3)],
+    "planted_own_lraspp": [cycle(8_000, 4e-3, shrink=2), cycle(2_400, 2e-3)],
 }
 BACKBONE_OF = {"shapes_deeplabv3": "shapes_fcn"}  # its head costs ten times the backbone: it begins with a trained one
-HALVED = {"planted_context_lraspp": 1, "planted_own_lraspp": 1}  # first stages at half the size: a quarter of the cost
-MEASURED = {  # the held-out splits of each data set
-    "shapes": ("test", "test_small", "test_thin"),
-    "planted_context": ("test",),
-    "planted_own": ("test",),
-}
+# The held-out splits of each data set.
+MEASURED = {"shapes": ("test", "test_small", "test_thin"), "planted_context": ("test",), "planted_own": ("test",)}
+Labelled = tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]  # the pixels of a scene, and their labels
 
 
 def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
     """Train one embedded segmenter on the training split of its data set and write `folder/name.safetensors`.
 
-    Cross entropy plus soft Jaccard, AdamW under a one-cycle schedule, in the stages of RECIPE; a stage
-    begins with the weights the one before left, and its file is written when it ends. Weights are stored
-    in half precision and measured as stored; the file's metadata holds the command, the seed, the mean
-    IoU on each held-out split of MEASURED, the images seen and the seconds taken. Returned.
+    Cross entropy plus soft Jaccard, in the stages of RECIPE; a stage begins with the weights the one before left, and
+    its file is written when it ends. Weights are stored in half precision and measured as stored; the metadata, also
+    returned, are write_weights', the images seen and the mean IoU on each held-out split of MEASURED at full size.
     A model of BACKBONE_OF begins with the backbone of another, trained before it into the same folder.
-    A model of HALVED sees scenes of half the size in its first stages, and measures at full size as others do.
     """
     data = MODELS[name].trained_on
-    pixels, labels = _drawn(load_dataset(data, split="train"))
+    scenes = in_parallel(partial(_read, data), load_dataset(data, split="train").sample_ids[:POOL])
     began, about = time.monotonic(), dict[str, str]()
-    for stage in range(len(RECIPE[name])):
-        model = _train_stage(name, seed, stage, pixels, labels, folder)
+    for number, stage in enumerate(RECIPE[name]):
+        torch.manual_seed(seed)
+        model = MODELS[name].build()
+        if number:
+            model.load_state_dict(load_file(folder / f"{name}.safetensors"), strict=False)
+        elif name in BACKBONE_OF:
+            given = load_file(folder / f"{BACKBONE_OF[name]}.safetensors")
+            backbone = {key: value for key, value in given.items() if key.startswith("backbone.")}
+            model.load_state_dict(backbone, strict=False)
+        model = model.to(memory_format=torch.channels_last)
+        purpose = f"train stage {number}" if number else "train"
+        batches = (draw(scenes, stage, rng) for rng in streams(seed, purpose, stage))
+        fit(model, stage, batches, loss, f"{name}, stage {number + 1}")
         weights = as_stored(model)
-        facts = {
-            "images": sum(images for images, _ in RECIPE[name][: stage + 1]),
-            **{f"miou_{part}": mean_iou(model, load_dataset(data, split=part)) for part in MEASURED[data]},
-        }
+        facts: dict[str, object] = {"images": sum(stage.images for stage in RECIPE[name][: number + 1])}
+        for split in MEASURED[data]:
+            facts[f"miou_{split}"] = mean_iou(model, load_dataset(data, split=split))
         about = write_weights(name, seed, folder, weights, facts, time.monotonic() - began)
     return about
 
 
-def _train_stage(name: str, seed: int, stage: int, pixels: np.ndarray, labels: np.ndarray, folder: Path) -> nn.Module:
-    images, rate = RECIPE[name][stage]
-    torch.manual_seed(seed)
-    model = MODELS[name].build()
-    if stage:
-        model.load_state_dict(load_file(folder / f"{name}.safetensors"), strict=False)
-    elif name in BACKBONE_OF:
-        given = load_file(folder / f"{BACKBONE_OF[name]}.safetensors")
-        model.load_state_dict({key: value for key, value in given.items() if key.startswith("backbone.")}, strict=False)
-    model = model.to(memory_format=torch.channels_last).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4)
-    steps = images // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
-    with tqdm(range(steps), desc=f"{name}, stage {stage + 1}", mininterval=5) as progress:
-        for step in progress:
-            purpose = f"train stage {stage}" if stage else "train"
-            batch, truth = _augmented(pixels, labels, generator(seed, f"step-{step}", purpose))
-            if stage < HALVED.get(name, 0):
-                batch, truth = functional.avg_pool2d(batch, 2), truth[:, ::2, ::2]
-            logits = prediction(model(batch))
-            loss = functional.cross_entropy(logits, truth) + soft_jaccard_loss(logits, truth)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            if step % 50 == 0:
-                progress.set_postfix(loss=f"{loss.item():.3f}")
-    return model
+def draw(
+    scenes: Sequence[Labelled], stage: Stage, rng: np.random.Generator
+) -> tuple[Float[Tensor, "b 3 i j"], Int[Tensor, "b i j"]]:
+    """A batch of a stage, drawn with replacement: images and labels, one turn, mirror and exchange of colours each."""
+    images, truths = [], []
+    for index in rng.integers(0, len(scenes), stage.batch):
+        view = drawn_view(rng)
+        image, labels = map(view, scenes[index])
+        images.append(image)
+        truths.append(labels)
+    truth = torch.from_numpy(np.stack(truths)).long()[:, :: stage.shrink, :: stage.shrink]
+    return functional.avg_pool2d(to_images(np.stack(images)), stage.shrink), truth
+
+
+def loss(model: nn.Module, images: Tensor, truth: Tensor) -> Float[Tensor, ""]:
+    """Cross entropy of the logits (B,C,H,W) with the labels (B,H,W), plus soft Jaccard."""
+    logits = prediction(model(images))
+    return functional.cross_entropy(logits, truth) + soft_jaccard_loss(logits, truth)
 
 
 def soft_jaccard_loss(logits: Tensor, truth: Tensor) -> Tensor:
@@ -110,30 +105,13 @@ def mean_iou(model: nn.Module, dataset: Dataset, scenes: int | None = None) -> f
     for start in range(0, len(names), 20):
         images, labels = zip(*map(dataset.read, names[start : start + 20]), strict=True)
         with torch.no_grad():
-            said = prediction(model(to_images(np.stack([*map(np.asarray, images)])))).argmax(1).numpy()
-        truth = np.stack(labels)
-        confusion += np.bincount((truth * classes + said).ravel(), minlength=classes**2).reshape(classes, classes)
+            predicted = prediction(model(to_images(np.stack([*map(np.asarray, images)])))).argmax(1).numpy()
+        pairs = np.stack(labels) * classes + predicted
+        confusion += np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
     hit = np.diag(confusion)
     return float(np.mean(hit / (confusion.sum(0) + confusion.sum(1) - hit)))
 
 
-def _drawn(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """The first POOL samples of a generated data set: images (N,H,W,3) and labels (N,H,W), both uint8."""
-    read = partial(_pixels_and_labels, dataset.name, dataset.split)
-    images, labels = zip(*in_parallel(read, dataset.sample_ids[:POOL]), strict=True)
-    return np.stack(images), np.stack(labels)
-
-
-def _pixels_and_labels(data: str, split: str, sample_id: str) -> tuple[np.ndarray, np.ndarray]:
-    image, labels = load_dataset(data, split=split).read(sample_id)  # a data set holds functions: no process takes it
+def _read(data: str, sample_id: str) -> Labelled:
+    image, labels = load_dataset(data, split="train").read(sample_id)  # a data set holds functions: no process takes it
     return np.asarray(image), labels
-
-
-def _augmented(pixels: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A batch drawn with replacement; one turn, mirror and exchange of colours an image."""
-    images, truths = [], []
-    for index in rng.integers(0, len(pixels), BATCH):
-        view = drawn_view(rng)
-        images.append(view(pixels[index]))
-        truths.append(view(labels[index]))
-    return to_images(np.stack(images)), torch.from_numpy(np.stack(truths)).long()

@@ -1,21 +1,19 @@
-"""Which trainer makes the weights of which model, by suite and profile (`make train`)."""
+"""Which function trains which model, by suite and profile (`make train`); to name them loads none of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+SEGMENTERS = ("shapes_fcn", "shapes_lraspp", "shapes_deeplabv3", "planted_context_lraspp", "planted_own_lraspp")
+CLASSIFIERS = ("shapes_resnet18", "shapes_vgg11", "shapes_convnext", "shapes_swin")
+FINETUNED = ("finetuned_vgg11", "finetuned_resnet18", "finetuned_swin_t", "finetuned_convnext_tiny")
 
-from segattr_lib.models import MODELS
-from segattr_lib.training.classifiers import CLASSIFIER_RECIPE, fine_tune, train_classifier
-from segattr_lib.training.figures import train_figures
-from segattr_lib.training.sam2 import train_promptable
-from segattr_lib.training.segmenters import RECIPE, train_segmenter
-
-SUITES: dict[str, dict[str, dict[str, Callable[[str, int, Path], dict[str, str]]]]] = {  # suite, profile, model
-    "benchmark": {"embedded": dict.fromkeys(RECIPE, train_segmenter)},
+SUITES = {  # suite, profile, model in the order of training: the function of name, seed and folder, to its metadata
+    "benchmark": {"embedded": dict.fromkeys(SEGMENTERS, "segattr_lib.training.segmenters:train_segmenter")},
     "arcc": {
-        "embedded": {**dict.fromkeys(CLASSIFIER_RECIPE, train_classifier), "figures_resnet": train_figures},
-        "paper": {name: fine_tune for name, entry in MODELS.items() if entry.torchvision and entry.trained_on},
+        "embedded": {
+            **dict.fromkeys(CLASSIFIERS, "segattr_lib.training.classifiers:train_classifier"),
+            "figures_resnet": "segattr_lib.training.figures:train_figures",
+        },
+        "paper": dict.fromkeys(FINETUNED, "segattr_lib.training.classifiers:fine_tune"),
     },
-    "wsss": {"embedded": {"shapes_sam2": train_promptable}},
+    "wsss": {"embedded": {"shapes_sam2": "segattr_lib.training.sam2:train_promptable"}},
 }

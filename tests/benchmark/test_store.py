@@ -20,8 +20,9 @@ from PIL import Image
 from segattr_lib.benchmark import runner, store
 from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
-from segattr_lib.benchmark.store import alone_in, read_samples, read_timings
+from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.registry import UserError
+from segattr_lib.writing import alone_in
 
 OWN = """
 import torch

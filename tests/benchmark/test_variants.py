@@ -15,7 +15,6 @@ from segattr_lib.registry import UserError
 from segattr_lib.report import tables
 from segattr_lib.report.labels import short_labels
 from segattr_lib.sections.beyond_dea import economy
-from segattr_lib.sections.refinecam import refinement
 from segattr_lib.sections.wsss_sam2 import protocol
 
 
@@ -58,12 +57,6 @@ def test_a_line_of_budgets_is_one_variant():
     several = pd.DataFrame(rows).assign(fill=lambda table: table["fill"].replace("mean", "blur"))
     with pytest.raises(UserError, match="expected values of one"):
         economy.faithfulness(pd.concat([pd.DataFrame(rows), several]), 0.2)
-
-
-def test_the_ends_of_a_model_keep_a_methods_options():
-    rows = pd.DataFrame({"method": ["lime", "lime", "refinecam"], "variant": ["samples=60", "", "base=layercam"]})
-    placed = refinement.at_ends(rows.assign(start=1, stages=4))["variant"]
-    assert list(placed) == ["samples=60, layer=shallowest", "layer=shallowest", "base=layercam"]
 
 
 def test_a_method_that_is_written_twice_is_run_once(tmp_path):

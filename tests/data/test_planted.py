@@ -305,6 +305,7 @@ def said_of_the_held_out(name: str) -> np.ndarray:
     return answers(name, np.stack([s.image for s in drawn(HELD_OUT)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "role"), PLANTED.items())
 def test_the_shipped_model_segments_the_held_out_scenes(name: str, role: str):
     said = said_of_the_held_out(name)
@@ -314,12 +315,14 @@ def test_the_shipped_model_segments_the_held_out_scenes(name: str, role: str):
     assert np.mean(shared) >= 0.90
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "role"), PLANTED.items())
 def test_the_shipped_model_tells_the_class(name: str, role: str):
     right = told(said_of_the_held_out(name), drawn(HELD_OUT)) == classes(role, drawn(HELD_OUT))
     assert right.mean() >= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", PLANTED.values())
 @pytest.mark.parametrize(("name", "role"), PLANTED.items())
 def test_the_shipped_model_goes_by_its_evidence_and_by_nothing_else(name: str, role: str, changed: str):

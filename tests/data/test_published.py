@@ -16,6 +16,10 @@ from segattr_lib.data import Dataset, load_dataset
 from segattr_lib.data.published import GET, instance_mask
 from segattr_lib.registry import UserError
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # pycocotools, under NumPy 2
+
 SHAPE = (20, 30)  # rows and columns of the fixtures
 LEFT = np.indices(SHAPE)[1] < 10
 BIRDS = {  # number, file, species, in the training set
@@ -56,7 +60,7 @@ def write_usis10k(root: Path) -> None:
         (place / split).mkdir()
         for number in (1, 2):
             picture(number, SHAPE).save(place / f"{split}/{split}_0000{number}.jpg")
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "categories": [{"id": 2, "name": "fish"}, {"id": 1, "name": "wrecks/ruins"}, {"id": 5, "name": "robots"}],
             "images": [
                 {"id": 10 * number, "file_name": f"{split}_0000{number}.jpg", "height": 20, "width": 30}
@@ -70,7 +74,7 @@ def write_usis10k(root: Path) -> None:
             ],
         }
         (place / f"multi_class_annotations/multi_class_{split}_annotations.json").write_text(
-            json.dumps(told), encoding="utf-8"
+            json.dumps(content), encoding="utf-8"
         )
 
 
@@ -181,15 +185,22 @@ def test_a_rectangle_fills_its_pixels():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_pixel_is_inside_where_its_centre_is(seed: int):
+def test_a_pixel_is_inside_where_its_centre_is_but_for_the_border(seed: int):
     corners = np.random.default_rng(seed).uniform(-5, 45, (6, 2))
+    first, second = (Outline(part) for part in (corners[:3], corners[3:]))
+    inner, outer = (within(first, reach) | within(second, reach) for reach in (-1, 1))
+    both = instance_mask([corners[:3].ravel().tolist(), corners[3:].ravel().tolist()], 30, 40)
+    assert inner.any() and not outer.all()
+    assert both[inner].all() and not both[~outer].any()
+
+
+def within(outline: Outline, reach: float) -> np.ndarray:
+    """The pixels of 30 x 40 whose centre lies inside, and by more than -reach px; or no further outside than reach."""
     rows, columns = np.indices((30, 40))
-    centres = np.stack([columns.ravel() + 0.5, rows.ravel() + 0.5], 1)
-    crossings = Outline(corners[:3]).contains_points(centres).reshape(30, 40)
-    assert crossings.any()
-    assert np.array_equal(instance_mask([corners[:3].ravel().tolist()], 30, 40), crossings)
-    both = crossings | Outline(corners[3:]).contains_points(centres).reshape(30, 40)
-    assert np.array_equal(instance_mask([corners[:3].ravel().tolist(), corners[3:].ravel().tolist()], 30, 40), both)
+    around = [(0.5 + reach * x, 0.5 + reach * y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
+    shifted = [outline.contains_points(np.stack([columns.ravel() + x, rows.ravel() + y], 1)) for x, y in around]
+    together = np.all if reach < 0 else np.any
+    return together(shifted, axis=0).reshape(30, 40)
 
 
 @pytest.mark.parametrize(
@@ -382,7 +393,7 @@ def test_a_photograph_stands_upright(tmp_path: Path, name: str):
     assert dataset.load(sample_id, 24).image[:, 6, 6].min() > 0.9
 
 
-@pytest.mark.parametrize(("name", "broken"), [one for one in BROKEN if "images/" in one[1] or "test/" in one[1]])
+@pytest.mark.parametrize(("name", "broken"), [pair for pair in BROKEN if "images/" in pair[1] or "test/" in pair[1]])
 def test_a_mask_of_another_size_fails_its_sample(tmp_path: Path, name: str, broken: str):
     dataset = written(name, tmp_path)
     picture(0, (SHAPE[0] + 1, SHAPE[1])).save(tmp_path / broken)
@@ -390,23 +401,38 @@ def test_a_mask_of_another_size_fails_its_sample(tmp_path: Path, name: str, brok
 
 
 @pytest.mark.parametrize(
-    "segmentation",
+    ("segmentation", "said"),
     [
-        [[1, 2, 3]],
-        [["a", 2]],
-        {"size": [20, 30], "counts": [1, 2]},
-        {"size": [20, 30], "counts": [700, -100]},
-        {"size": [20, 30], "counts": "`"},
-        {"size": [20, 30]},
-        None,
+        ([[1, 2, 3]], "a polygon of 3 numbers; expected x and y of three corners or more"),
+        ([[1, 2, 3, 4]], "a polygon of 4 numbers"),
+        ([[1, 2, 3, 4, 5, 6, 7]], "a polygon of 7 numbers"),
+        ([box(0, 0, 3, 3), [1, 2]], "a polygon of 2 numbers"),
+        ([["a", 2]], "could not convert string to float: 'a'"),
+        ([box(0, 0, 1e9, 3)], "a polygon with a corner far outside the image of 30 x 20 px"),
+        ([box(0, 0, float("nan"), 3)], "a polygon with a corner far outside"),
+        ({"size": [20, 30], "counts": [1, 2]}, "the runs do not fill the image of 30 x 20 px"),
+        ({"size": [20, 30], "counts": []}, "the runs do not fill the image of 30 x 20 px"),
+        ({"size": [20, 30], "counts": [599]}, "the runs do not fill the image of 30 x 20 px"),
+        ({"size": [20, 30], "counts": [601]}, "Invalid RLE mask representation"),
+        ({"size": [20, 30], "counts": [700, -100]}, "-100"),
+        ({"size": [20, 30], "counts": "52"}, "the runs do not fill the image of 30 x 20 px"),
+        ({"size": [20, 30], "counts": ""}, "counts is no text of packed runs"),
+        ({"size": [20, 30], "counts": "`"}, "counts is no text of packed runs"),
+        ({"size": [20, 30], "counts": 600}, "counts is neither a list of runs nor a text that packs them"),
+        ({"size": [20, 30]}, "counts is neither a list of runs nor a text that packs them"),
+        ({"size": [30, 20], "counts": [590, 10]}, "runs of [30, 20] px (height, width); expected [20, 30]"),
+        ({"counts": [590, 10]}, "runs of None px (height, width); expected [20, 30]"),
+        (None, "'NoneType' object is not iterable"),
     ],
 )
-def test_a_bad_annotation_fails_its_sample_alone(tmp_path: Path, segmentation: Any):
+def test_a_bad_annotation_fails_its_sample_alone(tmp_path: Path, segmentation: Any, said: str):
     write_usis10k(tmp_path)
     path = tmp_path / "USIS10K/multi_class_annotations/multi_class_test_annotations.json"
-    told = json.loads(path.read_text(encoding="utf-8"))
-    told["annotations"][0]["segmentation"] = segmentation
-    path.write_text(json.dumps(told), encoding="utf-8")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["annotations"][0]["segmentation"] = segmentation
+    path.write_text(json.dumps(content), encoding="utf-8")
     dataset = load_dataset("usis10k", str(tmp_path))
-    assert "cannot be read" in refused(dataset, "test_00001", "failed")
+    reason = refused(dataset, "test_00001", "failed")
+    assert f"{path.name} of {path.parent.name} cannot be read: " in reason and said in reason
+    assert "\n" not in reason
     assert dataset.load("test_00002", 24).class_id == 2

@@ -13,8 +13,7 @@ from torch import nn
 
 from segattr_lib.attribution.cam import ega
 from segattr_lib.data import load_dataset
-from segattr_lib.evaluate import prepare
-from segattr_lib.metrics.deletion import model_score
+from segattr_lib.evaluate import model_score, prepare
 from segattr_lib.models import MODELS, names
 from segattr_lib.models.loading import built, load_model
 from segattr_lib.models.state import weight_fingerprint

@@ -17,19 +17,15 @@ import torch
 from folders import what_decides
 from oracles import Classifier, ready
 from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import load_file
 from scipy import ndimage, stats
 from torch import Tensor, nn
 
 from segattr_lib.attribution.cam import gradcam
 from segattr_lib.benchmark.settings import Settings, load_settings
-from segattr_lib.benchmark.store import alone_in
 from segattr_lib.data import SampleError, load_dataset
 from segattr_lib.data.funnybirds import PARTS, REGIONS, PartDataset, part_labels, rivals, sufficient_sets
 from segattr_lib.data.part_figures import CANVAS, VARIANTS, class_of, class_variants, possible_classes
 from segattr_lib.models import WEIGHTS
-from segattr_lib.models.embedded import figures_resnet
 from segattr_lib.models.loading import load_model
 from segattr_lib.registry import UserError
 from segattr_lib.sections.arcc_parts import funnybirds, parts
@@ -50,8 +46,7 @@ from segattr_lib.sections.arcc_parts.funnybirds import (
 from segattr_lib.sections.arcc_parts.parts import part_scores, part_summary
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
-from segattr_lib.training import figures as figures_training
-from segattr_lib.training.figures import accuracies
+from segattr_lib.writing import alone_in
 
 part_figures = importlib.import_module("segattr_lib.data.part_figures")  # not the function of that name
 SETS = [set(taken) for count in range(6) for taken in itertools.combinations(PARTS, count)]
@@ -707,58 +702,13 @@ def test_a_map_that_is_not_finite_fails_its_sample_alone():
     assert table.funnybirds.tolist()[::2] == [1, 1]
 
 
-# The shipped classifier, and the scores of a run's methods
+# The scores of a run's methods, with the shipped classifier
 
 
 trained = pytest.mark.skipif(
     not (WEIGHTS / "figures_resnet.safetensors").is_file(),
     reason="no weights of figures_resnet are shipped; `python -m segattr_lib train figures_resnet` makes them",
 )
-
-
-def shipped() -> nn.Module:
-    return ready(load_model("figures_resnet").module)
-
-
-@trained
-def test_the_shipped_classifier_tells_the_birds_whole_and_in_parts():
-    found = accuracies(shipped(), 150)
-    assert found["test"] >= 0.95
-    assert found["parts"] >= 0.85
-
-
-@trained
-@pytest.mark.xfail(reason="the bar set before any weights met it; those that ship stay just below", strict=True)
-def test_the_shipped_classifier_reaches_the_bar_set_before_it_was_trained():
-    found = accuracies(shipped(), 150)
-    assert found["test"] >= 0.97
-    assert found["parts"] >= 0.9
-
-
-@trained
-def test_the_shipped_weights_are_small_and_say_how_they_were_made():
-    path = WEIGHTS / "figures_resnet.safetensors"
-    assert path.stat().st_size <= 2**20
-    with safe_open(path, framework="pt") as file:
-        told = file.metadata()
-    assert float(told["accuracy_test"]) >= 0.95
-    assert told["command"] == "python -m segattr_lib train figures_resnet --seed 0"
-
-
-def test_training_is_seeded_and_writes_what_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(figures_training, "POOL", 8)
-    monkeypatch.setattr(figures_training, "BATCH", 4)
-    monkeypatch.setattr(figures_training, "HELD_OUT", 4)
-    monkeypatch.setattr(figures_training, "STAGES", [(8, 4, 1e-3), (4, 2, 1e-3)])
-    monkeypatch.setattr(figures_training, "accuracies", lambda model: accuracies(model, 4))
-    told = [figures.train_figures(folder=tmp_path / name) for name in "ab"]
-    first, second = (load_file(tmp_path / name / "figures_resnet.safetensors") for name in "ab")
-    assert all(torch.equal(first[key], second[key]) for key in first)
-    assert all(value.dtype == torch.float16 for value in first.values())
-    assert told[0]["images"] == "12"
-    missing, unexpected = figures_resnet().load_state_dict(first, strict=False)
-    assert not unexpected
-    assert all(key.endswith("num_batches_tracked") for key in missing)
 
 
 def asked_of(**changes: object) -> Settings:

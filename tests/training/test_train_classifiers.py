@@ -1,102 +1,119 @@
-"""The trainer of the embedded classifiers, fine-tuning, and the command that names what is trained."""
+"""How classifiers are trained on the single shapes, embedded ones and torchvision's, on two dozen scenes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from oracles import random_images
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from segattr_lib.__main__ import main
 from segattr_lib.data import load_dataset
-from segattr_lib.data.single_shapes import TIERS
-from segattr_lib.models import MODELS, loading
-from segattr_lib.models.embedded import shapes_vgg11
+from segattr_lib.data.single_shapes import SPLITS, TIERS
+from segattr_lib.models import MODELS
+from segattr_lib.models import embedded as models
 from segattr_lib.models.loading import load_model
-from segattr_lib.training import classifiers, suites
+from segattr_lib.training import classifiers
 from segattr_lib.training.classifiers import (
-    CLASSIFIER_RECIPE,
+    EPOCH,
+    RECIPE,
     STEM_OF,
     Examples,
     begin_with_stem,
+    cycle,
+    draw,
     fine_tune,
     train_classifier,
 )
 from segattr_lib.training.loop import in_half_precision
-from segattr_lib.training.segmenters import RECIPE
+
+FEW = 24
 
 
-def about(path: Path) -> dict[str, str]:
-    with safe_open(path, framework="pt") as file:
-        return file.metadata()
+def images(count: int, size: int, seed: int = 0) -> Tensor:
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training sees two dozen scenes, drawn in this process."""
     pool = drawn_examples()
-    monkeypatch.setattr(classifiers, "_examples", lambda split, count=None: pool)
-    monkeypatch.setattr(classifiers, "BATCH", 4)
-    yield
+    monkeypatch.setattr(classifiers, "_examples", lambda split, count=None, start=0: pool)
+    monkeypatch.setattr(classifiers, "EPOCH", replace(EPOCH, images=FEW, batch=8))
 
 
 @cache
 def drawn_examples() -> Examples:
     dataset = load_dataset("single_shapes", split="train")
-    parts = [classifiers._example("single_shapes", "train", name) for name in dataset.sample_ids[:24]]
+    parts = [classifiers._example("single_shapes", "train", name) for name in dataset.sample_ids[:FEW]]
     pixels, classes, boxes, tiers = zip(*parts, strict=True)
     return Examples(np.stack(pixels), np.array(classes), np.array(boxes), np.array(tiers))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["shapes_resnet18", "shapes_vgg11"])
 def test_training_writes_what_loads_and_says_how(name: str, few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(CLASSIFIER_RECIPE, name, [(8, 128, 1e-3), (4, 224, 1e-4)])
+    monkeypatch.setitem(RECIPE, name, [cycle(8, 1e-3, batch=4, side=128), cycle(4, 1e-4, batch=4, side=224)])
     states = []
     for part, seed in (("a", 3), ("b", 3), ("c", 4)):
         facts = train_classifier(name, seed, tmp_path / part)
         states.append(load_file(tmp_path / part / f"{name}.safetensors"))
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     assert any(not torch.equal(states[0][key], states[2][key]) for key in states[0])
-    assert about(tmp_path / "c" / f"{name}.safetensors") == facts
+    with safe_open(tmp_path / "c" / f"{name}.safetensors", framework="pt") as file:
+        assert file.metadata() == facts
     assert (facts["seed"], facts["images"]) == ("4", "12")
-    monkeypatch.setattr(loading, "WEIGHTS", tmp_path / "c")
-    module = load_model(name).module
+    monkeypatch.setattr(models, "WEIGHTS", tmp_path / "c")
+    module = load_model(name, kind="classifier").module
     pool = drawn_examples()
     with torch.inference_mode():
-        said = module(torch.from_numpy(pool.images).permute(0, 3, 1, 2) / 255).argmax(1).numpy()
-    assert facts["accuracy_test"] == f"{np.mean(said == pool.classes):.4f}"
+        predicted = module(torch.from_numpy(pool.images).permute(0, 3, 1, 2) / 255).argmax(1).numpy()
+    assert facts["accuracy_test"] == f"{np.mean(predicted == pool.classes):.4f}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STEM_OF)
+def test_a_model_that_begins_with_a_stem_says_so(name: str, few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without a rate nothing but the stem is another's, and it stays so."""
+    vgg = in_half_precision(MODELS[STEM_OF[name]].build())
+    save_file(vgg, tmp_path / f"{STEM_OF[name]}.safetensors")
+    monkeypatch.setitem(RECIPE, name, [cycle(4, 0.0, batch=4, side=56)])
+    facts = train_classifier(name, 1, tmp_path)
+    assert facts["stem_of"] == STEM_OF[name]
+    weights = load_file(tmp_path / f"{name}.safetensors")
+    for layer in (0, 3):
+        assert torch.equal(weights[f"features.0.0.{layer}.weight"], vgg[f"features.{layer}.weight"])
 
 
 def test_a_batch_norm_folded_away_answers_the_same():
     torch.manual_seed(0)
-    module = shapes_vgg11(batch_norm=True)
+    module = models.shapes_vgg11(batch_norm=True)
     for _ in range(3):
-        module(random_images(4, 64))  # moves the running statistics
+        module(images(4, 64))  # moves the running statistics
     for layer in module.features:
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.weight, 0.5, 2)
             nn.init.normal_(layer.bias)
     with torch.inference_mode():
-        expected = module.eval()(random_images(3, 64, seed=1))
+        expected = module.eval()(images(3, 64, 1))
         folded = classifiers._folded(module)
-        assert torch.allclose(folded(random_images(3, 64, seed=1)), expected, atol=1e-4 * float(expected.abs().max()))
+        assert torch.allclose(folded(images(3, 64, 1)), expected, atol=1e-4 * float(expected.abs().max()))
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
-    assert list(folded.state_dict()) == list(shapes_vgg11().state_dict())
+    assert list(folded.state_dict()) == list(models.shapes_vgg11().state_dict())
 
 
 @pytest.mark.parametrize("name", STEM_OF)
 def test_a_stem_begins_as_the_vggs(name: str):
-    vgg, module = shapes_vgg11(), MODELS[name].build()
+    vgg, module = models.shapes_vgg11(), MODELS[name].build()
     begin_with_stem(module, in_half_precision(vgg))
     vgg.load_state_dict(in_half_precision(vgg))
-    stem, batch = module.features[0][0], random_images(2, 64)
+    stem, batch = module.features[0][0], images(2, 64)
     assert torch.equal(stem[:6](batch.clone()), vgg.features[:6](batch.clone()))
     assert stem(batch).shape[2:] == (16, 16)
 
@@ -105,19 +122,24 @@ def test_a_window_holds_the_whole_object():
     """Painted black everywhere else, every window still holds all of the object's pixels."""
     pool = drawn_examples()
     dataset = load_dataset("single_shapes", split="train")
-    masks = np.stack([dataset.load(name, 224).mask.numpy() for name in dataset.sample_ids[:24]])
+    masks = np.stack([dataset.load(name, 224).mask.numpy() for name in dataset.sample_ids[:FEW]])
     painted = np.repeat(masks[..., None], 3, -1).astype(np.uint8) * 255
     of_class = {index: set(masks.sum((1, 2))[pool.classes == index].tolist()) for index in range(6)}
     tops = set()
     for seed in range(6):
-        batch, classes = classifiers._seen(
-            Examples(painted, pool.classes, pool.boxes, pool.tiers), np.random.default_rng(seed), 128
+        batch, classes = draw(
+            Examples(painted, pool.classes, pool.boxes, pool.tiers),
+            cycle(32, 1e-3, side=128),
+            np.random.default_rng(seed),
         )
-        assert batch.shape[1:] == (3, 128, 128)
+        assert batch.shape == (32, 3, 128, 128)
         for image, class_id in zip(batch, classes.tolist(), strict=True):
             assert int(image[0].sum()) in of_class[class_id]
             tops.add(int(image[0].any(1).nonzero()[0]))
     assert len(tops) > 20  # anywhere in the window
+
+
+# Fine-tuning.
 
 
 class Stopped(Exception):
@@ -140,6 +162,32 @@ def tiny(monkeypatch: pytest.MonkeyPatch, few: None) -> None:
         )
 
     monkeypatch.setattr(classifiers, "fetched", net)
+
+
+def test_an_epoch_is_the_papers_and_sees_each_training_image():
+    """ARCC paper, 3.5: AdamW at 1e-4 with weight decay 1e-4, batches of 32."""
+    assert (EPOCH.rate, EPOCH.weight_decay, EPOCH.batch, EPOCH.warmup) == (1e-4, 1e-4, 32, None)
+    assert EPOCH.steps * EPOCH.batch == EPOCH.images == SPLITS["train"]
+
+
+def test_an_epoch_sees_every_image_once_in_an_order_of_its_own(
+    tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[float] = []
+    honest = classifiers.loss
+
+    def watched(model: nn.Module, batch: Tensor, classes: Tensor) -> Tensor:
+        seen.extend(batch.double().sum((1, 2, 3)).tolist())
+        return honest(model, batch, classes)
+
+    monkeypatch.setattr(classifiers, "loss", watched)
+    fine_tune("finetuned_resnet18", 0, tmp_path, epochs=2)
+    pixels = torch.from_numpy(drawn_examples().images).permute(0, 3, 1, 2).float().div(255)
+    every = sorted(pixels.double().sum((1, 2, 3)).tolist())
+    first, second = seen[:FEW], seen[FEW:]
+    assert sorted(first) == pytest.approx(every)
+    assert sorted(second) == pytest.approx(every)
+    assert first != second
 
 
 def test_fine_tuning_goes_on_where_it_was_killed(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -171,55 +219,18 @@ def test_fine_tuning_keeps_the_best_epoch(tiny: None, tmp_path: Path, monkeypatc
     states: list[dict[str, Tensor]] = []
     shares = iter([0.4, 0.8, 0.8, 0.5, 0.77])  # of four epochs, and of the test split
 
-    def measured(model: nn.Module, _examples: object) -> dict[str, float]:
+    def scripted(model: nn.Module, _examples: object) -> dict[str, float]:
         states.append({key: value.clone() for key, value in model.state_dict().items()})
         return dict.fromkeys(["test", *TIERS], next(shares))
 
-    monkeypatch.setattr(classifiers, "accuracy", measured)
+    monkeypatch.setattr(classifiers, "accuracy", scripted)
     facts = fine_tune("finetuned_resnet18", 0, tmp_path, epochs=4)
     kept = load_file(tmp_path / "finetuned_resnet18.safetensors")
     assert (facts["epoch"], facts["accuracy_val"], facts["accuracy_test"]) == ("2", "0.8000", "0.7700")
+    assert facts["images"] == str(4 * FEW)
     assert all(torch.equal(kept[key], states[1][key]) for key in kept)
     assert any(not torch.equal(kept[key], states[3][key]) for key in kept)
     assert next(iter(kept.values())).shape[0] != 9
     assert kept["5.weight"].shape == (6, 16)
     monkeypatch.setattr(classifiers, "fetched", lambda name: pytest.fail("done already"))
     assert fine_tune("finetuned_resnet18", 0, tmp_path, epochs=4) == facts
-
-
-def test_the_train_command_takes_models_suites_and_profiles(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    asked: list[tuple[str, int]] = []
-    watched = {
-        suite: {
-            profile: dict.fromkeys(models, lambda name, seed, folder: asked.append((name, seed)) or {})
-            for profile, models in profiles.items()
-        }
-        for suite, profiles in suites.SUITES.items()
-    }
-    monkeypatch.setattr(suites, "SUITES", watched)
-
-    def train(*arguments: str) -> list[str]:
-        asked.clear()
-        assert main(["train", *arguments, "-o", str(tmp_path)]) == 0
-        return [name for name, _ in asked]
-
-    assert train("shapes_resnet18", "shapes_fcn", "--seed", "5") == ["shapes_resnet18", "shapes_fcn"]
-    assert {seed for _, seed in asked} == {5}
-    assert train("--suite", "arcc") == [*CLASSIFIER_RECIPE, "figures_resnet"]
-    assert train("--suite", "arcc", "--profile", "paper") == [
-        "finetuned_vgg11",
-        "finetuned_resnet18",
-        "finetuned_swin_t",
-        "finetuned_convnext_tiny",
-    ]
-    assert train("--suite", "wsss") == ["shapes_sam2"]
-    assert train() == [*RECIPE, *CLASSIFIER_RECIPE, "figures_resnet", "shapes_sam2"]
-    for arguments, complaint in (
-        (["shapes_resnet"], "did you mean 'shapes_resnet18'"),
-        (["--suite", "arc"], "did you mean 'arcc'"),
-        (["--suite", "benchmark", "--profile", "paper"], "nothing to train"),
-    ):
-        assert main(["train", *arguments]) == 2
-        assert complaint in capsys.readouterr().err

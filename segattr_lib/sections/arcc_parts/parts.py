@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from segattr_lib.benchmark.group import offered
 from segattr_lib.benchmark.runner import library_fingerprint, own_code_of
 from segattr_lib.benchmark.settings import Settings
-from segattr_lib.benchmark.store import OF_VALUES, alone_in, full_disk, whole
+from segattr_lib.benchmark.store import OF_VALUES
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.funnybirds import PartDataset
 from segattr_lib.evaluate import Runtime, device_of, prepare
@@ -26,6 +26,7 @@ from segattr_lib.registry import Key, UserError, accepted
 from segattr_lib.sections.arcc_parts.funnybirds import Answers, Explain, ask, funnybirds_scores, summary
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
+from segattr_lib.writing import alone_in, full_disk, whole
 
 KEYS = ["dataset", "model", "seed", "method", "variant"]
 

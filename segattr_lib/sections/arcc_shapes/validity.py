@@ -9,6 +9,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,7 +24,7 @@ from segattr_lib.benchmark.group import Group
 from segattr_lib.data.single_shapes import TIERS, tier_of
 from segattr_lib.inference.comparison import UNDECIDED
 from segattr_lib.inference.correlation import weighted_pearson, weighted_ranks
-from segattr_lib.inference.intervals import FEWEST, HELD, studentised_interval
+from segattr_lib.inference.intervals import FEWEST, bootstrap, studentised_interval
 from segattr_lib.inference.max_t import SPLITS, AllPairs, adjusted
 from segattr_lib.inference.paired import paired
 from segattr_lib.metrics import metric_key
@@ -160,15 +162,18 @@ def agreement(table: pd.DataFrame, truth: pd.Series, seed: int = 0, resamples: i
     grid = pd.MultiIndex.from_product(levels, names=["model", "method", "sample_id"])
     cube = complete.reorder_levels(grid.names).reindex(grid).to_numpy(float).T.reshape(-1, *map(len, levels))
     images = cube.shape[-1]
-    rng = generator(seed, "", "bootstrap of images")
-    times = rng.multinomial(images, np.full(images, 1 / images), size=resamples)
+    observed = drawn = _correlations(cube, np.ones((1, images)))
+    if images > 1:
+        rng, size = generator(seed, "", "bootstrap of images"), cube[0, 0].size
+        result = bootstrap(partial(_correlations, cube), images, resamples, rng, size, method="percentile")
+        drawn = result.bootstrap_distribution
     ranks = generator(seed, "", "halves").random((SPLITS, images)).argsort(axis=1) % 2
     halves = np.stack([ranks, 1 - ranks], axis=1).reshape(-1, images)
     return Agreement(
         list(table),
         list(levels[0]),
-        _correlations(cube, np.ones((1, images))),
-        _correlations(cube, times.astype(float)),
+        observed,
+        drawn,
         _correlations(cube, 1 - np.eye(images)),
         _correlations(cube, halves.astype(float)),
         len(complete),
@@ -418,17 +423,14 @@ def _correlations(
     cube: Float[np.ndarray, "metrics models methods images"], times: Float[np.ndarray, "draws images"]
 ) -> Float[np.ndarray, "some kinds ways models draws"]:
     """Of each metric with the last one, the truth, images weighing as often as they were drawn."""
-    metrics, models, methods, images = cube.shape
+    metrics, models = cube.shape[:2]
     found = np.empty((metrics - 1, len(KINDS), len(WAYS), models, len(times)))
-    step = max(1, HELD // (methods * images))
-    for start in range(0, len(times), step):
-        at = slice(start, start + step)
-        for model in range(models):
-            weights = times[at, None, :] * ~np.isnan(cube[0, model])
-            for kind, name in enumerate(KINDS):
-                sides = [_sides(np.nan_to_num(values), weights, name) for values in cube[:, model]]
-                for metric in range(metrics - 1):
-                    found[metric, kind, :, model, at] = _three_ways(sides[metric], sides[-1], weights)
+    for model in range(models):
+        weights = times[:, None, :] * ~np.isnan(cube[0, model])
+        for kind, name in enumerate(KINDS):
+            sides = [_sides(np.nan_to_num(values), weights, name) for values in cube[:, model]]
+            for metric in range(metrics - 1):
+                found[metric, kind, :, model] = _three_ways(sides[metric], sides[-1], weights)
     return found
 
 
@@ -468,27 +470,45 @@ def _and_mean(array: Float[np.ndarray, "metrics kinds ways models draws"]) -> np
 
 def _intervals(found: Agreement, statistic: Callable[[np.ndarray], np.ndarray], level: float) -> np.ndarray:
     """Value, low and high of a statistic whose last axis is the draws, stacked; BCa (Efron 1987)."""
-    value, drawn, left_out = (statistic(one) for one in (found.observed, found.drawn, found.left_out))
-    there = (~np.isnan(drawn)).sum(axis=-1)
+    value, drawn, left_out = (statistic(array) for array in (found.observed, found.drawn, found.left_out))
+    value = value[..., 0]
+    if found.images < FEWEST:
+        return np.stack([value, value * np.nan, value * np.nan])
+    low, high = _bca(value, drawn, left_out, level)
+    gone = np.isnan(drawn)
+    for cell in zip(*np.nonzero(gone.any(axis=-1) & ~gone.all(axis=-1)), strict=True):
+        low[cell], high[cell] = _bca(value[cell], drawn[cell][~gone[cell]], left_out[cell], level)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # what divides by nothing has no interval: NaN
-        below = ((drawn < value).sum(axis=-1) + (drawn == value).sum(axis=-1) / 2) / there
-        bias = stats.norm.ppf(below)
-        pull = left_out.mean(axis=-1, keepdims=True) - left_out
-        acceleration = (pull**3).sum(axis=-1) / (6 * (pull**2).sum(axis=-1) ** 1.5)
-        ends = []
-        for z in stats.norm.ppf([(1 - level) / 2, (1 + level) / 2]):
-            share = stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
-            ends.append(_quantile(drawn, share))
+        warnings.simplefilter("ignore", RuntimeWarning)  # no draw at all
+        ranks = (drawn < value[..., None]).sum(axis=-1) + (drawn == value[..., None]).sum(axis=-1) / 2
+        below = ranks / (~gone).sum(axis=-1)
         alike = np.nanmin(drawn, axis=-1) == np.nanmax(drawn, axis=-1)  # no spread: the interval is the point
     # BCa knows no better than the outermost draws when they do not surround the value
-    lost = (found.images < FEWEST) | (np.abs(below - 0.5) > level / 2)
-    low, high = (np.where(lost, np.nan, np.where(alike, value[..., 0], end)) for end in ends)
-    return np.stack([value[..., 0], low, high])
+    lost = np.abs(below - 0.5) > level / 2
+    low, high = (np.where(lost, np.nan, np.where(alike, value, end)) for end in (low, high))
+    return np.stack([value, low, high])
 
 
-def _quantile(drawn: Float[np.ndarray, "*shape draws"], share: Float[np.ndarray, "*shape"]) -> np.ndarray:
-    """Of each row's own share, NaN where it has none; values that do not exist are left aside."""
-    flat = zip(drawn.reshape(-1, drawn.shape[-1]), share.ravel(), strict=True)
-    found = [np.nan if np.isnan(one) else np.nanquantile(row, one) for row, one in flat]
-    return np.array(found).reshape(share.shape)
+def _bca(
+    value: Float[np.ndarray, "*shape"],
+    drawn: Float[np.ndarray, "*shape draws"],
+    left_out: Float[np.ndarray, "*shape images"],
+    level: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """scipy's interval of draws that are at hand; it asks for the statistic of all images, and of all but each."""
+
+    def asked(places: np.ndarray, axis: int = -1) -> np.ndarray:
+        return value if places.ndim == 1 else left_out
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # what divides by nothing has no interval: NaN
+        interval = stats.bootstrap(
+            (np.arange(left_out.shape[-1]),),
+            asked,
+            vectorized=True,
+            n_resamples=0,
+            confidence_level=level,
+            method="BCa",
+            bootstrap_result=SimpleNamespace(bootstrap_distribution=drawn),
+        ).confidence_interval
+    return interval.low, interval.high

@@ -6,8 +6,9 @@ import pandas as pd
 
 from segattr_lib.attribution import load_method, method_key
 from segattr_lib.benchmark.statistics import RUN, SCORED, plain
+from segattr_lib.inference.paired import keyed
 from segattr_lib.metrics import MEASURED, metric_key
-from segattr_lib.registry import UserError, with_options
+from segattr_lib.registry import UserError
 
 FILLED = r"(?:^|, )fill=(?P<fill>\w+)$"  # of a variant made under several fills, as Settings.method_keys writes it
 
@@ -27,15 +28,6 @@ def across_runs(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
     """
     grouped = plain(runs).groupby(["dataset", *SCORED], sort=False, dropna=False)[column]
     return grouped.agg(mean="mean", std="std", runs="count")
-
-
-def keyed(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a column `key`, the method with its options as inference.paired names it: "ria", "ria(grid=7)".
-
-    Two variants of a method are two methods: whatever is grouped, compared or ranked is so by this key.
-    """
-    pairs = zip(rows["method"], rows["variant"].fillna(""), strict=True)
-    return plain(rows).assign(key=pd.Series([with_options(*pair) for pair in pairs], rows.index, dtype=object))
 
 
 def by_run(runs: pd.DataFrame, metric: str, column: str = "mean") -> pd.DataFrame:

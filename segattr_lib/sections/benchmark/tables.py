@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from segattr_lib.inference.paired import keyed
 from segattr_lib.registry import PERTURBATIONS
 from segattr_lib.report.labels import key_label, metric_label
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import number
-from segattr_lib.sections.benchmark.per_run import across_runs, by_run, centre, keyed, of_one_setting
+from segattr_lib.sections.benchmark.per_run import across_runs, by_run, centre, of_one_setting
 
 PAPER_FILL = "mean"  # of the DEA paper
 BLIND = ("tdd", "border", "chance_tdd", "excess_tdd", "excess_odd_abs", "excess_insertion")

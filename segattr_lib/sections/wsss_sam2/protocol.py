@@ -21,7 +21,7 @@ from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED, compare
 from segattr_lib.inference.correlation import Correlation
-from segattr_lib.inference.intervals import FEWEST, HELD, RESAMPLES, means, studentised_interval
+from segattr_lib.inference.intervals import FEWEST, RESAMPLES, bootstrap, means, studentised_interval
 from segattr_lib.inference.max_t import all_pairs, cross_fitted
 from segattr_lib.inference.paired import paired
 from segattr_lib.metrics import metric_key
@@ -212,21 +212,21 @@ def rank_correlation(x: pd.DataFrame, y: pd.DataFrame, level: float = 0.95, seed
     """
     columns = [key for key in x if key in y]
     images = x.index.intersection(y.index)
-    one, other = x.loc[images, columns].to_numpy(float), y.loc[images, columns].to_numpy(float)
+    sides = [table.loc[images, columns].to_numpy(float) for table in (x, y)]
 
     def over(times: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, " draws"]:
+        """The correlation where each image stands as often as it was drawn."""
         with np.errstate(invalid="ignore"):
-            sides = [times @ np.nan_to_num(side) / (times @ ~np.isnan(side)) for side in (one, other)]
-            ranks = [stats.rankdata(side, axis=1, nan_policy="propagate") for side in sides]
+            means = [times @ np.nan_to_num(side) / (times @ ~np.isnan(side)) for side in sides]
+            ranks = [stats.rankdata(side, axis=1, nan_policy="propagate") for side in means]
             centred = [rank - rank.mean(1, keepdims=True) for rank in ranks]
             norm = np.sqrt((centred[0] ** 2).sum(1) * (centred[1] ** 2).sum(1))
             return (centred[0] * centred[1]).sum(1) / norm
 
     low = high = np.nan
     if len(images) >= FEWEST:
-        rng = generator(seed, "", "bootstrap")
-        counts = rng.multinomial(len(images), np.full(len(images), 1 / len(images)), RESAMPLES).astype(float)
-        drawn = np.concatenate([over(some) for some in np.array_split(counts, -(-counts.size // HELD))])
+        rng, size = generator(seed, "", "bootstrap"), sides[0].size
+        drawn = bootstrap(over, len(images), RESAMPLES, rng, size, method="percentile").bootstrap_distribution
         if np.isfinite(drawn).any():
             low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return Correlation(float(over(np.ones((1, len(images))))[0]), float(low), float(high), len(columns))

@@ -1,0 +1,64 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Status
+#
+# In this notebook, we write down how this book was made: when each of its pages ran, for how long and with what, and
+# what the models that come with it reach.
+#
+# :::{admonition} In short
+# The {glue:text}`pages` other pages of this book were executed with the profile {glue:text}`profile`. That took
+# {glue:text}`minutes` minutes in all, on {glue:text}`machine`, Python {glue:text}`python`. With the library come
+# {glue:text}`models` small models, and what each of them reaches stands below.
+# :::
+
+# %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
+pages = "book/executed"  # the folder of the executed notebooks
+contents = "_toc.yml"  # the pages of the book, in order
+
+# %% tags=["remove-cell"]
+from segattr_lib.report.page import glue_facts, parameters
+from segattr_lib.sections import status as page
+
+settings = page.read(parameters())
+runs = page.run(settings)
+glue_facts(page.facts(settings, runs))
+
+# %% [markdown]
+# ## The pages
+#
+# Each page tells the source, library, packages, parameters and data that it was made from by a digest, and is made again
+# when one of them changes; so the times of two pages may lie apart.
+
+# %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
+page.pages_table(runs)
+
+# %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
+page.versions_table(runs)
+
+# %% [markdown]
+# ## The embedded models
+#
+# What the metadata of the weights' own files say; a test measures it again.
+
+# %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
+page.segmenters_table(runs)
+
+# %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
+page.classifiers_table(runs)
+
+# %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
+page.figures_table(runs)
+
+# %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
+page.promptable_table(runs)
+
+# %% [markdown]
+# **What we learnt.** The profile of the {glue:text}`pages` pages is {glue:text}`profile`, and {glue:text}`models` models
+# came with the library.

@@ -1,0 +1,168 @@
+"""What the page on RefineCAM runs: CAMs and their refinement from a layer on, and the same of a segmentation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from segattr_lib.attribution.fusion import FUSIONS
+from segattr_lib.benchmark import settings as benchmark
+from segattr_lib.benchmark.runner import group_of, open_run, run_benchmark
+from segattr_lib.benchmark.statistics import plain
+from segattr_lib.benchmark.store import read_samples
+from segattr_lib.inference.coverage import simulated_coverage, standardised
+from segattr_lib.inference.paired import paired, settled
+from segattr_lib.registry import make_key
+from segattr_lib.sections.refinecam.maps import shortcuts
+from segattr_lib.sections.refinecam.settings import Settings
+
+SHALLOWEST, DEEPEST, REFINED = "shallowest", "deepest", "refined"
+PLACES = (SHALLOWEST, DEEPEST, REFINED)
+MEANS = tuple(fuse for fuse in FUSIONS if fuse != "product")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What the page's runs came to. Rows are those of store.read_samples, an ARCC or ADCC of a vanished map being 0.
+
+    ends: of CAMs at either end of each model and of RefineCAM from the shallowest, see `at_ends`. metrics: those that
+    have a value at all. fused: as ends, of the first few images, with RefineCAM by the means beside. starts: of these
+    images, the swept CAM and RefineCAM of it from every layer. shortcuts: see maps.shortcuts. segmentation: of the
+    segmenter. shallow, deep: the names of its layers at the ends. coverage: of the intervals on ARCC's differences.
+    """
+
+    ends: pd.DataFrame
+    metrics: list[str]
+    fused: pd.DataFrame
+    starts: pd.DataFrame
+    shortcuts: pd.DataFrame
+    segmentation: pd.DataFrame
+    shallow: str
+    deep: str
+    coverage: pd.DataFrame
+
+    @property
+    def arcc(self) -> pd.DataFrame:
+        """ARCC of the ends, a row an image, the mean over the models."""
+        return paired(self.ends, "arcc")
+
+    @property
+    def images(self) -> list[str]:
+        """The ids of the images that have every ARCC."""
+        return list(self.arcc.dropna().index.get_level_values("sample_id"))
+
+
+def run(page: Settings) -> Runs:
+    """Do or read every run of the page, each model and starting layer in a folder of its own below page.results."""
+    stages, results = stages_of(page.run), Path(page.results)
+    refined = [key_of(base) for base in page.bases]
+    everything = by_start(page.run, stages, {0: [*page.bases, *refined], -1: page.bases}, results / "main")
+    ends = settled(at_ends(everything))
+
+    few = page.first_few()
+    by_mean = [key_of(base, fuse=fuse) for base in page.bases for fuse in MEANS]
+    of_means = by_start(few, stages, {0: by_mean}, results / "fusions")
+    of_few = everything[everything["sample_id"].isin(of_means["sample_id"].unique())]
+    fused = settled(at_ends(pd.concat([of_few, of_means], ignore_index=True)))
+
+    between = range(1, min(map(len, stages.values())) - 1)
+    swept = {place: [page.swept, key_of(page.swept)] for place in between}
+    starts = [of_few, by_start(few, stages, swept, results / "starts")] if swept else [of_few]
+
+    arcc = paired(ends, "arcc")
+    complete = set(arcc.dropna().index.get_level_values("sample_id"))
+    looked_at = sorted(complete & set(fused["sample_id"]))
+    groups = {one_model.model[0]: group_of(one_model, looked_at) for one_model in page.run.runs()}
+    rows, shallow, deep = of_segmentation(page.segmentation(), results / "segmentation")
+    return Runs(
+        ends=ends,
+        metrics=[key.text for key in page.run.metrics if ends[ends["metric"] == key.text]["value"].notna().any()],
+        fused=fused,
+        starts=settled(pd.concat(starts, ignore_index=True)),
+        shortcuts=shortcuts(groups, ends, page.bases),
+        segmentation=rows,
+        shallow=shallow,
+        deep=deep,
+        coverage=simulated_coverage(standardised([arcc]), seed=page.seed, level=page.level),
+    )
+
+
+def key_of(base: str, place: str = REFINED, fuse: str = "product") -> str:
+    """The column of a `paired` table of `at_ends` that a CAM at an end of the model, or RefineCAM of it, has."""
+    if place != REFINED:
+        return make_key(base, {"layer": place}).text
+    return make_key("refinecam", {"base": base} | ({} if fuse == "product" else {"fuse": fuse})).text
+
+
+def stages_of(settings: benchmark.Settings) -> dict[str, tuple[str, ...]]:
+    """The layers that a run explains, shallow to deep, of each of its models; errors as runner.open_run."""
+    return {name: tuple(model.layers) for name, model in open_run(settings).models.items()}
+
+
+def folder_of(model: str) -> str:
+    """A folder's name for the runs of a model: two users' own functions of one name do not share it."""
+    _, own, function = model.rpartition(":")
+    return f"{function}-{hashlib.blake2b(model.encode(), digest_size=4).hexdigest()}" if own else model
+
+
+def by_start(
+    settings: benchmark.Settings,
+    stages: Mapping[str, Sequence[str]],
+    starts: Mapping[int, Sequence[str]],
+    folder: str | Path,
+) -> pd.DataFrame:
+    """The rows of methods that start at a layer: a CAM explains it, RefineCAM it and every deeper one (eq. 7's l).
+
+    stages: each model's layers, shallow to deep. starts: the place of the layer among them, 0 the shallowest and -1
+    the deepest, to the methods run from there; settings' own methods are not run. Each model and start is a run in a
+    folder of its own below `folder`. Columns of store.read_samples, and start and stages, the place from 1 and their
+    number.
+    """
+    tables = []
+    for model in settings.model:
+        layers = stages[model]
+        methods_from: dict[int, list[str]] = {}
+        for place, methods in starts.items():  # the deepest layer of a model of few is one of the others
+            methods_from.setdefault(range(len(layers))[place], []).extend(methods)
+        for first, methods in methods_from.items():
+            own = {"methods": list(dict.fromkeys(methods)), "layer": None, "layers": list(layers[first:])}
+            run_of_start = settings.changed({"model": model, **own})
+            rows = read_samples(run_benchmark(run_of_start, Path(folder) / folder_of(model) / f"from_{first + 1}"))
+            tables.append(plain(rows).assign(start=first + 1, stages=len(layers)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def at_ends(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `by_start` of CAMs at the shallowest and the deepest layer, and of RefineCAM from the shallowest.
+
+    Of a CAM the variant says where, after its options: layer=shallowest or layer=deepest, as `key_of` has it.
+    """
+    fused, no_method = rows["method"] == "refinecam", rows["method"].isna()
+    first, last = rows["start"] == 1, rows["start"] == rows["stages"]
+    kept = first | (last & ~fused & ~no_method)  # what is of no method, s(x) and lost samples, stands once
+    end = np.where(first, f"layer={SHALLOWEST}", f"layer={DEEPEST}")
+    options = rows["variant"].fillna("")
+    placed = options.where(options == "", options + ", ") + end
+    return rows.assign(variant=rows["variant"].where(fused | no_method, placed))[kept]
+
+
+def of_segmentation(settings: benchmark.Settings, folder: str | Path) -> tuple[pd.DataFrame, str, str]:
+    """The rows of GPA and EGA of a segmenter's region at its shallowest and deepest layer, and of RefineCAM of them.
+
+    settings: of one model; their methods are not run. The names of the two layers stand beside the rows.
+    """
+    model = open_run(settings).models[settings.model[0]]
+    shallow, deep = model.layers[0], model.layer
+    methods = [key for name in ("gpa", "ega") for key in (at_layer(name, shallow), name, f"refine_{name}")]
+    own = {"layer": deep, "layers": list(model.layers), "methods": [*methods, "random"]}
+    return read_samples(run_benchmark(settings.changed(own), folder)), shallow, deep
+
+
+def at_layer(method: str, layer: str) -> str:
+    """The text of a method pinned to a layer."""
+    return make_key(method, {"layer": layer}).text
