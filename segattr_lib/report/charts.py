@@ -148,7 +148,7 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
     down = -(-len(panels) // across)
     if methods:
         colours = method_colours([method_key(line).name for line in lines])
-        look = {line: (colours[method_key(line).name], dashes(line), key_label(line)) for line in lines}
+        look = {line: (colours[method_key(line).name], line_style(line), key_label(line)) for line in lines}
     else:
         palette = sns.color_palette("colorblind", len(lines))
         look = {line: (colour, "-", line) for line, colour in zip(lines, palette, strict=True)}
@@ -174,7 +174,7 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
         return figure
 
 
-def dashes(key: str) -> str:
+def line_style(key: str) -> str:
     """How a method's line is drawn: controls dashed."""
     return "--" if method_key(key).entry.family == "control" else "-"
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from segattr_lib.attribution import method_key
 from segattr_lib.inference.paired import keyed
 from segattr_lib.metrics import metric_key
-from segattr_lib.report.charts import MARKS, STYLE, dashes, legend_below, method_colours
+from segattr_lib.report.charts import MARKS, STYLE, legend_below, line_style, method_colours
 from segattr_lib.report.labels import key_label, metric_label
 from segattr_lib.sections.benchmark.per_run import by_run, centre, of_one_setting
 
@@ -70,7 +70,7 @@ def curves(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> 
             for key, (colour, mark, variants) in looks.items():
                 line = table[table.index.get_level_values("key") == key].droplevel("key").sort_index()
                 style: Any = {"color": colour, "marker": mark if variants > 1 else None, "markersize": 4}
-                axes.plot(line.index, line["mean"], dashes(key), **style, label=key_label(key))
+                axes.plot(line.index, line["mean"], line_style(key), **style, label=key_label(key))
                 spread = line["std"].fillna(0)
                 band = (line["mean"] - spread, line["mean"] + spread)
                 axes.fill_between(line.index, *band, color=colour, alpha=0.1, linewidth=0)
