@@ -19,10 +19,10 @@ from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.runner import Opened, open_run
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.data.sample import SampleError
-from segattr_lib.evaluate import Runtime
 from segattr_lib.metrics import load_metric, metric_key
 from segattr_lib.models import names as model_names
 from segattr_lib.models.loading import Model
+from segattr_lib.models.runtime import Runtime
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import Key, UserError, make_key
 from segattr_lib.report.slider import CAPTION, PAPER_K, STYLE, figure, outlined, overlay, pixels_of, without_top

@@ -22,8 +22,8 @@ from captum.attr import Occlusion
 
 from segattr_lib.attribution.intervention import region_drops, ria
 from segattr_lib.data import Dataset, load_dataset
-from segattr_lib.evaluate import fastest, prepare
 from segattr_lib.models.loading import load_model
+from segattr_lib.models.runtime import fastest, prepare
 from segattr_lib.perturbation import bind_fill, cells
 from segattr_lib.targets import Target, bind
 

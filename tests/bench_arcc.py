@@ -28,9 +28,9 @@ from segattr_lib.attribution.channels import scorecam
 from segattr_lib.attribution.fusion import refinecam
 from segattr_lib.attribution.trivial import random
 from segattr_lib.data import load_dataset
-from segattr_lib.evaluate import prepare
 from segattr_lib.metrics.composite import arcc, coherency, complexity
 from segattr_lib.metrics.road import road
+from segattr_lib.models.runtime import prepare
 from segattr_lib.registry import accepted, user_object
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind

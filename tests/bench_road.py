@@ -24,10 +24,10 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import Tensor
 
 from segattr_lib.attribution import cam, trivial
-from segattr_lib.evaluate import prepare
 from segattr_lib.imputation import impute
 from segattr_lib.metrics.composite import arcc, coherency, complexity
 from segattr_lib.metrics.road import FRACTIONS, removals, road
+from segattr_lib.models.runtime import prepare
 from segattr_lib.registry import accepted, user_object
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind

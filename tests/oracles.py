@@ -16,7 +16,7 @@ from scipy.sparse.linalg import spsolve
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segattr_lib.evaluate import prepare
+from segattr_lib.models.runtime import prepare
 
 EPS = 1e-8
 PlainScore = Callable[[np.ndarray], float]

@@ -38,7 +38,7 @@ NOTEBOOK = """
 
 # %%
 import torch
-from segattr_lib.evaluate import prepare
+from segattr_lib.models.runtime import prepare
 from segattr_lib.report.slider import deletion_slider
 from segattr_lib.targets import Target, bind
 

@@ -16,11 +16,12 @@ from segattr_lib.attribution import METHODS, Method, cam, methods_of, trivial
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.data import load_dataset
-from segattr_lib.evaluate import evaluate, model_score, prepare
+from segattr_lib.evaluate import evaluate, model_score
 from segattr_lib.explorer import explore, frozen
 from segattr_lib.metrics import deletion
 from segattr_lib.models import MODELS, Entry, loading, names
 from segattr_lib.models.loading import load_model
+from segattr_lib.models.runtime import prepare
 from segattr_lib.perturbation import bind_fill, occlude, top_fraction
 from segattr_lib.registry import UserError
 from segattr_lib.report.slider import LEVELS, deletion_slider, figure, outlined, overlay

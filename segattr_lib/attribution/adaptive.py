@@ -10,7 +10,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from segattr_lib.attribution.maps import normalise, spoilt_by
-from segattr_lib.evaluate import occluded_scores, running
+from segattr_lib.evaluate import occluded_scores
+from segattr_lib.models.runtime import running
 from segattr_lib.perturbation import Fill, bind_fill, gaussian_blur, occlude
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Images, Maps, Score, Target

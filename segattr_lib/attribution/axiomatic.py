@@ -21,8 +21,9 @@ from torch.nn import functional
 
 from segattr_lib.attribution.cam import activations_and_gradients, pooled
 from segattr_lib.attribution.maps import normalise, spoilt_by, upsample
-from segattr_lib.evaluate import evaluate, model_score, occluded_scores, running
+from segattr_lib.evaluate import evaluate, model_score, occluded_scores
 from segattr_lib.models.lending import copied
+from segattr_lib.models.runtime import running
 from segattr_lib.perturbation import Fill, bind_fill
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Images, Maps, Scalar, Score, Target

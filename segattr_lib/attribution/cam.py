@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segattr_lib.attribution.maps import normalise, spoilt_by, upsample
-from segattr_lib.evaluate import running
 from segattr_lib.models.loading import kind_of, some
+from segattr_lib.models.runtime import running
 from segattr_lib.registry import UserError
 from segattr_lib.targets import Images, Maps, Scalar, Score, Target
 

@@ -18,11 +18,12 @@ from segattr_lib.attribution import load_method
 from segattr_lib.benchmark.failures import readable, sample_errors
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.data.sample import IGNORE, Dataset, Sample, SampleError
-from segattr_lib.evaluate import Runtime, autocast, counted_passes, model_score, prepare, synchronised_clock
+from segattr_lib.evaluate import counted_passes, model_score
 from segattr_lib.metrics import Region, load_metric
 from segattr_lib.metrics.deletion import Null, bind_null, selected_region
 from segattr_lib.metrics.null import DEGENERATE
 from segattr_lib.models.loading import Model
+from segattr_lib.models.runtime import Runtime, autocast, prepare, synchronised_clock
 from segattr_lib.perturbation import Fill, bind_fill, top_fraction
 from segattr_lib.registry import PERTURBATIONS, Key, Scalar, accepted, make_key
 from segattr_lib.seeds import Draws

@@ -23,10 +23,10 @@ from segattr_lib.benchmark.store import Store, opened, read_samples
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
 from segattr_lib.data.sample import Dataset, Sample, SampleError
-from segattr_lib.evaluate import Runtime, device_of, prepare
 from segattr_lib.models import loading
 from segattr_lib.models.lending import give_back
 from segattr_lib.models.loading import Model
+from segattr_lib.models.runtime import Runtime, device_of, prepare
 from segattr_lib.own_code import as_loaded
 from segattr_lib.registry import Key, UserError, own_fingerprint, with_options
 

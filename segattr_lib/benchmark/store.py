@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import torch
 
 from segattr_lib.benchmark.settings import FREE, Settings
-from segattr_lib.evaluate import Runtime
+from segattr_lib.models.runtime import Runtime
 from segattr_lib.registry import UserError
 from segattr_lib.writing import HOLDER, LOCK, alone_in, full_disk, now, say, whole, write_json
 

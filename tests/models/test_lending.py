@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from segattr_lib.attribution import METHODS
 from segattr_lib.attribution.axiomatic import deeplift
 from segattr_lib.attribution.cam import activations_and_gradients, gpa
-from segattr_lib.evaluate import model_score, prepare, runtime_of
+from segattr_lib.evaluate import model_score
 from segattr_lib.models.lending import give_back
+from segattr_lib.models.runtime import prepare, runtime_of
 from segattr_lib.registry import UserError, accepted
 from segattr_lib.sections.beyond_dea.randomisation import cascade
 from segattr_lib.seeds import Draws

@@ -13,9 +13,10 @@ from torch import nn
 
 from segattr_lib.attribution.cam import ega
 from segattr_lib.data import load_dataset
-from segattr_lib.evaluate import model_score, prepare
+from segattr_lib.evaluate import model_score
 from segattr_lib.models import MODELS, names
 from segattr_lib.models.loading import built, load_model
+from segattr_lib.models.runtime import prepare
 from segattr_lib.models.state import weight_fingerprint
 from segattr_lib.registry import UserError
 from segattr_lib.targets import Score, Target, bind

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from segattr_lib.data.funnybirds import PartDataset, PartSample, as_image, background_object, rivals, sufficient_sets
 from segattr_lib.data.sample import SampleError
-from segattr_lib.evaluate import autocast, running
+from segattr_lib.models.runtime import autocast, running
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target
 

@@ -10,9 +10,9 @@ import torch
 
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.benchmark.group import Group
-from segattr_lib.evaluate import prepare, synchronised_clock
 from segattr_lib.metrics.deletion import tdd
 from segattr_lib.metrics.stability import pearson
+from segattr_lib.models.runtime import prepare, synchronised_clock
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.sections.beyond_dea.runs import Runs
 from segattr_lib.sections.beyond_dea.settings import Settings

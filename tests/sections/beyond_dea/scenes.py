@@ -15,8 +15,8 @@ from segattr_lib.attribution import Method
 from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.data import Sample, load_dataset, planted
-from segattr_lib.evaluate import prepare
 from segattr_lib.models.loading import Model
+from segattr_lib.models.runtime import prepare
 from segattr_lib.registry import Key
 
 

@@ -11,8 +11,8 @@ from scenes import toy
 
 from segattr_lib.attribution import method_key
 from segattr_lib.attribution.intervention import ria
-from segattr_lib.evaluate import prepare, runtime_of
 from segattr_lib.metrics import metric_key
+from segattr_lib.models.runtime import prepare, runtime_of
 from segattr_lib.sections.beyond_dea.precision import chosen_precision, precisions
 
 

@@ -19,8 +19,8 @@ from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.data import IGNORE, Sample, load_dataset
-from segattr_lib.evaluate import prepare
 from segattr_lib.models.loading import load_model
+from segattr_lib.models.runtime import prepare
 from segattr_lib.registry import UserError
 from segattr_lib.sections.wsss_sam2.rows import run as cue_run
 from segattr_lib.sections.wsss_sam2.rows.cueing import CueSettings

@@ -21,8 +21,8 @@ from segattr_lib.attribution import Method
 from segattr_lib.benchmark.group import Group, about_map, row_of
 from segattr_lib.benchmark.runner import Question, run_benchmark
 from segattr_lib.benchmark.settings import Settings
-from segattr_lib.evaluate import device_of
 from segattr_lib.metrics import MEASURED, load_metric, metric_key, metrics_of
+from segattr_lib.models.runtime import device_of
 from segattr_lib.own_code import as_loaded
 from segattr_lib.prompting import cues
 from segattr_lib.prompting.segmenters import Segmenter, fingerprint, load_segmenter
