@@ -74,20 +74,31 @@ def _benchmark(asked: argparse.Namespace) -> None:
 
 
 def _execute(asked: argparse.Namespace) -> None:
-    from segattr_lib.execute import EXECUTED, execute, execute_profile, load_profile
+    from segattr_lib.profiles import check_parameters, load_profile
 
+    profile = load_profile(asked.profile)
     if asked.notebook is None:
         if asked.parameter or asked.output:
             raise UserError("-p and -o belong to one notebook; name it.")
+        for name, parameters in profile.items():
+            check_parameters(name, parameters or {})
+
+        from segattr_lib.execute import execute_profile  # torch, papermill: a refusal above does not wait for them
+
         execute_profile(asked.profile)
         return
-    parameters = (load_profile(asked.profile).get(asked.notebook) or {}) | _pairs(asked.parameter)
+    parameters = (profile.get(asked.notebook) or {}) | _pairs(asked.parameter)
+    check_parameters(asked.notebook, parameters)
+
+    from segattr_lib.execute import EXECUTED, execute
+
     output = asked.output or EXECUTED / f"{asked.notebook}.ipynb"
     print(execute(asked.notebook, parameters, output, asked.profile))
 
 
 def _generate(asked: argparse.Namespace) -> None:
-    from segattr_lib.execute import generate, notebooks
+    from segattr_lib.execute import generate
+    from segattr_lib.profiles import notebooks
 
     for name in notebooks():
         print(generate(name))

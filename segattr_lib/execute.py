@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import re
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -33,45 +32,16 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from segattr_lib import own_code
-from segattr_lib.benchmark.settings import read_mapping
 from segattr_lib.data.sample import file_fingerprint
-from segattr_lib.registry import UserError, in_one_line, unknown
+from segattr_lib.profiles import OURS, SOURCES, assignments, check_parameters, defaults, load_profile, parameters_cell
+from segattr_lib.registry import UserError, in_one_line
 
-SOURCES, PARAMETERS = Path("notebooks"), Path("params")
 GENERATED, EXECUTED = Path("build/notebooks"), Path("book/executed")
 FAILED = Path("build/failed")
 LAST = "status"  # reads the other pages
-OURS, INJECTED = "parameters", "injected-parameters"  # tags of the cells with a notebook's parameters
+INJECTED = "injected-parameters"  # the tag of papermill's own cell
 AT_ONCE = 2
 VERSIONS = ("torch", "torchvision", "numpy", "pandas", "papermill", "jupyter-book", "ipywidgets", "seaborn")
-
-
-def load_profile(profile: str) -> dict[str, dict[str, Any]]:
-    """The parameters of every notebook under a profile of params/. Raises UserError for another name, and for a file
-    that does not say name: value for each notebook."""
-    known = {path.stem: path for path in _of_the_clone(PARAMETERS).glob("*.yaml")}
-    if profile not in known:
-        raise unknown("profile", profile, known)
-    told = read_mapping("parameters", known[profile])
-    for name, parameters in told.items():
-        if not isinstance(parameters or {}, dict):
-            kind = type(parameters).__name__
-            raise UserError(f"The parameters of {name} in {known[profile]} are a {kind}; expected name: value lines.")
-    return told
-
-
-def notebooks() -> list[str]:
-    """The names of the notebooks. Raises UserError where this folder is not the project's."""
-    return sorted(path.stem for path in _of_the_clone(SOURCES).glob("*.py"))
-
-
-def _of_the_clone(folder: Path) -> Path:
-    """The folder, if it is here; else a UserError that says where the command can be called."""
-    if folder.is_dir():
-        return folder
-    clone = Path(__file__).resolve().parent.parent
-    where = f"call this from {shlex.quote(str(clone))}" if (clone / folder).is_dir() else "call this from a clone"
-    raise UserError(f"There is no {folder}/ in {Path.cwd()}; {where}, whose notebooks and parameters it works on.")
 
 
 def generate(name: str) -> Path:
@@ -79,14 +49,8 @@ def generate(name: str) -> Path:
 
     Raises UserError for a notebook that is not there, and for one without exactly one parameter cell.
     """
-    known = notebooks()
-    source = SOURCES / f"{name}.py"
-    if name not in known:
-        raise unknown("notebook", name, known)
-    notebook = jupytext.read(source)
-    tagged = [cell for cell in notebook.cells if OURS in cell.metadata.get("tags", [])]
-    if len(tagged) != 1:
-        raise UserError(f"{source} has {len(tagged)} cells tagged 'parameters'; papermill needs exactly one.")
+    parameters_cell(name)
+    notebook = jupytext.read(SOURCES / f"{name}.py")
     notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3", "language": "python"})
     GENERATED.mkdir(parents=True, exist_ok=True)
     path = GENERATED / f"{name}.ipynb"
@@ -107,9 +71,9 @@ def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = 
     if output.suffix != ".ipynb" or output.is_dir():
         raise UserError(f"The output {str(output)!r} is no place for a notebook; expected a file named *.ipynb.")
     raw = generate(name)
-    _check_parameters(name, raw, parameters)
+    check_parameters(name, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
-    digest = _digest(name, raw, parameters, output)
+    digest = _digest(name, parameters, output)
     if output.exists() and _about(output).get("digest") == digest:
         print(f"{name}: up to date", flush=True)
         return output
@@ -166,9 +130,8 @@ def execute_profile(profile: str) -> None:
     chosen = {name: parameters or {} for name, parameters in load_profile(profile).items()}
     queues: dict[Path, list[str]] = {}  # of the notebooks that share a folder of results, in order
     for name, parameters in chosen.items():
-        raw = generate(name)
-        _check_parameters(name, raw, parameters)
-        results = {"results": name, **_defaults(raw), **parameters}["results"]
+        check_parameters(name, parameters)
+        results = {"results": name, **defaults(name), **parameters}["results"]
         if name != LAST:
             queues.setdefault(Path(str(results)), []).append(name)
     stopped = Event()
@@ -200,7 +163,7 @@ def show_parameters(notebook: nbformat.NotebookNode) -> None:
     """
     cells = {tag: [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])] for tag in (OURS, INJECTED)}
     with suppress(SyntaxError):
-        values = {name: _shown(value) for cell in cells[INJECTED] for name, value in _assignments(cell.source)}
+        values = {name: _shown(value) for cell in cells[INJECTED] for name, value in assignments(cell.source)}
         for cell in cells[OURS]:
             cell.source = _with_values(cell.source, values)
         for cell in cells[INJECTED]:
@@ -218,7 +181,7 @@ def _shown(value: ast.expr) -> str:
 def _with_values(source: str, values: dict[str, str]) -> str:
     """The source with these values, by name, in the places of those that it assigns to the names."""
     lines = [line.encode() for line in source.splitlines(keepends=True)]  # ast counts bytes
-    for name, value in reversed(_assignments(source)):
+    for name, value in reversed(assignments(source)):
         if name in values and value.end_lineno is not None:
             first, last = value.lineno - 1, value.end_lineno - 1
             before, after = lines[first][: value.col_offset], lines[last][value.end_col_offset :]
@@ -226,28 +189,11 @@ def _with_values(source: str, values: dict[str, str]) -> str:
     return b"".join(lines).decode()
 
 
-def _assignments(source: str) -> list[tuple[str, ast.expr]]:
-    """What the statements of a source assign, in order: name and expression. Raises SyntaxError."""
-    assigned = []
-    for statement in ast.parse(source).body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-            target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
-            assigned.append((ast.unparse(target), statement.value))
-    return assigned
-
-
-def _check_parameters(name: str, raw: Path, parameters: dict[str, Any]) -> None:
-    known = papermill.inspect_notebook(str(raw))
-    for parameter in parameters:
-        if parameter not in known:
-            raise unknown(f"parameter of {name}", parameter, known)
-
-
-def _digest(name: str, raw: Path, parameters: dict[str, Any], output: Path) -> str:
+def _digest(name: str, parameters: dict[str, Any], output: Path) -> str:
     """Of all that a page is made from: its source, the library, the lock file, the packages, the parameters and what
     they name, the page itself left out."""
     library = sorted(path for path in Path("segattr_lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
-    decided = {**_defaults(raw), **parameters}
+    decided = {**defaults(name), **parameters}
     named = {text: _content(parameter, text, output) for parameter, value in decided.items() for text in _texts(value)}
     packages = {package: version(package) for package in VERSIONS}
     about = json.dumps([parameters, named, packages], sort_keys=True, default=str)
@@ -255,18 +201,6 @@ def _digest(name: str, raw: Path, parameters: dict[str, Any], output: Path) -> s
     for path in [SOURCES / f"{name}.py", Path("uv.lock"), *library]:
         digest.update(f"{path} ".encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def _defaults(raw: Path) -> dict[str, Any]:
-    """The literal values in a notebook's parameters cell."""
-    cells = nbformat.read(raw, as_version=4).cells
-    source = "\n".join(cell.source for cell in cells if OURS in cell.metadata.get("tags", []))
-    values: dict[str, Any] = {}
-    with suppress(SyntaxError):  # the kernel says what is wrong with it
-        for name, value in _assignments(source):  # papermill's own reading gives up at a parenthesis in a text
-            with suppress(ValueError):
-                values[name] = ast.literal_eval(value)
-    return values
 
 
 def _texts(value: Any) -> Iterator[str]:
