@@ -18,10 +18,10 @@ setup: .venv/.synced ## Make .venv from the lock file; needs python3 and the pac
 	@touch $@
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-quick: setup ## Run the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
 
 same: setup ## Execute the smoke profile here and at the commit BASE, and compare all rows and cells
 	$(BIN)/python tests/same.py --base $(BASE) $(SAME)

@@ -374,7 +374,6 @@ def test_notebooks_that_share_a_folder_of_results_run_in_turn_and_others_beside_
         steps.append(f"{name} ends")
 
     monkeypatch.setattr(execute, "execute", run)
-    monkeypatch.setattr(execute, "write_status", lambda names, profile: steps.append(names))
     monkeypatch.setattr(execute.torch.accelerator, "is_available", lambda: False)
     execute.execute_profile("few")
     assert steps.index("other begins") < steps.index("first ends") < steps.index("last begins")
