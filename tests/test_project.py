@@ -377,7 +377,7 @@ def test_notebooks_that_share_a_folder_of_results_run_in_turn_and_others_beside_
     monkeypatch.setattr(execute.torch.accelerator, "is_available", lambda: False)
     execute.execute_profile("few")
     assert steps.index("other begins") < steps.index("first ends") < steps.index("last begins")
-    assert steps[-1] == ["first", "other", "last"] and len(steps) == 7
+    assert len(steps) == 6
 
 
 def test_after_a_failure_no_notebook_of_the_same_folder_is_begun(
