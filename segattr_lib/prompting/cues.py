@@ -107,7 +107,7 @@ class NoCues(Exception):
 
 
 def draw_cues(
-    one_map: Float[Tensor, "h w"],
+    attribution: Float[Tensor, "h w"],
     rng: np.random.Generator,
     *,
     foreground: int = 5,
@@ -127,7 +127,7 @@ def draw_cues(
     """
     if not (top > 0 and bottom > 0 and top + bottom <= 1):
         raise ValueError(f"top is {top} and bottom {bottom}; expected positive shares of at most 1 together.")
-    values = one_map.detach().cpu().numpy()
+    values = attribution.detach().cpu().numpy()
     low, high = values.min(), values.max()
     if not np.isfinite(low + high):
         raise NoCues("the map holds a value that is not finite")
@@ -175,15 +175,15 @@ def centre_point(shape: tuple[int, int]) -> Cues:
     return Cues(torch.tensor([[(shape[1] - 1) / 2, (shape[0] - 1) / 2]]), torch.tensor([FOREGROUND]))
 
 
-def support_box(one_map: Float[Tensor, "h w"], threshold: float = 0.5) -> Cues:
+def support_box(attribution: Float[Tensor, "h w"], threshold: float = 0.5) -> Cues:
     """The box around all of the map's support, as its outermost pixels' two corners. Raises NoCues if it is empty, and
     for a map that is not finite."""
-    if not one_map.isfinite().all():
+    if not attribution.isfinite().all():
         raise NoCues("the map holds a value that is not finite")
-    found = support(one_map, threshold).nonzero()
-    if not len(found):
+    pixels = support(attribution, threshold).nonzero()
+    if not len(pixels):
         raise NoCues(f"no pixel of the map reaches {threshold}")
-    corners = torch.stack([found.amin(0), found.amax(0)]).flip(1)
+    corners = torch.stack([pixels.amin(0), pixels.amax(0)]).flip(1)
     return Cues(corners.cpu().float(), torch.tensor([TOP_LEFT, BOTTOM_RIGHT]))
 
 
@@ -220,7 +220,8 @@ def _drawn(
             left = left[free.ravel()[left]]
             if not len(left):
                 break
-            y, x = (int(one) - reach for one in divmod(left[rng.integers(len(left))], width))
+            row, column = divmod(int(left[rng.integers(len(left))]), width)
+            y, x = row - reach, column - reach
             free[y : y + 2 * reach + 1, x : x + 2 * reach + 1] &= far
             points.append((x, y))
             labels.append(label)

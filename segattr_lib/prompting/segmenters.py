@@ -73,11 +73,10 @@ def pretrained(name: str, device: str | torch.device) -> Segmenter:
         family = AutoConfig.from_pretrained(name, local_files_only=stored).model_type
         if family not in FAMILIES:
             raise UserError(f"{name!r} holds a {family} model; expected one of {', '.join(FAMILIES)}.")
-        model, told = FAMILIES[family].from_pretrained(name, local_files_only=stored, output_loading_info=True)
-        if told["missing_keys"]:  # transformers draws them at random
-            raise UserError(
-                f"The weights of {name!r} lack {len(told['missing_keys'])}, {min(told['missing_keys'])} first."
-            )
+        model, report = FAMILIES[family].from_pretrained(name, local_files_only=stored, output_loading_info=True)
+        missing = report["missing_keys"]
+        if missing:  # transformers draws them at random
+            raise UserError(f"The weights of {name!r} lack {len(missing)}, {min(missing)} first.")
         processor = Sam2Processor.from_pretrained(name, local_files_only=stored)
     except HFValidationError as error:
         raise UserError(
@@ -122,7 +121,7 @@ def embedded(device: str | torch.device) -> Segmenter:
 def sam2(model: Any, processor: Any, image: Float[Tensor, "3 h w"]) -> Answer:
     """SAM 2 or EdgeTAM of transformers on an image in [0,1], of any size: the processor brings it to the model's own.
 
-    Of the masks of a prompt the one of highest told quality is the answer, and that quality its confidence.
+    Of the masks of a prompt the one of highest predicted quality is the answer, and that quality its confidence.
     """
     device = next(model.parameters()).device
     size = [tuple(image.shape[1:])]
@@ -145,13 +144,13 @@ def sam2(model: Any, processor: Any, image: Float[Tensor, "3 h w"]) -> Answer:
                     return_tensors="pt",
                 ).to(device)
                 with torch.no_grad():
-                    told = model(
+                    output = model(
                         image_embeddings=embeddings,
                         input_points=prompt["input_points"],
                         input_labels=prompt["input_labels"],
                     )
-                quality, best = told.iou_scores[0].max(1)
-                chosen = told.pred_masks[0][torch.arange(len(best)), best][:, None]
+                quality, best = output.iou_scores[0].max(1)
+                chosen = output.pred_masks[0][torch.arange(len(best)), best][:, None]
                 masks[rows] = processor.post_process_masks([chosen], size)[0][:, 0].cpu()
                 confidences[rows] = quality.float().cpu()
         return masks, confidences
@@ -172,17 +171,18 @@ def random_walker(image: Float[Tensor, "3 h w"], beta: float = 400.0) -> Answer:
     if np.ptp(picture) == 0:  # skimage divides by the spread; no step across any picture costs more where beta is 0
         picture, beta = np.linspace(0, 1, picture.size).reshape(picture.shape), 0.0
 
-    def one(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
-        told = seeds(points, labels, shape)
-        inside = (told != 2).astype(float)
-        if (told == 0).any() and (told == 2).any():  # else there is nothing to walk from, or to
-            inside = walk(picture, told, beta, "bf", channel_axis=-1, return_full_prob=True)[0]
+    def walked(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
+        markers = seeds(points, labels, shape)
+        inside = (markers != 2).astype(float)
+        if (markers == 0).any() and (markers == 2).any():  # else there is nothing to walk from, or to
+            inside = walk(picture, markers, beta, "bf", channel_axis=-1, return_full_prob=True)[0]
         return inside > 0.5, float(np.maximum(inside, 1 - inside).mean())
 
     def answer(
         points: Float[Tensor, "n k 2"], labels: Int[Tensor, "n k"]
     ) -> tuple[Bool[Tensor, "n h w"], Float[Tensor, " n"]]:
-        masks, confidences = zip(*map(one, points.cpu().numpy(), labels.cpu().numpy()), strict=True)
+        prompts = zip(points.cpu().numpy(), labels.cpu().numpy(), strict=True)
+        masks, confidences = zip(*(walked(*prompt) for prompt in prompts), strict=True)
         return torch.from_numpy(np.stack(masks)), torch.tensor(confidences)
 
     return answer
@@ -193,7 +193,7 @@ def seeds(
 ) -> Int[np.ndarray, "h w"]:
     """What a random walker begins from: 1 inside, 2 outside, 0 to be told. Raises ValueError with nothing inside."""
     rows, columns = (points.T[::-1].round().astype(int)).clip(0, np.array(shape)[:, None] - 1)
-    told = np.zeros(shape, int)
+    markers = np.zeros(shape, int)
     at = {
         kind: (rows[labels == kind], columns[labels == kind])
         for kind in (BACKGROUND, FOREGROUND, TOP_LEFT, BOTTOM_RIGHT)
@@ -203,16 +203,16 @@ def seeds(
         (top, left), (bottom, right) = (np.array(at[corner])[:, 0] for corner in (TOP_LEFT, BOTTOM_RIGHT))
         beyond = np.ones(shape, bool)
         beyond[top : bottom + 1, left : right + 1] = False
-        told[beyond] = 2
-    if not len(at[BACKGROUND][0]) and not (told == 2).any():
-        told[[0, -1]] = told[:, [0, -1]] = 2
-    told[at[BACKGROUND]] = 2
-    told[at[FOREGROUND]] = 1
+        markers[beyond] = 2
+    if not len(at[BACKGROUND][0]) and not (markers == 2).any():
+        markers[[0, -1]] = markers[:, [0, -1]] = 2
+    markers[at[BACKGROUND]] = 2
+    markers[at[FOREGROUND]] = 1
     if boxed and not len(at[FOREGROUND][0]):
-        told[(top + bottom) // 2, (left + right) // 2] = 1
-    if not (told == 1).any():
+        markers[(top + bottom) // 2, (left + right) // 2] = 1
+    if not (markers == 1).any():
         raise ValueError("no point of the prompt is inside; a random walker needs one.")
-    return told
+    return markers
 
 
 def stacked(prompts: Sequence[Cues]) -> tuple[Float[Tensor, "n k 2"], Int[Tensor, "n k"]]:

@@ -51,13 +51,13 @@ def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
     return {name: colours[name] for name in methods}
 
 
-def correlation_forest(found: pd.DataFrame, ways: Mapping[str, str], whole: str) -> Figure:
+def correlation_forest(table: pd.DataFrame, ways: Mapping[str, str], whole: str) -> Figure:
     """Correlations with their intervals: a panel a way, a row a metric; see validity.correlations.
 
-    found: columns way, metric, model, value, low, high, of one kind of correlation. ways: titles, by name, in order.
+    table: columns way, metric, model, value, low, high, of one kind of correlation. ways: titles, by name, in order.
     whole: the model that stands for all, drawn thick and black; the others beside it in their own colours.
     """
-    metrics, models = list(dict.fromkeys(found["metric"])), list(dict.fromkeys(found["model"]))
+    metrics, models = list(dict.fromkeys(table["metric"])), list(dict.fromkeys(table["model"]))
     single = [model for model in models if model != whole]
     colours = {**dict(zip(single, sns.color_palette("colorblind", len(single)), strict=True)), whole: "black"}
     with mpl.rc_context(STYLE):
@@ -65,7 +65,8 @@ def correlation_forest(found: pd.DataFrame, ways: Mapping[str, str], whole: str)
         figure, panels = plt.subplots(1, len(ways), figsize=size, sharex=True, sharey=True, squeeze=False)
         for axes, (way, title) in zip(panels[0], ways.items(), strict=True):
             for place, model in enumerate([whole, *single]):
-                rows = found[(found["way"] == way) & (found["model"] == model)].set_index("metric").reindex(metrics)
+                mine = (table["way"] == way) & (table["model"] == model)
+                rows = table[mine].set_index("metric").reindex(metrics)
                 heights = np.arange(len(metrics)) + 0.72 * (place - (len(models) - 1) / 2) / len(models)
                 thick = model == whole
                 axes.hlines(heights, rows["low"], rows["high"], color=colours[model], linewidth=2.4 if thick else 1.1)
@@ -88,7 +89,7 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
     is better.
     """
     (metric,), (level,) = comparisons["metric"].unique(), comparisons["level"].unique()
-    told = comparisons["sign_flip_holm"] < 0.05
+    significant = comparisons["sign_flip_holm"] < 0.05
     with mpl.rc_context(STYLE):
         pairs = [(key_label(a), key_label(b)) for a, b in comparisons[["method", "over"]].to_numpy()]
         broken = max(len(a) + len(b) for a, b in pairs) > LONGEST_PAIR  # else the labels leave no room for the plot
@@ -96,8 +97,8 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
         figure, axes = plt.subplots(figsize=(6.4, (0.52 if broken else 0.36) * len(comparisons) + 1.4))
         axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
         for apart, colour, label in ((True, "tab:blue", "p < .05"), (False, "0.6", "p ≥ .05")):
-            rows = comparisons[told == apart]
-            places = np.flatnonzero(told == apart)
+            rows = comparisons[significant == apart]
+            places = np.flatnonzero(significant == apart)
             axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2.5)
             axes.scatter(rows["difference"], places, s=40, color=colour, zorder=2, label=label)
         axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
@@ -187,22 +188,22 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
         look = {line: (colour, "-", line) for line, colour in zip(lines, palette, strict=True)}
     with mpl.rc_context(STYLE):
         size = (3.1 * across + 0.8, 2.9 * down + 0.2)
-        figure, axes = plt.subplots(down, across, figsize=size, squeeze=False)
-        for panel, one in zip(panels, axes.flat, strict=False):
+        figure, grid = plt.subplots(down, across, figsize=size, squeeze=False)
+        for panel, axes in zip(panels, grid.flat, strict=False):
             for line, rows in table[table["panel"] == panel].groupby("line", sort=False):
-                colour, dashes, label = look[str(line)]
-                one.plot(rows[x], rows["mean"], f"o{dashes}", color=colour, markersize=3.5, label=label)
-                one.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
+                colour, stroke, label = look[str(line)]
+                axes.plot(rows[x], rows["mean"], f"o{stroke}", color=colour, markersize=3.5, label=label)
+                axes.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
             if log:
-                one.set_xscale("log")
+                axes.set_xscale("log")
                 ticks = _apart(sorted(set(table[x])))
-                one.set_xticks(ticks, [f"{tick:.3g}" if tick >= 1 else f"{tick:.2g}" for tick in ticks])
-                one.minorticks_off()
+                axes.set_xticks(ticks, [f"{tick:.3g}" if tick >= 1 else f"{tick:.2g}" for tick in ticks])
+                axes.minorticks_off()
             if marks is not None:
-                _name_points(one, marks[marks["panel"] == panel], x)
-            one.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-            one.set(xlabel=x, title=panel)
-        legend_below(figure, axes[0][0])
+                _name_points(axes, marks[marks["panel"] == panel], x)
+            axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+            axes.set(xlabel=x, title=panel)
+        legend_below(figure, grid[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -248,16 +249,16 @@ def interval_dots(table: pd.DataFrame) -> Figure:
     colours = method_colours([method_key(key).name for key in first])
     with mpl.rc_context(STYLE):
         size = (2.5 * len(panels) + 1.4, 0.3 * len(first) + 1)
-        figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
-        for panel, one in zip(panels, axes[0], strict=True):
+        figure, grid = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+        for panel, axes in zip(panels, grid[0], strict=True):
             rows = table[table["panel"] == panel].set_index("method").reindex(first)
             for place, (key, row) in enumerate(rows.iterrows()):
                 colour = colours[method_key(str(key)).name]
-                one.hlines(place, row["low"], row["high"], color=colour, linewidth=2.5)
-                one.scatter(row["mean"], place, s=34, color=colour, edgecolor="black", linewidth=0.6, zorder=3)
-            one.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-            one.set(xlabel=panel, yticks=range(len(first)), ylim=(len(first) - 0.4, -0.6))
-        axes[0][0].set_yticklabels([key_label(key) for key in first])
+                axes.hlines(place, row["low"], row["high"], color=colour, linewidth=2.5)
+                axes.scatter(row["mean"], place, s=34, color=colour, edgecolor="black", linewidth=0.6, zorder=3)
+            axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+            axes.set(xlabel=panel, yticks=range(len(first)), ylim=(len(first) - 0.4, -0.6))
+        grid[0][0].set_yticklabels([key_label(key) for key in first])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -268,19 +269,19 @@ def interval_rows(table: pd.DataFrame, unit: str) -> Figure:
     says which are drawn blue."""
     panels = list(dict.fromkeys(table["panel"]))
     labels = list(table[table["panel"] == table["panel"].mode()[0]]["label"])
-    told = table["told"] if "told" in table else pd.Series(True, table.index)
+    blue = table["told"] if "told" in table else pd.Series(True, table.index)
     with mpl.rc_context(STYLE):
         size = (2.9 * len(panels) + 2.2, 0.27 * len(labels) + 1.1)
-        figure, axes = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
-        for panel, one in zip(panels, axes[0], strict=True):
-            for colour, some in (("0.6", ~told), ("tab:blue", told)):
+        figure, grid = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
+        for panel, axes in zip(panels, grid[0], strict=True):
+            for colour, some in (("0.6", ~blue), ("tab:blue", blue)):
                 rows = table[(table["panel"] == panel) & some]
                 places = [labels.index(label) for label in rows["label"]]
-                one.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2.5)
-                one.scatter(rows["mean"], places, s=34, color=colour, zorder=3)
-            one.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-            one.set(title=panel, xlabel=unit, yticks=range(len(labels)), ylim=(len(labels) - 0.4, -0.6))
-        axes[0][0].set_yticklabels(labels)
+                axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2.5)
+                axes.scatter(rows["mean"], places, s=34, color=colour, zorder=3)
+            axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+            axes.set(title=panel, xlabel=unit, yticks=range(len(labels)), ylim=(len(labels) - 0.4, -0.6))
+        grid[0][0].set_yticklabels(labels)
         figure.tight_layout()
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
@@ -293,18 +294,18 @@ def interval_scatter(table: pd.DataFrame, y: str) -> Figure:
     colours, labels = method_colours([method_key(key).name for key in keys]), short_labels(keys)
     with mpl.rc_context(STYLE):
         size = (3.4 * len(panels) + 0.6, 3.5)
-        figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
-        for panel, one in zip(panels, axes[0], strict=True):
+        figure, grid = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+        for panel, axes in zip(panels, grid[0], strict=True):
             rows = table[table["panel"] == panel].set_index("method")
             for mark, key in zip(MARKS * len(keys), keys, strict=False):
                 row, colour = rows.loc[key], colours[method_key(key).name]
-                one.hlines(row["y"], row["x_low"], row["x_high"], color=colour, linewidth=1, alpha=0.7)
-                one.vlines(row["x"], row["y_low"], row["y_high"], color=colour, linewidth=1, alpha=0.7)
+                axes.hlines(row["y"], row["x_low"], row["x_high"], color=colour, linewidth=1, alpha=0.7)
+                axes.vlines(row["x"], row["y_low"], row["y_high"], color=colour, linewidth=1, alpha=0.7)
                 look: Any = {"marker": mark, "s": 48, "color": colour, "edgecolor": "black", "linewidth": 0.6}
-                one.scatter(row["x"], row["y"], **look, zorder=3, label=labels[key])
-            one.set(xlabel=panel)
-        axes[0][0].set_ylabel(y)
-        legend_below(figure, axes[0][0])
+                axes.scatter(row["x"], row["y"], **look, zorder=3, label=labels[key])
+            axes.set(xlabel=panel)
+        grid[0][0].set_ylabel(y)
+        legend_below(figure, grid[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
