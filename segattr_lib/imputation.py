@@ -54,7 +54,7 @@ def _solve(images: Tensor, holes: Tensor, tolerance: float) -> Tensor:
     level = images.mul(known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
     residual = _around((images - level) * known) * inside
     cycle = _multigrid(inside)
-    found = torch.zeros_like(images)
+    solution = torch.zeros_like(images)
     result, done = torch.zeros_like(images), torch.zeros(len(images), dtype=torch.bool, device=images.device)
     direction = torch.zeros_like(images)
     before = images.new_ones(())
@@ -63,7 +63,7 @@ def _solve(images: Tensor, holes: Tensor, tolerance: float) -> Tensor:
         # A cycle from the residual estimates the error: once it is small, it is also the last correction.
         error = cycle(residual)
         small = error.abs().amax((1, 2, 3)) <= tolerance
-        result = torch.where((small & ~done)[:, None, None, None], found + error, result)
+        result = torch.where((small & ~done)[:, None, None, None], solution + error, result)
         done |= small
         if bool(done.all()):
             return result + level
@@ -71,7 +71,7 @@ def _solve(images: Tensor, holes: Tensor, tolerance: float) -> Tensor:
         direction = error.addcmul_(direction, product / before)
         image = operator(direction)
         step = _ratio(product, (direction * image).sum((2, 3), keepdim=True))
-        found.addcmul_(direction, step)
+        solution.addcmul_(direction, step)
         residual.addcmul_(image, step, value=-1)
         before = product.where(product > 0, 1)
     raise RuntimeError(f"the linear imputation has not converged after {CYCLES} multigrid cycles.")

@@ -200,7 +200,8 @@ def _imports_of(file: Path, folder: Path) -> dict[str, Path]:
         name = path.relative_to(folder).as_posix()
         if name not in seen:
             seen[name] = path
-            waiting += [found for parts in _imported_names(path, folder) for found in _modules(folder, parts)]
+            for parts in _imported_names(path, folder):
+                waiting += _modules(folder, parts)
     return seen
 
 

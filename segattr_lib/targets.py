@@ -76,11 +76,11 @@ class Score:
         # A softmax over the whole image costs a fifth of a forward pass: only the region's pixels need it.
         pixels = output.flatten(2).transpose(1, 2)
         result = output.new_empty(len(output), dtype=torch.float32)
-        for one in owner.unique().tolist():
-            mine = (owner == one).nonzero()[:, 0]
-            inside = self.target.mask[one].flatten().nonzero()[:, 0]
+        for row in owner.unique().tolist():
+            mine = (owner == row).nonzero()[:, 0]
+            inside = self.target.mask[row].flatten().nonzero()[:, 0]
             logits = (pixels if len(mine) == len(output) else pixels[mine]).index_select(1, inside).float()
-            class_id = int(self.target.class_id[one])
+            class_id = int(self.target.class_id[row])
             wanted = logits[..., class_id : class_id + 1]
             values = wanted[..., 0] if self.scalar == "logit" else _probability(logits, wanted)
             result = result.index_put((mine,), values.sum(1) / (len(inside) + EPS))

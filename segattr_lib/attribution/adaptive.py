@@ -56,13 +56,19 @@ def adaptive_ria(
     bound = bind_fill(fill, images, draws, others)
     masks = _masks(target, images)
     estimate = first_order(score, images, bound) if guided else torch.zeros_like(images[:, 0])
-    layout = spoilt_by(estimate, estimate).nan_to_num(0)  # cells are laid out even where the map is to be NaN
-    weights = [_cumulated(mask, focus, one, guided) for mask, one in zip(masks, layout.cpu().numpy(), strict=True)]
+    guide = spoilt_by(estimate, estimate).nan_to_num(0)  # cells are laid out even where the map is to be NaN
+    guides = list(guide.cpu().numpy())
+    weights = [_cumulated(mask, focus, part, guided) for mask, part in zip(masks, guides, strict=True)]
     splits = int(refined * (budget - spent)) // 2
     coarse = [_cut(weight, budget - spent - 2 * splits) for weight in weights]
     base, drops = _drops(score, images, coarse, bound)
-    halves = [_halves(*one, splits) for one in zip(coarse, drops, weights, strict=True)]
-    _, finer = _drops(score, images, halves, bound, base) if splits else (base, [one[:0] for one in drops])
+    halves = [
+        _halves(cells, values, summed, splits) for cells, values, summed in zip(coarse, drops, weights, strict=True)
+    ]
+    if splits:
+        _, finer = _drops(score, images, halves, bound, base)
+    else:
+        finer = [values[:0] for values in drops]
     maps = torch.zeros_like(images[:, 0])
     _paint(maps, coarse, drops)
     _paint(maps, halves, finer)
@@ -94,19 +100,19 @@ def random_adaptive(
     draws: Draws,
 ) -> Maps:
     """Cells that follow the target as those of `adaptive_ria` do, with random drops: what their layout earns alone."""
-    found = [_cut(_cumulated(mask, focus), budget - 1) for mask in _masks(target, images)]
+    layouts = [_cut(_cumulated(mask, focus), budget - 1) for mask in _masks(target, images)]
     rngs = draws.generators("random adaptive")
-    drops = [torch.from_numpy(rng.random(len(cells), np.float32)) for rng, cells in zip(rngs, found, strict=True)]
+    drops = [torch.from_numpy(rng.random(len(cells), np.float32)) for rng, cells in zip(rngs, layouts, strict=True)]
     maps = torch.zeros_like(images[:, 0])
-    _paint(maps, found, drops)
+    _paint(maps, layouts, drops)
     return normalise(maps)
 
 
-def _paint(maps: Tensor, found: list[list[Cell]], drops: list[Tensor]) -> None:
+def _paint(maps: Tensor, layouts: list[list[Cell]], drops: list[Tensor]) -> None:
     """Write each cell's drop per pixel over whatever stood there."""
-    for one, cells, values in zip(maps, found, drops, strict=True):
+    for attribution, cells, values in zip(maps, layouts, drops, strict=True):
         for (top, bottom, left, right), drop in zip(cells, values.tolist(), strict=True):
-            one[top:bottom, left:right] = max(drop, 0) / ((bottom - top) * (right - left))
+            attribution[top:bottom, left:right] = max(drop, 0) / ((bottom - top) * (right - left))
 
 
 def _masks(target: Target, images: Tensor) -> list[np.ndarray]:
@@ -168,17 +174,19 @@ def _cut(summed: np.ndarray, count: int) -> list[Cell]:
 
 def _halves(cells: list[Cell], drops: Tensor, summed: np.ndarray, splits: int) -> list[Cell]:
     """Both halves of the `splits` cells that drop most, of those large enough."""
-    pairs = [_halved(summed, cells[place]) for place in drops.argsort(descending=True, stable=True).tolist()]
-    return [half for pair in [pair for pair in pairs if pair][:splits] for half in pair]
+    order = drops.argsort(descending=True, stable=True).tolist()
+    halved = [_halved(summed, cells[place]) for place in order]
+    pairs = [pair for pair in halved if pair]
+    return [half for pair in pairs[:splits] for half in pair]
 
 
 def _drops(
-    score: Score, images: Tensor, found: list[list[Cell]], fill: Fill, base: Tensor | None = None
+    score: Score, images: Tensor, layouts: list[list[Cell]], fill: Fill, base: Tensor | None = None
 ) -> tuple[Tensor, list[Tensor]]:
     """s(x) of each image, evaluated where it is not given, and s(x) - s(x with a cell filled) of each of its cells."""
-    flat = [(number, cell) for number, cells in enumerate(found) for cell in cells]
+    flat = [(number, cell) for number, cells in enumerate(layouts) for cell in cells]
     if base is None:
-        flat += [(number, (0, 0, 0, 0)) for number in range(len(found))]  # the image as it is
+        flat += [(number, (0, 0, 0, 0)) for number in range(len(layouts))]  # the image as it is
     owner = torch.tensor([number for number, _ in flat], dtype=torch.long, device=images.device)
 
     def cell(start: int, stop: int) -> Bool[Tensor, "n h w"]:
@@ -189,6 +197,6 @@ def _drops(
 
     scores = occluded_scores(score, images, cell, owner, fill).to(images.device)
     if base is None:
-        base, scores = scores[-len(found) :], scores[: -len(found)]
+        base, scores = scores[-len(layouts) :], scores[: -len(layouts)]
     drops = base[owner[: len(scores)]] - scores
-    return base, list(drops.split([len(cells) for cells in found]))
+    return base, list(drops.split([len(cells) for cells in layouts]))

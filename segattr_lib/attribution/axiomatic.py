@@ -284,14 +284,14 @@ def surrogate(explainer: type[Lime], score: Score, images: Images, draws: Draws,
 
     The coalitions are drawn on the CPU, the same for every device; torch's own generators are left as they were.
     """
-    found = []
+    attributions = []
     # with fewer samples than superpixels a lasso takes more than scikit-learn's 1000 rounds, which are milliseconds
     fit = {} if explainer is KernelShap else {"interpretable_model": SkLearnLasso(alpha=0.01, max_iter=100_000)}
     for row, rng in enumerate(draws.generators(explainer.__name__)):
         image = images[[row]].detach().cpu()
         regions = superpixels(image[0], segments)
         if not regions.any():  # SLIC found one superpixel: there is nothing to tell apart
-            found.append(torch.zeros_like(image))
+            attributions.append(torch.zeros_like(image))
             continue
 
         scores: list[Tensor] = []
@@ -307,8 +307,8 @@ def surrogate(explainer: type[Lime], score: Score, images: Images, draws: Draws,
                 image, 0, feature_mask=regions[None, None], n_samples=samples, perturbations_per_eval=at_once
             )
         values = values.where(torch.cat(scores).isfinite().all(), torch.nan)
-        found.append(values.expand_as(image))
-    return torch.cat(found).to(images)
+        attributions.append(values.expand_as(image))
+    return torch.cat(attributions).to(images)
 
 
 def superpixels(image: Float[Tensor, "3 h w"], segments: int) -> Int[Tensor, "h w"]:
@@ -351,9 +351,9 @@ class _InTurn(nn.Module):
         self.called = 0
 
     def forward(self, inputs: Tensor) -> Tensor:
-        one = self.copies[self.called % len(self.copies)]
+        module = self.copies[self.called % len(self.copies)]
         self.called += 1
-        return one(inputs).clone()
+        return module(inputs).clone()
 
 
 class _Windows(nn.Module):
@@ -361,9 +361,8 @@ class _Windows(nn.Module):
 
     def __init__(self, pool: nn.MaxPool2d):
         super().__init__()
-        self.kernel, self.stride, self.padding = (
-            one if isinstance(one, tuple) else (one, one) for one in (pool.kernel_size, pool.stride, pool.padding)
-        )
+        sizes = (pool.kernel_size, pool.stride, pool.padding)
+        self.kernel, self.stride, self.padding = (size if isinstance(size, tuple) else (size, size) for size in sizes)
         self.pool = nn.MaxPool2d(self.kernel)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -380,8 +379,8 @@ def _calls(model: nn.Module, image: Float[Tensor, "1 3 h w"]) -> dict[nn.Module,
     def count(module: nn.Module, _inputs: Any, _output: Any) -> None:
         calls[module] = calls.get(module, 0) + 1
 
-    leaves = [one for one in model.modules() if not list(one.children()) and not list(one.parameters())]
-    handles = [one.register_forward_hook(count) for one in leaves]
+    leaves = [part for part in model.modules() if not list(part.children()) and not list(part.parameters())]
+    handles = [part.register_forward_hook(count) for part in leaves]
     try:
         with torch.no_grad():
             model(image)

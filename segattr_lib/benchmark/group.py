@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -296,8 +296,14 @@ class Group:
     def _settings_of(self, metric: Key, method: Key) -> Iterator[tuple[float | None, str | None]]:
         takes, pinned = metric.entry.options, metric.options
         fills = self.run.evaluation_fills(method.options.get("fill") if len(self.run.fill) > 1 else None)
-        for k in [pinned["k"]] if "k" in pinned else self.run.k if "k" in takes else [None]:
-            for fill in [pinned["fill"]] if "fill" in pinned else fills if "fill" in takes else [None]:
+        shares: Sequence[float | None] = self.run.k if "k" in takes else [None]
+        operators: Sequence[str | None] = fills if "fill" in takes else [None]
+        if "k" in pinned:
+            shares = [pinned["k"]]
+        if "fill" in pinned:
+            operators = [pinned["fill"]]
+        for k in shares:
+            for fill in operators:
                 yield k, fill
 
     def _values(

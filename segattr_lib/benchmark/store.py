@@ -151,16 +151,15 @@ class Store:
             run_level(read_samples(self.folder)).to_csv(path, index=False, float_format="%.9g", encoding="utf-8")
 
     def _check_same(self, made: dict[str, Any], fingerprints: dict[str, Any]) -> None:
-        asked = fingerprints.get("question", {})
-        told = self.settings.model_dump(exclude=set(FREE)) | asked
+        asked = self.settings.model_dump(exclude=set(FREE)) | fingerprints.get("question", {})
         before = {name: value for name, value in made["settings"].items() if name not in FREE}
         before |= made["fingerprints"].get("question", {})
-        other = [name for name in {**told, **before} if told.get(name) != before.get(name)]
+        other = [name for name in {**asked, **before} if asked.get(name) != before.get(name)]
         where = f"The results in {str(self.folder)!r} were made with other"
         if other:
             name = other[0]
             more = f" ({len(other) - 1} more differ)" if other[1:] else ""
-            change = f"{name} was {_short(before.get(name))} and is now {_short(told.get(name))}{more}"
+            change = f"{name} was {_short(before.get(name))} and is now {_short(asked.get(name))}{more}"
             raise UserError(f"{where} settings: {change}; name another folder.")
         for kind, value in fingerprints.items():
             then = made["fingerprints"].get(kind)

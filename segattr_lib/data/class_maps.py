@@ -43,13 +43,14 @@ def load_class_map(name: str) -> ClassMap:
     if name not in CLASS_MAPS and path.suffix not in (".yaml", ".yml"):
         raise unknown("class map", name, [*CLASS_MAPS, "path/to/file.yaml"])
     try:
-        told = yaml.load(path.read_text(encoding="utf-8-sig"), _Once)
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), _Once)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"The class map {path} cannot be read ({error}); expected {FORM}.") from error
-    if not (isinstance(told, dict) and isinstance(told.get("source"), str) and isinstance(told.get("classes"), dict)):
+    source, classes = (content.get("source"), content.get("classes")) if isinstance(content, dict) else (None, None)
+    if not (isinstance(source, str) and isinstance(classes, dict)):
         raise UserError(f"The class map {path} is not of the form {FORM}.")
     owner: dict[int, str] = {}
-    for class_name, ids in told["classes"].items():
+    for class_name, ids in classes.items():
         for number in _ids(path, class_name, ids):
             if number in owner:
                 raise UserError(
@@ -57,7 +58,7 @@ def load_class_map(name: str) -> ClassMap:
                     "groups must be disjoint."
                 )
             owner[number] = class_name
-    return ClassMap(name, told["source"], told["classes"])
+    return ClassMap(name, source, classes)
 
 
 def class_map_fingerprint(name: str) -> str:
@@ -81,14 +82,14 @@ class _Once(yaml.SafeLoader):
     """YAML as safe_load reads it, but a key that is given twice is an error; safe_load keeps the last alone."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        told = super().construct_mapping(node, deep)
-        if len(told) < len(node.value):
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
             raise yaml.constructor.ConstructorError(None, None, "a name is given twice", node.start_mark)
-        return told
+        return mapping
 
 
 def _ids(path: Path, class_name: Any, ids: Any) -> list[int]:
-    # a bool is an int to Python
-    if isinstance(class_name, str) and isinstance(ids, list) and all(type(one) is int and one >= 0 for one in ids):
+    known = isinstance(class_name, str) and isinstance(ids, list)
+    if known and all(type(number) is int and number >= 0 for number in ids):  # a bool is an int to Python
         return ids
     raise UserError(f"The class map {path} has {class_name!r}: {ids!r}; expected a name and a list of ids from 0 on.")

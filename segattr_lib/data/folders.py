@@ -101,7 +101,10 @@ def _by_stem(place: Path) -> dict[str, Path]:
 def _some(names: Iterable[str]) -> str:
     """The first three names, to be shown."""
     first = list(itertools.islice(names, 4))
-    return ", ".join(map(repr, first[:3])) + (", ..." if len(first) > 3 else "") if first else "none"
+    if not first:
+        return "none"
+    shown = [repr(name) for name in first[:3]]
+    return ", ".join([*shown, "..."] if len(first) > 3 else shown)
 
 
 def _holds_ids(path: Path) -> bool:

@@ -105,12 +105,13 @@ def part_labels(part_map: UInt8[np.ndarray, "h w 3"], class_id: int) -> UInt8[np
 def sufficient_sets(variants: Int[np.ndarray, "c p"], class_id: int) -> Bool[np.ndarray, "s p"]:
     """The smallest sets of parts that tell a class from every other: none of their proper subsets does."""
     shared, count = np.delete(variants == variants[class_id], class_id, axis=0), variants.shape[1]
-    found: list[set[int]] = []
+    smallest: list[set[int]] = []
     for size in range(count + 1):
         for chosen in itertools.combinations(range(count), size):
-            if not shared[:, chosen].all(1).any() and not any(smaller <= set(chosen) for smaller in found):
-                found.append(set(chosen))
-    return np.array([[part in one for part in range(count)] for one in found], bool).reshape(-1, count)
+            distinct = not shared[:, chosen].all(1).any()
+            if distinct and not any(smaller <= set(chosen) for smaller in smallest):
+                smallest.append(set(chosen))
+    return np.array([[part in parts for part in range(count)] for parts in smallest], bool).reshape(-1, count)
 
 
 def rivals(variants: Int[np.ndarray, "c p"], class_id: int) -> tuple[int, int] | None:
@@ -134,10 +135,11 @@ def funnybirds(root: str | None, split: str | None) -> PartDataset:
     classes, parts, scenes = map(_json, tables)
     try:
         names = tuple(parts)
-        classes = sorted(classes, key=lambda one: one["class_idx"])
-        variants = np.array([[one["parts"][part] for part in names] for one in classes])
-        class_ids = [int(one["class_idx"]) for one in scenes]
-        objects = [len([1 for text in one["bg_objects"].split(",") if text.strip()]) for one in scenes]
+        classes = sorted(classes, key=lambda entry: entry["class_idx"])
+        variants = np.array([[entry["parts"][part] for part in names] for entry in classes])
+        class_ids = [int(scene["class_idx"]) for scene in scenes]
+        placed = [scene["bg_objects"].split(",") for scene in scenes]
+        objects = [sum(1 for text in texts if text.strip()) for texts in placed]
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(f"The JSON files at {place} are not those of FunnyBirds: {error!r}.") from error
     if set(names) != set(PARTS):

@@ -60,10 +60,10 @@ def image_folder(root: str | None, split: str | None) -> Dataset:
 
 def _classes(folders: list[str], table: Path) -> tuple[dict[str, int], list[str]]:
     """The class id of each folder, and the names of all classes by id."""
-    told, _ = class_table(table)
-    if told:
+    names_by_id, _ = class_table(table)
+    if names_by_id:
         ids_of: dict[str, list[int]] = {folder: [] for folder in folders}
-        for number, name in told.items():
+        for number, name in names_by_id.items():
             ids_of.get(name, []).append(number)
         for folder, numbers in ids_of.items():
             if not numbers:
@@ -71,7 +71,7 @@ def _classes(folders: list[str], table: Path) -> tuple[dict[str, int], list[str]
             if len(numbers) > 1:
                 raise UserError(f"{table} gives {folder!r} the ids {numbers}; expected one.")
         ids = {folder: numbers[0] for folder, numbers in ids_of.items()}
-        return ids, [told.get(number, f"class {number}") for number in range(max(told) + 1)]
+        return ids, [names_by_id.get(number, f"class {number}") for number in range(max(names_by_id) + 1)]
     labels = list(get_model_weights("resnet50").DEFAULT.meta["categories"])
     wnids = {wnid: number for number, wnid in enumerate(WNIDS.read_text(encoding="utf-8").split())}
     by_label = {label: number for number, label in enumerate(labels)}

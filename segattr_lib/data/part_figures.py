@@ -249,10 +249,12 @@ def _scene(sample_id: str) -> _Scene:
 
     def part(name: str) -> list[_Layer]:
         form, colour = VARIANTS[name][variants[name]]
-        return [
-            _Layer(name, code, [(placed(at, bool(n)), lit(COLOURS[own or colour])) for at, own in _table()[name, form]])
-            for n, code in enumerate(_codes_of(name))
-        ]
+        layers = []
+        for side, code in enumerate(_codes_of(name)):  # the second of a pair is the first, mirrored
+            outlines = _table()[name, form]
+            shapes = [(placed(outline, side == 1), lit(COLOURS[own or colour])) for outline, own in outlines]
+            layers.append(_Layer(name, code, shapes))
+        return layers
 
     grey = int(light.integers(70, 200))
     body = _Layer("body", BODY, [(placed(_ellipse(0.0, 0.0, 0.58, 0.76, 40)), lit((grey, grey, grey)))])

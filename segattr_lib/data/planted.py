@@ -56,10 +56,10 @@ def evidence(sample_id: str, size: int = CANVAS) -> dict[str, Bool[Tensor, "h w"
     the glyph changes pixels there and nowhere else.
     """
     drawn = scene(sample_id)
-    found = {"marker": drawn.marker, "badge": drawn.badges.any(0)}
+    regions = {"marker": drawn.marker, "badge": drawn.badges.any(0)}
     resized = {
         role: np.array(Image.fromarray(where).resize((size, size), Image.Resampling.NEAREST), bool)
-        for role, where in found.items()
+        for role, where in regions.items()
     }
     return {role: torch.from_numpy(where) for role, where in resized.items()}
 

@@ -171,7 +171,12 @@ def _draw(rng: np.random.Generator, kind: str) -> _Shape:
     class_id = int(rng.integers(1, len(CLASS_NAMES)))
     low, high = SIZE_RANGE[kind]
     size = int(rng.integers(low, high + 1))
-    line = 0 if class_id % 2 else int(rng.integers(*THIN_LINE)) if kind == "thin" else size // 5
+    if class_id % 2:
+        line = 0
+    elif kind == "thin":
+        line = int(rng.integers(*THIN_LINE))
+    else:
+        line = size // 5
     form = FORMS[(class_id - 1) // 2]
     return _Shape(class_id, size, line, coverage(rng, form, size, line, CANVAS))
 

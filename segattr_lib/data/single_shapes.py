@@ -123,11 +123,11 @@ def _of_split(folder: str, split: str) -> list[Path]:
     place = Path(folder).expanduser()
     if not place.is_dir():
         raise UserError(f"backgrounds is {folder!r}, which is no folder.")
-    found = image_files(place)
-    mine = [path for path in found if _split_of(composed(path.name)) == split]
+    pictures = image_files(place)
+    mine = [path for path in pictures if _split_of(composed(path.name)) == split]
     if not mine:
         raise UserError(
-            f"backgrounds is {folder!r}, whose {len(found)} pictures leave none to the split {split!r} "
+            f"backgrounds is {folder!r}, whose {len(pictures)} pictures leave none to the split {split!r} "
             f"({', '.join(f'{share:.0%} {name}' for name, share in SHARES.items())}, by file name); add pictures."
         )
     return mine

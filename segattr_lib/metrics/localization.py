@@ -65,8 +65,8 @@ def spill(
 
     Undefined (NaN) where the support is empty. Raises as `coverage` does.
     """
-    found = support(maps, threshold)
-    return _share(found & ~_truth(target, "spill"), found)
+    region = support(maps, threshold)
+    return _share(region & ~_truth(target, "spill"), region)
 
 
 def pointing_game(score: Score, images: Images, maps: Maps, target: Target) -> Values:

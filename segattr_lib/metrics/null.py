@@ -49,7 +49,7 @@ def blind_selections(region: Masks, k: float, draws: Draws, every: int = 1) -> B
     the region is drawn again. An empty region selects nothing.
     """
     numbers = range(0, len(FIELDS), every)
-    found = torch.zeros((len(region), len(numbers), *region.shape[1:]), dtype=torch.bool)
+    selections = torch.zeros((len(region), len(numbers), *region.shape[1:]), dtype=torch.bool)
     scale = min(region.shape[1:]) / SHORT_SIDE
     wholes = region.cpu().numpy()
     seen = [index for index, whole in enumerate(wholes) if whole.any()]
@@ -71,8 +71,8 @@ def blind_selections(region: Masks, k: float, draws: Draws, every: int = 1) -> B
                 drawn = top_fraction(torch.from_numpy(field)[None], torch.from_numpy(inside)[None], k)
                 if float(drawn.level) <= DEGENERATE:
                     break
-            found[index, place][boxes[index]] = drawn.pixels[0]
-    return found.to(region.device)
+            selections[index, place][boxes[index]] = drawn.pixels[0]
+    return selections.to(region.device)
 
 
 def level_set_field(

@@ -53,18 +53,18 @@ def removals(maps: Maps, k: float, ties: Ties = "order", draws: Draws | None = N
     if ties not in get_args(Ties):
         raise ValueError(f"ties is {ties!r}; expected one of {', '.join(get_args(Ties))}.")
     if ties == "percentile":
-        levels = [one.flatten(1).cpu().numpy() for one in (1 - maps, maps)]
+        levels = [values.flatten(1).cpu().numpy() for values in (1 - maps, maps)]
         thresholds = [torch.from_numpy(np.percentile(level, round(100 * (1 - k)), axis=1)) for level in levels]
         least, most = (threshold.to(maps)[:, None, None] for threshold in thresholds)
         return torch.stack([1 - maps >= least, maps >= most])
     flat = maps.flatten(1)[:, None]
     everywhere = torch.ones_like(flat, dtype=torch.bool)
     if ties == "order":
-        chosen = [top_fraction(one, everywhere, k).pixels for one in (-flat, flat)]
+        chosen = [top_fraction(values, everywhere, k).pixels for values in (-flat, flat)]
     else:
         assert draws is not None, "a drawn order needs draws"
         orders = [rng.permutation(flat.shape[2]) for rng in draws.generators("order of tied pixels")]
         order = torch.from_numpy(np.stack(orders)).to(maps.device)[:, None]
-        drawn = [top_fraction(one.gather(2, order), everywhere, k).pixels for one in (-flat, flat)]
-        chosen = [torch.zeros_like(one).scatter(2, order, one) for one in drawn]
+        drawn = [top_fraction(values.gather(2, order), everywhere, k).pixels for values in (-flat, flat)]
+        chosen = [torch.zeros_like(pixels).scatter(2, order, pixels) for pixels in drawn]
     return torch.stack(chosen).view(2, *maps.shape)

@@ -153,10 +153,10 @@ def fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, prec
     model.to(memory_format=layouts[0])
     tried: list[Runtime] = []
     for batch_size in BATCH_SIZES:
-        found = _measured(model, Runtime(device, precision, batch_size, layouts[0], 0.0), shape)
-        if found is None:
+        best_so_far = _measured(model, Runtime(device, precision, batch_size, layouts[0], 0.0), shape)
+        if best_so_far is None:
             break
-        tried.append(found)
+        tried.append(best_so_far)
         best = min(runtime.milliseconds for runtime in tried[:-1]) if tried[1:] else float("inf")
         if len(tried) > 2 and min(tried[-1].milliseconds, tried[-2].milliseconds) > 0.97 * best:
             break

@@ -88,7 +88,7 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
     is better.
     """
     (metric,), (level,) = comparisons["metric"].unique(), comparisons["level"].unique()
-    told = comparisons["sign_flip_holm"] < 0.05
+    significant = comparisons["sign_flip_holm"] < 0.05
     with mpl.rc_context(STYLE):
         pairs = [(key_label(a), key_label(b)) for a, b in comparisons[["method", "over"]].to_numpy()]
         broken = max(len(a) + len(b) for a, b in pairs) > LONGEST_PAIR  # else the labels leave no room for the plot
@@ -96,8 +96,8 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
         figure, axes = plt.subplots(figsize=(6.4, (0.52 if broken else 0.36) * len(comparisons) + 1.4))
         axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
         for apart, colour, label in ((True, "tab:blue", "p < .05"), (False, "0.6", "p ≥ .05")):
-            rows = comparisons[told == apart]
-            places = np.flatnonzero(told == apart)
+            rows = comparisons[significant == apart]
+            places = np.flatnonzero(significant == apart)
             axes.hlines(places, rows["low"], rows["high"], color=colour, linewidth=2.5)
             axes.scatter(rows["difference"], places, s=40, color=colour, zorder=2, label=label)
         axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
@@ -154,22 +154,22 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
         look = {line: (colour, "-", line) for line, colour in zip(lines, palette, strict=True)}
     with mpl.rc_context(STYLE):
         size = (3.1 * across + 0.8, 2.9 * down + 0.2)
-        figure, axes = plt.subplots(down, across, figsize=size, squeeze=False)
-        for panel, one in zip(panels, axes.flat, strict=False):
+        figure, grid = plt.subplots(down, across, figsize=size, squeeze=False)
+        for panel, axes in zip(panels, grid.flat, strict=False):
             for line, rows in table[table["panel"] == panel].groupby("line", sort=False):
                 colour, stroke, label = look[str(line)]
-                one.plot(rows[x], rows["mean"], f"o{stroke}", color=colour, markersize=3.5, label=label)
-                one.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
+                axes.plot(rows[x], rows["mean"], f"o{stroke}", color=colour, markersize=3.5, label=label)
+                axes.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
             if log:
-                one.set_xscale("log")
+                axes.set_xscale("log")
                 ticks = _apart(sorted(set(table[x])))
-                one.set_xticks(ticks, [f"{tick:.3g}" if tick >= 1 else f"{tick:.2g}" for tick in ticks])
-                one.minorticks_off()
+                axes.set_xticks(ticks, [f"{tick:.3g}" if tick >= 1 else f"{tick:.2g}" for tick in ticks])
+                axes.minorticks_off()
             if marks is not None:
-                _name_points(one, marks[marks["panel"] == panel], x)
-            one.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-            one.set(xlabel=x, title=panel)
-        legend_below(figure, axes[0][0])
+                _name_points(axes, marks[marks["panel"] == panel], x)
+            axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+            axes.set(xlabel=x, title=panel)
+        legend_below(figure, grid[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -215,15 +215,15 @@ def interval_dots(table: pd.DataFrame) -> Figure:
     colours = method_colours([method_key(key).name for key in first])
     with mpl.rc_context(STYLE):
         size = (2.5 * len(panels) + 1.4, 0.3 * len(first) + 1)
-        figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
-        for panel, one in zip(panels, axes[0], strict=True):
+        figure, grid = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+        for panel, axes in zip(panels, grid[0], strict=True):
             rows = table[table["panel"] == panel].set_index("method").reindex(first)
             for place, (key, row) in enumerate(rows.iterrows()):
                 colour = colours[method_key(str(key)).name]
-                one.hlines(place, row["low"], row["high"], color=colour, linewidth=2.5)
-                one.scatter(row["mean"], place, s=34, color=colour, edgecolor="black", linewidth=0.6, zorder=3)
-            one.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-            one.set(xlabel=panel, yticks=range(len(first)), ylim=(len(first) - 0.4, -0.6))
-        axes[0][0].set_yticklabels([key_label(key) for key in first])
+                axes.hlines(place, row["low"], row["high"], color=colour, linewidth=2.5)
+                axes.scatter(row["mean"], place, s=34, color=colour, edgecolor="black", linewidth=0.6, zorder=3)
+            axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+            axes.set(xlabel=panel, yticks=range(len(first)), ylim=(len(first) - 0.4, -0.6))
+        grid[0][0].set_yticklabels([key_label(key) for key in first])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure

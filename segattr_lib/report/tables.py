@@ -17,27 +17,28 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:z.{digits}f}" if abs(value) < 1000 else f"{value:.1e}"
 
 
-def chance(found: pd.DataFrame) -> pd.DataFrame:
+def chance(comparison: pd.DataFrame) -> pd.DataFrame:
     """Each method beside the control that comes closest to it, as text; see chance.above_chance."""
     table = pd.DataFrame(
         {
-            "excess": found["excess"].map(number),
-            "closest control": found["control"].map(key_label),
+            "excess": comparison["excess"].map(number),
+            "closest control": comparison["control"].map(key_label),
             "difference": [
-                interval(mid, low, high) for mid, low, high in found[["difference", "low", "high"]].to_numpy(float)
+                interval(mid, low, high) for mid, low, high in comparison[["difference", "low", "high"]].to_numpy(float)
             ],
-            "p": found["p_holm"].map(number),
-            "n": found["n"],
-            "verdict": found["verdict"],
+            "p": comparison["p_holm"].map(number),
+            "n": comparison["n"],
+            "verdict": comparison["verdict"],
         }
     )
-    table.index = pd.Index(found["method"].map(key_label))
+    table.index = pd.Index(comparison["method"].map(key_label))
     return table.rename_axis(index=None)
 
 
 def interval(value: float, low: float, high: float, digits: int = 3, n: float | int | None = None) -> str:
     """A value with its interval, as text; without one, as of few images, with their number n instead."""
-    shown, *ends = [number(round(one, digits) + 0.0, digits) for one in (value, low, high)]  # + 0.0: no minus before 0
+    rounded = [round(quantity, digits) + 0.0 for quantity in (value, low, high)]  # + 0.0: no minus before 0
+    shown, *ends = [number(quantity, digits) for quantity in rounded]
     if not (pd.isna(low) or pd.isna(high)):
         return f"{shown} [{', '.join(ends)}]"
     return shown if n is None or pd.isna(value) else f"{shown} (n = {n:.0f})"
@@ -60,25 +61,25 @@ def side(low: float, high: float, n: int) -> str:
     return "lower than" if n >= FEWEST and high < 0 else "not told apart from"
 
 
-def intervals(found: pd.DataFrame, row: str, column: str, value: str = "mean", digits: int = 3) -> pd.DataFrame:
-    """Values with their intervals (columns low, high) as text: one column of `found` as rows, another as columns.
+def intervals(table: pd.DataFrame, row: str, column: str, value: str = "mean", digits: int = 3) -> pd.DataFrame:
+    """Values with their intervals (columns low, high) as text: one column of `table` as rows, another as columns.
 
     Where a value has no interval, the column n stands beside it, if there is such a column.
     Methods in the rows get their labels, metrics in the columns theirs.
     """
-    counts = found["n"].to_numpy(float) if "n" in found else [None] * len(found)
-    ends = found[[value, "low", "high"]].to_numpy(float)
+    counts = table["n"].to_numpy(float) if "n" in table else [None] * len(table)
+    ends = table[[value, "low", "high"]].to_numpy(float)
     text = [interval(mid, low, high, digits, n) for (mid, low, high), n in zip(ends, counts, strict=True)]
-    rows, columns = found[row].unique(), found[column].unique()
-    told = found.assign(text=text).pivot(  # noqa: PD010 - refuses a value that stands twice
+    rows, columns = table[row].unique(), table[column].unique()
+    texts = table.assign(text=text).pivot(  # noqa: PD010 - refuses a value that stands twice
         index=row, columns=column, values="text"
     )
-    told = told.reindex(index=rows, columns=columns)
+    texts = texts.reindex(index=rows, columns=columns)
     if row == "method":
-        told = told.rename(index=key_label)
+        texts = texts.rename(index=key_label)
     if column == "metric":
-        told = told.rename(columns=metric_label)
-    return told.rename_axis(index=None, columns=None)
+        texts = texts.rename(columns=metric_label)
+    return texts.rename_axis(index=None, columns=None)
 
 
 def correlations(table: pd.DataFrame, by: str | list[str], column: str = "way") -> pd.DataFrame:
@@ -109,27 +110,27 @@ def wrapped(table: pd.DataFrame, index: bool = True) -> HTML:
     return HTML(table.to_html(index=index, classes="wrap", border=0))
 
 
-def off_zero(found: pd.DataFrame, side: str) -> str:
+def off_zero(table: pd.DataFrame, side: str) -> str:
     """How many of the intervals (columns low, high) lie wholly "above" or "below" 0, as text.
 
     Rows without an interval decide nothing, and are counted beside.
     """
-    count = int((found["low"] > 0).sum() if side == "above" else (found["high"] < 0).sum())
-    without = int((found["low"].isna() | found["high"].isna()).sum())
+    count = int((table["low"] > 0).sum() if side == "above" else (table["high"] < 0).sum())
+    without = int((table["low"].isna() | table["high"].isna()).sum())
     return f"{count} ({without} without an interval)" if without else str(count)
 
 
-def coverage(found: pd.DataFrame) -> pd.DataFrame:
+def coverage(simulated: pd.DataFrame) -> pd.DataFrame:
     """What each kind of interval promises and how often it held, as text; see inference.simulated_coverage."""
-    shares = found[["reached", "low", "high"]].to_numpy(float)
+    shares = simulated[["reached", "low", "high"]].to_numpy(float)
     table = pd.DataFrame(
         {
-            "n": found["n"],
-            "nominal": found["nominal"].map("{:.0%}".format),
+            "n": simulated["n"],
+            "nominal": simulated["nominal"].map("{:.0%}".format),
             "reached": [f"{reached:.1%} [{low:.1%}, {high:.1%}]" for reached, low, high in shares],
         }
     )
-    return table.set_axis(found["interval"]).rename_axis(None)
+    return table.set_axis(simulated["interval"]).rename_axis(None)
 
 
 def whole(table: pd.DataFrame) -> HTML:
