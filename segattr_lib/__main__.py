@@ -60,17 +60,44 @@ def _call(arguments: list[str] | None) -> int:
 
 
 def _benchmark(asked: argparse.Namespace) -> None:
-    from segattr_lib.benchmark.settings import load_settings
+    from segattr_lib.profiles import load_settings
 
     settings = load_settings(asked.file, _pairs(asked.parameter))
 
-    from segattr_lib.benchmark.runner import outcome, run_benchmark  # torch, which a refusal above does not wait for
+    from segattr_lib.benchmark.runner import run_benchmark  # torch, which a refusal above does not wait for
 
     folder = run_benchmark(settings, asked.output)
     scored, line = outcome(folder)
     if not scored:
         raise UserError(f"Nothing was scored: {line} (see {folder})")
     print(f"{folder}: {line}")
+
+
+def outcome(folder: str | Path) -> tuple[int, str]:
+    """How many samples of a finished folder were scored, and the line that ends its run: scored, skipped, failed.
+
+    Each run's samples count apart. Scored is a sample with a value by any method; failed, one without, unless it was
+    skipped. Where none was scored the line gives the first reason.
+    """
+    import pandas as pd
+
+    from segattr_lib.benchmark.statistics import plain
+    from segattr_lib.benchmark.store import read_samples
+
+    rows = plain(read_samples(folder))
+    keys = pd.MultiIndex.from_frame(rows[["run_id", "sample_id"]])
+    lost, of_maps = rows["status"].isin(["failed", "skipped"]), rows["method"].notna()
+    scored = keys[~lost & (of_maps if of_maps.any() else True)].unique()
+    skipped = keys[rows["status"] == "skipped"].unique()
+    failed = len(keys.unique()) - len(scored) - len(skipped)
+    line = f"{len(scored)} samples scored, {len(skipped)} skipped, {failed} failed"
+    partly = (lost & of_maps & keys.isin(scored)).sum()
+    if partly:
+        line += f"; {partly} values of those scored failed"
+    if len(scored) == 0 and lost.any():
+        first = rows[lost].iloc[0]
+        line += f"; the first, {first['sample_id']}: {first['reason']}"
+    return len(scored), line
 
 
 def _execute(asked: argparse.Namespace) -> None:
@@ -137,7 +164,7 @@ def _download(asked: argparse.Namespace) -> None:
 
 def _pairs(written: list[str]) -> dict[str, Any]:
     """name=value, the value read as YAML: 0.2, [0.1, 0.2], null, text."""
-    from segattr_lib.benchmark.settings import read_value
+    from segattr_lib.profiles import read_value
 
     pairs: dict[str, Any] = {}
     for text in written:

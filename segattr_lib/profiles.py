@@ -1,4 +1,4 @@
-"""Notebooks and profiles as they are written: what there is, and which parameters each notebook has.
+"""Settings, profiles and notebooks as they are written: what files say, and which parameters each notebook has.
 
 Nothing heavy is imported, so that a misspelt name is answered at once.
 """
@@ -12,11 +12,51 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from segattr_lib.benchmark.settings import read_mapping
-from segattr_lib.registry import UserError, unknown
+import yaml
+
+from segattr_lib.benchmark.settings import Settings, read_settings
+from segattr_lib.registry import UserError, in_one_line, unknown
 
 SOURCES, PARAMETERS = Path("notebooks"), Path("params")
 OURS = "parameters"  # the tag of the cell with a notebook's parameters
+
+
+def load_settings(path: str | Path | None, changes: dict[str, Any]) -> Settings:
+    """Settings from a YAML file, flat or under the key `benchmark`, with single settings replaced. Raises UserError
+    as read_settings and read_mapping do."""
+    values = {} if path is None else read_mapping("settings", path)
+    if "benchmark" in values:
+        values = values["benchmark"] or {}
+        if not isinstance(values, dict):
+            kind = type(values).__name__
+            raise UserError(
+                f"The settings under `benchmark` in {str(path)!r} are a {kind}; expected name: value lines."
+            )
+    settings = {name: value for name, value in values.items() if name != "results"}
+    return read_settings({**settings, **changes})
+
+
+def read_mapping(kind: str, path: str | Path) -> dict[str, Any]:
+    """What a YAML file says, name by name; nothing where it is empty. kind: what the file holds, in the plural.
+
+    Raises UserError for a file that cannot be read, is no text or no YAML, and for a list or a single value.
+    """
+    try:
+        values = read_value(Path(path).read_text(encoding="utf-8-sig"))  # some editors begin with a byte order mark
+    except (OSError, ValueError) as error:
+        raise UserError(f"The {kind} {str(path)!r} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(values or {}, dict):
+        raise UserError(f"The {kind} {str(path)!r} are a {type(values).__name__}; expected name: value lines.")
+    return {str(name): value for name, value in (values or {}).items()}
+
+
+def read_value(text: str) -> Any:
+    """What a text of YAML says. Raises ValueError where it says nothing: faulty YAML, a date that is none, a number
+    of too many digits, brackets without end."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(in_one_line(error)) from error
 
 
 def load_profile(profile: str) -> dict[str, dict[str, Any]]:

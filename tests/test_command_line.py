@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from segattr_lib import execute
-from segattr_lib.__main__ import main
+from segattr_lib.__main__ import main, outcome
 from segattr_lib.benchmark import failures, runner
 from segattr_lib.benchmark.failures import in_one_line
 from segattr_lib.benchmark.runner import group_of, run_benchmark
@@ -221,7 +221,7 @@ def test_a_method_that_raises_on_a_sample_fails_there_and_changes_no_bit_of_the_
     assert picky[~lost]["value"].tolist() == red[~lost]["value"].tolist()  # to the last bit
     timings = plain(read_timings(folder)).groupby("method")["sample_id"].agg(list)
     assert [len(timings[name]) for name in [key.name for key in both.methods]] == [3, 2]
-    assert runner.outcome(folder) == (
+    assert outcome(folder) == (
         3,
         f"3 samples scored, 0 skipped, 0 failed; {len(metrics)} values of those scored failed",
     )

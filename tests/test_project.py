@@ -476,3 +476,15 @@ def test_make_alone_prints_every_documented_target() -> None:
     shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     targets = ["setup", "test", "lint", "notebooks", "book", "lab", "bench", "train", "clean"]
     assert all(re.search(rf"^\s+{target}\s+\S", shown, re.MULTILINE) for target in targets)
+
+
+def test_what_a_stranger_reads_first_can_be_read_in_one_sitting() -> None:
+    """The README names the files, and promises how long they are."""
+    start = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Start here")[2].partition("\n## ")[0]
+    promised = int(re.search(r"under ([\d,]+) lines", start)[1].replace(",", ""))  # type: ignore[index]
+    files = re.findall(r"\]\((segattr_lib/[\w/]+\.py)\)", start)
+    lines = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in files}
+    assert {path.name for path in (ROOT / "segattr_lib/benchmark").glob("[a-z]*.py")} <= {
+        Path(name).name for name in files
+    }
+    assert sum(lines.values()) < promised, lines

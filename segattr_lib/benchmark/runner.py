@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
@@ -18,8 +17,7 @@ import segattr_lib
 from segattr_lib.benchmark.failures import load_sample, readable, sample_errors
 from segattr_lib.benchmark.group import NOT_FINITE, PREDICTED, Group
 from segattr_lib.benchmark.settings import Settings
-from segattr_lib.benchmark.statistics import plain
-from segattr_lib.benchmark.store import Store, opened, read_samples
+from segattr_lib.benchmark.store import Store, opened
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
 from segattr_lib.data.sample import Dataset, Sample, SampleError
@@ -161,28 +159,6 @@ def own_code_of(settings: Settings) -> dict[str, str]:
     named += [("method", key.name) for key in settings.methods]
     named += [("metric", key.name) for key in settings.metrics]
     return {name: own_fingerprint(kind, name) for kind, name in named if ":" in name}
-
-
-def outcome(folder: str | Path) -> tuple[int, str]:
-    """How many samples of a finished folder were scored, and the line that ends its run: scored, skipped, failed.
-
-    Each run's samples count apart. Scored is a sample with a value by any method; failed, one without, unless it was
-    skipped. Where none was scored the line gives the first reason.
-    """
-    rows = plain(read_samples(folder))
-    keys = pd.MultiIndex.from_frame(rows[["run_id", "sample_id"]])
-    lost, of_maps = rows["status"].isin(["failed", "skipped"]), rows["method"].notna()
-    scored = keys[~lost & (of_maps if of_maps.any() else True)].unique()
-    skipped = keys[rows["status"] == "skipped"].unique()
-    failed = len(keys.unique()) - len(scored) - len(skipped)
-    line = f"{len(scored)} samples scored, {len(skipped)} skipped, {failed} failed"
-    partly = (lost & of_maps & keys.isin(scored)).sum()
-    if partly:
-        line += f"; {partly} values of those scored failed"
-    if len(scored) == 0 and lost.any():
-        first = rows[lost].iloc[0]
-        line += f"; the first, {first['sample_id']}: {first['reason']}"
-    return len(scored), line
 
 
 def group_of(run: Settings, sample_ids: list[str]) -> Group:

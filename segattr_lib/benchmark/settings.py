@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -25,7 +23,7 @@ from segattr_lib.attribution import method_key, methods_of
 from segattr_lib.data import DATASETS
 from segattr_lib.metrics import OF_CUES, metric_key, metrics_of
 from segattr_lib.models import MODELS
-from segattr_lib.registry import FILLS, OWN, Key, Scalar, UserError, in_one_line, unknown
+from segattr_lib.registry import FILLS, OWN, Key, Scalar, UserError, unknown
 
 # These ask for no other result, but the last digits of a value follow them (seen: another batch size moves one by up
 # to 3e-7, other threads by 4e-5), so the manifest tells what a value was made with.
@@ -235,44 +233,6 @@ def read_settings(values: dict[str, Any]) -> Settings:
         raised = first.get("ctx", {}).get("error")
         text = str(raised) if raised else f"{place} is {short(first['input'])}: {first['msg'].lower()}."
         raise UserError(text) from error
-
-
-def load_settings(path: str | Path | None, changes: dict[str, Any]) -> Settings:
-    """Settings from a YAML file, flat or under the key `benchmark`, with single settings replaced. Raises UserError
-    as read_settings and read_mapping do."""
-    values = {} if path is None else read_mapping("settings", path)
-    if "benchmark" in values:
-        values = values["benchmark"] or {}
-        if not isinstance(values, dict):
-            kind = type(values).__name__
-            raise UserError(
-                f"The settings under `benchmark` in {str(path)!r} are a {kind}; expected name: value lines."
-            )
-    settings = {name: value for name, value in values.items() if name != "results"}
-    return read_settings({**settings, **changes})
-
-
-def read_mapping(kind: str, path: str | Path) -> dict[str, Any]:
-    """What a YAML file says, name by name; nothing where it is empty. kind: what the file holds, in the plural.
-
-    Raises UserError for a file that cannot be read, is no text or no YAML, and for a list or a single value.
-    """
-    try:
-        values = read_value(Path(path).read_text(encoding="utf-8-sig"))  # some editors begin with a byte order mark
-    except (OSError, ValueError) as error:
-        raise UserError(f"The {kind} {str(path)!r} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(values or {}, dict):
-        raise UserError(f"The {kind} {str(path)!r} are a {type(values).__name__}; expected name: value lines.")
-    return {str(name): value for name, value in (values or {}).items()}
-
-
-def read_value(text: str) -> Any:
-    """What a text of YAML says. Raises ValueError where it says nothing: faulty YAML, a date that is none, a number
-    of too many digits, brackets without end."""
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(in_one_line(error)) from error
 
 
 def short(value: Any) -> str:

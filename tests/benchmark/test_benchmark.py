@@ -22,7 +22,7 @@ from PIL import Image
 from segattr_lib.attribution import METHODS
 from segattr_lib.benchmark import runner, store
 from segattr_lib.benchmark.runner import run_benchmark
-from segattr_lib.benchmark.settings import FREE, Settings, load_settings, read_settings
+from segattr_lib.benchmark.settings import FREE, Settings, read_settings
 from segattr_lib.benchmark.statistics import at, plain, run_level
 from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.data import load_dataset
@@ -31,6 +31,7 @@ from segattr_lib.metrics import METRICS
 from segattr_lib.metrics.deletion import bind_null
 from segattr_lib.models.loading import load_model
 from segattr_lib.perturbation import bind_fill
+from segattr_lib.profiles import load_settings
 from segattr_lib.registry import UserError, accepted
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind

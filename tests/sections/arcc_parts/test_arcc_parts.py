@@ -16,12 +16,13 @@ from segattr_lib.models.classifiers import load_classifier
 from torch import Tensor, nn
 
 from segattr_lib.attribution.cam import gradcam
-from segattr_lib.benchmark.settings import Settings, load_settings
+from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.store import alone_in
 from segattr_lib.data import load_dataset
 from segattr_lib.data.funnybirds import PartDataset
 from segattr_lib.inference.maps import maps_table
 from segattr_lib.models.embedded import WEIGHTS
+from segattr_lib.profiles import load_settings
 from segattr_lib.registry import UserError
 from segattr_lib.sections import arcc_parts as page
 from segattr_lib.sections.arcc_parts import parts
