@@ -27,7 +27,7 @@
 # computed once.
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
-results = "results/arcc_shapes"  # finished results are read: the same run as on the page of the truth
+results = "results/arcc_shapes"  # finished results are read: those of the page on the truth
 dataset = "single_shapes"
 root = None
 split = None
@@ -106,7 +106,7 @@ page.reproduced(runs)
 
 # %% [markdown]
 # {glue:text}`held` hold. What differs from the paper: the models and the number of images of this profile (see the
-# [status page](../status.md)), and procedural backgrounds in the place of the picture book's. *Fools*, with its margin, is
+# [status page](status.ipynb)), and procedural backgrounds in the place of the picture book's. *Fools*, with its margin, is
 # ours. The paper's figure of trivial maps is about ImageNet: the same page runs there on a folder of images a class, with
 # `-p dataset=image_folder -p root=... -p model=resnet50`; where no truth is known there is no map of it.
 #

@@ -198,7 +198,7 @@ page.reproduced(runs)
 
 # %% [markdown]
 # {glue:text}`held` hold. A row of the table is about means over models. What differs from the paper: the models and the
-# number of images of this profile (see the [status page](../status.md)), procedural backgrounds in the place of the
+# number of images of this profile (see the [status page](status.ipynb)), procedural backgrounds in the place of the
 # picture book's, ROAD with exactly as many pixels taken away as it says, where the published code takes more of a map
 # with ties. The three ways, the tiers and the composites are ours.
 #

@@ -282,7 +282,7 @@ page.beside_poster(settings, runs)
 #   than the mean {glue:text}`weighs`, that background points help {glue:text}`grounds`.
 #
 # The poster has ResNet-50 and SAM 2; data, classifier and segmenter here are those of this profile (see the
-# [status page](../status.md)), and the poster lists LA under both tables, we under interpretability. Ours are the random
+# [status page](status.ipynb)), and the poster lists LA under both tables, we under interpretability. Ours are the random
 # walker and the share of the prior, the intervals, the IoU of 0 where there are no cues, and the checklist as a
 # function of the data.
 #

@@ -52,12 +52,12 @@ def load_profile(profile: str) -> dict[str, dict[str, Any]]:
     known = {path.stem: path for path in _of_the_clone(PARAMETERS).glob("*.yaml")}
     if profile not in known:
         raise unknown("profile", profile, known)
-    told = read_mapping("parameters", known[profile])
-    for name, parameters in told.items():
+    by_notebook = read_mapping("parameters", known[profile])
+    for name, parameters in by_notebook.items():
         if not isinstance(parameters or {}, dict):
             kind = type(parameters).__name__
             raise UserError(f"The parameters of {name} in {known[profile]} are a {kind}; expected name: value lines.")
-    return told
+    return by_notebook
 
 
 def notebooks() -> list[str]:
