@@ -360,9 +360,11 @@ def profile_of(folder: Path, parameters: dict[str, dict[str, str]]) -> None:
 def test_notebooks_that_share_a_folder_of_results_run_in_turn_and_others_beside_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`last` waits for `first`, whose folder it names in another spelling; `other` begins while `first` runs."""
+    """`last` waits for `first`, whose folder it names in another spelling; `other` begins while `first` runs; the
+    status page waits for all."""
     monkeypatch.chdir(tmp_path)
-    profile_of(tmp_path, {"first": {"results": "results/shared"}, "other": {}, "last": {"results": "./results/shared"}})
+    shared = {"first": {"results": "results/shared"}, "other": {}, "last": {"results": "./results/shared"}}
+    profile_of(tmp_path, {"status": {}, **shared})
     other_began, steps = Event(), []
 
     def run(name: str, parameters: dict[str, str], output: Path, profile: str) -> None:
@@ -377,7 +379,7 @@ def test_notebooks_that_share_a_folder_of_results_run_in_turn_and_others_beside_
     monkeypatch.setattr(execute.torch.accelerator, "is_available", lambda: False)
     execute.execute_profile("few")
     assert steps.index("other begins") < steps.index("first ends") < steps.index("last begins")
-    assert len(steps) == 6
+    assert steps[-2:] == ["status begins", "status ends"] and len(steps) == 8
 
 
 def test_after_a_failure_no_notebook_of_the_same_folder_is_begun(

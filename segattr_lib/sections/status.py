@@ -77,7 +77,7 @@ def run(settings: Settings) -> Runs:
     ]
     if not pages:
         raise UserError(f"No page of the book in {str(settings.pages)!r} was executed; `make notebooks` makes them.")
-    return Runs(pd.DataFrame(pages), weights_told(WEIGHTS))
+    return Runs(pd.DataFrame(pages), weights_metadata(WEIGHTS))
 
 
 def chapters(contents: Path) -> list[Path]:
@@ -91,13 +91,13 @@ def made(page: Path) -> dict[str, Any]:
     return dict(nbformat.read(page, as_version=4).metadata.get("segattr", {})) if page.is_file() else {}
 
 
-def weights_told(folder: Path) -> pd.DataFrame:
+def weights_metadata(folder: Path) -> pd.DataFrame:
     """What the metadata of the weights in a folder tell, as text: a row a file, by its name."""
-    told_by = {}
+    metadata = {}
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, "pt") as file:
-            told_by[path.stem] = file.metadata() or {}
-    return pd.DataFrame.from_dict(told_by, orient="index")
+            metadata[path.stem] = file.metadata() or {}
+    return pd.DataFrame.from_dict(metadata, orient="index")
 
 
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def test_what_is_not_there_is_said_in_a_sentence(settings: page.Settings, tmp_pa
         page.run(settings)
 
 
-def test_models_are_told_by_the_metadata_of_their_files(tmp_path: Path) -> None:
+def test_models_are_metadata_the_metadata_of_their_files(tmp_path: Path) -> None:
     trained = {"images": "100", "seconds": "5400", "seed": "3"}
     files = {
         "b_segmenter": {"miou_test": "0.9", "miou_test_small": "0.5", "miou_test_thin": "0.4", **trained},
@@ -101,7 +101,7 @@ def test_models_are_told_by_the_metadata_of_their_files(tmp_path: Path) -> None:
     }
     for name, metadata in files.items():
         save_file({"weight": torch.zeros(1)}, tmp_path / f"{name}.safetensors", metadata or None)
-    runs = page.Runs(pd.DataFrame(), page.weights_told(tmp_path))
+    runs = page.Runs(pd.DataFrame(), page.weights_metadata(tmp_path))
     table = page.segmenters_table(runs)
     assert cells(table) == [
         ["Model", "Regular", "Small", "Thin", "Images seen", "Hours", "Seed"],
@@ -115,7 +115,7 @@ def test_models_are_told_by_the_metadata_of_their_files(tmp_path: Path) -> None:
 
 
 def test_every_embedded_model_has_its_place_in_a_table() -> None:
-    runs = page.Runs(pd.DataFrame(), page.weights_told(WEIGHTS))
+    runs = page.Runs(pd.DataFrame(), page.weights_metadata(WEIGHTS))
     tables = [page.segmenters_table, page.classifiers_table, page.figures_table, page.promptable_table]
     named = [row[0].strip("`") for table in tables for row in cells(table(runs))[1:]]
     shipped = {path.stem for path in WEIGHTS.glob("*.safetensors") if not path.stem.startswith("finetuned_")}
