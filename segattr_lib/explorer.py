@@ -19,7 +19,7 @@ from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.runner import Opened, open_run
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.data.sample import SampleError
-from segattr_lib.metrics import load_metric, metric_key
+from segattr_lib.metrics import METRICS, Table, load_metric, metric_key, metrics_of
 from segattr_lib.models import names as model_names
 from segattr_lib.models.loading import Model
 from segattr_lib.models.runtime import Runtime
@@ -28,8 +28,6 @@ from segattr_lib.registry import Key, UserError, make_key
 from segattr_lib.report.slider import CAPTION, PAPER_K, STYLE, figure, outlined, overlay, pixels_of, without_top
 
 USUAL = {"samples": 20, "batch_size": 16}
-SHOWN = ["tdd", "odd_abs", "insertion", "excess_tdd", "tied_share"]
-SHOWN_OF_CLASSIFIERS = ["average_drop", "complexity", "coherency", "cosine"]
 
 
 def explore(**settings: Any) -> w.VBox:
@@ -45,7 +43,7 @@ def explore(**settings: Any) -> w.VBox:
     data, ids = first.dataset, first.ids[run.seed[0]][: run.samples]
     classifies = data.class_of is not None or run.class_map is not None
     if "metrics" not in settings:
-        run = run.changed({"metrics": SHOWN_OF_CLASSIFIERS if classifies else SHOWN})
+        run = run.changed({"metrics": measured_at_once("classification" if classifies else "segmentation")})
 
     @cache
     def model_of(name: str) -> tuple[Model, Runtime]:
@@ -85,6 +83,12 @@ def explore(**settings: Any) -> w.VBox:
     return w.VBox(
         [w.Box(list(controls.values()), layout=w.Layout(display="flex", flex_flow="row wrap")), speaks, panel]
     )
+
+
+def measured_at_once(table: Table) -> list[str]:
+    """The registry's metrics of a table that a reader need not wait for: not stability, which explains five times
+    again, nor ROAD, which imputes."""
+    return [name for name in metrics_of(table) if not METRICS[name].options & {"strength", "ties"}]
 
 
 def opened_by(run: Settings, name: str) -> Opened:

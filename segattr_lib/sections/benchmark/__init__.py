@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from segattr_lib.inference.chance import VERDICTS, above_chance
 from segattr_lib.inference.comparison import HOLDS, compare
 from segattr_lib.inference.paired import paired
 from segattr_lib.metrics import metrics_of
+from segattr_lib.registry import PERTURBATIONS
 from segattr_lib.report.labels import key_label
 from segattr_lib.report.page import Page, read_page
 from segattr_lib.report.reference import reference
@@ -67,6 +68,10 @@ __all__ = [
 
 ALONG_K = ("tdd", "odd_abs", "insertion")  # the curves
 RANKED = ("tdd", "excess_tdd", "odd_abs", "leak_abs", "insertion", "stability", "seconds")
+ELSEWHERE = {  # of the registry's metrics, those that other tables of the page show
+    *("odd", "odd_exclude", "odd_abs_exclude", "leak_signed", "excess_odd_abs", "excess_insertion", "border"),
+    *("tied_share", "chance_tdd", "passes", *(f"stability_{kind}" for kind in PERTURBATIONS)),
+}
 COUNTED = {  # wins of DEA that the prose quotes: over which method, in which metric
     "ega": ("ega", "tdd"),
     "gpa": ("gpa", "tdd"),
@@ -167,9 +172,11 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
     }
 
 
-def ranks(per_run: pd.DataFrame, metrics: Sequence[str] = RANKED) -> pd.DataFrame:
-    """The rank of every method on every axis of the page, 1 the best; see per_run.ranking."""
-    return ranking(wide(per_run, metrics))
+def ranks(per_run: pd.DataFrame) -> pd.DataFrame:
+    """The rank of every method on every axis, 1 the best; see per_run.ranking. A metric that no other table of the page
+    shows, as one that was registered since or a user's own, is one more axis."""
+    others = [metric for metric in per_run["metric"].unique() if metric not in ELSEWHERE and metric not in RANKED]
+    return ranking(wide(per_run, [*RANKED, *others]))
 
 
 def claims_table(runs: Runs) -> HTML:

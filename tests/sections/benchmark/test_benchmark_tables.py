@@ -7,7 +7,9 @@ import pytest
 from run_rows import KEYS, filled, run_rows, runs
 
 from segattr_lib.benchmark.statistics import at
+from segattr_lib.metrics import METRICS, Metric
 from segattr_lib.registry import PERTURBATIONS
+from segattr_lib.sections.benchmark import ranks
 from segattr_lib.sections.benchmark.per_run import ranking, wins
 from segattr_lib.sections.benchmark.tables import (
     BLIND,
@@ -108,3 +110,12 @@ def test_tables_of_one_kind_of_metric_have_its_columns_in_order():
     assert shown["LeakAbs ↓, median"] == "3.000"  # of the metric with the mean 2
     kinds = ("stability", *(f"stability_{kind}" for kind in PERTURBATIONS))
     assert stability(of_metrics(kinds)).loc["EGA"].tolist() == [f"{place}.000" for place in range(6)]
+
+
+def test_a_metric_that_was_registered_since_is_one_more_axis_of_the_ranking(monkeypatch):
+    monkeypatch.setitem(METRICS, "mine", Metric(None, "mine", -1, (0.0, 1.0)))
+    mine = run_rows({("ega", ""): (0.1,), ("ria", ""): (0.3,), ("dea", ""): (0.2,)}, "mine", None)
+    bordered = run_rows({("ega", ""): (0.1,), ("ria", ""): (0.3,), ("dea", ""): (0.2,)}, "border")
+    shown = ranks(pd.concat([runs(), mine, bordered]))
+    assert list(shown)[-1] == "mine" and "border" not in shown
+    assert shown["mine"].dropna().to_dict() == {"ega": 1, "ria": 3, "dea": 2}
