@@ -391,7 +391,7 @@ def test_a_folder_is_no_settings_file(tmp_path, capsys):
 
 @pytest.mark.parametrize("written", ["", "benchmark:\n", "\ufeffgrid: 7\n"])
 def test_an_empty_settings_file_and_one_with_a_byte_order_mark_are_read(tmp_path, written):
-    from segattr_lib.benchmark.settings import load_settings
+    from segattr_lib.profiles import load_settings
 
     (tmp_path / "settings.yaml").write_text(written, encoding="utf-8")
     assert load_settings(tmp_path / "settings.yaml", {}) == Settings(grid=7 if "grid" in written else 14)

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT
 from oracles import ConvNet, plain_insertion, plain_odd, plain_score, plain_tdd, random_images, random_masks, ready
 from torch import Tensor
 
@@ -42,6 +41,8 @@ from segattr_lib.perturbation import bind_fill, top_fraction
 from segattr_lib.registry import accepted
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
+
+ROOT = Path(__file__).parents[2]
 
 DRAWS = Draws(0, ["a", "b", "c"])
 ROWS, COLUMNS = np.indices((96, 96))

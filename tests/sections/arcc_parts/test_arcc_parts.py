@@ -12,7 +12,6 @@ from classifier_maps import IMAGES, PARAMETERS, cells, followed_maps, rows_of_ma
 from matplotlib.collections import PathCollection
 from oracles import ready
 from scipy import stats
-from segattr_lib.models.classifiers import load_classifier
 from torch import Tensor, nn
 
 from segattr_lib.attribution.cam import gradcam
@@ -21,7 +20,8 @@ from segattr_lib.benchmark.store import alone_in
 from segattr_lib.data import load_dataset
 from segattr_lib.data.funnybirds import PartDataset
 from segattr_lib.inference.maps import maps_table
-from segattr_lib.models.embedded import WEIGHTS
+from segattr_lib.models import WEIGHTS
+from segattr_lib.models.loading import load_model
 from segattr_lib.profiles import load_settings
 from segattr_lib.registry import UserError
 from segattr_lib.sections import arcc_parts as page
@@ -58,7 +58,7 @@ def test_the_methods_of_a_run_are_scored_and_kept(tmp_path: Path, monkeypatch: p
         ("random_smooth", ""),
     ]
     assert scores.sample_id.tolist() == ["test-00000", "test-00001", "test-00002"] * 2
-    explained = load_classifier("figures_resnet")
+    explained = load_model("figures_resnet", kind="classifier")
     dataset = figures()
 
     def explain(images: Tensor, target: Target, draws: Draws) -> Tensor:
