@@ -57,7 +57,7 @@ page.classifiers_table(runs)
 page.figures_table(runs)
 
 # %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
-page.promptable_table(runs)
+page.sam2_table(runs)
 
 # %% [markdown]
 # **What we learnt.** The profile of the {glue:text}`pages` pages is {glue:text}`profile`, and {glue:text}`models` models

@@ -23,7 +23,7 @@ OWN = Path(__file__).stem  # this page, which is not made while it is written
 SEGMENTERS = {"miou_test": "Regular", "miou_test_small": "Small", "miou_test_thin": "Thin"}
 CLASSIFIERS = {"accuracy_test": "All", **{f"accuracy_{tier}": tier.capitalize() for tier in TIERS}}
 FIGURES = {"accuracy_test": "Whole", "accuracy_parts": "Parts taken"}
-PROMPTABLE = {  # clicks inside and outside
+CLICKS = {  # clicks inside and outside
     "miou_1_0": "1 in",
     "miou_1_2": "1 in, 2 out",
     "miou_3_4": "3, 4",
@@ -167,14 +167,14 @@ def figures_table(runs: Runs) -> Markdown:
     return list_table(measured(runs, "accuracy_parts", FIGURES), "tbl-figures", caption)
 
 
-def promptable_table(runs: Runs) -> Markdown:
+def sam2_table(runs: Runs) -> Markdown:
     """Mean IoU of the embedded SAM 2 by clicks."""
     caption = (
         "The embedded SAM 2, trained and measured by make train: mean IoU of the mask of highest told quality on "
         "held-out scenes, as many objects of each class and size, by clicks inside and outside; of small and thin "
         "objects after one and two."
     )
-    return list_table(measured(runs, "miou_1_2", PROMPTABLE), "tbl-promptable", caption)
+    return list_table(measured(runs, "miou_1_2", CLICKS), "tbl-sam2", caption)
 
 
 def measured(runs: Runs, measure: str, columns: Mapping[str, str]) -> pd.DataFrame:

@@ -43,7 +43,7 @@ CLICKS = {"1_0": (1, 0), "1_2": (1, 2), "3_4": (3, 4), "8_8": (8, 8)}  # foregro
 Owned = tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"], Int[np.ndarray, " _"], Int[np.ndarray, " _"]]
 
 
-def train_promptable(name: str = "shapes_sam2", seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
+def train_sam2(name: str = "shapes_sam2", seed: int = 0, folder: Path = WEIGHTS) -> dict[str, str]:
     """Train the embedded SAM 2 and write `folder/name.safetensors`.
 
     Every image carries PROMPTS prompts: clicks inside and outside an object, or a box. Of the three masks the best

@@ -15,5 +15,5 @@ SUITES = {  # suite, profile, model in the order of training: the function of na
         },
         "paper": dict.fromkeys(FINETUNED, "segattr_lib.training.classifiers:fine_tune"),
     },
-    "wsss": {"embedded": {"shapes_sam2": "segattr_lib.training.sam2:train_promptable"}},
+    "wsss": {"embedded": {"shapes_sam2": "segattr_lib.training.sam2:train_sam2"}},
 }

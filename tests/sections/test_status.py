@@ -116,11 +116,11 @@ def test_models_are_metadata_the_metadata_of_their_files(tmp_path: Path) -> None
 
 def test_every_embedded_model_has_its_place_in_a_table() -> None:
     runs = page.Runs(pd.DataFrame(), page.weights_metadata(WEIGHTS))
-    tables = [page.segmenters_table, page.classifiers_table, page.figures_table, page.promptable_table]
+    tables = [page.segmenters_table, page.classifiers_table, page.figures_table, page.sam2_table]
     named = [row[0].strip("`") for table in tables for row in cells(table(runs))[1:]]
     shipped = {path.stem for path in WEIGHTS.glob("*.safetensors") if not path.stem.startswith("finetuned_")}
     assert shipped <= set(named) and len(named) == len(set(named))
     names = [table(runs).data.splitlines()[2] for table in tables]
-    assert names == [f":name: tbl-{name}" for name in ("models", "classifiers", "figures", "promptable")]
+    assert names == [f":name: tbl-{name}" for name in ("models", "classifiers", "figures", "sam2")]
     captions = " ".join(table(runs).data.splitlines()[0] for table in tables)
     assert "(80 to 100, 40 to 50, 20 to 25 px)" in captions

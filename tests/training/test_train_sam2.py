@@ -19,7 +19,7 @@ from segattr_lib.models.sam2 import NO_POINT, SIDE, embedded_sam2, shapes_sam2
 from segattr_lib.prompting import segmenters
 from segattr_lib.prompting.segmenters import load_segmenter
 from segattr_lib.training import loop, sam2
-from segattr_lib.training.sam2 import LENGTHS, PROMPTS, cycle, draw, mask_loss, train_promptable
+from segattr_lib.training.sam2 import LENGTHS, PROMPTS, cycle, draw, mask_loss, train_sam2
 
 FILE = WEIGHTS / "shapes_sam2.safetensors"
 
@@ -36,7 +36,7 @@ def test_training_is_seeded_and_writes_what_loads(tmp_path: Path, monkeypatch: p
     stages = [cycle(4, 1e-3, batch=2, side=128), cycle(2, 1e-3, batch=2, side=256)]
     monkeypatch.setattr(sam2, "RECIPE", {"shapes_sam2": stages})
     monkeypatch.setattr(sam2, "measured", lambda model: {"miou_1_2": 0.5})
-    facts = [train_promptable(seed=seed, folder=tmp_path / str(run)) for run, seed in enumerate((0, 0, 1))]
+    facts = [train_sam2(seed=seed, folder=tmp_path / str(run)) for run, seed in enumerate((0, 0, 1))]
     first, second, other = (load_file(tmp_path / str(run) / "shapes_sam2.safetensors") for run in range(3))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)

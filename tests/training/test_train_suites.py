@@ -61,7 +61,7 @@ def test_the_train_command_takes_models_suites_and_profiles(
         (classifiers, "train_classifier"),
         (classifiers, "fine_tune"),
         (figures, "train_figures"),
-        (sam2, "train_promptable"),
+        (sam2, "train_sam2"),
     ):
         monkeypatch.setattr(module, function, lambda name, seed, folder: asked.append((name, seed, folder)) or {})
 
