@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from segattr_lib.attribution import load_method
+from segattr_lib.attribution import load_method, method_key
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, plain
 from segattr_lib.inference.comparison import compare, holm
 from segattr_lib.inference.intervals import FEWEST
@@ -37,7 +37,7 @@ def above_chance(
     controls = [name for name in controls_of(samples, metric) if name in table]
     rows = []
     for method in table:
-        if load_method(method.partition("(")[0]).family == "control":
+        if method_key(method).entry.family == "control":
             continue
         beside = compare(table, [(method, control) for control in controls], metric, level, seed)
         beside["p"] = beside["sign_flip"].where(beside["difference"] > 0, 1.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from segattr_lib.benchmark.statistics import at, plain
-from segattr_lib.registry import UserError, with_options
+from segattr_lib.registry import UserError, read_key, with_options
 
 COMPOSITES = ["arcc", "adcc"]  # harmonic means with coherency among their parts
 
@@ -21,6 +21,15 @@ def keyed(rows: pd.DataFrame) -> pd.DataFrame:
     """
     pairs = zip(rows["method"], rows["variant"].fillna(""), strict=True)
     return plain(rows).assign(key=pd.Series([with_options(*pair) for pair in pairs], rows.index, dtype=object))
+
+
+def fill_made_with(rows: pd.DataFrame) -> pd.Series:
+    """The fill that a run under several fills made each row's map with, as Settings.method_keys writes it: the last of
+    the method's options. NaN for a map of no such fill, and for a row of no map."""
+    keys = keyed(rows)["key"]
+    options = {text: read_key(text).options for text in keys.dropna().unique()}
+    fills = {text: pinned["fill"] for text, pinned in options.items() if list(pinned)[-1:] == ["fill"]}
+    return keys.map(fills)
 
 
 def paired(
@@ -72,7 +81,8 @@ def settled(rows: pd.DataFrame) -> pd.DataFrame:
     a part is; to leave them out would reward a method for showing nothing where it would have done badly. A map that
     failed is not settled.
     """
-    composite = rows["metric"].astype(str).str.partition("(")[0].isin(COMPOSITES)
+    names = {text: read_key(text).name for text in rows["metric"].dropna().unique()}
+    composite = rows["metric"].astype(object).map(names).isin(COMPOSITES)
     return rows.assign(value=rows["value"].mask(composite & (rows["status"] == "undefined"), 0.0))
 
 

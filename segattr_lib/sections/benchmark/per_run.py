@@ -6,11 +6,9 @@ import pandas as pd
 
 from segattr_lib.attribution import load_method, method_key
 from segattr_lib.benchmark.statistics import RUN, SCORED, plain
-from segattr_lib.inference.paired import keyed
+from segattr_lib.inference.paired import fill_made_with, keyed
 from segattr_lib.metrics import MEASURED, metric_key
-from segattr_lib.registry import UserError
-
-FILLED = r"(?:^|, )fill=(?P<fill>\w+)$"  # of a variant made under several fills, as Settings.method_keys writes it
+from segattr_lib.registry import UserError, make_key
 
 
 def with_seconds(runs: pd.DataFrame, timings: pd.DataFrame) -> pd.DataFrame:
@@ -64,7 +62,7 @@ def fills_of(runs: pd.DataFrame) -> list[str]:
     pairs = plain(runs)[["method", "variant"]].dropna(subset="method").fillna({"variant": ""}).drop_duplicates()
     takes = {name: "fill" in load_method(name).options for name in pairs["method"].unique()}
     filling = pairs[pairs["method"].map(takes).astype(bool)]
-    made = filling["variant"].str.extract(FILLED)["fill"]
+    made = fill_made_with(filling)
     if made.isna().any():
         return []
     methods = set(filling["method"])
@@ -77,10 +75,17 @@ def under_fill(runs: pd.DataFrame, fill: str | None) -> pd.DataFrame:
     if fill is None:
         return runs
     rows = plain(runs)
-    made = rows["variant"].str.extract(FILLED)["fill"]
+    made = fill_made_with(rows)
     others = [name for name in fills_of(runs) if name != fill]
-    bare = rows["variant"].str.replace(FILLED, "", regex=True)
-    return rows.assign(variant=bare.where(made == fill, rows["variant"]))[~made.isin(others)]
+    keys = keyed(rows)["key"]
+    bare = {text: _without_fill(text) for text in keys[made == fill].unique()}
+    return rows.assign(variant=keys.map(bare).where(made == fill, rows["variant"]))[~made.isin(others)]
+
+
+def _without_fill(text: str) -> str:
+    """The options of a method's key as text, but for the fill."""
+    key = method_key(text)
+    return make_key(key.name, {name: value for name, value in key.options.items() if name != "fill"}).pinned
 
 
 def wins(runs: pd.DataFrame, method: str, over: str, metric: str, column: str = "mean") -> tuple[int, int]:

@@ -10,17 +10,16 @@ from matplotlib.figure import Figure
 
 from segattr_lib.benchmark.statistics import at, plain
 from segattr_lib.inference.intervals import means, studentised_interval
+from segattr_lib.inference.paired import fill_made_with
 from segattr_lib.report import charts, tables
 from segattr_lib.sections.beyond_dea.runs import Runs
 from segattr_lib.sections.beyond_dea.settings import Settings
-
-MADE_WITH = "fill="  # how a variant names the fill that made it
 
 
 def cross_table(rows: pd.DataFrame, metric: str, k: float) -> pd.DataFrame:
     """Mean of a metric by the fill that made the map (rows) and the fill that judged it (columns)."""
     values = _of_metric(rows, metric, k)
-    made = values["variant"].str.removeprefix(MADE_WITH)
+    made = fill_made_with(values)
     return values.assign(made=made).pivot_table(index="made", columns="fill", values="value", sort=False)
 
 
@@ -28,7 +27,7 @@ def own_operator(rows: pd.DataFrame, metric: str, k: float) -> pd.Series:
     """What a map gains by being judged with the fill that made it, over maps made with other fills under that
     judge: one value an image, the mean over the fills."""
     values = _of_metric(rows, metric, k)
-    values = values.assign(own=values["variant"].str.removeprefix(MADE_WITH) == values["fill"])
+    values = values.assign(own=fill_made_with(values) == values["fill"])
     sides = values.pivot_table(index=["sample_id", "fill"], columns="own", values="value", sort=False)
     return (sides[True] - sides[False]).groupby("sample_id", sort=False).mean()
 
