@@ -9,22 +9,23 @@
 # %% [markdown]
 # # Maps that know nothing
 #
-# In this notebook, we show the metrics of classifiers' attribution maps what knows nothing of the model, and see which of
-# them take it for a good map. {cite:t}`domeniconi2026cam` find that a map of one half everywhere fools Average Drop (AD)
-# and ADCC, and neither ROAD nor ARCC.
+# In this notebook, we show the metrics of classifiers' attribution maps what knows nothing of the
+# model, and see which of them take it for a good map. {cite:t}`domeniconi2026cam` find that a map
+# of one half everywhere fools Average Drop (AD) and ADCC, and neither ROAD nor ARCC.
 #
 # :::{admonition} In short
-# On {glue:text}`images` images of {glue:text}`dataset` the half map {glue:text}`half_average_drop` and
-# {glue:text}`half_adcc`: minus the mean of {glue:text}`methods` methods it scores {glue:text}`lead_average_drop` and
-# {glue:text}`lead_adcc`, above 0 being better. It {glue:text}`half_road` and {glue:text}`half_arcc`
-# ({glue:text}`lead_road` and {glue:text}`lead_arcc`). Of all {glue:text}`blind` maps that know nothing,
-# {glue:text}`lies_average_drop` fool AD, {glue:text}`lies_adcc` ADCC, {glue:text}`lies_road` ROAD and
-# {glue:text}`lies_arcc` ARCC.
+# On {glue:text}`images` images of {glue:text}`dataset` the half map {glue:text}`half_average_drop`
+# and {glue:text}`half_adcc`: minus the mean of {glue:text}`methods` methods it scores
+# {glue:text}`lead_average_drop` and {glue:text}`lead_adcc`, above 0 being better. It
+# {glue:text}`half_road` and {glue:text}`half_arcc` ({glue:text}`lead_road` and
+# {glue:text}`lead_arcc`). Of all {glue:text}`blind` maps that know nothing,
+# {glue:text}`lies_average_drop` fool AD, {glue:text}`lies_adcc` ADCC, {glue:text}`lies_road` ROAD
+# and {glue:text}`lies_arcc` ARCC.
 # :::
 #
-# The images, models, methods and metrics are those of
-# [Which metric follows the truth?](arcc_shapes.ipynb), where the metrics are explained. The same maps are looked at,
-# computed once.
+# The images, models, methods and metrics are those of [Which metric follows the
+# truth?](arcc_shapes.ipynb), where the metrics are explained. The same maps are looked at, computed
+# once.
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 results = "results/arcc_shapes"  # the run of the page on the truth; a finished one is read
@@ -60,10 +61,11 @@ glue_facts(page.facts(settings, runs))
 # %% [markdown]
 # ## Beside the methods
 #
-# *Random* pixels; *half*, one half everywhere but for two pixels; *all ones*, 1 everywhere but for one: the paper's trivial
-# maps. Ours beyond them: a Gaussian at the *centre*, the image's *edges*, and, where it is known, the *ground truth* as
-# an upper control. Dots are means over {glue:text}`images` images and {glue:text}`models` models, with
-# {glue:text}`level` studentised bootstrap intervals over images, the trivial maps in grey.
+# *Random* pixels; *half*, one half everywhere but for two pixels; *all ones*, 1 everywhere but for
+# one: the paper's trivial maps. Ours beyond them: a Gaussian at the *centre*, the image's *edges*,
+# and, where it is known, the *ground truth* as an upper control. Dots are means over
+# {glue:text}`images` images and {glue:text}`models` models, with {glue:text}`level` studentised
+# bootstrap intervals over images, the trivial maps in grey.
 
 # %% mystnb={"image": {"alt": "Dot plots of mean Average Drop and mean ADCC of the methods and the trivial maps, with intervals, the trivial maps in grey."}} tags=["hide-input"]
 page.dots(settings, runs, ["adcc", "average_drop"])
@@ -74,24 +76,26 @@ page.dots(settings, runs, ["arcc", "road"])
 # %% [markdown]
 # ## Which metrics do they fool?
 #
-# Each trivial map minus the mean of the methods on the same images, signed so that above 0 the trivial map looks
-# better. It *fools* a metric (marked ✗) when the interval says that it is not worse by {glue:text}`margin` or more, in the
-# metric's own unit; it does not when the interval lies below 0; else, as wherever there is no interval, it is undecided
-# (marked ?).
+# Each trivial map minus the mean of the methods on the same images, signed so that above 0 the
+# trivial map looks better. It *fools* a metric (marked ✗) when the interval says that it is not
+# worse by {glue:text}`margin` or more, in the metric's own unit; it does not when the interval lies
+# below 0; else, as wherever there is no interval, it is undecided (marked ?).
 
 # %% tags=["hide-input"]
 page.leads(settings, runs)
 
 # %% [markdown]
-# The half map {glue:text}`half_average_drop`, {glue:text}`half_adcc`, {glue:text}`half_road` and {glue:text}`half_arcc`. Of
-# the {glue:text}`blind` maps that know nothing, {glue:text}`lies_average_drop` fool AD, {glue:text}`lies_adcc` ADCC,
-# {glue:text}`lies_road` ROAD and {glue:text}`lies_arcc` ARCC.
+# The half map {glue:text}`half_average_drop`, {glue:text}`half_adcc`, {glue:text}`half_road` and
+# {glue:text}`half_arcc`. Of the {glue:text}`blind` maps that know nothing,
+# {glue:text}`lies_average_drop` fool AD, {glue:text}`lies_adcc` ADCC, {glue:text}`lies_road` ROAD
+# and {glue:text}`lies_arcc` ARCC.
 #
 # ## Can the intervals be trusted?
 #
-# How often does each kind of interval hold the true mean of differences that are shaped as this page's own: drawn with
-# replacement from those of two methods less their mean? The page uses the studentised bootstrap, which held it in
-# {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
+# How often does each kind of interval hold the true mean of differences that are shaped as this
+# page's own: drawn with replacement from those of two methods less their mean? The page uses the
+# studentised bootstrap, which held it in {glue:text}`coverage` of the repeats, and no interval
+# below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
 page.coverages(runs)
@@ -105,11 +109,14 @@ page.coverages(runs)
 page.reproduced(runs)
 
 # %% [markdown]
-# {glue:text}`held` hold. What differs from the paper: the models and the number of images of this profile (see the
-# [status page](status.ipynb)), and procedural backgrounds in the place of the picture book's. *Fools*, with its margin, is
-# ours. The paper's figure of trivial maps is about ImageNet: the same page runs there on a folder of images a class, with
-# `-p dataset=image_folder -p root=... -p model=resnet50`; where no truth is known there is no map of it.
+# {glue:text}`held` hold. What differs from the paper: the models and the number of images of this
+# profile (see the [status page](status.ipynb)), and procedural backgrounds in the place of the
+# picture book's. *Fools*, with its margin, is ours. The paper's figure of trivial maps is about
+# ImageNet: the same page runs there on a folder of images a class, with
+# `-p dataset=image_folder -p root=... -p model=resnet50`; where no truth is known there is no map
+# of it.
 #
-# **What we learnt.** On these {glue:text}`images` images the half map {glue:text}`half_average_drop`,
-# {glue:text}`half_adcc`, {glue:text}`half_road` and {glue:text}`half_arcc`. Of the {glue:text}`blind` maps that know nothing,
+# **What we learnt.** On these {glue:text}`images` images the half map
+# {glue:text}`half_average_drop`, {glue:text}`half_adcc`, {glue:text}`half_road` and
+# {glue:text}`half_arcc`. Of the {glue:text}`blind` maps that know nothing,
 # {glue:text}`lies_average_drop` fool AD, and {glue:text}`lies_arcc` ARCC.

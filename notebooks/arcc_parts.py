@@ -9,17 +9,19 @@
 # %% [markdown]
 # # Parts taken away
 #
-# In this notebook, we hold the metrics of classifiers' attribution maps against a truth that is measured. A shape's pixels,
-# the truth of [Which metric follows the truth?](arcc_shapes.ipynb), are where the evidence should lie, not where a model
-# found it. FunnyBirds {cite:p}`hesse2023funnybirds` asks the model: its classes differ by five parts, each of which can be
-# taken out of the scene.
+# In this notebook, we hold the metrics of classifiers' attribution maps against a truth that is
+# measured. A shape's pixels, the truth of [Which metric follows the truth?](arcc_shapes.ipynb), are
+# where the evidence should lie, not where a model found it. FunnyBirds
+# {cite:p}`hesse2023funnybirds` asks the model: its classes differ by five parts, each of which can
+# be taken out of the scene.
 #
 # :::{admonition} In short
-# {glue:text}`compared` Over {glue:text}`images` images of {glue:text}`dataset`, the highest correlation with what
-# {glue:text}`model` loses without its parts has, over the images of a method, {glue:text}`highest_within`, over the means of
-# methods, {glue:text}`highest_across`, and over all maps, {glue:text}`highest_pooled`. ARCC's own is
-# {glue:text}`arcc_within`, {glue:text}`arcc_across` and {glue:text}`arcc_pooled`. The lowest has
-# {glue:text}`lowest_within`, {glue:text}`lowest_across` and {glue:text}`lowest_pooled`.
+# {glue:text}`compared` Over {glue:text}`images` images of {glue:text}`dataset`, the highest
+# correlation with what {glue:text}`model` loses without its parts has, over the images of a method,
+# {glue:text}`highest_within`, over the means of methods, {glue:text}`highest_across`, and over all
+# maps, {glue:text}`highest_pooled`. ARCC's own is {glue:text}`arcc_within`,
+# {glue:text}`arcc_across` and {glue:text}`arcc_pooled`. The lowest has {glue:text}`lowest_within`,
+# {glue:text}`lowest_across` and {glue:text}`lowest_pooled`.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
@@ -56,26 +58,28 @@ glue_facts(page.facts(settings, runs))
 # %% [markdown]
 # ## The methods by the parts
 #
-# *Completeness*: are the parts that a map marks enough for the class, and needed, and is nothing marked that the model can
-# do without? *Correctness*: do the parts rank by the map as they rank by what the logit loses without each?
-# *Contrastivity*: does the map move to the parts of the class it is asked about? The score is the mean of the three, and
-# lies in [0, 1].
+# *Completeness*: are the parts that a map marks enough for the class, and needed, and is nothing
+# marked that the model can do without? *Correctness*: do the parts rank by the map as they rank by
+# what the logit loses without each? *Contrastivity*: does the map move to the parts of the class it
+# is asked about? The score is the mean of the three, and lies in [0, 1].
 
 # %% tags=["hide-input"]
 page.summed(runs)
 
 # %% [markdown]
-# Means over {glue:text}`images` images of {glue:text}`dataset`; in {glue:text}`right` of {glue:text}`asked` cases
-# {glue:text}`model` names the class rightly. The {glue:text}`methods` methods above, the maps that know nothing below. A map
-# that does not depend on the class has no contrastivity to win; one that marks everything is complete by half.
+# Means over {glue:text}`images` images of {glue:text}`dataset`; in {glue:text}`right` of
+# {glue:text}`asked` cases {glue:text}`model` names the class rightly. The {glue:text}`methods`
+# methods above, the maps that know nothing below. A map that does not depend on the class has no
+# contrastivity to win; one that marks everything is complete by half.
 #
 # ## Which metric follows the score?
 #
 # {glue:text}`compared`
 #
-# The metrics of the same maps against the score. Thick: the score; thin: its three parts, and the cosine of the same maps
-# with the parts' pixels, the truth of where a map should lie. Against the score the cosine is a metric among the others.
-# Intervals are {glue:text}`level` BCa bootstrap intervals over images.
+# The metrics of the same maps against the score. Thick: the score; thin: its three parts, and the
+# cosine of the same maps with the parts' pixels, the truth of where a map should lie. Against the
+# score the cosine is a metric among the others. Intervals are {glue:text}`level` BCa bootstrap
+# intervals over images.
 
 # %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of the metrics with FunnyBirds' score, its three parts and the cosine with the parts' pixels, a panel each for images of a method, means of methods and all maps, with intervals."}} tags=["hide-input"]
 page.forest(runs)
@@ -87,26 +91,30 @@ page.forest(runs)
 page.with_score(runs)
 
 # %% [markdown]
-# Of the metrics the highest and the lowest correlation with the score have, over the images of a method,
-# {glue:text}`highest_within` and {glue:text}`lowest_within`, over the means of methods, {glue:text}`highest_across` and
-# {glue:text}`lowest_across`, over all maps, {glue:text}`highest_pooled` and {glue:text}`lowest_pooled`. A metric is told
-# apart where it lies beyond every other, adjusted over all pairs (max-T). A metric that changes sides between the score
-# and the cosine says as much of the two truths as of itself: the cosine asks where a map lies, the score what the model
-# lost there.
+# Of the metrics the highest and the lowest correlation with the score have, over the images of a
+# method, {glue:text}`highest_within` and {glue:text}`lowest_within`, over the means of methods,
+# {glue:text}`highest_across` and {glue:text}`lowest_across`, over all maps,
+# {glue:text}`highest_pooled` and {glue:text}`lowest_pooled`. A metric is told apart where it lies
+# beyond every other, adjusted over all pairs (max-T). A metric that changes sides between the score
+# and the cosine says as much of the two truths as of itself: the cosine asks where a map lies, the
+# score what the model lost there.
 #
 # ## What was reproduced, and what was not
 #
-# {cite:t}`domeniconi2026cam` find AD lowest on FunnyBirds, as on the shapes, and ARCC, highest on the shapes, no better
-# there than ROAD (their section 3.5). Both claims of the shapes, asked of this truth:
+# {cite:t}`domeniconi2026cam` find AD lowest on FunnyBirds, as on the shapes, and ARCC, highest on
+# the shapes, no better there than ROAD (their section 3.5). Both claims of the shapes, asked of
+# this truth:
 
 # %% tags=["hide-input"]
 page.reproduced(runs)
 
 # %% [markdown]
-# {glue:text}`held` hold. The three ways are ours, and so are the part-made figures, drawn here in FunnyBirds' layout. The
-# published archive takes their place with `-p dataset=funnybirds -p root=...` and a classifier of its fifty classes as
+# {glue:text}`held` hold. The three ways are ours, and so are the part-made figures, drawn here in
+# FunnyBirds' layout. The published archive takes their place with
+# `-p dataset=funnybirds -p root=...` and a classifier of its fifty classes as
 # `-p model=file.py:function`.
 #
-# **What we learnt.** On these {glue:text}`images` images the highest correlation with what the model loses has
-# {glue:text}`highest_within` over the images of a method, {glue:text}`highest_across` over the means of methods and
-# {glue:text}`highest_pooled` over all maps. Of the paper's claims {glue:text}`held` hold of this truth, too.
+# **What we learnt.** On these {glue:text}`images` images the highest correlation with what the
+# model loses has {glue:text}`highest_within` over the images of a method,
+# {glue:text}`highest_across` over the means of methods and {glue:text}`highest_pooled` over all
+# maps. Of the paper's claims {glue:text}`held` hold of this truth, too.

@@ -9,19 +9,21 @@
 # %% [markdown]
 # # Which metric follows the truth?
 #
-# In this notebook, we hold the metrics of classifiers' attribution maps against a truth. {cite:t}`domeniconi2026cam`
-# draw scenes with a single shape in which nothing but the shape tells the class, so that a map of a model that
-# classifies them well should lie on the shape. On them they find that a new composite, ARCC, follows the truth best, and
-# that Average Drop (AD) follows it least.
+# In this notebook, we hold the metrics of classifiers' attribution maps against a truth.
+# {cite:t}`domeniconi2026cam` draw scenes with a single shape in which nothing but the shape tells
+# the class, so that a map of a model that classifies them well should lie on the shape. On them
+# they find that a new composite, ARCC, follows the truth best, and that Average Drop (AD) follows
+# it least.
 #
 # :::{admonition} In short
-# {glue:text}`truth` Over {glue:text}`images` images of {glue:text}`dataset` under {glue:text}`models` models, the
-# highest correlation with the truth has, over the images of a method, {glue:text}`highest_within`, over the means of
-# methods, {glue:text}`highest_across`, and over all maps, {glue:text}`highest_pooled`. ARCC's own is
-# {glue:text}`arcc_within`, {glue:text}`arcc_across` and {glue:text}`arcc_pooled`. A monotone transform of a map moves its
-# ROAD {glue:text}`road_moved` and its ARCC by up to {glue:text}`most_arcc`. A composite chosen on other models beats
-# ARCC in {glue:text}`nested_better` of {glue:text}`nested_rows` comparisons by its interval, and loses in
-# {glue:text}`nested_worse`.
+# {glue:text}`truth` Over {glue:text}`images` images of {glue:text}`dataset` under
+# {glue:text}`models` models, the highest correlation with the truth has, over the images of a
+# method, {glue:text}`highest_within`, over the means of methods, {glue:text}`highest_across`, and
+# over all maps, {glue:text}`highest_pooled`. ARCC's own is {glue:text}`arcc_within`,
+# {glue:text}`arcc_across` and {glue:text}`arcc_pooled`. A monotone transform of a map moves its
+# ROAD {glue:text}`road_moved` and its ARCC by up to {glue:text}`most_arcc`. A composite chosen on
+# other models beats ARCC in {glue:text}`nested_better` of {glue:text}`nested_rows` comparisons by
+# its interval, and loses in {glue:text}`nested_worse`.
 # :::
 #
 # We ask:
@@ -79,17 +81,19 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
-# What follows is about {glue:text}`images` images of {glue:text}`dataset` under {glue:text}`models` models and
-# {glue:text}`methods` methods, CAMs at each model's shallowest stage as in the paper: {glue:text}`maps` maps.
-# {glue:text}`undefined` of them are constant, or get a constant map of the faded image; they have no Coherency, and their
-# ADCC and ARCC count 0 (ours). {glue:text}`lost` images could not be scored; in {glue:text}`unsure` of {glue:text}`scored` cases the
-# model gives the image's own class less than {glue:text}`sure`. Intervals are {glue:text}`level` BCa bootstrap intervals
-# over images.
+# What follows is about {glue:text}`images` images of {glue:text}`dataset` under {glue:text}`models`
+# models and {glue:text}`methods` methods, CAMs at each model's shallowest stage as in the paper:
+# {glue:text}`maps` maps. {glue:text}`undefined` of them are constant, or get a constant map of the
+# faded image; they have no Coherency, and their ADCC and ARCC count 0 (ours). {glue:text}`lost`
+# images could not be scored; in {glue:text}`unsure` of {glue:text}`scored` cases the model gives
+# the image's own class less than {glue:text}`sure`. Intervals are {glue:text}`level` BCa bootstrap
+# intervals over images.
 #
 # ## The methods on the models
 #
 # Means over images and models; beside them how many of a method's maps have no Coherency. Guided
-# Grad-CAM guides ReLUs alone: through the GELUs of a ConvNeXt or Swin its backward pass is the plain gradient's.
+# Grad-CAM guides ReLUs alone: through the GELUs of a ConvNeXt or Swin its backward pass is the
+# plain gradient's.
 
 # %% tags=["hide-input"]
 page.overview(runs)
@@ -105,18 +109,20 @@ page.arcc_by_model(runs)
 #
 # {glue:text}`truth`
 #
-# The paper correlates each metric with the cosine and does not say over what. Three ways are possible, and they answer
-# different questions. *Images of a method*: on which images does one method's map lie well? *Means of methods*: which
-# method is best? *All maps*: both at once. AD and Complexity enter with their sign turned. A thick line is the mean over
-# the models, the thin ones are single models; images are resampled whole, the same for every method and model.
+# The paper correlates each metric with the cosine and does not say over what. Three ways are
+# possible, and they answer different questions. *Images of a method*: on which images does one
+# method's map lie well? *Means of methods*: which method is best? *All maps*: both at once. AD and
+# Complexity enter with their sign turned. A thick line is the mean over the models, the thin ones
+# are single models; images are resampled whole, the same for every method and model.
 
 # %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of the metrics with the cosine to the truth, a panel each for images of a method, means of methods and all maps; a thick line for the mean over models, thin ones for single models, with intervals."}} tags=["hide-input"]
 page.forest(runs.truth)
 
 # %% [markdown]
-# Over {glue:text}`complete` maps; {glue:text}`incomplete` without a value of every metric are left out of all. As
-# numbers, the mean over the models, Pearson's and Spearman's; without an interval where the resamples do not surround the
-# value, as can happen to the correlation of few noisy means:
+# Over {glue:text}`complete` maps; {glue:text}`incomplete` without a value of every metric are left
+# out of all. As numbers, the mean over the models, Pearson's and Spearman's; without an interval
+# where the resamples do not surround the value, as can happen to the correlation of few noisy
+# means:
 
 # %% tags=["hide-input"]
 page.over_models(runs.truth)
@@ -128,17 +134,18 @@ page.over_models(runs.truth)
 page.by_model(runs.truth)
 
 # %% [markdown]
-# Over the images of a method the highest Pearson correlation has {glue:text}`highest_within`, the lowest
-# {glue:text}`lowest_within`. Over the means of methods the highest has {glue:text}`highest_across`, the lowest
-# {glue:text}`lowest_across`. Over all maps the highest has {glue:text}`highest_pooled`, the lowest
-# {glue:text}`lowest_pooled`. A metric is told apart where it lies beyond every other, adjusted over all pairs (max-T). What
-# is highest on one half of the images leads ARCC on the other half by {glue:text}`lead_within`,
-# {glue:text}`lead_across` and {glue:text}`lead_pooled`, mean over random halves.
+# Over the images of a method the highest Pearson correlation has {glue:text}`highest_within`, the
+# lowest {glue:text}`lowest_within`. Over the means of methods the highest has
+# {glue:text}`highest_across`, the lowest {glue:text}`lowest_across`. Over all maps the highest has
+# {glue:text}`highest_pooled`, the lowest {glue:text}`lowest_pooled`. A metric is told apart where
+# it lies beyond every other, adjusted over all pairs (max-T). What is highest on one half of the
+# images leads ARCC on the other half by {glue:text}`lead_within`, {glue:text}`lead_across` and
+# {glue:text}`lead_pooled`, mean over random halves.
 #
 # ### By the size of the shape
 #
-# Does it depend on how large the shape is? Pearson's correlation over the images of a method and over all maps of each
-# size tier (images of each in the heading), mean over the models:
+# Does it depend on how large the shape is? Pearson's correlation over the images of a method and
+# over all maps of each size tier (images of each in the heading), mean over the models:
 
 # %% tags=["hide-input"]
 page.by_size(runs.truth)
@@ -152,9 +159,10 @@ page.by_size_and_model(runs.truth)
 # %% [markdown]
 # ## What a metric sees of a map's values
 #
-# ROAD ranks pixels: a map that is bent, so that every pixel keeps its rank, must keep its ROAD. Here one method's maps
-# are bent in five ways, by a root, two powers, a sigmoid, and until their histogram is flat; first they are rounded to as
-# many greys as no bend can merge. Maps of the faded image are bent likewise.
+# ROAD ranks pixels: a map that is bent, so that every pixel keeps its rank, must keep its ROAD.
+# Here one method's maps are bent in five ways, by a root, two powers, a sigmoid, and until their
+# histogram is flat; first they are rounded to as many greys as no bend can merge. Maps of the faded
+# image are bent likewise.
 
 # %% mystnb={"image": {"alt": "One image with its truth outlined, and one method's map of it as it is and under five monotone transforms."}} tags=["hide-input"]
 page.picture(runs.bends)
@@ -163,51 +171,57 @@ page.picture(runs.bends)
 page.means(runs.bends)
 
 # %% [markdown]
-# Means over {glue:text}`bent_images` images of {glue:text}`bent` on {glue:text}`bent_model`. ROAD moves
-# {glue:text}`road_moved` on any of them; ARCC by up to {glue:text}`most_arcc`, ADCC by up to {glue:text}`most_adcc`, AD by up
-# to {glue:text}`most_average_drop`. Whatever moves here can be won by scaling a map, without knowing more of the model;
-# whatever does not is blind to how a map is scaled.
+# Means over {glue:text}`bent_images` images of {glue:text}`bent` on {glue:text}`bent_model`. ROAD
+# moves {glue:text}`road_moved` on any of them; ARCC by up to {glue:text}`most_arcc`, ADCC by up to
+# {glue:text}`most_adcc`, AD by up to {glue:text}`most_average_drop`. Whatever moves here can be won
+# by scaling a map, without knowing more of the model; whatever does not is blind to how a map is
+# scaled.
 #
 # ## A better composite?
 #
 # {glue:text}`truth`
 #
-# ARCC is one way to put its three parts together. Here it stands beside the parts, other means of them, fewer of them, and
-# all four that ADCC and ARCC know. Pearson's correlation with the truth, mean over the models, with the difference to ARCC:
+# ARCC is one way to put its three parts together. Here it stands beside the parts, other means of
+# them, fewer of them, and all four that ADCC and ARCC know. Pearson's correlation with the truth,
+# mean over the models, with the difference to ARCC:
 
 # %% tags=["hide-input"]
 page.beside_arcc(runs.composites)
 
 # %% [markdown]
-# The best of many candidates can look good by luck alone. So one is chosen on all models but one and scored on that one,
-# each model once; the choice is made anew in every resample of the images. It takes two models or more.
+# The best of many candidates can look good by luck alone. So one is chosen on all models but one
+# and scored on that one, each model once; the choice is made anew in every resample of the images.
+# It takes two models or more.
 
 # %% tags=["hide-input"]
 page.chosen_elsewhere(runs.composites)
 
 # %% [markdown]
-# In {glue:text}`nested_better` of {glue:text}`nested_rows` rows the chosen composite beats ARCC on models it was not chosen
-# on, with an interval wholly above 0; in {glue:text}`nested_worse` the interval lies wholly below.
+# In {glue:text}`nested_better` of {glue:text}`nested_rows` rows the chosen composite beats ARCC on
+# models it was not chosen on, with an interval wholly above 0; in {glue:text}`nested_worse` the
+# interval lies wholly below.
 #
 # ## What was reproduced, and what was not
 #
-# The claims of the paper's section 3.5, and of its section 3.1 about the order of pixels, as these runs have them:
+# The claims of the paper's section 3.5, and of its section 3.1 about the order of pixels, as these
+# runs have them:
 
 # %% tags=["hide-input"]
 page.reproduced(runs)
 
 # %% [markdown]
-# {glue:text}`held` hold. A row of the table is about means over models. What differs from the paper: the models and the
-# number of images of this profile (see the [status page](status.ipynb)), procedural backgrounds in the place of the
-# picture book's, ROAD with exactly as many pixels taken away as it says, where the published code takes more of a map
-# with ties. The three ways, the tiers and the composites are ours.
+# {glue:text}`held` hold. A row of the table is about means over models. What differs from the
+# paper: the models and the number of images of this profile (see the [status page](status.ipynb)),
+# procedural backgrounds in the place of the picture book's, ROAD with exactly as many pixels taken
+# away as it says, where the published code takes more of a map with ties. The three ways, the tiers
+# and the composites are ours.
 #
-# The profile `paper` runs the paper's own models, fine-tuned by its recipe, on more images. On a folder of images a
-# class, with `-p dataset=image_folder -p root=... -p model=resnet50`, no truth is known: what needs one is left empty, and
-# the page says so.
+# The profile `paper` runs the paper's own models, fine-tuned by its recipe, on more images. On a
+# folder of images a class, with `-p dataset=image_folder -p root=... -p model=resnet50`, no truth
+# is known: what needs one is left empty, and the page says so.
 #
 # **What we learnt.** On these {glue:text}`images` images the highest correlation with the truth has
-# {glue:text}`highest_within` over the images of a method, {glue:text}`highest_across` over the means of methods and
-# {glue:text}`highest_pooled` over all maps. A monotone transform moves ROAD {glue:text}`road_moved` and ARCC by up to
-# {glue:text}`most_arcc`. A composite chosen on other models beats ARCC in {glue:text}`nested_better` of
-# {glue:text}`nested_rows` rows by its interval.
+# {glue:text}`highest_within` over the images of a method, {glue:text}`highest_across` over the
+# means of methods and {glue:text}`highest_pooled` over all maps. A monotone transform moves ROAD
+# {glue:text}`road_moved` and ARCC by up to {glue:text}`most_arcc`. A composite chosen on other
+# models beats ARCC in {glue:text}`nested_better` of {glue:text}`nested_rows` rows by its interval.

@@ -9,20 +9,23 @@
 # %% [markdown]
 # # The segmentation benchmark
 #
-# In this notebook, we ask four questions of attribution maps for a segmenter: does the score of the target
-# fall when the map's best pixels inside it go (*target deletion drop*, TDD)? Does it fall when the best pixels
-# outside go (*off-target deletion drop*, ODD)? Does the map stay where it is when the image hardly changes
-# (*stability*)? And what does it cost? They are those of {cite:t}`sakib2026dea`, whose Table 1 stands beside
-# our numbers; controls that know nothing of the model stand beside every method.
+# In this notebook, we ask four questions of attribution maps for a segmenter: does the score of the
+# target fall when the map's best pixels inside it go (*target deletion drop*, TDD)? Does it fall
+# when the best pixels outside go (*off-target deletion drop*, ODD)? Does the map stay where it is
+# when the image hardly changes (*stability*)? And what does it cost? They are those of
+# {cite:t}`sakib2026dea`, whose Table 1 stands beside our numbers; controls that know nothing of the
+# model stand beside every method.
 #
 # :::{admonition} In short
-# In {glue:text}`runs` runs over {glue:text}`samples` images of {glue:text}`dataset`, first of {glue:text}`ranked` maps by
-# mean TDD is {glue:text}`first_tdd`; pixels drawn at random are {glue:text}`rank_random_tdd`. First by excess TDD, what is
-# left when a blind selection as ragged is subtracted, is {glue:text}`first_excess_tdd`. Image by image, DEA's TDD is
-# {glue:text}`dea_side` EGA's: {glue:text}`dea_lead` over the {glue:text}`dea_images` images that the model scores well.
-# {glue:text}`above_chance` of {glue:text}`held_against_controls` methods lie above every control that knows nothing of the
-# model. Of the claims that these runs can speak to {glue:text}`claims_held` hold over plain means, and of those of a lead
-# the images bear out {glue:text}`leads_held`.
+# In {glue:text}`runs` runs over {glue:text}`samples` images of {glue:text}`dataset`, first of
+# {glue:text}`ranked` maps by mean TDD is {glue:text}`first_tdd`; pixels drawn at random are
+# {glue:text}`rank_random_tdd`. First by excess TDD, what is left when a blind selection as ragged
+# is subtracted, is {glue:text}`first_excess_tdd`. Image by image, DEA's TDD is
+# {glue:text}`dea_side` EGA's: {glue:text}`dea_lead` over the {glue:text}`dea_images` images that
+# the model scores well. {glue:text}`above_chance` of {glue:text}`held_against_controls` methods lie
+# above every control that knows nothing of the model. Of the claims that these runs can speak to
+# {glue:text}`claims_held` hold over plain means, and of those of a lead the images bear out
+# {glue:text}`leads_held`.
 # :::
 #
 # The score is eq. 1 of the paper, the mean probability of the class over its mask,
@@ -81,16 +84,16 @@ glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
 # What follows is {glue:text}`runs` runs on {glue:text}`dataset`: {glue:text}`models` models with
-# {glue:text}`seeds` seeds each, a run being one model and seed. The seed draws the samples and all noise;
-# {glue:text}`samples` different images were drawn in all. {glue:text}`lost` could not be scored; of the
-# {glue:text}`scored` scored, the model gave its target less than {glue:text}`well` in {glue:text}`low_score`, where a
-# relative drop divides by next to nothing.
+# {glue:text}`seeds` seeds each, a run being one model and seed. The seed draws the samples and all
+# noise; {glue:text}`samples` different images were drawn in all. {glue:text}`lost` could not be
+# scored; of the {glue:text}`scored` scored, the model gave its target less than {glue:text}`well`
+# in {glue:text}`low_score`, where a relative drop divides by next to nothing.
 #
 # ## Beside the paper's Table 1
 #
-# Mean ± standard deviation over run-level means at k = {glue:text}`k`, as the paper has them; ↑ higher is better, ↓ lower.
-# The data and the models differ from the paper's, so the order of the methods is what can be compared, not
-# the values.
+# Mean ± standard deviation over run-level means at k = {glue:text}`k`, as the paper has them; ↑
+# higher is better, ↓ lower. The data and the models differ from the paper's, so the order of the
+# methods is what can be compared, not the values.
 
 # %% tags=["hide-input"]
 page.whole(page.beside_paper(runs.per_run))
@@ -98,10 +101,10 @@ page.whole(page.beside_paper(runs.per_run))
 # %% [markdown]
 # ### What the mean hides
 #
-# The ratio explodes where the model's score is small, so one image can carry a mean. Beside the paper's plain
-# mean stand the median and, each with the number of samples in it, the mean over those the model scores at least
-# {glue:text}`well`, over those whose selection is not decided by a constant, and over those of which ties decide at most
-# half.
+# The ratio explodes where the model's score is small, so one image can carry a mean. Beside the
+# paper's plain mean stand the median and, each with the number of samples in it, the mean over
+# those the model scores at least {glue:text}`well`, over those whose selection is not decided by a
+# constant, and over those of which ties decide at most half.
 
 # %% tags=["hide-input"]
 page.hidden_by_the_mean(runs.per_run)
@@ -109,14 +112,17 @@ page.hidden_by_the_mean(runs.per_run)
 # %% [markdown]
 # ### What a blind selection earns
 #
-# How much of a map's TDD comes from what it knows, and how much from how ragged the deleted pixels are? Scattered holes
-# of mean colour hide little and may still cost the model its score. The null of one image (ours, not the paper's) is what random subsets of the target earn: as many
-# pixels as the map selects, from single ones to patches, drawn without a look at the model. *Excess* TDD is a map's TDD
-# less what such a blind selection *of the same border length* has by chance; 0 is chance. The border is in pixels
-# of length a selected pixel. Excess |ODD| and excess insertion are made alike, of the outside and of what is put back.
+# How much of a map's TDD comes from what it knows, and how much from how ragged the deleted pixels
+# are? Scattered holes of mean colour hide little and may still cost the model its score. The null
+# of one image (ours, not the paper's) is what random subsets of the target earn: as many pixels as
+# the map selects, from single ones to patches, drawn without a look at the model. *Excess* TDD is a
+# map's TDD less what such a blind selection *of the same border length* has by chance; 0 is chance.
+# The border is in pixels of length a selected pixel. Excess |ODD| and excess insertion are made
+# alike, of the outside and of what is put back.
 #
-# A selection that is cut at a value which more than half of the target shares is *degenerate*: which pixels went was
-# decided by their order, not by the map. Where cells tie, the tied share says how much of a selection that is so of.
+# A selection that is cut at a value which more than half of the target shares is *degenerate*:
+# which pixels went was decided by their order, not by the map. Where cells tie, the tied share says
+# how much of a selection that is so of.
 
 # %% tags=["hide-input"]
 page.blind_selection(runs.per_run)
@@ -128,11 +134,12 @@ page.mean_and_robust(runs.per_run, "excess_tdd")
 page.dot_plot(runs.per_run, ["tdd", "excess_tdd"])
 
 # %% [markdown]
-# *Above chance* is more than an excess above 0, since size and border length leave the shape of a selection open.
-# Each method is held against every control that selects for itself: noise of four grains, alone and times the target's
-# mask, discs strewn over the target, the distance to its edge, and the contrary. None knows the model. The table names
-# the control that comes closest, over the images that the model scores at least {glue:text}`well`; p is of the paired sign-flip test,
-# the largest over the controls, adjusted over the methods.
+# *Above chance* is more than an excess above 0, since size and border length leave the shape of a
+# selection open. Each method is held against every control that selects for itself: noise of four
+# grains, alone and times the target's mask, discs strewn over the target, the distance to its edge,
+# and the contrary. None knows the model. The table names the control that comes closest, over the
+# images that the model scores at least {glue:text}`well`; p is of the paired sign-flip test, the
+# largest over the controls, adjusted over the methods.
 
 # %% tags=["hide-input"]
 page.chance(runs.above_chance)
@@ -140,9 +147,10 @@ page.chance(runs.above_chance)
 # %% [markdown]
 # ### Leakage
 #
-# |ODD| counts every pixel off the mask as outside, the ring of unlabelled pixels around it included, as the paper
-# does; beside it without that ring. LeakAbs is |ODD| / |TDD|, and its signed form a diagnostic. A ratio of ratios has
-# no mean to trust: LeakAbs is shown as the paper has it, and methods are ranked by its median.
+# |ODD| counts every pixel off the mask as outside, the ring of unlabelled pixels around it
+# included, as the paper does; beside it without that ring. LeakAbs is |ODD| / |TDD|, and its signed
+# form a diagnostic. A ratio of ratios has no mean to trust: LeakAbs is shown as the paper has it,
+# and methods are ranked by its median.
 
 # %% tags=["hide-input"]
 page.leakage(runs.per_run)
@@ -150,8 +158,8 @@ page.leakage(runs.per_run)
 # %% [markdown]
 # ## Ranking on each axis
 #
-# Rank 1 is best; ties share the better rank. Controls are ranked too: a method that ranks below random pixels
-# has not shown that it knows more.
+# Rank 1 is best; ties share the better rank. Controls are ranked too: a method that ranks below
+# random pixels has not shown that it knows more.
 
 # %% mystnb={"image": {"alt": "Heat map of the rank of every method under TDD, absolute ODD, insertion, stability, excess TDD and seconds."}} tags=["hide-input"]
 page.rank_heatmap(page.ranks(runs.per_run))
@@ -159,8 +167,8 @@ page.rank_heatmap(page.ranks(runs.per_run))
 # %% [markdown]
 # ## The trade-off
 #
-# The paper finds that faithfulness has a price: interventions cost passes, and a map made of them moves more when
-# the image does. Does it here? Small points are runs, large ones their mean.
+# The paper finds that faithfulness has a price: interventions cost passes, and a map made of them
+# moves more when the image does. Does it here? Small points are runs, large ones their mean.
 
 # %% mystnb={"image": {"alt": "Three scatter plots of TDD against stability, absolute ODD and seconds, a small point a run, a large one the mean."}} tags=["hide-input"]
 page.trade_off(runs.per_run, ["stability", "odd_abs", "seconds"])
@@ -174,7 +182,8 @@ page.cost(runs.per_run)
 # %% [markdown]
 # ## Deletion and insertion curves
 #
-# One k is one point; the curves show whether the order depends on it. Bands are standard deviations over runs.
+# One k is one point; the curves show whether the order depends on it. Bands are standard deviations
+# over runs.
 
 # %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and insertion gain over the fraction k for every method, controls dashed."}} tags=["hide-input"]
 page.curves(runs.along_k, ["tdd", "odd_abs", "insertion"])
@@ -188,8 +197,9 @@ page.stability(runs.per_run)
 # %% [markdown]
 # ## A gallery, chosen by rule
 #
-# In the first run: samples at evenly spaced ranks of {glue:text}`gallery_by` in TDD, from the highest to the lowest,
-# among those the model scores at least {glue:text}`well`. The target is outlined; maps run from dark (0) to bright (1).
+# In the first run: samples at evenly spaced ranks of {glue:text}`gallery_by` in TDD, from the
+# highest to the lowest, among those the model scores at least {glue:text}`well`. The target is
+# outlined; maps run from dark (0) to bright (1).
 
 # %% mystnb={"image": {"alt": "Rows of images, each with its target outlined and the maps of every method but the controls over it."}} tags=["hide-input"]
 page.gallery(runs.cases)
@@ -197,9 +207,9 @@ page.gallery(runs.cases)
 # %% [markdown]
 # ## Delete it yourself
 #
-# The first sample of the gallery. Move the slider: the share of the target's pixels, best first by the map, that
-# is filled with the image's mean colour; the caption says what is left of the model's score. It works in the page,
-# without a kernel.
+# The first sample of the gallery. Move the slider: the share of the target's pixels, best first by
+# the map, that is filled with the image's mean colour; the caption says what is left of the model's
+# score. It works in the page, without a kernel.
 
 # %% tags=["hide-input"]
 page.slider(runs.cases)
@@ -207,32 +217,36 @@ page.slider(runs.cases)
 # %% [markdown]
 # ## What was reproduced, and what was not
 #
-# Every claim of the paper's section 5.1 that these runs can speak to, with our numbers, once over the paper's
-# plain means and once over the samples the model scores at least {glue:text}`well`. Some at the end are ours. A claim
-# is about the methods as the run has them, and where their maps were made with several fills, about those of one. Where a
-# claim is of a lead, the last column says what the images decide: the leader has to lie above each of the others, tested
-# over all pairs at once.
+# Every claim of the paper's section 5.1 that these runs can speak to, with our numbers, once over
+# the paper's plain means and once over the samples the model scores at least {glue:text}`well`.
+# Some at the end are ours. A claim is about the methods as the run has them, and where their maps
+# were made with several fills, about those of one. Where a claim is of a lead, the last column says
+# what the images decide: the leader has to lie above each of the others, tested over all pairs at
+# once.
 
 # %% tags=["hide-input"]
 page.claims_table(runs)
 
 # %% [markdown]
 # The paper counts run-level wins in TDD: DEA over EGA in {glue:text}`paper_sbd_ega` runs on SBD and
-# {glue:text}`paper_voc_ega` on VOC, over GPA in {glue:text}`paper_sbd_gpa` and {glue:text}`paper_voc_gpa`; so its text
-# leaves out some of the SBD runs it includes when it comes to GPA. Here DEA's mean TDD is above EGA's in
-# {glue:text}`wins_ega` runs and above GPA's in {glue:text}`wins_gpa`; its |ODD| is below EGA's in
-# {glue:text}`wins_odd`. Random pixels are the test no table of the paper holds: DEA's TDD is above theirs in
-# {glue:text}`wins_random` runs, its excess TDD in {glue:text}`wins_excess`. The maps of interventions are those made with
-# the fill {glue:text}`made`. In all, {glue:text}`claims_held` claims of the table hold over plain means,
-# {glue:text}`claims_held_robust` over well-scored samples. These are counts of runs and of means, as the paper has them;
-# what the images decide, paired and with intervals, is on [another page](beyond_dea.ipynb).
+# {glue:text}`paper_voc_ega` on VOC, over GPA in {glue:text}`paper_sbd_gpa` and
+# {glue:text}`paper_voc_gpa`; so its text leaves out some of the SBD runs it includes when it comes
+# to GPA. Here DEA's mean TDD is above EGA's in {glue:text}`wins_ega` runs and above GPA's in
+# {glue:text}`wins_gpa`; its |ODD| is below EGA's in {glue:text}`wins_odd`. Random pixels are the
+# test no table of the paper holds: DEA's TDD is above theirs in {glue:text}`wins_random` runs, its
+# excess TDD in {glue:text}`wins_excess`. The maps of interventions are those made with the fill
+# {glue:text}`made`. In all, {glue:text}`claims_held` claims of the table hold over plain means,
+# {glue:text}`claims_held_robust` over well-scored samples. These are counts of runs and of means,
+# as the paper has them; what the images decide, paired and with intervals, is on [another
+# page](beyond_dea.ipynb).
 #
-# What differs from the paper: the data and the models of this profile (see the [status page](status.ipynb)), and
-# where the paper's text leaves a choice open, ours: the formula of insertion gain, the blur's width, ties broken
-# row by row, the unlabelled ring counted as outside. The paper's own setting, VOC and SBD under torchvision's weights, is
-# the profile `paper`.
+# What differs from the paper: the data and the models of this profile (see the [status
+# page](status.ipynb)), and where the paper's text leaves a choice open, ours: the formula of
+# insertion gain, the blur's width, ties broken row by row, the unlabelled ring counted as outside.
+# The paper's own setting, VOC and SBD under torchvision's weights, is the profile `paper`.
 #
-# **What we learnt.** By mean over these runs, first of {glue:text}`ranked` maps is {glue:text}`first_tdd` in TDD,
-# {glue:text}`first_excess_tdd` in excess TDD and, by its median, {glue:text}`first_leak_abs` in LeakAbs; pixels drawn at
-# random are {glue:text}`rank_random_tdd`, {glue:text}`rank_random_excess_tdd` and {glue:text}`rank_random_leak_abs`. Of
-# the claims {glue:text}`claims_held` hold over plain means.
+# **What we learnt.** By mean over these runs, first of {glue:text}`ranked` maps is
+# {glue:text}`first_tdd` in TDD, {glue:text}`first_excess_tdd` in excess TDD and, by its median,
+# {glue:text}`first_leak_abs` in LeakAbs; pixels drawn at random are {glue:text}`rank_random_tdd`,
+# {glue:text}`rank_random_excess_tdd` and {glue:text}`rank_random_leak_abs`. Of the claims
+# {glue:text}`claims_held` hold over plain means.

@@ -9,24 +9,26 @@
 # %% [markdown]
 # # Beyond DEA: what the paper left open
 #
-# In this notebook, we take up what {cite:t}`sakib2026dea` name as future work, formal significance and adaptive
-# interventions, and one question they do not ask: whether the judge itself is fair.
+# In this notebook, we take up what {cite:t}`sakib2026dea` name as future work, formal significance
+# and adaptive interventions, and one question they do not ask: whether the judge itself is fair.
 #
 # 1. Which differences between methods are more than the luck of the images?
-# 2. Does deletion reward what it should? Noise, other fills, models drawn anew, and scenes whose evidence was planted
-#    where we know it.
+# 2. Does deletion reward what it should? Noise, other fills, models drawn anew, and scenes whose
+#    evidence was planted where we know it.
 # 3. How few passes does a map of interventions need?
 # 4. What does half precision save, and what does it change?
 #
 # :::{admonition} In short
-# On {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`model`, {glue:text}`central_tdd` of the paper's
-# {glue:text}`central` central claims have a {glue:text}`level` interval above 0 in plain TDD, and
-# {glue:text}`central_excess` in excess TDD. Noise that knows nothing of the model has a plain TDD from
-# {glue:text}`noise_least` to {glue:text}`noise_most`, by its grain and the fill alone. Held against every control,
-# {glue:text}`above_chance` of {glue:text}`of_chance` methods stand above chance. With {glue:text}`budget` passes the
-# adaptive map reaches {glue:text}`reach_0` of the TDD that the fixed one has with {glue:text}`fixed_passes`, and its
-# own cells with random drops reach {glue:text}`layout_0` of what it has. The fastest precision whose mean TDD stays
-# within {glue:text}`tolerance` is {glue:text}`chosen`.
+# On {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`model`,
+# {glue:text}`central_tdd` of the paper's {glue:text}`central` central claims have a
+# {glue:text}`level` interval above 0 in plain TDD, and {glue:text}`central_excess` in excess TDD.
+# Noise that knows nothing of the model has a plain TDD from {glue:text}`noise_least` to
+# {glue:text}`noise_most`, by its grain and the fill alone. Held against every control,
+# {glue:text}`above_chance` of {glue:text}`of_chance` methods stand above chance. With
+# {glue:text}`budget` passes the adaptive map reaches {glue:text}`reach_0` of the TDD that the fixed
+# one has with {glue:text}`fixed_passes`, and its own cells with random drops reach
+# {glue:text}`layout_0` of what it has. The fastest precision whose mean TDD stays within
+# {glue:text}`tolerance` is {glue:text}`chosen`.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
@@ -75,15 +77,17 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
-# The page is about {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`model`, at k = {glue:text}`k`;
-# {glue:text}`lost` more were left out, unreadable or scored less than {glue:text}`floor`. Intervals are
-# {glue:text}`level` studentised bootstrap intervals over images unless another is named.
+# The page is about {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`model`, at k =
+# {glue:text}`k`; {glue:text}`lost` more were left out, unreadable or scored less than
+# {glue:text}`floor`. Intervals are {glue:text}`level` studentised bootstrap intervals over images
+# unless another is named.
 #
 # ## Significance
 #
-# The paper gives means over runs with their standard deviation. A run's mean hides that methods are compared on the
-# same images: paired by image, what an image does to all of them cancels. Each pair is tested by Wilcoxon's
-# signed-rank test and by flipping signs; p values are adjusted over the pairs of one picture (Holm).
+# The paper gives means over runs with their standard deviation. A run's mean hides that methods are
+# compared on the same images: paired by image, what an image does to all of them cancels. Each pair
+# is tested by Wilcoxon's signed-rank test and by flipping signs; p values are adjusted over the
+# pairs of one picture (Holm).
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in TDD between methods with their intervals; blue where the sign-flip test tells them apart."}} tags=["hide-input"]
 page.difference_plot(runs, "tdd")
@@ -98,23 +102,24 @@ page.difference_plot(runs, "excess_tdd")
 page.difference_table(runs)
 
 # %% [markdown]
-# All methods at once: mean ranks over images in excess TDD; a bar joins methods whose ranks are closer than the
-# critical difference.
+# All methods at once: mean ranks over images in excess TDD; a bar joins methods whose ranks are
+# closer than the critical difference.
 
 # %% mystnb={"image": {"alt": "Critical-difference diagram: mean ranks of all methods in excess TDD, bars joining those not told apart."}} tags=["hide-input"]
 page.rank_diagram(settings, runs)
 
 # %% [markdown]
-# Do these intervals and tests keep their word?
-# How often does each kind of interval hold the true mean of differences that are shaped as this page's own: drawn with
-# replacement from those of two methods less their mean? The page uses the studentised bootstrap, which held it in
+# Do these intervals and tests keep their word? How often does each kind of interval hold the true
+# mean of differences that are shaped as this page's own: drawn with replacement from those of two
+# methods less their mean? The page uses the studentised bootstrap, which held it in
 # {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
 page.coverage_table(runs)
 
 # %% [markdown]
-# How often do the tests reject such differences when their true mean is 0, and when it is half a standard deviation?
+# How often do the tests reject such differences when their true mean is 0, and when it is half a
+# standard deviation?
 
 # %% tags=["hide-input"]
 page.rejection_table(runs)
@@ -124,16 +129,18 @@ page.rejection_table(runs)
 #
 # ### What noise earns by its raggedness alone
 #
-# Deletion sees a map only through the pixels that it selects. Noise on cells knows nothing of the model; how does its
-# TDD depend on how ragged its selections are, and on the fill? The methods stand at their own border length.
+# Deletion sees a map only through the pixels that it selects. Noise on cells knows nothing of the
+# model; how does its TDD depend on how ragged its selections are, and on the fill? The methods
+# stand at their own border length.
 
 # %% mystnb={"image": {"alt": "Curves of the TDD of noise over the border length of its selections, a line a fill with a band, and the methods as points at their own border length and TDD."}} tags=["hide-input"]
 page.noise_lines(settings, runs)
 
 # %% [markdown]
-# Noise alone earns from {glue:text}`noise_least` to {glue:text}`noise_most`. A method's point says something of the
-# method only as far as it lies above the line of its own fill. Excess TDD makes that exact, image by image: TDD less
-# what blind selections of the same size and border length have.
+# Noise alone earns from {glue:text}`noise_least` to {glue:text}`noise_most`. A method's point says
+# something of the method only as far as it lies above the line of its own fill. Excess TDD makes
+# that exact, image by image: TDD less what blind selections of the same size and border length
+# have.
 #
 # ### The ranking by plain TDD beside the ranking by excess TDD
 
@@ -143,16 +150,17 @@ page.ranking_dots(settings, runs)
 # %% [markdown]
 # The two rankings agree with a Spearman correlation of {glue:text}`rank_agreement`. Plain TDD puts
 # {glue:text}`first_tdd` first and random pixels at rank {glue:text}`random_tdd`; excess TDD puts
-# {glue:text}`first_excess_tdd` first and random pixels at rank {glue:text}`random_excess_tdd`. Of the paper's
-# {glue:text}`central` central claims, DEA above EGA and above GPA, {glue:text}`central_tdd` have an interval above 0 in
-# plain TDD and {glue:text}`central_excess` in excess TDD.
+# {glue:text}`first_excess_tdd` first and random pixels at rank {glue:text}`random_excess_tdd`. Of
+# the paper's {glue:text}`central` central claims, DEA above EGA and above GPA,
+# {glue:text}`central_tdd` have an interval above 0 in plain TDD and {glue:text}`central_excess` in
+# excess TDD.
 #
 # ### Which methods stand above chance?
 #
-# Size and border length leave the shape of a selection open, and shape earns something too. So a method is above
-# chance only if its excess TDD lies above that of every control: noise of four grains, alone and times the target's
-# mask, discs strewn over the target, the distance to its edge (*depth*) and the contrary (*rim*), and the rest. None
-# knows the model.
+# Size and border length leave the shape of a selection open, and shape earns something too. So a
+# method is above chance only if its excess TDD lies above that of every control: noise of four
+# grains, alone and times the target's mask, discs strewn over the target, the distance to its edge
+# (*depth*) and the contrary (*rim*), and the rest. None knows the model.
 
 # %% tags=["hide-input"]
 page.chance_table(runs)
@@ -162,10 +170,11 @@ page.chance_table(runs)
 #
 # ### How a judge is fooled
 #
-# The first judge of this book took for chance what *the same map* earns in another place: flipped, transposed, rolled.
-# Noise times the target's mask knows nothing of the model. Moved, it leaves zeros on a part of the target, and ties
-# pick one solid block there. How much is the noise praised for the difference between its scattered pixels and that
-# block? Below, plain TDD, the judge that was fooled, and the one in use, on {glue:text}`fooled_n` images.
+# The first judge of this book took for chance what *the same map* earns in another place: flipped,
+# transposed, rolled. Noise times the target's mask knows nothing of the model. Moved, it leaves
+# zeros on a part of the target, and ties pick one solid block there. How much is the noise praised
+# for the difference between its scattered pixels and that block? Below, plain TDD, the judge that
+# was fooled, and the one in use, on {glue:text}`fooled_n` images.
 
 # %% mystnb={"image": {"alt": "Dot plots of TDD, of TDD less that of moved copies, and of excess TDD for every method and control."}} tags=["hide-input"]
 page.fooled_dots(settings, runs)
@@ -179,8 +188,8 @@ page.fooled_dots(settings, runs)
 #
 # ### Does RIA lead because it is judged by its own operator?
 #
-# RIA fills cells, TDD fills pixels, and by default both fill with the image's mean. Here each fill makes the map
-# (rows) and each judges it (columns).
+# RIA fills cells, TDD fills pixels, and by default both fill with the image's mean. Here each fill
+# makes the map (rows) and each judges it (columns).
 
 # %% mystnb={"image": {"alt": "Heat map of RIA's mean TDD by the fill that made the map and the fill that judged it."}} tags=["hide-input"]
 page.cross_heat(settings, runs)
@@ -189,32 +198,34 @@ page.cross_heat(settings, runs)
 page.agreement_table(settings, runs)
 
 # %% [markdown]
-# A map's TDD under the fill that made it, less that of the maps made with other fills under the same judge, is
-# {glue:text}`own` over {glue:text}`own_n` images. The table gives the rank correlation of the judges with one another:
-# over the maps of an image, mean over the images; and pooled, over all maps and images at once, which is high already
-# where the judges find the same images hard.
+# A map's TDD under the fill that made it, less that of the maps made with other fills under the
+# same judge, is {glue:text}`own` over {glue:text}`own_n` images. The table gives the rank
+# correlation of the judges with one another: over the maps of an image, mean over the images; and
+# pooled, over all maps and images at once, which is high already where the judges find the same
+# images hard.
 #
 # ### Planted evidence
 #
-# No real data set says where a model's evidence lies. Two sets of generated scenes do. Both show the same images:
-# large objects, each with a *badge* on it, and a *marker* elsewhere. Under `planted_context` the kind of the marker
-# alone decides the class of the objects, so the model must look off the target; under `planted_own`, the control, the
-# kind of the badge does.
+# No real data set says where a model's evidence lies. Two sets of generated scenes do. Both show
+# the same images: large objects, each with a *badge* on it, and a *marker* elsewhere. Under
+# `planted_context` the kind of the marker alone decides the class of the objects, so the model must
+# look off the target; under `planted_own`, the control, the kind of the badge does.
 
 # %% tags=["hide-input"]
 page.owed_table(settings, runs)
 
 # %% [markdown]
-# What the models really use: the share of the target's score that goes when the marker, or the badges, are filled.
-# That is the truth the metrics below are held against.
+# What the models really use: the share of the target's score that goes when the marker, or the
+# badges, are filled. That is the truth the metrics below are held against.
 
 # %% mystnb={"image": {"alt": "Dot plots of absolute ODD of every method on the planted context and on its control, with intervals."}} tags=["hide-input"]
 page.leakage_dots(settings, runs)
 
 # %% [markdown]
-# Does each method's map *find* the evidence? The chance that a pixel of the evidence ranks above another pixel of its
-# region: off the target for the marker, on it for the badges. One half is what a map that knows nothing has. A cell
-# smaller than a badge hides a part of it, and the model may read the rest; a coarser grid stands beside for that.
+# Does each method's map *find* the evidence? The chance that a pixel of the evidence ranks above
+# another pixel of its region: off the target for the marker, on it for the badges. One half is what
+# a map that knows nothing has. A cell smaller than a badge hides a part of it, and the model may
+# read the rest; a coarser grid stands beside for that.
 
 # %% mystnb={"image": {"alt": "Dot plots of the chance that each method ranks the planted marker, and the planted badge, above the rest of its region, with intervals."}} tags=["hide-input"]
 page.find_dots(settings, runs)
@@ -223,30 +234,33 @@ page.find_dots(settings, runs)
 page.leakage_table(settings, runs)
 
 # %% [markdown]
-# The table says how far |ODD| and LeakAbs of one method tell the two models apart: context minus control on the same
-# images, and the share of images on which the model that does look off the target has the higher value. The interval
-# lies above 0 for {glue:text}`apart_odd` of {glue:text}`probes` maps in |ODD| and for {glue:text}`apart_leak` in
-# LeakAbs, which divides by a TDD that may be next to nothing. Of the {glue:text}`controls` maps that know nothing of
-# the model {glue:text}`apart_odd_controls` tell the two apart in |ODD| as well. Each that does shows |ODD| to see that
-# a model looks off the target whatever the map, which does not say that the map has found where.
+# The table says how far |ODD| and LeakAbs of one method tell the two models apart: context minus
+# control on the same images, and the share of images on which the model that does look off the
+# target has the higher value. The interval lies above 0 for {glue:text}`apart_odd` of
+# {glue:text}`probes` maps in |ODD| and for {glue:text}`apart_leak` in LeakAbs, which divides by a
+# TDD that may be next to nothing. Of the {glue:text}`controls` maps that know nothing of the model
+# {glue:text}`apart_odd_controls` tell the two apart in |ODD| as well. Each that does shows |ODD| to
+# see that a model looks off the target whatever the map, which does not say that the map has found
+# where.
 #
 # ### Which judge orders maps as the planted truth does?
 #
-# On the control the evidence inside the target is known, so maps can be *made* with a known share of it over noise of
-# a known grain. A fair judge orders the maps of an image by the share of the evidence that their best pixels hold.
+# On the control the evidence inside the target is known, so maps can be *made* with a known share
+# of it over noise of a known grain. A fair judge orders the maps of an image by the share of the
+# evidence that their best pixels hold.
 
 # %% tags=["hide-input"]
 page.judge_table(settings, runs)
 
 # %% [markdown]
 # Over the made maps of an image, excess TDD's rank correlation with the truth less plain TDD's is
-# {glue:text}`better_tdd`, less that of the judge that was fooled {glue:text}`better_moved_excess_tdd`, over
-# {glue:text}`ordered` images.
+# {glue:text}`better_tdd`, less that of the judge that was fooled
+# {glue:text}`better_moved_excess_tdd`, over {glue:text}`ordered` images.
 #
 # ### Models drawn anew
 #
-# A map that stays the same when the model's layers are drawn anew, from the output back to the input, does not explain
-# the model. Controls do not depend on it at all, and stay.
+# A map that stays the same when the model's layers are drawn anew, from the output back to the
+# input, does not explain the model. Controls do not depend on it at all, and stay.
 
 # %% mystnb={"image": {"alt": "Curves of the rank correlation of each method's map with itself over the share of the model's layers drawn anew."}} tags=["hide-input"]
 page.cascade_lines(settings, runs)
@@ -254,11 +268,11 @@ page.cascade_lines(settings, runs)
 # %% [markdown]
 # ## Adaptive interventions
 #
-# A fixed grid spends its passes evenly over the image. The adaptive map cuts the image into as many rectangles
-# as its budget has passes, finer on the target, and fills each once. Its cells are connected, disjoint and at least
-# {glue:text}`least_cell` px a side, and the map is made from the drops of its own cells alone. Cost is passes, s(x)
-# among them. What the layout of the cells earns by itself is in every table above: *random adaptive*, the same cells
-# with random drops.
+# A fixed grid spends its passes evenly over the image. The adaptive map cuts the image into as many
+# rectangles as its budget has passes, finer on the target, and fills each once. Its cells are
+# connected, disjoint and at least {glue:text}`least_cell` px a side, and the map is made from the
+# drops of its own cells alone. Cost is passes, s(x) among them. What the layout of the cells earns
+# by itself is in every table above: *random adaptive*, the same cells with random drops.
 
 # %% mystnb={"image": {"alt": "Curves of mean TDD under the mean fill and under blur, excess TDD and absolute ODD over the number of passes, for the adaptive and the fixed map."}} tags=["hide-input"]
 page.budget_lines(settings, runs)
@@ -267,25 +281,27 @@ page.budget_lines(settings, runs)
 page.budget_table(settings, runs)
 
 # %% [markdown]
-# Each share is a mean over that of the fixed map at its own grid ({glue:text}`fixed_passes` passes), with a paired
-# bootstrap interval; TDD is the mean over several k. With {glue:text}`budget` passes the adaptive map reaches
-# {glue:text}`reach_0` (lower end {glue:text}`reach_low_0`) under the fill that made it, {glue:text}`reach_1`
-# ({glue:text}`reach_low_1`) under blur, which it never used, and {glue:text}`reach_2` ({glue:text}`reach_low_2`) of
-# the excess TDD.
+# Each share is a mean over that of the fixed map at its own grid ({glue:text}`fixed_passes`
+# passes), with a paired bootstrap interval; TDD is the mean over several k. With
+# {glue:text}`budget` passes the adaptive map reaches {glue:text}`reach_0` (lower end
+# {glue:text}`reach_low_0`) under the fill that made it, {glue:text}`reach_1`
+# ({glue:text}`reach_low_1`) under blur, which it never used, and {glue:text}`reach_2`
+# ({glue:text}`reach_low_2`) of the excess TDD.
 #
-# *Which* adaptation pays? At one budget: cells that follow the target (as above); that follow where the gradient says
-# that the score would drop, which takes three passes of the budget; that follow both; the target, with a share of the
-# budget kept to go on coarse to fine, cutting in two what dropped most; cells that follow neither; the plain tree,
-# which goes where the drops lead; and the target's cells with random drops.
+# *Which* adaptation pays? At one budget: cells that follow the target (as above); that follow where
+# the gradient says that the score would drop, which takes three passes of the budget; that follow
+# both; the target, with a share of the budget kept to go on coarse to fine, cutting in two what
+# dropped most; cells that follow neither; the plain tree, which goes where the drops lead; and the
+# target's cells with random drops.
 
 # %% tags=["hide-input"]
 page.strategy_table(settings, runs)
 
 # %% [markdown]
-# The last row is the control. Random drops on cells that follow the target know where the target is and nothing of the
-# model. They earn {glue:text}`layout_0` of what adaptive RIA does in TDD, {glue:text}`layout_1` under blur and
-# {glue:text}`layout_2` in excess TDD. What the model's drops add is the distance from this row, not from the fixed
-# grid.
+# The last row is the control. Random drops on cells that follow the target know where the target is
+# and nothing of the model. They earn {glue:text}`layout_0` of what adaptive RIA does in TDD,
+# {glue:text}`layout_1` under blur and {glue:text}`layout_2` in excess TDD. What the model's drops
+# add is the distance from this row, not from the fixed grid.
 #
 # On thin targets ({glue:text}`thin_n` images), adaptive RIA minus fixed RIA at equal budgets:
 
@@ -293,21 +309,21 @@ page.strategy_table(settings, runs)
 page.thin_table(settings, runs)
 
 # %% [markdown]
-# Adaptive RIA minus its own cells with random drops is {glue:text}`thin_tdd` in TDD and {glue:text}`thin_excess_tdd` in
-# excess TDD.
+# Adaptive RIA minus its own cells with random drops is {glue:text}`thin_tdd` in TDD and
+# {glue:text}`thin_excess_tdd` in excess TDD.
 #
 # ## Half precision
 #
-# Interventions are forward passes and could be run in less precise numbers. What that saves, and what it changes, on
-# this machine:
+# Interventions are forward passes and could be run in less precise numbers. What that saves, and
+# what it changes, on this machine:
 
 # %% tags=["hide-input"]
 page.precision_table(runs)
 
 # %% [markdown]
-# Pearson is of the maps with those of the first row, largest the largest change of an image's TDD. The rule: the
-# fastest whose mean TDD differs from that of the first row by no more than {glue:text}`tolerance`. Here that is
-# {glue:text}`chosen`.
+# Pearson is of the maps with those of the first row, largest the largest change of an image's TDD.
+# The rule: the fastest whose mean TDD differs from that of the first row by no more than
+# {glue:text}`tolerance`. Here that is {glue:text}`chosen`.
 #
 # ## What was reproduced, and what was not
 #
@@ -317,12 +333,15 @@ page.precision_table(runs)
 page.claims_table(runs)
 
 # %% [markdown]
-# The paper tests nothing and lists significance, adaptive interventions and faster evaluation as future work; the
-# fragmentation curve, the crossed fills, the planted evidence and the calibrated metric are ours. Everything stands on
-# the data and models of this profile (see the [status page](status.ipynb)).
+# The paper tests nothing and lists significance, adaptive interventions and faster evaluation as
+# future work; the fragmentation curve, the crossed fills, the planted evidence and the calibrated
+# metric are ours. Everything stands on the data and models of this profile (see the [status
+# page](status.ipynb)).
 #
-# **What we learnt.** Of the paper's {glue:text}`central` central claims {glue:text}`central_tdd` have an interval above
-# 0 in plain TDD and {glue:text}`central_excess` in excess TDD, on {glue:text}`n` images. Noise that knows nothing earns
-# a TDD from {glue:text}`noise_least` to {glue:text}`noise_most` by its grain and the fill alone. With
-# {glue:text}`budget` passes the adaptive map reaches {glue:text}`reach_0` of the fixed one's TDD, and its own cells with
-# random drops {glue:text}`layout_0` of that. The fastest precision within the tolerance is {glue:text}`chosen`.
+# **What we learnt.** Of the paper's {glue:text}`central` central claims {glue:text}`central_tdd`
+# have an interval above 0 in plain TDD and {glue:text}`central_excess` in excess TDD, on
+# {glue:text}`n` images. Noise that knows nothing earns a TDD from {glue:text}`noise_least` to
+# {glue:text}`noise_most` by its grain and the fill alone. With {glue:text}`budget` passes the
+# adaptive map reaches {glue:text}`reach_0` of the fixed one's TDD, and its own cells with random
+# drops {glue:text}`layout_0` of that. The fastest precision within the tolerance is
+# {glue:text}`chosen`.

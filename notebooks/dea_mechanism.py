@@ -9,20 +9,22 @@
 # %% [markdown]
 # # Why DEA works, and when it does not
 #
-# In this notebook, we take Dual-Evidence Attribution apart. {cite:t}`sakib2026dea` explain by one picture why it
-# should work: where the gradient map $A_g$ (EGA) and the intervention map $A_r$ (RIA) agree, their product lets the
-# map through, and this *agreement mass* lies on the target. They show failures that they put down to thin targets
-# and cluttered scenes, and say that DEA's target deletion drop (TDD) stays above EGA's for a range of $\alpha$. We
-# ask of many images what they show of a few.
+# In this notebook, we take Dual-Evidence Attribution apart. {cite:t}`sakib2026dea` explain by one
+# picture why it should work: where the gradient map $A_g$ (EGA) and the intervention map $A_r$
+# (RIA) agree, their product lets the map through, and this *agreement mass* lies on the target.
+# They show failures that they put down to thin targets and cluttered scenes, and say that DEA's
+# target deletion drop (TDD) stays above EGA's for a range of $\alpha$. We ask of many images what
+# they show of a few.
 #
 # :::{admonition} In short
-# Over {glue:text}`n` images of {glue:text}`dataset`, DEA's TDD is {glue:text}`gains` EGA's, by {glue:text}`gain`. On
-# average {glue:text}`agreement` of the agreement mass lies on the target, whose area is {glue:text}`area` of the image,
-# and that share is {glue:text}`narrower` the share of EGA's own mass. DEA's lead goes with the thinness of the target by a
-# correlation of {glue:text}`thinness_with_gain` and with clutter by {glue:text}`clutter_with_gain`: the one is
-# {glue:text}`thinness_goes` 0, the other {glue:text}`clutter_goes` 0. Of the {glue:text}`alphas_claimed` values of $\alpha$
-# in the range that the paper names, the lead is told from 0 for {glue:text}`held_tdd` in TDD and for
-# {glue:text}`held_excess_tdd` in excess TDD.
+# Over {glue:text}`n` images of {glue:text}`dataset`, DEA's TDD is {glue:text}`gains` EGA's, by
+# {glue:text}`gain`. On average {glue:text}`agreement` of the agreement mass lies on the target,
+# whose area is {glue:text}`area` of the image, and that share is {glue:text}`narrower` the share of
+# EGA's own mass. DEA's lead goes with the thinness of the target by a correlation of
+# {glue:text}`thinness_with_gain` and with clutter by {glue:text}`clutter_with_gain`: the one is
+# {glue:text}`thinness_goes` 0, the other {glue:text}`clutter_goes` 0. Of the
+# {glue:text}`alphas_claimed` values of $\alpha$ in the range that the paper names, the lead is told
+# from 0 for {glue:text}`held_tdd` in TDD and for {glue:text}`held_excess_tdd` in excess TDD.
 # :::
 #
 # The map is
@@ -72,18 +74,20 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
-# What follows is about {glue:text}`n` images of {glue:text}`dataset` under the model {glue:text}`model`, explained at
-# its layer {glue:text}`layer`, with k = {glue:text}`k`. {glue:text}`lost` more were left out: unreadable, or scored
-# less than {glue:text}`floor` by the model, where a relative drop says little. On these images DEA's TDD minus EGA's
-# is {glue:text}`gain`, the mean with its {glue:text}`level` studentised bootstrap interval over images, as everywhere on this
-# page.
+# What follows is about {glue:text}`n` images of {glue:text}`dataset` under the model
+# {glue:text}`model`, explained at its layer {glue:text}`layer`, with k = {glue:text}`k`.
+# {glue:text}`lost` more were left out: unreadable, or scored less than {glue:text}`floor` by the
+# model, where a relative drop says little. On these images DEA's TDD minus EGA's is
+# {glue:text}`gain`, the mean with its {glue:text}`level` studentised bootstrap interval over
+# images, as everywhere on this page.
 #
 # ## What a map is made of
 #
-# The cases are chosen by rule. *Success*: the images at evenly spaced quantiles of DEA's TDD minus EGA's, from the
-# highest to the edge of the upper {glue:text}`tail`; *failure*: from the edge of the lower {glue:text}`tail` to the
-# lowest. Rows run from the best to the worst. Each map is drawn from dark (0) to bright (its maximum), the target is
-# outlined, and below stands the share of the map's mass that lies on it.
+# The cases are chosen by rule. *Success*: the images at evenly spaced quantiles of DEA's TDD minus
+# EGA's, from the highest to the edge of the upper {glue:text}`tail`; *failure*: from the edge of
+# the lower {glue:text}`tail` to the lowest. Rows run from the best to the worst. Each map is drawn
+# from dark (0) to bright (its maximum), the target is outlined, and below stands the share of the
+# map's mass that lies on it.
 
 # %% mystnb={"image": {"alt": "Rows of images: the image with its target outlined, then the gradient map, the intervention map, their product, the corrected map and the DEA map, each with the share of its mass on the target."}} tags=["hide-input"]
 cases = runs.cases
@@ -96,19 +100,22 @@ page.decomposition(cases.images, cases.masks, cases.parts, cases.masses, cases.t
 page.case_table(cases.table, cases.masses)
 
 # %% [markdown]
-# The paper reads off such cases that agreement mass is concentrated on the target, with next to none off it. Over all
-# images, not the cases alone, and beside the share a map would have that knows nothing, the target's area:
+# The paper reads off such cases that agreement mass is concentrated on the target, with next to
+# none off it. Over all images, not the cases alone, and beside the share a map would have that
+# knows nothing, the target's area:
 
 # %% mystnb={"image": {"alt": "Dot plot of the share of the map's mass on the target for each method and for the product of the two maps: a dot an image, a bar for the mean, a dashed line at the target's mean area."}} tags=["hide-input"]
 page.share_plot(runs.shares, runs.traits["area"], runs.on_target)
 
 # %% [markdown]
-# On average {glue:text}`agreement` of the agreement mass lies on the target, whose area is {glue:text}`area` of the
-# image. Its share minus that of EGA's own mass is {glue:text}`narrowed`: {glue:text}`narrower` EGA's.
+# On average {glue:text}`agreement` of the agreement mass lies on the target, whose area is
+# {glue:text}`area` of the image. Its share minus that of EGA's own mass is {glue:text}`narrowed`:
+# {glue:text}`narrower` EGA's.
 #
-# How often does each kind of interval hold the true mean of differences that are shaped as this page's own: drawn with
-# replacement from those of two methods less their mean? The page uses the studentised bootstrap, which held it in
-# {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
+# How often does each kind of interval hold the true mean of differences that are shaped as this
+# page's own: drawn with replacement from those of two methods less their mean? The page uses the
+# studentised bootstrap, which held it in {glue:text}`coverage` of the repeats, and no interval
+# below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
 page.coverage(runs.covered)
@@ -116,10 +123,11 @@ page.coverage(runs.covered)
 # %% [markdown]
 # ## Which images it fails on
 #
-# The paper names thin structures and cluttered scenes as what DEA fails on. We measure both on every image, and what
-# else may matter, and correlate each with four outcomes. *Thinness* is perimeter² / ($4\pi$ area), 1 for a disc; *width*
-# the mean thickness along the target's skeleton; *clutter* the mean brightness gradient of the pixels off the target;
-# *other objects* the share of the image that bears another label.
+# The paper names thin structures and cluttered scenes as what DEA fails on. We measure both on
+# every image, and what else may matter, and correlate each with four outcomes. *Thinness* is
+# perimeter² / ($4\pi$ area), 1 for a disc; *width* the mean thickness along the target's skeleton;
+# *clutter* the mean brightness gradient of the pixels off the target; *other objects* the share of
+# the image that bears another label.
 
 # %% mystnb={"image": {"alt": "Forest plot of Spearman's correlation of six traits of an image with four outcomes, each with its interval; intervals that leave out zero are black."}} tags=["hide-input"]
 page.forest(runs.relations, page.TRAITS, page.OUTCOMES)
@@ -128,15 +136,15 @@ page.forest(runs.relations, page.TRAITS, page.OUTCOMES)
 page.relation_table(runs.relations, page.TRAITS, page.OUTCOMES)
 
 # %% [markdown]
-# {glue:text}`clear` of {glue:text}`pairs` intervals leave out 0, where chance alone would make about
-# {glue:text}`by_chance`; they are not adjusted for their number. Do the traits hang together? Thinness correlates with
-# width by {glue:text}`thin_width` and with area by {glue:text}`thin_area`.
+# {glue:text}`clear` of {glue:text}`pairs` intervals leave out 0, where chance alone would make
+# about {glue:text}`by_chance`; they are not adjusted for their number. Do the traits hang together?
+# Thinness correlates with width by {glue:text}`thin_width` and with area by {glue:text}`thin_area`.
 #
 # ## What alpha, beta and the grid change
 #
-# $A_g$ and $A_r$ of an image stay the same while $\alpha$ and $\beta$ change, so a setting costs the passes of its
-# metrics alone. At $\alpha = 0$ the map is RIA whatever $\beta$ is; at $\alpha = 1$ with $\beta = 0$ it is EGA. Darker is
-# better; the run's own setting is framed.
+# $A_g$ and $A_r$ of an image stay the same while $\alpha$ and $\beta$ change, so a setting costs
+# the passes of its metrics alone. At $\alpha = 0$ the map is RIA whatever $\beta$ is; at
+# $\alpha = 1$ with $\beta = 0$ it is EGA. Darker is better; the run's own setting is framed.
 
 # %% mystnb={"image": {"alt": "Heat maps of mean TDD, absolute ODD and excess TDD over alpha and beta, a row a metric and a column a grid; darker is better and the run's own setting is framed."}} tags=["hide-input"]
 own = (runs.run.alpha, runs.run.beta, runs.run.grid)
@@ -144,8 +152,8 @@ page.surfaces(runs.by_setting, page.MEASURES, own)
 
 # %% [markdown]
 # The paper says that DEA's TDD stays above EGA's for $\alpha$ from {glue:text}`claimed_low` to
-# {glue:text}`claimed_high`. The difference on the same images at the run's own $\beta$, plain and less what a blind
-# selection as ragged earns (excess TDD, ours):
+# {glue:text}`claimed_high`. The difference on the same images at the run's own $\beta$, plain and
+# less what a blind selection as ragged earns (excess TDD, ours):
 
 # %% mystnb={"image": {"alt": "Curves of DEA minus EGA in TDD and in excess TDD over alpha, a line a grid, with interval bands; the range the paper names is shaded."}} tags=["hide-input"]
 page.alpha_curves(runs.along_alpha, page.LEADS, page.claimed_alphas())
@@ -154,15 +162,17 @@ page.alpha_curves(runs.along_alpha, page.LEADS, page.claimed_alphas())
 page.alpha_table(runs.own_alphas)
 
 # %% [markdown]
-# Of the {glue:text}`alphas_claimed` values of $\alpha$ in the paper's range, the interval lies above 0 for
-# {glue:text}`held_tdd` in TDD and for {glue:text}`held_excess_tdd` in excess TDD. p is of the sign-flip test, adjusted over
-# the rows of the table. Over all {glue:text}`settings` settings of the sweep, EGA itself left out, the interval in TDD
-# lies above 0 in {glue:text}`above` and below in {glue:text}`below`; these are not adjusted for their number.
+# Of the {glue:text}`alphas_claimed` values of $\alpha$ in the paper's range, the interval lies
+# above 0 for {glue:text}`held_tdd` in TDD and for {glue:text}`held_excess_tdd` in excess TDD. p is
+# of the sign-flip test, adjusted over the rows of the table. Over all {glue:text}`settings`
+# settings of the sweep, EGA itself left out, the interval in TDD lies above 0 in {glue:text}`above`
+# and below in {glue:text}`below`; these are not adjusted for their number.
 #
 # ## What the gradient is taken of
 #
-# Of the mean probability, as eq. 1 has it, or of the mean logit, as Seg-Grad-CAM does. A probability near 1 has
-# next to no gradient, a logit does not saturate. The last column is the change in TDD on the same images.
+# Of the mean probability, as eq. 1 has it, or of the mean logit, as Seg-Grad-CAM does. A
+# probability near 1 has next to no gradient, a logit does not saturate. The last column is the
+# change in TDD on the same images.
 
 # %% tags=["hide-input"]
 page.scalar_table(runs.by_scalar, runs.scalar_changes)
@@ -178,19 +188,21 @@ page.layer_curves(runs.by_layer, page.MEASURES, runs.layers)
 # %% [markdown]
 # ## What was reproduced, and what was not
 #
-# The decomposition, the failure cases and the ablation of $\alpha$, $\beta$ and grid are those of the paper, on other
-# data and models than its own (see the [status page](status.ipynb)). The paper shows cases and tests nothing; here every
-# statement stands on all images, with an interval. Ours are the rule that chooses the cases, the shares of mass, the
-# traits and their correlations, and excess TDD. The claim on $\alpha$ is about run-level means in the paper and about
-# paired images here. A claim *holds* where every interval lies on the side of 0 that it says, and is *contradicted*
-# where one lies wholly on the other.
+# The decomposition, the failure cases and the ablation of $\alpha$, $\beta$ and grid are those of
+# the paper, on other data and models than its own (see the [status page](status.ipynb)). The paper
+# shows cases and tests nothing; here every statement stands on all images, with an interval. Ours
+# are the rule that chooses the cases, the shares of mass, the traits and their correlations, and
+# excess TDD. The claim on $\alpha$ is about run-level means in the paper and about paired images
+# here. A claim *holds* where every interval lies on the side of 0 that it says, and is
+# *contradicted* where one lies wholly on the other.
 
 # %% tags=["hide-input"]
 page.claims_table(settings, runs)
 
 # %% [markdown]
-# **What we learnt.** On these {glue:text}`n` images DEA's TDD is {glue:text}`gains` EGA's (a difference of
-# {glue:text}`gain`). The share of the agreement mass on the target is {glue:text}`narrower` that of EGA's own mass. The
-# correlation of DEA's lead with the thinness of the target is {glue:text}`thinness_goes` 0, that with clutter {glue:text}`clutter_goes` 0. Of the
-# {glue:text}`alphas_claimed` values of $\alpha$ in the paper's range the lead has an interval above 0 for
-# {glue:text}`held_tdd` in TDD and for {glue:text}`held_excess_tdd` in excess TDD.
+# **What we learnt.** On these {glue:text}`n` images DEA's TDD is {glue:text}`gains` EGA's (a
+# difference of {glue:text}`gain`). The share of the agreement mass on the target is
+# {glue:text}`narrower` that of EGA's own mass. The correlation of DEA's lead with the thinness of
+# the target is {glue:text}`thinness_goes` 0, that with clutter {glue:text}`clutter_goes` 0. Of the
+# {glue:text}`alphas_claimed` values of $\alpha$ in the paper's range the lead has an interval above
+# 0 for {glue:text}`held_tdd` in TDD and for {glue:text}`held_excess_tdd` in excess TDD.

@@ -9,21 +9,22 @@
 # %% [markdown]
 # # Explore one image at a time
 #
-# In this notebook, we look behind the tables: one image, one model, one method, and what happens to the map and
-# to its metrics when a setting changes. The code that fills the benchmark's tables computes what is shown here,
-# so the same choice gives the same value.
+# In this notebook, we look behind the tables: one image, one model, one method, and what happens to
+# the map and to its metrics when a setting changes. The code that fills the benchmark's tables
+# computes what is shown here, so the same choice gives the same value.
 #
 # :::{admonition} In short
-# This page concludes nothing: one map of one image is a case. It is for looking at cases, and for trying what a
-# setting does before many images are asked. In the book it shows the state in which the app starts.
+# This page concludes nothing: one map of one image is a case. It is for looking at cases, and for
+# trying what a setting does before many images are asked. In the book it shows the state in which
+# the app starts.
 # :::
 #
-# - **Sample**, **Model**, **Method**: whatever is registered. The target is the most frequent class of the image,
-#   outlined.
+# - **Sample**, **Model**, **Method**: whatever is registered. The target is the most frequent class
+#   of the image, outlined.
 # - **k**: the share of the target's pixels that is deleted, the map's highest first.
 # - **Grid**: the cells a side of the interventions (RIA, and DEA through it).
-# - **alpha**, **beta**: DEA's weight of gradients against interventions, and its reward for their agreement. They
-#   fuse maps that are there already, so they answer at once.
+# - **alpha**, **beta**: DEA's weight of gradients against interventions, and its reward for their
+#   agreement. They fuse maps that are there already, so they answer at once.
 #
 # What a method does not take is greyed out.
 
@@ -49,8 +50,8 @@ app = explore(**parameters())
 app
 
 # %% [markdown]
-# The app itself needs a live kernel: `make lab`, then run this notebook. In the book you see the state it starts
-# in; the slider of [the benchmark](benchmark.ipynb) moves in the page.
+# The app itself needs a live kernel: `make lab`, then run this notebook. In the book you see the
+# state it starts in; the slider of [the benchmark](benchmark.ipynb) moves in the page.
 
 # %% mystnb={"code_prompt_show": "Show the code"} tags=["hide-input"]
 frozen(app)
@@ -58,17 +59,21 @@ frozen(app)
 # %% [markdown]
 # ## What to try
 #
-# 1. **Is the map better than noise?** Choose *random pixels*: what is left of the score when scattered holes are cut
-#    that know nothing of the model? Then *random smooth*, noise of a CAM's grain. Compare TDD and excess TDD, which
-#    subtracts what a blind selection as large and as ragged earns.
-# 2. **What does a finer grid buy?** Move the grid from coarse to fine under RIA: its passes are the square of the cells
-#    a side and one more. Do the cells follow the target's edge, and what do TDD and excess TDD say of it?
-# 3. **Which half of DEA carries it?** Set alpha to 0 (interventions alone), then to 1 (gradients alone). With alpha
-#    at 1, beta still lifts the pixels on which both agree.
-# 4. **Where does the ratio break?** Find a sample with a small s(x): TDD divides by it, so small changes of the
-#    score become large values. The benchmark therefore shows a mean over well-scored samples beside the plain one.
-# 5. **What do ties decide?** Under RIA all pixels of a cell tie; the tied share says how much of the deleted region
-#    was chosen by row order, not by the map.
+# 1. **Is the map better than noise?** Choose *random pixels*: what is left of the score when
+#    scattered holes are cut that know nothing of the model? Then *random smooth*, noise of a CAM's
+#    grain. Compare TDD and excess TDD, which subtracts what a blind selection as large and as
+#    ragged earns.
+# 2. **What does a finer grid buy?** Move the grid from coarse to fine under RIA: its passes are the
+#    square of the cells a side and one more. Do the cells follow the target's edge, and what do TDD
+#    and excess TDD say of it?
+# 3. **Which half of DEA carries it?** Set alpha to 0 (interventions alone), then to 1 (gradients
+#    alone). With alpha at 1, beta still lifts the pixels on which both agree.
+# 4. **Where does the ratio break?** Find a sample with a small s(x): TDD divides by it, so small
+#    changes of the score become large values. The benchmark therefore shows a mean over well-scored
+#    samples beside the plain one.
+# 5. **What do ties decide?** Under RIA all pixels of a cell tie; the tied share says how much of
+#    the deleted region was chosen by row order, not by the map.
 #
-# **What we learnt.** Nothing that holds beyond the image shown: one map of one image is a case, and this page is for
-# cases. What holds over many is on [the benchmark's page](benchmark.ipynb) and those after it.
+# **What we learnt.** Nothing that holds beyond the image shown: one map of one image is a case, and
+# this page is for cases. What holds over many is on [the benchmark's page](benchmark.ipynb) and
+# those after it.

@@ -9,9 +9,10 @@
 # %% [markdown]
 # # RefineCAM: fine maps from deep meaning
 #
-# In this notebook, we test RefineCAM, the second proposal of {cite:t}`domeniconi2026cam`. Its premise: a CAM at a deep
-# layer knows the object and is coarse, at a shallow layer it is fine and noisy. RefineCAM explains a shallow layer
-# $\ell$ by the product of the maps at it and at every deeper one:
+# In this notebook, we test RefineCAM, the second proposal of {cite:t}`domeniconi2026cam`. Its
+# premise: a CAM at a deep layer knows the object and is coarse, at a shallow layer it is fine and
+# noisy. RefineCAM explains a shallow layer $\ell$ by the product of the maps at it and at every
+# deeper one:
 #
 # $$N\Big(\prod_{k \geq \ell} N\big(U(\mathrm{CAM}_k)\big)\Big).$$
 #
@@ -22,16 +23,18 @@
 # 5. Does it help where a *segmentation* is explained?
 #
 # :::{admonition} In short
-# Over {glue:text}`n` images, {glue:text}`models` classifiers and {glue:text}`cams` CAMs, RefineCAM's ARCC is
-# {glue:text}`side_shallowest` its base's at the shallowest stage, a difference of {glue:text}`gain_shallowest`, and
-# {glue:text}`side_deepest` its base's at the deepest, a difference of {glue:text}`gain_deepest`. ROAD, the part of ARCC
-# that asks the model, is {glue:text}`road_refined` refined, {glue:text}`road_shallowest` shallowest and
+# Over {glue:text}`n` images, {glue:text}`models` classifiers and {glue:text}`cams` CAMs,
+# RefineCAM's ARCC is {glue:text}`side_shallowest` its base's at the shallowest stage, a difference
+# of {glue:text}`gain_shallowest`, and {glue:text}`side_deepest` its base's at the deepest, a
+# difference of {glue:text}`gain_deepest`. ROAD, the part of ARCC that asks the model, is
+# {glue:text}`road_refined` refined, {glue:text}`road_shallowest` shallowest and
 # {glue:text}`road_deepest` deepest. On the first {glue:text}`few` images the product is
-# {glue:text}`side_geometric_mean` the geometric mean, a difference of {glue:text}`gain_geometric_mean`, and
-# {glue:text}`side_inverse_exp_mean` the inverse exponential mean, one of {glue:text}`gain_inverse_exp_mean`. To keep the
-# deep maps where coherency explains again changes ARCC by {glue:text}`flattered`. Of a segmentation,
-# {glue:text}`seg_above_excess_tdd` of {glue:text}`seg_pairs` pairs on {glue:text}`seg_n` images have an interval above 0 in
-# excess TDD, and {glue:text}`seg_below_excess_tdd` one below.
+# {glue:text}`side_geometric_mean` the geometric mean, a difference of
+# {glue:text}`gain_geometric_mean`, and {glue:text}`side_inverse_exp_mean` the inverse exponential
+# mean, one of {glue:text}`gain_inverse_exp_mean`. To keep the deep maps where coherency explains
+# again changes ARCC by {glue:text}`flattered`. Of a segmentation, {glue:text}`seg_above_excess_tdd`
+# of {glue:text}`seg_pairs` pairs on {glue:text}`seg_n` images have an interval above 0 in excess
+# TDD, and {glue:text}`seg_below_excess_tdd` one below.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
@@ -75,18 +78,20 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
-# The page is about {glue:text}`n` images of {glue:text}`dataset`, of which {glue:text}`truth`, under
-# {glue:text}`models` classifiers with {glue:text}`cams` CAMs each. A CAM stands at the *shallowest* and the *deepest*
-# of a model's stages; RefineCAM starts at the shallowest, as in the paper. Intervals are {glue:text}`level` studentised
-# bootstrap intervals over images, a value being the mean over the models unless they are told apart.
+# The page is about {glue:text}`n` images of {glue:text}`dataset`, of which {glue:text}`truth`,
+# under {glue:text}`models` classifiers with {glue:text}`cams` CAMs each. A CAM stands at the
+# *shallowest* and the *deepest* of a model's stages; RefineCAM starts at the shallowest, as in the
+# paper. Intervals are {glue:text}`level` studentised bootstrap intervals over images, a value being
+# the mean over the models unless they are told apart.
 #
-# A map that vanished has no coherency, hence no ARCC. RefineCAM can make such maps, by multiplying what nowhere meets,
-# and to leave them out would reward it: here their ARCC and ADCC count 0 (ours). Of RefineCAM's maps that is so for
-# {glue:text}`vanished` of {glue:text}`composites`.
+# A map that vanished has no coherency, hence no ARCC. RefineCAM can make such maps, by multiplying
+# what nowhere meets, and to leave them out would reward it: here their ARCC and ADCC count 0
+# (ours). Of RefineCAM's maps that is so for {glue:text}`vanished` of {glue:text}`composites`.
 #
 # ## One image taken apart
 #
-# The image whose gain by refinement is the median, under every model: the CAM at each stage, and their product.
+# The image whose gain by refinement is the median, under every model: the CAM at each stage, and
+# their product.
 
 # %% mystnb={"image": {"alt": "One image under every model: the image with its object outlined, the CAM's map at each stage from shallow to deep, and the product of the maps."}} tags=["hide-input"]
 page.taken_apart(settings, runs)
@@ -96,8 +101,9 @@ page.taken_apart(settings, runs)
 #
 # ## Shallow, deep, refined
 #
-# Rows are chosen by rule: the images at evenly spaced ranks of what refinement adds to the ARCC of {glue:text}`swept`
-# at the shallowest stage of {glue:text}`shown_model`, from the most to the least. That number stands at the left.
+# Rows are chosen by rule: the images at evenly spaced ranks of what refinement adds to the ARCC of
+# {glue:text}`swept` at the shallowest stage of {glue:text}`shown_model`, from the most to the
+# least. That number stands at the left.
 
 # %% mystnb={"image": {"alt": "Rows of images chosen by rule: the image with its object outlined, then for two CAMs the map at the shallowest stage, at the deepest, and refined."}} tags=["hide-input"]
 page.ends_gallery(settings, runs)
@@ -107,18 +113,21 @@ page.ends_gallery(settings, runs)
 #
 # ### Table 1
 #
-# ARCC by model and CAM, the mean over the images. The values of the paper's own Table 1 are not in its text.
+# ARCC by model and CAM, the mean over the images. The values of the paper's own Table 1 are not in
+# its text.
 
 # %% tags=["hide-input"]
 page.arcc_table(settings, runs)
 
 # %% [markdown]
-# A refined map is said to have the highest ARCC of a model where it lies above every one that is not refined, adjusted over
-# all pairs (max-T). That is so on {glue:text}`led` of {glue:text}`models` models; with the shallowest
-# stage as the only rival, as in the paper, on {glue:text}`led_shallow`. The paper says {glue:text}`paper_strongest` of
+# A refined map is said to have the highest ARCC of a model where it lies above every one that is
+# not refined, adjusted over all pairs (max-T). That is so on {glue:text}`led` of
+# {glue:text}`models` models; with the shallowest stage as the only rival, as in the paper, on
+# {glue:text}`led_shallow`. The paper says {glue:text}`paper_strongest` of
 # {glue:text}`paper_models`.
 #
-# Which one that is, and the ARCC of the one that is highest on images other than those it is read from:
+# Which one that is, and the ARCC of the one that is highest on images other than those it is read
+# from:
 
 # %% tags=["hide-input"]
 page.leaders_table(settings, runs)
@@ -130,24 +139,26 @@ page.leaders_table(settings, runs)
 page.parts_table(settings, runs)
 
 # %% [markdown]
-# From shallowest to refined, over all CAMs, ROAD goes from {glue:text}`road_shallowest` to {glue:text}`road_refined`
-# (deepest {glue:text}`road_deepest`), Coherency from {glue:text}`coherency_shallowest` to
-# {glue:text}`coherency_refined` ({glue:text}`coherency_deepest`) and Complexity from {glue:text}`complexity_shallowest`
-# to {glue:text}`complexity_refined` ({glue:text}`complexity_deepest`). Complexity is read off the map alone; ROAD is the
-# part that asks the model what its pixels are worth.
+# From shallowest to refined, over all CAMs, ROAD goes from {glue:text}`road_shallowest` to
+# {glue:text}`road_refined` (deepest {glue:text}`road_deepest`), Coherency from
+# {glue:text}`coherency_shallowest` to {glue:text}`coherency_refined`
+# ({glue:text}`coherency_deepest`) and Complexity from {glue:text}`complexity_shallowest` to
+# {glue:text}`complexity_refined` ({glue:text}`complexity_deepest`). Complexity is read off the map
+# alone; ROAD is the part that asks the model what its pixels are worth.
 #
 # ### Paired by image
 #
-# RefineCAM minus its base on the same images, at either end of the model; p values are of flipping signs, adjusted
-# over the rows (Holm).
+# RefineCAM minus its base on the same images, at either end of the model; p values are of flipping
+# signs, adjusted over the rows (Holm).
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}} tags=["hide-input"]
 page.lift_plot(settings, runs)
 
 # %% [markdown]
-# How often does each kind of interval hold the true mean of differences that are shaped as this page's own: drawn with
-# replacement from those of two methods less their mean? The page uses the studentised bootstrap, which held it in
-# {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
+# How often does each kind of interval hold the true mean of differences that are shaped as this
+# page's own: drawn with replacement from those of two methods less their mean? The page uses the
+# studentised bootstrap, which held it in {glue:text}`coverage` of the repeats, and no interval
+# below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
 page.coverage_table(runs)
@@ -159,15 +170,15 @@ page.coverage_table(runs)
 page.lift_table(settings, runs)
 
 # %% [markdown]
-# Over the shallowest stage, RefineCAM's ARCC is higher on {glue:text}`up_shallowest` of {glue:text}`models` models; the
-# interval lies above 0 on {glue:text}`above_shallowest` and below on {glue:text}`below_shallowest`. Over the deepest it is
-# higher on {glue:text}`up_deepest`, with {glue:text}`above_deepest` above and
-# {glue:text}`below_deepest` below.
+# Over the shallowest stage, RefineCAM's ARCC is higher on {glue:text}`up_shallowest` of
+# {glue:text}`models` models; the interval lies above 0 on {glue:text}`above_shallowest` and below
+# on {glue:text}`below_shallowest`. Over the deepest it is higher on {glue:text}`up_deepest`, with
+# {glue:text}`above_deepest` above and {glue:text}`below_deepest` below.
 #
 # ## Product or mean?
 #
-# ARCC of the paper's three fusions (Table 2), mean ± standard deviation over images and models on the first
-# {glue:text}`few` images, and the paper's own on ImageNet beside it.
+# ARCC of the paper's three fusions (Table 2), mean ± standard deviation over images and models on
+# the first {glue:text}`few` images, and the paper's own on ImageNet beside it.
 
 # %% tags=["hide-input"]
 page.fusion_table(settings, runs)
@@ -176,42 +187,47 @@ page.fusion_table(settings, runs)
 page.fusion_plot(settings, runs)
 
 # %% [markdown]
-# The product has the highest mean for {glue:text}`product_best` of {glue:text}`cams` CAMs; in the paper's own table for
-# {glue:text}`paper_best` of {glue:text}`paper_cams`, though its text says that it wins throughout. Paired by image, the
-# interval of product minus mean lies above 0 in {glue:text}`fusion_above` of {glue:text}`fusion_pairs` pairs and below
-# in {glue:text}`fusion_below`. Product and geometric mean order the pixels alike, so their ROAD is one (here they differ by at most
-# {glue:text}`apart_road`): whatever tells the two apart is Complexity and Coherency, which read the values.
+# The product has the highest mean for {glue:text}`product_best` of {glue:text}`cams` CAMs; in the
+# paper's own table for {glue:text}`paper_best` of {glue:text}`paper_cams`, though its text says
+# that it wins throughout. Paired by image, the interval of product minus mean lies above 0 in
+# {glue:text}`fusion_above` of {glue:text}`fusion_pairs` pairs and below in
+# {glue:text}`fusion_below`. Product and geometric mean order the pixels alike, so their ROAD is one
+# (here they differ by at most {glue:text}`apart_road`): whatever tells the two apart is Complexity
+# and Coherency, which read the values.
 #
 # ## Which layer to start at
 #
-# Along the starting layer $\ell$: the CAM at that layer alone, and RefineCAM of it and all deeper ones; from the
-# deepest the two are one map.
+# Along the starting layer $\ell$: the CAM at that layer alone, and RefineCAM of it and all deeper
+# ones; from the deepest the two are one map.
 
 # %% mystnb={"image": {"alt": "Curves over the starting layer from shallow to deep of the CAM alone and of RefineCAM, a panel a metric, with interval bands."}} tags=["hide-input"]
 page.start_curves(settings, runs)
 
 # %% [markdown]
-# By ARCC, RefineCAM of {glue:text}`swept` does best from stage {glue:text}`best_start` and the CAM alone at stage
-# {glue:text}`best_alone`; by {glue:text}`by`, from {glue:text}`best_start_by` and at {glue:text}`best_alone_by`.
+# By ARCC, RefineCAM of {glue:text}`swept` does best from stage {glue:text}`best_start` and the CAM
+# alone at stage {glue:text}`best_alone`; by {glue:text}`by`, from {glue:text}`best_start_by` and at
+# {glue:text}`best_alone_by`.
 #
 # ## The coherency shortcut
 #
-# Coherency explains the image again after it was faded by its own map. RefineCAM's second map has to be made anew at
-# *every* layer. To recompute the shallowest alone and multiply it with the deep maps of the first time is cheaper, but
-# the kept maps are compared with themselves. How much does that add?
+# Coherency explains the image again after it was faded by its own map. RefineCAM's second map has
+# to be made anew at *every* layer. To recompute the shallowest alone and multiply it with the deep
+# maps of the first time is cheaper, but the kept maps are compared with themselves. How much does
+# that add?
 
 # %% tags=["hide-input"]
 page.shortcut_table(settings, runs)
 
 # %% [markdown]
-# The shortcut changes Coherency by {glue:text}`flattered_coherency` and ARCC by {glue:text}`flattered` on the mean. Everything
-# else on this page recomputes every layer.
+# The shortcut changes Coherency by {glue:text}`flattered_coherency` and ARCC by
+# {glue:text}`flattered` on the mean. Everything else on this page recomputes every layer.
 #
 # ## RefineCAM of a segmentation
 #
-# GPA and EGA are Grad-CAM and HiResCAM of a segmenter's region, and can be refined as well (ours). The judge is the
-# [benchmark's](benchmark.ipynb): target and off-target deletion, and excess TDD, less what a blind selection as
-# ragged earns. {glue:text}`seg_n` images of {glue:text}`seg_dataset` under {glue:text}`seg_model`.
+# GPA and EGA are Grad-CAM and HiResCAM of a segmenter's region, and can be refined as well (ours).
+# The judge is the [benchmark's](benchmark.ipynb): target and off-target deletion, and excess TDD,
+# less what a blind selection as ragged earns. {glue:text}`seg_n` images of {glue:text}`seg_dataset`
+# under {glue:text}`seg_model`.
 
 # %% tags=["hide-input"]
 page.region_table(settings, runs)
@@ -220,32 +236,35 @@ page.region_table(settings, runs)
 page.region_plot(settings, runs)
 
 # %% [markdown]
-# GPA and EGA stand at {glue:text}`seg_layer` unless {glue:text}`shallow`, the shallowest, is named. Of
-# {glue:text}`seg_pairs` pairs the interval of RefineCAM minus its base lies above 0 in {glue:text}`seg_above_tdd` in TDD
-# (below in {glue:text}`seg_below_tdd`), in {glue:text}`seg_above_excess_tdd` in excess TDD
-# ({glue:text}`seg_below_excess_tdd`) and in {glue:text}`seg_above_odd_abs` in |ODD| ({glue:text}`seg_below_odd_abs`), where
-# less is better.
+# GPA and EGA stand at {glue:text}`seg_layer` unless {glue:text}`shallow`, the shallowest, is named.
+# Of {glue:text}`seg_pairs` pairs the interval of RefineCAM minus its base lies above 0 in
+# {glue:text}`seg_above_tdd` in TDD (below in {glue:text}`seg_below_tdd`), in
+# {glue:text}`seg_above_excess_tdd` in excess TDD ({glue:text}`seg_below_excess_tdd`) and in
+# {glue:text}`seg_above_odd_abs` in |ODD| ({glue:text}`seg_below_odd_abs`), where less is better.
 #
 # ## What was reproduced, and what was not
 #
-# The rival is the base at the shallowest stage, unless it says otherwise; a verdict is of intervals and max-T, not of means.
+# The rival is the base at the shallowest stage, unless it says otherwise; a verdict is of intervals
+# and max-T, not of means.
 
 # %% tags=["hide-input"]
 page.claims_table(settings, runs)
 
 # %% [markdown]
-# RefineCAM lifts ARCC on most models: over its base at the shallowest stage this {glue:text}`lifts` here. The paper has no
-# comparison with the deepest stage; ours has an interval above 0 on {glue:text}`above_deepest` and below on
-# {glue:text}`below_deepest` of {glue:text}`models` models. That multiplication beats the two means
-# {glue:text}`multiplies` here.
+# RefineCAM lifts ARCC on most models: over its base at the shallowest stage this {glue:text}`lifts`
+# here. The paper has no comparison with the deepest stage; ours has an interval above 0 on
+# {glue:text}`above_deepest` and below on {glue:text}`below_deepest` of {glue:text}`models` models.
+# That multiplication beats the two means {glue:text}`multiplies` here.
 #
-# The paper explains ImageNet; the values of its Table 1 are not in its text, so that only Table 2 stands beside ours. Data and
-# models are those of this profile (see the [status page](status.ipynb)). Ours are the deepest stage as a rival, the
-# intervals, the count of maps that vanish as 0, the shortcut's price, and RefineCAM of a segmentation.
+# The paper explains ImageNet; the values of its Table 1 are not in its text, so that only Table 2
+# stands beside ours. Data and models are those of this profile (see the [status
+# page](status.ipynb)). Ours are the deepest stage as a rival, the intervals, the count of maps that
+# vanish as 0, the shortcut's price, and RefineCAM of a segmentation.
 #
-# **What we learnt.** On these {glue:text}`n` images RefineCAM's ARCC has an interval above its base's on
-# {glue:text}`above_shallowest` of {glue:text}`models` models at the shallowest stage and on {glue:text}`above_deepest` at
-# the deepest. On the mean ROAD, the part that asks the model, is {glue:text}`road_refined` refined,
-# {glue:text}`road_shallowest` shallowest and {glue:text}`road_deepest` deepest. Keeping the deep maps changes ARCC by
-# {glue:text}`flattered`. Of a segmentation, {glue:text}`seg_above_excess_tdd` of {glue:text}`seg_pairs` pairs have an
+# **What we learnt.** On these {glue:text}`n` images RefineCAM's ARCC has an interval above its
+# base's on {glue:text}`above_shallowest` of {glue:text}`models` models at the shallowest stage and
+# on {glue:text}`above_deepest` at the deepest. On the mean ROAD, the part that asks the model, is
+# {glue:text}`road_refined` refined, {glue:text}`road_shallowest` shallowest and
+# {glue:text}`road_deepest` deepest. Keeping the deep maps changes ARCC by {glue:text}`flattered`.
+# Of a segmentation, {glue:text}`seg_above_excess_tdd` of {glue:text}`seg_pairs` pairs have an
 # interval above 0 in excess TDD and {glue:text}`seg_below_excess_tdd` one below.

@@ -9,13 +9,14 @@
 # %% [markdown]
 # # Status
 #
-# In this notebook, we write down how this book was made: when each of its pages ran, for how long and with what, and
-# what the models that come with it reach.
+# In this notebook, we write down how this book was made: when each of its pages ran, for how long
+# and with what, and what the models that come with it reach.
 #
 # :::{admonition} In short
-# The {glue:text}`pages` other pages of this book were executed with the profile {glue:text}`profile`. That took
-# {glue:text}`minutes` minutes in all, on {glue:text}`machine`, Python {glue:text}`python`. With the library come
-# {glue:text}`models` small models, and what each of them reaches stands below.
+# The {glue:text}`pages` other pages of this book were executed with the profile
+# {glue:text}`profile`. That took {glue:text}`minutes` minutes in all, on {glue:text}`machine`,
+# Python {glue:text}`python`. With the library come {glue:text}`models` small models, and what each
+# of them reaches stands below.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
@@ -33,8 +34,8 @@ glue_facts(page.facts(settings, runs))
 # %% [markdown]
 # ## The pages
 #
-# Each page tells the source, library, packages, parameters and data that it was made from by a digest, and is made again
-# when one of them changes; so the times of two pages may lie apart.
+# Each page tells the source, library, packages, parameters and data that it was made from by a
+# digest, and is made again when one of them changes; so the times of two pages may lie apart.
 
 # %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
 page.pages_table(runs)
@@ -60,5 +61,5 @@ page.figures_table(runs)
 page.sam2_table(runs)
 
 # %% [markdown]
-# **What we learnt.** The profile of the {glue:text}`pages` pages is {glue:text}`profile`, and {glue:text}`models` models
-# came with the library.
+# **What we learnt.** The profile of the {glue:text}`pages` pages is {glue:text}`profile`, and
+# {glue:text}`models` models came with the library.

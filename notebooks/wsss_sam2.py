@@ -9,11 +9,13 @@
 # %% [markdown]
 # # Explainers as prompts: diagnose, then assist
 #
-# In this notebook, we ask what a classifier's attribution maps are worth to a segmenter. Weakly supervised segmentation
-# takes them for labels; {cite:t}`prasad_rethinking` hold that a map shows what a decision rests on and not how far an
-# object reaches, and propose a protocol: *diagnose* the explainers first (how much of the object they cover, how much
-# they spill, whether they agree), then let them *assist*, by drawing points from a fused map and prompting SAM 2
-# {cite:p}`ravi2024sam2` with these. Each explainer $k$ weighs in by its reliability on the image at hand,
+# In this notebook, we ask what a classifier's attribution maps are worth to a segmenter. Weakly
+# supervised segmentation takes them for labels; {cite:t}`prasad_rethinking` hold that a map shows
+# what a decision rests on and not how far an object reaches, and propose a protocol: *diagnose* the
+# explainers first (how much of the object they cover, how much they spill, whether they agree),
+# then let them *assist*, by drawing points from a fused map and prompting SAM 2
+# {cite:p}`ravi2024sam2` with these. Each explainer $k$ weighs in by its reliability on the image at
+# hand,
 #
 # $$E = \sum_k w_k E_k, \qquad w_k \propto \text{consensus}_k \times \text{focus}_k \times \max(0, \text{robustness}_k),$$
 #
@@ -22,21 +24,25 @@
 # 1. Where do maps and masks part, on images chosen by rule?
 # 2. Interpretability: what do the maps cover, and do they agree?
 # 3. Utility: how good are the masks?
-# 4. Which step of the protocol earns it: fusion, weights, background points, their number, their share?
+# 4. Which step of the protocol earns it: fusion, weights, background points, their number, their
+#    share?
 # 5. What of the gain is the segmenter's own prior?
 # 6. Does an explainer that is better by one table do better by the other?
 #
-# What of a mask is due to the points, and what to a segmenter that has learnt what objects look like? Every prompt is
-# also given to a random walker {cite:p}`grady2006random`, which knows nothing but this image's colours (ours).
+# What of a mask is due to the points, and what to a segmenter that has learnt what objects look
+# like? Every prompt is also given to a random walker {cite:p}`grady2006random`, which knows nothing
+# but this image's colours (ours).
 #
 # :::{admonition} In short
-# On {glue:text}`n` images, points drawn from the weighted fusion of {glue:text}`explainers` explainers' maps lead
-# {glue:text}`segmenter` to an mIoU of {glue:text}`fused_iou`. That is {glue:text}`beside_uniform` what uniform points
-# lead it to, which know no map (a difference of {glue:text}`over_uniform`), and {glue:text}`beside_mean` what the plain
-# mean of the maps leads it to ({glue:text}`over_mean`). The mask gains {glue:text}`weighted_gain` over the map's own
-# support where the random walker gains {glue:text}`weighted_control` from the same points: the share that is the
-# segmenter's own prior is {glue:text}`weighted_share`. Of {glue:text}`checks` checks of the poster's recommendations
-# {glue:text}`holding` hold, {glue:text}`violated` are violated and {glue:text}`untold` cannot be told from so many images.
+# On {glue:text}`n` images, points drawn from the weighted fusion of {glue:text}`explainers`
+# explainers' maps lead {glue:text}`segmenter` to an mIoU of {glue:text}`fused_iou`. That is
+# {glue:text}`beside_uniform` what uniform points lead it to, which know no map (a difference of
+# {glue:text}`over_uniform`), and {glue:text}`beside_mean` what the plain mean of the maps leads it
+# to ({glue:text}`over_mean`). The mask gains {glue:text}`weighted_gain` over the map's own support
+# where the random walker gains {glue:text}`weighted_control` from the same points: the share that
+# is the segmenter's own prior is {glue:text}`weighted_share`. Of {glue:text}`checks` checks of the
+# poster's recommendations {glue:text}`holding` hold, {glue:text}`violated` are violated and
+# {glue:text}`untold` cannot be told from so many images.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
@@ -87,25 +93,28 @@ glue_facts(page.facts(settings, runs))
 # %% [markdown]
 # ## What is explained, and the scope
 #
-# {glue:text}`explainers` explainers of the classifier {glue:text}`model`, CAMs at its layer {glue:text}`layer`, on
-# {glue:text}`n` images of {glue:text}`dataset`; {glue:text}`skipped` more were left out, because the classifier does not
-# recognise them or has no such class. A map's support is where it reaches {glue:text}`threshold`. Prompts are
-# {glue:text}`foreground` foreground points of the highest {glue:text}`top` of pixels and {glue:text}`background` background
-# points of the lowest {glue:text}`bottom`, {glue:text}`apart` px or more apart; robustness is
+# {glue:text}`explainers` explainers of the classifier {glue:text}`model`, CAMs at its layer
+# {glue:text}`layer`, on {glue:text}`n` images of {glue:text}`dataset`; {glue:text}`skipped` more
+# were left out, because the classifier does not recognise them or has no such class. A map's
+# support is where it reaches {glue:text}`threshold`. Prompts are {glue:text}`foreground` foreground
+# points of the highest {glue:text}`top` of pixels and {glue:text}`background` background points of
+# the lowest {glue:text}`bottom`, {glue:text}`apart` px or more apart; robustness is
 # {glue:text}`robustness`.
 #
-# The segmenter is {glue:text}`segmenter`, and beside it {glue:text}`others`. Whatever a promptable segmenter other than the
-# random walker has learnt of objects, it adds to every mask below: that is the scope. The embedded `shapes_sam2` has the
-# architecture of SAM 2, but its prior is of drawn shapes, not of photographs.
+# The segmenter is {glue:text}`segmenter`, and beside it {glue:text}`others`. Whatever a promptable
+# segmenter other than the random walker has learnt of objects, it adds to every mask below: that is
+# the scope. The embedded `shapes_sam2` has the architecture of SAM 2, but its prior is of drawn
+# shapes, not of photographs.
 #
-# Intervals are {glue:text}`level` studentised bootstrap intervals over images. A map that is constant gives no cues; its mask
-# counts as an IoU of 0 (ours), as it did for {glue:text}`without` of {glue:text}`asked` prompts of {glue:text}`segmenter`.
+# Intervals are {glue:text}`level` studentised bootstrap intervals over images. A map that is
+# constant gives no cues; its mask counts as an IoU of 0 (ours), as it did for {glue:text}`without`
+# of {glue:text}`asked` prompts of {glue:text}`segmenter`.
 #
 # ## Misalignment
 #
-# Images at evenly spaced ranks of how far their explainers agree, most first; the mean IoU of two supports stands at
-# the left. Above the maps with their cues, white crosses inside and red dots outside; below the masks that
-# {glue:text}`segmenter` makes of these. The truth is outlined.
+# Images at evenly spaced ranks of how far their explainers agree, most first; the mean IoU of two
+# supports stands at the left. Above the maps with their cues, white crosses inside and red dots
+# outside; below the masks that {glue:text}`segmenter` makes of these. The truth is outlined.
 
 # %% mystnb={"image": {"alt": "Images with their truth outlined; for several explainers and their weighted fusion the map with its cues above, and the mask prompted by the cues below."}} tags=["hide-input"]
 page.misalignment(settings, runs)
@@ -113,23 +122,23 @@ page.misalignment(settings, runs)
 # %% [markdown]
 # ## Interpretability
 #
-# Coverage is the share of the object that the support covers, Spill the share of the support outside it, LA the pointing
-# game, Effectiveness what the class loses of its probability when the support is filled with the image's mean. Spill is
-# told where there is a support at all.
+# Coverage is the share of the object that the support covers, Spill the share of the support
+# outside it, LA the pointing game, Effectiveness what the class loses of its probability when the
+# support is filled with the image's mean. Spill is told where there is a support at all.
 
 # %% tags=["hide-input"]
 page.interpretability(settings, runs)
 
 # %% [markdown]
-# The poster's takeaway measures coverage and spill against SAM 2's proxy mask, not the truth. Against the masks that
-# each segmenter makes of the weighted fusion:
+# The poster's takeaway measures coverage and spill against SAM 2's proxy mask, not the truth.
+# Against the masks that each segmenter makes of the weighted fusion:
 
 # %% tags=["hide-input"]
 page.against_proxies(runs)
 
 # %% [markdown]
-# The support depends on its threshold, and with it both. A point of a curve is the mean over the images, whose interval at
-# {glue:text}`threshold` stands in the table above:
+# The support depends on its threshold, and with it both. A point of a curve is the mean over the
+# images, whose interval at {glue:text}`threshold` stands in the table above:
 
 # %% mystnb={"image": {"alt": "Coverage and spill of every explainer along the threshold of the support."}} tags=["hide-input"]
 page.along_the_threshold(settings, runs)
@@ -143,9 +152,10 @@ page.along_the_threshold(settings, runs)
 page.overlaps(runs)
 
 # %% [markdown]
-# Over all pairs it is {glue:text}`agreement`. Reliability prefers explainers that agree with the others (consensus), that
-# are concentrated (focus: 1 minus the normalised entropy) and that stay as they are when the image hardly changes
-# (robustness). Each, and the weight that their product makes, on every image:
+# Over all pairs it is {glue:text}`agreement`. Reliability prefers explainers that agree with the
+# others (consensus), that are concentrated (focus: 1 minus the normalised entropy) and that stay as
+# they are when the image hardly changes (robustness). Each, and the weight that their product
+# makes, on every image:
 
 # %% mystnb={"image": {"alt": "Heat maps of consensus, focus, robustness and weight, explainers as rows and images as columns."}} tags=["hide-input"]
 page.reliability_by_image(runs)
@@ -154,14 +164,15 @@ page.reliability_by_image(runs)
 page.reliability(runs)
 
 # %% [markdown]
-# {glue:text}`heaviest` weighs most; what weighs most on other images weighs {glue:text}`heaviest_weight`; alike, all would
-# weigh {glue:text}`even_weight`.
+# {glue:text}`heaviest` weighs most; what weighs most on other images weighs
+# {glue:text}`heaviest_weight`; alike, all would weigh {glue:text}`even_weight`.
 #
 # ## Utility
 #
-# Kept apart from the above: the mean IoU of masks with the truth. The map's own support; the mask of each segmenter
-# prompted with its cues. Maps of random pixels are random points. The last rows know no map: the segmenter alone from
-# the image's centre or from uniform points, and, the ceiling, from points of the truth.
+# Kept apart from the above: the mean IoU of masks with the truth. The map's own support; the mask
+# of each segmenter prompted with its cues. Maps of random pixels are random points. The last rows
+# know no map: the segmenter alone from the image's centre or from uniform points, and, the ceiling,
+# from points of the truth.
 
 # %% tags=["hide-input"]
 page.utility(runs)
@@ -172,29 +183,31 @@ page.utility_rows(runs)
 # %% [markdown]
 # ## Which step earns it?
 #
-# Paired by image, under {glue:text}`segmenter`. The weighted fusion minus each explainer, minus the plain mean, without
-# background points, as a box, and minus what knows no map. Blue where the sign-flip test,
-# adjusted over the rows (Holm), tells the two apart at the level of the intervals.
+# Paired by image, under {glue:text}`segmenter`. The weighted fusion minus each explainer, minus the
+# plain mean, without background points, as a box, and minus what knows no map. Blue where the
+# sign-flip test, adjusted over the rows (Holm), tells the two apart at the level of the intervals.
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in IoU, the weighted fusion minus every other way to a mask, a panel a segmenter."}} tags=["hide-input"]
 page.steps(settings, runs)
 
 # %% [markdown]
-# Over a single explainer the interval lies above 0 for {glue:text}`single_above` of {glue:text}`explainers` and below for
-# {glue:text}`single_below`. The differences: weights minus the mean {glue:text}`over_mean`, with background points minus
-# without {glue:text}`over_background`, points minus a box {glue:text}`over_box`, the map's points minus uniform ones
-# {glue:text}`over_uniform`, and minus the points of the truth {glue:text}`over_truth`.
+# Over a single explainer the interval lies above 0 for {glue:text}`single_above` of
+# {glue:text}`explainers` and below for {glue:text}`single_below`. The differences: weights minus
+# the mean {glue:text}`over_mean`, with background points minus without
+# {glue:text}`over_background`, points minus a box {glue:text}`over_box`, the map's points minus
+# uniform ones {glue:text}`over_uniform`, and minus the points of the truth {glue:text}`over_truth`.
 #
-# How often does each kind of interval hold the true mean of differences that are shaped as this page's own: drawn with
-# replacement from those of two methods less their mean? The page uses the studentised bootstrap, which held it in
-# {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
+# How often does each kind of interval hold the true mean of differences that are shaped as this
+# page's own: drawn with replacement from those of two methods less their mean? The page uses the
+# studentised bootstrap, which held it in {glue:text}`coverage` of the repeats, and no interval
+# below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
 page.interval_coverage(runs)
 
 # %% [markdown]
-# Along the number of points of either kind, and along the shares of pixels that they are drawn from; as many as fit are
-# drawn.
+# Along the number of points of either kind, and along the shares of pixels that they are drawn
+# from; as many as fit are drawn.
 
 # %% mystnb={"image": {"alt": "Mean IoU along the number of points for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
 page.along_points(settings, runs)
@@ -205,28 +218,29 @@ page.along_shares(settings, runs)
 # %% [markdown]
 # ## What share of the gain is the segmenter's prior?
 #
-# The gain of a segmenter is the IoU of its mask minus that of the map's own support. The random walker gets the same
-# cues and has learnt nothing, so that its gain comes from the cues and from this image's colours; what
-# {glue:text}`segmenter` gains beyond it is its prior:
+# The gain of a segmenter is the IoU of its mask minus that of the map's own support. The random
+# walker gets the same cues and has learnt nothing, so that its gain comes from the cues and from
+# this image's colours; what {glue:text}`segmenter` gains beyond it is its prior:
 #
 # $$\text{share} = \frac{\text{IoU}_\text{segmenter} - \text{IoU}_\text{walker}}{\text{IoU}_\text{segmenter} - \text{IoU}_\text{threshold}},$$
 #
-# a ratio of means over images, below 0 where the walker gains more. Where the gain's interval does not lie above 0
-# there is nothing to share, and a dash stands there.
+# a ratio of means over images, below 0 where the walker gains more. Where the gain's interval does
+# not lie above 0 there is nothing to share, and a dash stands there.
 
 # %% tags=["hide-input"]
 page.prior(runs)
 
 # %% [markdown]
-# For the weighted fusion {glue:text}`segmenter` gains {glue:text}`weighted_gain` over the threshold and the walker
-# {glue:text}`weighted_control`: the prior's share is {glue:text}`weighted_share`. Does it matter what the walker is told of
-# the outside? Without background points it takes the whole border of the image for the
-# outside, and gains {glue:text}`bare_control` where {glue:text}`segmenter` gains {glue:text}`bare_gain`: a share of
-# {glue:text}`bare_share`. These are two controls, and neither share is the one true one.
+# For the weighted fusion {glue:text}`segmenter` gains {glue:text}`weighted_gain` over the threshold
+# and the walker {glue:text}`weighted_control`: the prior's share is {glue:text}`weighted_share`.
+# Does it matter what the walker is told of the outside? Without background points it takes the
+# whole border of the image for the outside, and gains {glue:text}`bare_control` where
+# {glue:text}`segmenter` gains {glue:text}`bare_gain`: a share of {glue:text}`bare_share`. These are
+# two controls, and neither share is the one true one.
 #
-# The other group needs no walker: from uniform points, with no map at all, {glue:text}`segmenter` has an mIoU of
-# {glue:text}`uniform_iou`; the fusion's cues have {glue:text}`fused_iou`, a difference of {glue:text}`over_uniform`, and
-# random pixels as a map have {glue:text}`random_iou`.
+# The other group needs no walker: from uniform points, with no map at all, {glue:text}`segmenter`
+# has an mIoU of {glue:text}`uniform_iou`; the fusion's cues have {glue:text}`fused_iou`, a
+# difference of {glue:text}`over_uniform`, and random pixels as a map have {glue:text}`random_iou`.
 #
 # ## Interpretability against utility
 #
@@ -239,27 +253,30 @@ page.gaps(settings, runs)
 page.rank_correlations(settings, runs)
 
 # %% [markdown]
-# Spearman's correlation over the explainers' means, with the percentile interval of resampled images.
+# Spearman's correlation over the explainers' means, with the percentile interval of resampled
+# images.
 #
 # ## The checklist, for these images and this classifier
 #
-# Each of the poster's recommendations as something that can be measured. It *holds* where the whole interval lies on the
-# side that bears it out, is *violated* where it lies on the other side, and else cannot be told from so many images. The
-# best explainer is one that was chosen on other images; there the fusion has to lie above every explainer, or one of
-# them above it, adjusted over all pairs (max-T).
-# Other images, another classifier and another segmenter fill in the same table (see the parameters above).
+# Each of the poster's recommendations as something that can be measured. It *holds* where the whole
+# interval lies on the side that bears it out, is *violated* where it lies on the other side, and
+# else cannot be told from so many images. The best explainer is one that was chosen on other
+# images; there the fusion has to lie above every explainer, or one of them above it, adjusted over
+# all pairs (max-T). Other images, another classifier and another segmenter fill in the same table
+# (see the parameters above).
 
 # %% tags=["hide-input"]
 page.checklist(runs)
 
 # %% [markdown]
-# Of {glue:text}`checks` checks {glue:text}`holding` hold, {glue:text}`violated` are violated and {glue:text}`untold` cannot
-# be told.
+# Of {glue:text}`checks` checks {glue:text}`holding` hold, {glue:text}`violated` are violated and
+# {glue:text}`untold` cannot be told.
 #
 # ## The poster's Table 2 beside ours
 #
-# The numbered columns are the poster's, ResNet-50 on three data sets; its text does not say which is which. The order of its
-# list of data sets, and the mIoU on VOC that it tells elsewhere, suggest {glue:text}`inferred`.
+# The numbered columns are the poster's, ResNet-50 on three data sets; its text does not say which
+# is which. The order of its list of data sets, and the mIoU on VOC that it tells elsewhere, suggest
+# {glue:text}`inferred`.
 
 # %% tags=["hide-input"]
 page.beside_poster(settings, runs)
@@ -267,27 +284,31 @@ page.beside_poster(settings, runs)
 # %% [markdown]
 # ## What was reproduced, and what was not
 #
-# - *Coverage is often partial, and spill common*: {glue:text}`partial` of the maps miss some of the object, and
-#   {glue:text}`spilling` of the supports reach outside. Against the proxy mask Grad-CAM covers {glue:text}`gradcam_covers`
-#   here, {glue:text}`paper_covers` on VOC in the poster; LIME spills {glue:text}`lime_spills` and KernelSHAP
-#   {glue:text}`shap_spills`, where the poster has {glue:text}`paper_spills` or more.
+# - *Coverage is often partial, and spill common*: {glue:text}`partial` of the maps miss some of the
+#   object, and {glue:text}`spilling` of the supports reach outside. Against the proxy mask Grad-CAM
+#   covers {glue:text}`gradcam_covers` here, {glue:text}`paper_covers` on VOC in the poster; LIME
+#   spills {glue:text}`lime_spills` and KernelSHAP {glue:text}`shap_spills`, where the poster has
+#   {glue:text}`paper_spills` or more.
 # - *Low overlap of explainers*: this {glue:text}`overlaps` here, at {glue:text}`agreement`.
-# - *Maps as prompts improve masks*: this {glue:text}`assists`; the gain is {glue:text}`weighted_gain`. The poster's
-#   {glue:text}`paper_voc` on VOC is of another segmenter, classifier and data.
-# - *Success comes from the segmenter*: that {glue:text}`segmenter` does better than the walker on the same cues
-#   {glue:text}`declares`; the prior's share of the gain is {glue:text}`weighted_share`, and {glue:text}`bare_share` without
-#   background points.
-# - *The weighted fusion leads*: in the poster's own Table 2 it has the highest mIoU in {glue:text}`paper_leads` of
-#   {glue:text}`paper_columns` columns; here it is number {glue:text}`fused_rank` of {glue:text}`ranked`. That weights are better
-#   than the mean {glue:text}`weighs`, that background points help {glue:text}`grounds`.
+# - *Maps as prompts improve masks*: this {glue:text}`assists`; the gain is
+#   {glue:text}`weighted_gain`. The poster's {glue:text}`paper_voc` on VOC is of another segmenter,
+#   classifier and data.
+# - *Success comes from the segmenter*: that {glue:text}`segmenter` does better than the walker on
+#   the same cues {glue:text}`declares`; the prior's share of the gain is
+#   {glue:text}`weighted_share`, and {glue:text}`bare_share` without background points.
+# - *The weighted fusion leads*: in the poster's own Table 2 it has the highest mIoU in
+#   {glue:text}`paper_leads` of {glue:text}`paper_columns` columns; here it is number
+#   {glue:text}`fused_rank` of {glue:text}`ranked`. That weights are better than the mean
+#   {glue:text}`weighs`, that background points help {glue:text}`grounds`.
 #
-# The poster has ResNet-50 and SAM 2; data, classifier and segmenter here are those of this profile (see the
-# [status page](status.ipynb)), and the poster lists LA under both tables, we under interpretability. Ours are the random
-# walker and the share of the prior, the intervals, the IoU of 0 where there are no cues, and the checklist as a
-# function of the data.
+# The poster has ResNet-50 and SAM 2; data, classifier and segmenter here are those of this profile
+# (see the [status page](status.ipynb)), and the poster lists LA under both tables, we under
+# interpretability. Ours are the random walker and the share of the prior, the intervals, the IoU of
+# 0 where there are no cues, and the checklist as a function of the data.
 #
-# **What we learnt.** On these {glue:text}`n` images the weighted fusion's cues prompt {glue:text}`segmenter` to an mIoU of
-# {glue:text}`fused_iou`; points that know no map to one of {glue:text}`uniform_iou`, a difference of
-# {glue:text}`over_uniform`. The prior's share of the gain over the map itself is {glue:text}`weighted_share` by a walker
-# with background points and {glue:text}`bare_share` by one without. Of {glue:text}`checks` checks {glue:text}`holding` hold,
+# **What we learnt.** On these {glue:text}`n` images the weighted fusion's cues prompt
+# {glue:text}`segmenter` to an mIoU of {glue:text}`fused_iou`; points that know no map to one of
+# {glue:text}`uniform_iou`, a difference of {glue:text}`over_uniform`. The prior's share of the gain
+# over the map itself is {glue:text}`weighted_share` by a walker with background points and
+# {glue:text}`bare_share` by one without. Of {glue:text}`checks` checks {glue:text}`holding` hold,
 # {glue:text}`violated` are violated and {glue:text}`untold` cannot be told from so many images.
