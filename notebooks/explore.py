@@ -40,7 +40,7 @@ model = "shapes_fcn"
 layer = None
 device = None
 
-# %% mystnb={"code_prompt_show": "Show the code"} tags=["hide-input"]
+# %% tags=["remove-cell"]
 from segattr_lib.explorer import explore, frozen
 from segattr_lib.report.page import parameters
 
