@@ -20,6 +20,7 @@ from segattr_lib.benchmark.runner import group_of
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.evaluate import model_score
+from segattr_lib.metrics import metric_key
 from segattr_lib.metrics.deletion import (
     bind_null,
     border,
@@ -292,7 +293,7 @@ def _noise_lies_at_chance(settings: dict, offset_cells: Path, wanted: int = 48) 
         sure = [sample.sample_id for sample, s in zip(group.samples, group.base.tolist(), strict=True) if s >= 0.3]
         group = group_of(run, sure) if sure else None
         for each in run.method_keys() if group else ():
-            rows = group.rows_of(each, ["excess_tdd"])[0]
+            rows = group.rows_of(each, [metric_key("excess_tdd")])[0]
             values[each.name] += [row["value"] for row in rows if row["status"] == "ok"]
         if min(map(len, values.values())) >= wanted:
             break

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from segattr_lib.data import load_dataset
 from segattr_lib.data.single_shapes import SPLITS, TIERS
-from segattr_lib.models import MODELS
+from segattr_lib.models import MODELS, loading
 from segattr_lib.models import embedded as models
 from segattr_lib.models.loading import load_model
 from segattr_lib.training import classifiers
@@ -69,7 +69,7 @@ def test_training_writes_what_loads_and_says_how(name: str, few: None, tmp_path:
     with safe_open(tmp_path / "c" / f"{name}.safetensors", framework="pt") as file:
         assert file.metadata() == facts
     assert (facts["seed"], facts["images"]) == ("4", "12")
-    monkeypatch.setattr(models, "WEIGHTS", tmp_path / "c")
+    monkeypatch.setattr(loading, "WEIGHTS", tmp_path / "c")
     module = load_model(name, kind="classifier").module
     pool = drawn_examples()
     with torch.inference_mode():

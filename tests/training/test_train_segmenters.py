@@ -14,10 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from segattr_lib import models
 from segattr_lib.data import load_dataset
 from segattr_lib.data.shapes import scene
-from segattr_lib.models import MODELS
+from segattr_lib.models import MODELS, loading
 from segattr_lib.models.loading import load_model
 from segattr_lib.training import loop, segmenters
 from segattr_lib.training.loop import as_stored
@@ -61,7 +60,7 @@ def test_training_writes_what_loads_and_says_how(
     assert {"command", "seconds"} <= set(facts)
     assert (facts["seed"], facts["images"]) == ("3", "8")
     assert {facts[f"miou_{part}"] for part in ("test", "test_small", "test_thin")} == {"0.5000"}
-    monkeypatch.setattr(models, "WEIGHTS", path.parent)
+    monkeypatch.setattr(loading, "WEIGHTS", path.parent)
     loaded = load_model("shapes_lraspp", shape=(64, 64), kind="segmenter").module.state_dict()
     assert all(torch.equal(loaded[key], value.float()) for key, value in load_file(path).items())
     torch.manual_seed(3)
