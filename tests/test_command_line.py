@@ -458,6 +458,7 @@ def called(*arguments: str, **environment: str | None) -> subprocess.CompletedPr
     return subprocess.run([sys.executable, "-m", "segattr_lib", *arguments], cwd=ROOT, env=kept, capture_output=True)
 
 
+@pytest.mark.slow
 def test_a_folder_of_any_name_under_a_locale_that_has_no_accents_and_without_a_home(own, data, tmp_path):
     place = tmp_path / "Café (copie 2)"
     place.mkdir()
@@ -471,6 +472,7 @@ def test_a_folder_of_any_name_under_a_locale_that_has_no_accents_and_without_a_h
     assert len(rows_of(place / "out (1)")) == 6
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_a_command_quietly():
     line = f"{sys.executable} -u -m segattr_lib generate | true; echo ${{PIPESTATUS[0]}}"
     run = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)

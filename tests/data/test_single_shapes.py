@@ -116,6 +116,7 @@ def test_the_background_does_not_know_the_class(monkeypatch: pytest.MonkeyPatch)
         assert np.abs(centre[0] - centre[1]).max() <= 2
 
 
+@pytest.mark.slow
 def test_a_probe_of_the_background_alone_does_not_tell_the_class():
     names = MANY[:300]
     grounds, classes = [background(name) for name in names], np.array([class_of(name) for name in names])
@@ -516,6 +517,7 @@ def test_bytes_and_class_ids_decide(tmp_path: Path):
     assert load_dataset("image_folder", str(tmp_path)).fingerprint(["dog/a.png"]) != before
 
 
+@pytest.mark.slow
 def test_imagenets_classifiers_are_judged_on_a_folder_of_images(tmp_path: Path, real: Path):
     folder = tmp_path / "images" / "n03785016"  # moped
     folder.mkdir(parents=True)
