@@ -175,6 +175,7 @@ def test_only_metrics_with_a_k_or_a_fill_have_one(own, tmp_path):
     assert has_fill == {"tdd", "odd", "odd_abs"}
 
 
+@pytest.mark.slow
 def test_the_values_are_those_of_the_librarys_own_functions(own, tmp_path):
     metrics = [
         "tdd",
@@ -584,6 +585,7 @@ def test_a_methods_variant_pins_its_option_and_leaves_the_others(own, tmp_path):
     assert not np.allclose(pinned, usual)
 
 
+@pytest.mark.slow
 def test_lists_of_k_seed_and_model_give_the_rows_of_each_alone(own, tmp_path):
     models = [f"{own}:tiny", f"{own}:other"]
     settings = settings_of(own, model=models, seed=[0, 3], k=[0.1, 0.5], order="shuffled", methods=["ega", "random"])

@@ -687,6 +687,7 @@ def test_every_byte_a_pair_comes_from_decides(tmp_path: Path):
     assert what_decides(load_dataset("folder", str(root), "few"), "a", root) == {*pair, "few.txt"}
 
 
+@pytest.mark.slow
 def test_accents_are_read_where_the_language_is_c(tmp_path: Path):
     write_folder(tmp_path, {"a": palette(HALVES)})
     (tmp_path / "classes.csv").write_text("id,name\n0,none\n1,Möwe\n", encoding="utf-8")

@@ -154,6 +154,7 @@ def test_a_missing_file_fails_its_sample(tmp_path: Path):
     assert dataset.fingerprint(["000000"]) != before
 
 
+@pytest.mark.slow
 def test_every_byte_a_sample_comes_from_decides(tmp_path: Path):
     """Its tables, image and part map, and the pictures of every intervention."""
     write_archive(tmp_path, 2)

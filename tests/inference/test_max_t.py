@@ -73,6 +73,7 @@ def test_all_pairs_of_equal_constant_and_missing_values():
         all_pairs(pd.concat([table, table]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [12, 50, 200])
 def test_of_ten_equal_ways_a_best_is_called_in_at_most_5_percent(n, monkeypatch):
     monkeypatch.setattr("segattr_lib.inference.max_t.RESAMPLES", 999)

@@ -404,6 +404,7 @@ def test_the_facts_are_what_the_page_quotes_and_say_what_the_rows_say() -> None:
     assert number(facts["flattered"]) == 0.05
 
 
+@pytest.mark.slow
 def test_a_map_that_vanished_is_counted_and_a_start_that_is_not_told_apart_is_said_so() -> None:
     made = runs()
     gone = (made.ends["method"] == "refinecam") & (made.ends["metric"] == "arcc") & (made.ends["sample_id"] == "s00")
