@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segattr_lib.attribution import load_method
+from segattr_lib.attribution import Method, load_method
 from segattr_lib.benchmark.failures import readable, sample_errors
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.data.sample import IGNORE, Dataset, Sample, SampleError
 from segattr_lib.evaluate import counted_passes, model_score
-from segattr_lib.metrics import Region, load_metric
+from segattr_lib.metrics import Metric, Region, load_metric
 from segattr_lib.metrics.deletion import Null, bind_null, selected_region
 from segattr_lib.metrics.null import DEGENERATE
 from segattr_lib.models.loading import Model
@@ -264,7 +264,7 @@ class Group:
         else:
             draws = draws.on(occasion)
         offered = {**self.offered, "draws": draws, "others": others, **method.options}
-        options = {option: value for option, value in offered.items() if option in method.entry.options}
+        options = _taken_by(method.entry, offered)
         key = (
             occasion,
             method.name,
@@ -275,7 +275,7 @@ class Group:
         parts = []
         for name in method.entry.parts:
             part = load_method(name)
-            pinned = {option: value for option, value in method.options.items() if option in part.options}
+            pinned = _taken_by(part, method.options)
             parts.append(self._explain(make_key(name, pinned, load_method), images, target, score, occasion))
         with counted_passes(score.model) as passes:
             began = synchronised_clock(self.runtime.device)
@@ -386,7 +386,7 @@ class Group:
         }
         if fill is not None:
             offered["fill"] = self._fill(fill)
-        options = accepted(metric.entry.function, offered)
+        options = _taken_by(metric.entry, offered)
         values = metric.entry.function(self.score, self.images, maps, self.target, **options)
         if not isinstance(values, Tensor):
             values = torch.from_numpy(np.asarray(values, np.float64))
@@ -417,6 +417,10 @@ class Group:
 
 def _of(sample: Sample) -> dict[str, Any]:
     return {"sample_id": sample.sample_id, "class_id": sample.class_id}
+
+
+def _taken_by(entry: Method | Metric, offered: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in offered.items() if name in entry.options}
 
 
 def _by(method: Key) -> dict[str, Any]:

@@ -62,9 +62,8 @@ class Opened:
 
     def prepared(self, name: str) -> Runtime:
         """How the model of this name is run, measured where the settings leave the batch size open."""
-        shape = (self.settings.image_size, self.settings.image_size)
-        module, settings = self.models[name].module, self.settings
-        return prepare(module, shape, settings.device, settings.precision, settings.batch_size)
+        settings, shape = self.settings, (self.settings.image_size, self.settings.image_size)
+        return prepare(self.models[name].module, shape, settings.device, settings.precision, settings.batch_size)
 
 
 def open_run(settings: Settings, classes: bool = True) -> Opened:

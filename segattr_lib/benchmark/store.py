@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import torch
 
 from segattr_lib.benchmark.settings import FREE, Settings
+from segattr_lib.benchmark.statistics import run_level
 from segattr_lib.models.runtime import Runtime
 from segattr_lib.registry import UserError
 from segattr_lib.writing import HOLDER, LOCK, alone_in, full_disk, now, say, whole, write_json
@@ -145,8 +146,6 @@ class Store:
         return self.parts / f"{part}.samples.parquet", self.parts / f"{part}.timings.parquet"
 
     def _aggregate(self) -> None:
-        from segattr_lib.benchmark.statistics import run_level
-
         with whole(self.folder / "runs.csv") as path:
             run_level(read_samples(self.folder)).to_csv(path, index=False, float_format="%.9g", encoding="utf-8")
 
