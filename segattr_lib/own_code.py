@@ -1,4 +1,5 @@
-"""A user's own code: the module of a file, loaded once a process, and a fingerprint of it and what it imports.
+"""A user's own code: the module of a file, loaded once a process, and a fingerprint of it and what it imports. And the
+library's own, by a digest.
 
 The modules of a folder belong to a package that is named after the whole path of the folder. So two files of one stem,
 or two folders that each have a `helpers.py`, never meet, and dataclasses and pickle find every module in sys.modules.
@@ -20,6 +21,9 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
+
+INSTRUMENT = ("registry", "own_code", "seeds", "targets", "perturbation", "imputation", "evaluate")
+ROOMS = ("data", "models", "attribution", "metrics", "prompting", "benchmark")
 
 _FOLDERS: dict[str, Path] = {}  # package, to its folder
 _FILES: dict[str, Path] = {}  # module that was asked for by its file, to this file
@@ -261,4 +265,16 @@ def _digest(files: Mapping[str, Path]) -> str:
     for name, path in sorted(files.items()):
         content = path.read_bytes() if path.is_file() else b""
         digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def library_fingerprint(*sections: str) -> str:
+    """A digest of the code that makes values: the instrument, the rooms it stands on, and the sections named."""
+    root = Path(__file__).parent
+    modules = [root / f"{name}.py" for name in INSTRUMENT]
+    rooms = [root / name for name in (*ROOMS, *(f"sections/{section}" for section in sections))]
+    files = [path for room in rooms for ending in ("*.py", "*.txt") for path in room.rglob(ending)]
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted([*modules, *files]):
+        digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -23,13 +23,13 @@ from segattr_lib.metrics import Metric, Region, load_metric
 from segattr_lib.metrics.deletion import Null, bind_null, selected_region
 from segattr_lib.metrics.null import DEGENERATE
 from segattr_lib.models.loading import Model
-from segattr_lib.models.runtime import Runtime, autocast, prepare, synchronised_clock
+from segattr_lib.models.predicted import targeted
+from segattr_lib.models.runtime import Runtime, prepare, synchronised_clock
 from segattr_lib.perturbation import Fill, bind_fill, top_fraction
 from segattr_lib.registry import PERTURBATIONS, Key, Scalar, accepted, make_key
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
 
-PREDICTED = "predicted"  # the class map of data whose classes the classifier is not asked for
 REGIONS = {"target": "target", "outside": "image outside the target"}
 OFFERED = ("grid", "budget", "window", "alpha", "beta")
 NOT_FINITE = "the model's score is not finite"
@@ -86,7 +86,7 @@ def row_of(
     return {**about, "metric": metric, "k": k, "fill": fill, "value": kept, "status": status, "reason": reason}
 
 
-Asked = tuple[Key, float | None, str | None]  # a metric, its k and its fill
+Measured = tuple[Key, float | None, str | None]  # a metric, its k and its fill
 Groups = dict[tuple[int, ...], tuple["Group", Tensor, dict[tuple[Any, ...], Tensor]]]  # by place: group, maps, values
 
 
@@ -108,11 +108,7 @@ class Group:
     ):
         self.run, self.runtime = run, runtime
         self.images = runtime.place(torch.stack([sample.image for sample in samples]))
-        if run.class_map == PREDICTED:
-            with torch.no_grad(), autocast(runtime):  # what a model keeps may be differentiated through
-                said = model.module(self.images).argmax(1).tolist()
-            samples = [replace(sample, class_id=class_id) for sample, class_id in zip(samples, said, strict=True)]
-        self.samples = samples
+        self.samples = samples = targeted(run, dataset, model, runtime, self.images, samples)
         classes = torch.tensor([sample.class_id for sample in samples])
         masks = torch.stack([sample.mask for sample in samples])
         self.target = (Target(classes, None, masks) if model.classifies else Target(classes, masks)).to(runtime.device)
@@ -307,7 +303,7 @@ class Group:
                 yield k, fill
 
     def _values(
-        self, method: Key, maps: Tensor, broken: list[str | None], seen: Groups, asked: Asked
+        self, method: Key, maps: Tensor, broken: list[str | None], seen: Groups, asked: Measured
     ) -> tuple[list[float], list[str | None]]:
         """A metric's value for every map, and why one has none: the map is broken, or the metric raises on it.
 

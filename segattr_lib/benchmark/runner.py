@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,23 +12,21 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-import segattr_lib
 from segattr_lib.benchmark.failures import load_sample, readable, sample_errors
-from segattr_lib.benchmark.group import NOT_FINITE, PREDICTED, Group
+from segattr_lib.benchmark.group import NOT_FINITE, Group
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.store import Store, opened
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
-from segattr_lib.data.sample import Dataset, Sample, SampleError
+from segattr_lib.data.sample import UNKNOWN, Dataset, Sample, SampleError
 from segattr_lib.models import loading
 from segattr_lib.models.lending import give_back
 from segattr_lib.models.loading import Model
+from segattr_lib.models.predicted import PREDICTED, check_target, region_of
 from segattr_lib.models.runtime import Runtime, device_of, prepare
-from segattr_lib.own_code import as_loaded
+from segattr_lib.own_code import as_loaded, library_fingerprint
 from segattr_lib.registry import Key, UserError, own_fingerprint, with_options
 
-INSTRUMENT = ("registry", "own_code", "seeds", "targets", "perturbation", "imputation", "evaluate")
-ROOMS = ("data", "models", "attribution", "metrics", "prompting", "benchmark")
 GROUP = 8  # samples that are kept together, and share batches
 
 
@@ -76,7 +73,9 @@ def open_run(settings: Settings, classes: bool = True) -> Opened:
     dataset = load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
     models = {name: load_model(dataset, settings, name) for name in settings.model}
     ids = {seed: draw(dataset, settings.samples, settings.order, seed) for seed in settings.seed}
-    if classes and settings.class_map != PREDICTED:
+    for model in models.values():
+        check_target(settings, dataset, model)
+    if classes and settings.class_map != PREDICTED and dataset.labelled and settings.region != PREDICTED:
         check_classes(dataset, models, sorted(set().union(*ids.values())), settings.image_size)
     return Opened(settings, dataset, models, ids, code)
 
@@ -184,18 +183,6 @@ def load_model(dataset: Dataset, settings: Settings, name: str) -> Model:
     return loading.load_model(name, settings.layer, settings.layers, shape, "classifier", groups)
 
 
-def library_fingerprint(*sections: str) -> str:
-    """A digest of the code that makes values: the instrument, the rooms it stands on, and the sections named."""
-    root = Path(segattr_lib.__file__).parent
-    modules = [root / f"{name}.py" for name in INSTRUMENT]
-    rooms = [root / name for name in (*ROOMS, *(f"sections/{section}" for section in sections))]
-    files = [path for room in rooms for ending in ("*.py", "*.txt") for path in room.rglob(ending)]
-    digest = hashlib.blake2b(digest_size=8)
-    for path in sorted([*modules, *files]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def check_classes(dataset: Dataset, models: Mapping[str, Model], ids: list[str], size: int) -> None:
     """Raises UserError where a model has fewer classes than the data set names.
 
@@ -227,6 +214,7 @@ def run_group(
     """
     dataset, model = opened_run.dataset, opened_run.models[run.model[0]]
     about = {"run_id": run.run_id(), "dataset": run.dataset, "model": run.model[0], "seed": run.seed[0]}
+    about |= {"target": run.target, "region": region_of(run, dataset, model)}
     rows: list[dict[str, Any]] = []
     samples: list[Sample] = []
     for sample_id in ids:
@@ -273,6 +261,8 @@ def _refuse_what_always_raises(rows: list[dict[str, Any]], raised: Mapping[str, 
 
 def _known(sample: Sample, run: Settings, dataset: Dataset, model: Model) -> Sample:
     """The sample; SampleError for one of a class that the model does not know."""
+    if sample.class_id == UNKNOWN or run.region == PREDICTED:
+        return sample
     if run.class_map != PREDICTED and not 0 <= sample.class_id < model.classes:
         known = f"the model {model.name} has classes 0 to {model.classes - 1}"
         raise SampleError("failed", f"the sample is of class {sample.class_id}, and {known}")
@@ -291,11 +281,11 @@ def _recognised(
     try:
         group = see(samples) if samples else None
     except SampleError as error:  # one of them, or several: each is tried alone
-        lost = {sample.sample_id: reason for sample in samples if (reason := _reason(see, sample)) is not None}
+        lost = {sample.sample_id: fault for sample in samples if (fault := _fault(see, sample)) is not None}
         if not lost:
             text = f"The model takes each of {len(samples)} images alone, but not at once: {error.reason}"
             raise UserError(f"{text}; set batch_size=1.") from error
-        rows = [{"sample_id": name, "status": "failed", "reason": reason} for name, reason in lost.items()]
+        rows = [{"sample_id": name, "status": fault.status, "reason": fault.reason} for name, fault in lost.items()]
         samples = [sample for sample in samples if sample.sample_id not in lost]
         group = see(samples) if samples else None
     if group is None:
@@ -315,10 +305,10 @@ def _recognised(
     return group, rows
 
 
-def _reason(see: Callable[[list[Sample]], Group], sample: Sample) -> str | None:
+def _fault(see: Callable[[list[Sample]], Group], sample: Sample) -> SampleError | None:
     """Why the sample cannot be seen alone, if so."""
     try:
         see([sample])
     except SampleError as error:
-        return error.reason
+        return error
     return None

@@ -21,6 +21,7 @@ from pydantic import (
 
 from segattr_lib.attribution import method_key, methods_of
 from segattr_lib.data import DATASETS
+from segattr_lib.data.regions import FREQUENT, read_region
 from segattr_lib.metrics import OF_CUES, metric_key, metrics_of
 from segattr_lib.models import MODELS
 from segattr_lib.registry import FILLS, OWN, Key, Scalar, UserError, unknown
@@ -79,8 +80,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    dataset: str = "shapes"
-    root: str | None = Field(None, description="where the data set lies; none for shapes")
+    dataset: str = "photographs"
+    root: str | None = Field(None, description="where the data set lies; none for those that come with the library")
     split: str | None = Field(None, description="the data set's own default when left out")
     backgrounds: str | None = Field(None, description="a folder of pictures that single_shapes lays its objects on")
     class_map: str | None = Field(
@@ -88,10 +89,15 @@ class Settings(BaseModel):
         description="explain classifiers on data of masks: which of their classes each of the data's is (a class map, "
         "or a file of one's own), or 'predicted', whatever the model says",
     )
+    target: str = Field(FREQUENT, description="what of a picture is explained, in one of the FORMS of data.regions")
+    region: Literal["truth", "predicted"] | None = Field(
+        None,
+        description="whose labels the target is found in, the masks' or the model's; the masks' where there are any",
+    )
     samples: Annotated[int, Field(ge=1)] | None = Field(None, description="how many; all when left out")
     order: Literal["listed", "shuffled"] = "listed"
     image_size: int = Field(224, ge=8, description="px a side")
-    model: Annotated[list[str], Listed] = ["shapes_fcn"]
+    model: Annotated[list[str], Listed] = ["voc_deeplabv3_mobilenetv2"]
     layer: str | None = Field(None, description="the model's own default when left out, a classifier's shallowest")
     layers: list[str] | None = Field(None, description="shallow to deep; the model's own stages when left out")
     scalar: Scalar | None = Field(None, description="probability for segmenters, logit for classifiers when left out")
@@ -180,6 +186,12 @@ class Settings(BaseModel):
     def _dataset(cls, value: str) -> str:
         if value not in DATASETS and ":" not in value:
             raise unknown("data set", value, [*DATASETS, *OWN])
+        return value
+
+    @field_validator("target")
+    @classmethod
+    def _target(cls, value: str) -> str:
+        read_region(value)
         return value
 
     @model_validator(mode="after")

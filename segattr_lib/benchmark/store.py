@@ -31,6 +31,8 @@ SAMPLES = pa.schema(
         ("model", pa.string()),
         ("seed", pa.int64()),
         ("sample_id", pa.string()),
+        ("target", pa.string()),
+        ("region", pa.string()),
         ("class_id", pa.int64()),
         ("method", pa.string()),
         ("variant", pa.string()),
@@ -42,9 +44,8 @@ SAMPLES = pa.schema(
         ("reason", pa.string()),
     ]
 )
-TIMINGS = pa.schema(
-    [*(SAMPLES.field(name) for name in SAMPLES.names[:5] + SAMPLES.names[6:8]), ("seconds", pa.float64())]
-)
+OF_A_MAP = ("run_id", "dataset", "model", "seed", "sample_id", "method", "variant")
+TIMINGS = pa.schema([*map(SAMPLES.field, OF_A_MAP), ("seconds", pa.float64())])
 OF_VALUES = ("segattr", "torch", "torchvision", "numpy", "scipy", "pillow")  # packages that a value comes from
 VERSIONS = (*OF_VALUES, "pandas", "pyarrow")
 BEGUN = '{\n  "settings": {'  # how a manifest begins, that was cut short

@@ -26,6 +26,8 @@ DATASETS = {  # by name, where its function lies in this package
     "funnybirds": "funnybirds:funnybirds",
     "folder": "folders:folder",
     "image_folder": "image_folder:image_folder",
+    "photographs": "photographs:photographs",
+    "pictures": "photographs:pictures",
 }
 
 

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from torchvision.models import get_model_weights
 
 from segattr_lib.data.files import ENDINGS, by_name, image_files, read_image, visible
 from segattr_lib.data.folders import class_table
+from segattr_lib.data.imagenet import CLASS_NAMES, WNIDS
 from segattr_lib.data.sample import Dataset, SampleError, file_fingerprint
 from segattr_lib.registry import UserError
-
-WNIDS = Path(__file__).with_name("imagenet_wnids.txt")  # of the 1000 classes of ILSVRC 2012, by class id
 
 
 def image_folder(root: str | None, split: str | None) -> Dataset:
@@ -72,13 +70,12 @@ def _classes(folders: list[str], table: Path) -> tuple[dict[str, int], list[str]
                 raise UserError(f"{table} gives {folder!r} the ids {numbers}; expected one.")
         ids = {folder: numbers[0] for folder, numbers in ids_of.items()}
         return ids, [names_by_id.get(number, f"class {number}") for number in range(max(names_by_id) + 1)]
-    labels = list(get_model_weights("resnet50").DEFAULT.meta["categories"])
-    wnids = {wnid: number for number, wnid in enumerate(WNIDS.read_text(encoding="utf-8").split())}
-    by_label = {label: number for number, label in enumerate(labels)}
+    wnids = {wnid: number for number, wnid in enumerate(WNIDS)}
+    by_label = {label: number for number, label in enumerate(CLASS_NAMES)}
     known = {folder: wnids.get(folder, by_label.get(folder.replace("_", " "))) for folder in folders}
     ids = {folder: number for folder, number in known.items() if number is not None}
     if len(ids) == len(folders):
-        return ids, labels
+        return ids, CLASS_NAMES
     strange = next(folder for folder in folders if folder not in ids)
     if any(re.fullmatch(r"n\d{8}", folder) for folder in folders):
         raise UserError(

@@ -43,19 +43,21 @@ CLASS_NAMES = [
     "train",
     "tvmonitor",
 ]
-SPLITS = {"voc": ("train", "val", "trainval"), "sbd": ("train", "val", "train_noval")}
+VOC200 = Path(__file__).with_name("voc200.txt")  # a part of val that is not in SBD, listed here
+SPLITS = {"voc": ("train", "val", "trainval", VOC200.stem), "sbd": ("train", "val", "train_noval")}
 INNER = {"voc": Path("VOCdevkit/VOC2012"), "sbd": Path("benchmark_RELEASE/dataset")}
 
 
 def voc(root: str | None, split: str | None) -> Dataset:
-    """Pascal VOC 2012 segmentation; root holds VOCdevkit/VOC2012. Splits: train, val, trainval."""
+    """Pascal VOC 2012 segmentation; root holds VOCdevkit/VOC2012. Splits: train, val, trainval, and voc200, the 200
+    images of val that recorded runs are made on, none of which is in SBD."""
     place, split = _checked("voc", root, split or "val")
     inner = place / INNER["voc"]
 
     def files(name: str) -> tuple[Path, Path]:
         return inner / f"JPEGImages/{name}.jpg", inner / f"SegmentationClass/{name}.png"
 
-    return _dataset("voc", split, inner / f"ImageSets/Segmentation/{split}.txt", files, read_mask)
+    return _dataset("voc", split, _list_of("voc", place, split), files, read_mask)
 
 
 def sbd(root: str | None, split: str | None) -> Dataset:
@@ -73,7 +75,7 @@ def sbd(root: str | None, split: str | None) -> Dataset:
         with reading(path):
             return loadmat(path)["GTcls"][0]["Segmentation"][0]
 
-    return _dataset("sbd", split, inner / f"{split}.txt", files, labels)
+    return _dataset("sbd", split, _list_of("sbd", place, split), files, labels)
 
 
 def download(name: str, root: str) -> None:
@@ -93,10 +95,19 @@ def _checked(name: str, root: str | None, split: str) -> tuple[Path, str]:
     if root is None:
         raise UserError(f"The data set {name!r} needs root, the folder that holds {INNER[name]}; {get}.")
     place = Path(root).expanduser()
-    lists = place / INNER[name] / ("ImageSets/Segmentation" if name == "voc" else "") / f"{split}.txt"
-    if not (lists.is_file() or (name == "sbd" and (place / f"{split}.txt").is_file())):
+    lists = _list_of(name, place, "val" if split == VOC200.stem else split)
+    if not lists.is_file():
         raise UserError(f"There is no {name} at root {root!r}: {lists} does not exist; {get}.")
     return place, split
+
+
+def _list_of(name: str, place: Path, split: str) -> Path:
+    """The file of a split's names."""
+    if split == VOC200.stem:
+        return VOC200
+    if name == "sbd" and not (place / INNER[name]).is_dir():
+        return place / f"{split}.txt"
+    return place / INNER[name] / ("ImageSets/Segmentation" if name == "voc" else "") / f"{split}.txt"
 
 
 def _dataset(

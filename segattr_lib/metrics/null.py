@@ -41,14 +41,17 @@ def border_length(selected: Bool[Tensor, "n h w"]) -> Float[Tensor, " n"]:
     return torch.pi / 8 * (straight + slanted / 2**0.5)
 
 
-def blind_selections(region: Masks, k: float, draws: Draws, every: int = 1) -> Bool[Tensor, "b d h w"]:
+def blind_selections(
+    region: Masks, k: float, draws: Draws, every: int = 1, repeats: int = 1
+) -> Bool[Tensor, "b d h w"]:
     """The top k fraction of every region by 86 random fields, from the finest grain to the coarsest, or every nth.
+    repeats: as many times over, each time of other noise.
 
     Level sets of Gaussian noise smoothed inside the region, sigma one of SIGMAS, 4 each; then cells of SIDES px, their
     grid's offset at random, 3 each; px are px of a short side of 224. A draw whose cut is shared by more than half of
     the region is drawn again. An empty region selects nothing.
     """
-    numbers = range(0, len(FIELDS), every)
+    numbers = range(0, repeats * len(FIELDS), every)
     selections = torch.zeros((len(region), len(numbers), *region.shape[1:]), dtype=torch.bool)
     scale = min(region.shape[1:]) / SHORT_SIDE
     wholes = region.cpu().numpy()
@@ -58,7 +61,7 @@ def blind_selections(region: Masks, k: float, draws: Draws, every: int = 1) -> B
     insides = {index: wholes[index][boxes[index]] for index in seen}
     spreads = {(index, sigma): _spread(insides[index], sigma * scale) for index in seen for sigma in SIGMAS}
     for place, number in enumerate(numbers):
-        kind, size = FIELDS[number]
+        kind, size = FIELDS[number % len(FIELDS)]
         rngs = draws.generators(f"null {number}")
         for index in seen:
             inside, rng = insides[index], rngs[index]

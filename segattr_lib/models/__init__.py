@@ -6,6 +6,7 @@ neither torch nor torchvision: a row says where its function is, which is import
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from segattr_lib.registry import imported
 Kind = Literal["segmenter", "classifier"]
 WEIGHTS = Path(__file__).parent / "weights"  # NAME.safetensors of each model that is trained here
 SHIPPED, FINE_TUNED = "`make train` makes them anew", "`make train SUITE=arcc PROFILE=paper` makes them"
+RESTORED = "they come with the library; install it anew"
 
 
 @dataclass(frozen=True)
@@ -23,55 +25,85 @@ class Entry:
 
     kind: a segmenter gives logits (B,C,H,W), a classifier (B,C). place: the function that builds it, "module:function".
     layers: what is explained by default, shallow to deep; of a segmenter the deepest alone, the others being found
-    in the module. torchvision: what torchvision calls it, if it is one of its own; the function is called with that.
-    trained_on: the data set whose training split it learns, its weights then being a file of WEIGHTS; "" for
-    torchvision's weights. remedy: how the file comes about, for the error where it is missing.
+    in the module. names: where the names of its classes are, "module:sequence". torchvision: what torchvision calls
+    it, if it is one of its own; the function is called with that, and its weights are torchvision's unless it is
+    trained here. trained_on: the data set whose training split it learns here. remedy: how the file of its weights in
+    WEIGHTS comes about, for the error where it is missing.
     """
 
     kind: Kind
     place: str
     layers: tuple[str, ...]
+    names: str
     torchvision: str = ""
     trained_on: str = ""
     remedy: str = SHIPPED
 
+    @property
+    def stored(self) -> bool:
+        """Whether its weights are a file of WEIGHTS: of the models trained here, and of those shipped as others trained
+        them."""
+        return bool(self.trained_on) or not self.torchvision
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The names of its classes, by id."""
+        return imported(self.names)
+
     def build(self) -> Any:
-        """The module, a torch.nn.Module: with weights drawn at random where it is trained here, else with
-        torchvision's."""
+        """The module, a torch.nn.Module: with weights drawn at random where `stored`, else with torchvision's."""
         build = imported(self.place)
         return build(self.torchvision) if self.torchvision else build()
 
 
 EMBEDDED, REAL = "segattr_lib.models.embedded", "segattr_lib.models.real"
-LAYER4, BLOCK16 = ("backbone.layer4",), ("backbone.16",)  # what a segmenter's head reads
+MOBILENET = "segattr_lib.models.mobilenet"
+VOC, IMAGENET = "segattr_lib.data.voc:CLASS_NAMES", "segattr_lib.data.imagenet:CLASS_NAMES"
+SCENES, SINGLE = "segattr_lib.data.shapes:CLASS_NAMES", "segattr_lib.data.single_shapes:CLASS_NAMES"
+PLANTED, FIGURES = "segattr_lib.data.planted:CLASS_NAMES", "segattr_lib.data.part_figures:CLASS_NAMES"
+LAYER4, BLOCK16, BLOCK17 = ("backbone.layer4",), ("backbone.16",), ("features.17",)  # what a segmenter's head reads
 RESNET = ("layer1", "layer2", "layer3", "layer4")  # here and below, the last layer of each stage of a classifier
 VGG11 = ("features.5", "features.10", "features.15", "features.20")
+MOBILENET_V2 = ("features.3", "features.6", "features.13", "features.18")
 SWIN = CONVNEXT = ("features.1", "features.3", "features.5", "features.7")
 
 MODELS = {
-    "shapes_deeplabv3": Entry("segmenter", f"{EMBEDDED}:shapes_deeplabv3", LAYER4, trained_on="shapes"),
-    "shapes_fcn": Entry("segmenter", f"{EMBEDDED}:shapes_fcn", LAYER4, trained_on="shapes"),
-    "shapes_lraspp": Entry("segmenter", f"{EMBEDDED}:shapes_lraspp", BLOCK16, trained_on="shapes"),
-    "planted_context_lraspp": Entry("segmenter", f"{EMBEDDED}:planted_lraspp", BLOCK16, trained_on="planted_context"),
-    "planted_own_lraspp": Entry("segmenter", f"{EMBEDDED}:planted_lraspp", BLOCK16, trained_on="planted_own"),
-    "deeplabv3_resnet50": Entry("segmenter", f"{REAL}:fetched", LAYER4, "deeplabv3_resnet50"),
-    "fcn_resnet50": Entry("segmenter", f"{REAL}:fetched", LAYER4, "fcn_resnet50"),
-    "lraspp_mobilenet_v3_large": Entry("segmenter", f"{REAL}:fetched", BLOCK16, "lraspp_mobilenet_v3_large"),
-    "shapes_vgg11": Entry("classifier", f"{EMBEDDED}:shapes_vgg11", VGG11, trained_on="single_shapes"),
-    "shapes_resnet18": Entry("classifier", f"{EMBEDDED}:shapes_resnet18", RESNET, trained_on="single_shapes"),
-    "shapes_swin": Entry("classifier", f"{EMBEDDED}:shapes_swin", SWIN, trained_on="single_shapes"),
-    "shapes_convnext": Entry("classifier", f"{EMBEDDED}:shapes_convnext", CONVNEXT, trained_on="single_shapes"),
-    "figures_resnet": Entry("classifier", f"{EMBEDDED}:figures_resnet", RESNET, trained_on="part_figures"),
-    "vgg11": Entry("classifier", f"{REAL}:fetched", VGG11, "vgg11"),
-    "resnet18": Entry("classifier", f"{REAL}:fetched", RESNET, "resnet18"),
-    "resnet50": Entry("classifier", f"{REAL}:fetched", RESNET, "resnet50"),
-    "swin_t": Entry("classifier", f"{REAL}:fetched", SWIN, "swin_t"),
-    "convnext_tiny": Entry("classifier", f"{REAL}:fetched", CONVNEXT, "convnext_tiny"),
-    "finetuned_vgg11": Entry("classifier", f"{REAL}:finetuned", VGG11, "vgg11", "single_shapes", FINE_TUNED),
-    "finetuned_resnet18": Entry("classifier", f"{REAL}:finetuned", RESNET, "resnet18", "single_shapes", FINE_TUNED),
-    "finetuned_swin_t": Entry("classifier", f"{REAL}:finetuned", SWIN, "swin_t", "single_shapes", FINE_TUNED),
+    "voc_deeplabv3_mobilenetv2": Entry(
+        "segmenter", f"{MOBILENET}:voc_deeplabv3_mobilenetv2", BLOCK17, VOC, remedy=RESTORED
+    ),
+    "voc_deeplabv3_mobilenetv2_half": Entry(
+        "segmenter", f"{MOBILENET}:voc_deeplabv3_mobilenetv2_half", BLOCK17, VOC, remedy=RESTORED
+    ),
+    "shapes_deeplabv3": Entry("segmenter", f"{EMBEDDED}:shapes_deeplabv3", LAYER4, SCENES, trained_on="shapes"),
+    "shapes_fcn": Entry("segmenter", f"{EMBEDDED}:shapes_fcn", LAYER4, SCENES, trained_on="shapes"),
+    "shapes_lraspp": Entry("segmenter", f"{EMBEDDED}:shapes_lraspp", BLOCK16, SCENES, trained_on="shapes"),
+    "planted_context_lraspp": Entry(
+        "segmenter", f"{EMBEDDED}:planted_lraspp", BLOCK16, PLANTED, trained_on="planted_context"
+    ),
+    "planted_own_lraspp": Entry("segmenter", f"{EMBEDDED}:planted_lraspp", BLOCK16, PLANTED, trained_on="planted_own"),
+    "deeplabv3_resnet50": Entry("segmenter", f"{REAL}:fetched", LAYER4, VOC, "deeplabv3_resnet50"),
+    "fcn_resnet50": Entry("segmenter", f"{REAL}:fetched", LAYER4, VOC, "fcn_resnet50"),
+    "lraspp_mobilenet_v3_large": Entry("segmenter", f"{REAL}:fetched", BLOCK16, VOC, "lraspp_mobilenet_v3_large"),
+    "imagenet_mobilenet_v2": Entry(
+        "classifier", f"{MOBILENET}:imagenet_mobilenet_v2", MOBILENET_V2, IMAGENET, remedy=RESTORED
+    ),
+    "shapes_vgg11": Entry("classifier", f"{EMBEDDED}:shapes_vgg11", VGG11, SINGLE, trained_on="single_shapes"),
+    "shapes_resnet18": Entry("classifier", f"{EMBEDDED}:shapes_resnet18", RESNET, SINGLE, trained_on="single_shapes"),
+    "shapes_swin": Entry("classifier", f"{EMBEDDED}:shapes_swin", SWIN, SINGLE, trained_on="single_shapes"),
+    "shapes_convnext": Entry("classifier", f"{EMBEDDED}:shapes_convnext", CONVNEXT, SINGLE, trained_on="single_shapes"),
+    "figures_resnet": Entry("classifier", f"{EMBEDDED}:figures_resnet", RESNET, FIGURES, trained_on="part_figures"),
+    "vgg11": Entry("classifier", f"{REAL}:fetched", VGG11, IMAGENET, "vgg11"),
+    "resnet18": Entry("classifier", f"{REAL}:fetched", RESNET, IMAGENET, "resnet18"),
+    "resnet50": Entry("classifier", f"{REAL}:fetched", RESNET, IMAGENET, "resnet50"),
+    "swin_t": Entry("classifier", f"{REAL}:fetched", SWIN, IMAGENET, "swin_t"),
+    "convnext_tiny": Entry("classifier", f"{REAL}:fetched", CONVNEXT, IMAGENET, "convnext_tiny"),
+    "finetuned_vgg11": Entry("classifier", f"{REAL}:finetuned", VGG11, SINGLE, "vgg11", "single_shapes", FINE_TUNED),
+    "finetuned_resnet18": Entry(
+        "classifier", f"{REAL}:finetuned", RESNET, SINGLE, "resnet18", "single_shapes", FINE_TUNED
+    ),
+    "finetuned_swin_t": Entry("classifier", f"{REAL}:finetuned", SWIN, SINGLE, "swin_t", "single_shapes", FINE_TUNED),
     "finetuned_convnext_tiny": Entry(
-        "classifier", f"{REAL}:finetuned", CONVNEXT, "convnext_tiny", "single_shapes", FINE_TUNED
+        "classifier", f"{REAL}:finetuned", CONVNEXT, SINGLE, "convnext_tiny", "single_shapes", FINE_TUNED
     ),
 }
 

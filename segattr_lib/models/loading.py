@@ -26,7 +26,8 @@ class Model:
     module: (B,3,H,W) RGB in [0,1] to logits, in evaluation mode: a segmenter's are (B,C,H,W), a classifier's (B,C).
     layer: the module whose activations are explained, (B,K,h,w), or (B,h,w,K) as Swin's are. layers: for what
     explains several, shallow to deep: a segmenter's layer and blocks before it, a classifier's stages. classes: C.
-    fingerprint: changes when a weight changes. members: which of the module's own classes each of the C is, where
+    fingerprint: changes when a weight changes. class_names: by class id, none where they are not known; a user's module
+    may name them by an attribute class_names. members: which of the module's own classes each of the C is, where
     another data set's classes are asked for; none of them for a class it does not know.
     """
 
@@ -38,6 +39,7 @@ class Model:
     classes: int
     fingerprint: str
     members: Sequence[Sequence[int]] | None = None
+    class_names: Sequence[str] = ()
 
     @property
     def classifies(self) -> bool:
@@ -85,18 +87,19 @@ def load_model(
     else:
         layer, chosen = _layers_of_a_classifier(name, candidates, layer, layers, default)
     fingerprint, classes = weight_fingerprint(module), output.shape[1]
+    class_names = MODELS[name].class_names if name in MODELS else getattr(module, "class_names", ())
     if members is not None:
         answering, fingerprint = grouped(name, module, classes, members), f"{fingerprint}-{members}"
         give_back(module)  # the copy is explained
-        module, classes = answering, len(members)
-    return Model(name, module, kind, layer, chosen, classes, fingerprint, members)
+        module, classes, class_names = answering, len(members), ()
+    return Model(name, module, kind, layer, chosen, classes, fingerprint, members, class_names)
 
 
 def registered(name: str) -> nn.Module:
     """The module of a row of MODELS with its weights, in float32. UserError where they are missing or not its own."""
     entry = MODELS[name]
     module = entry.build()
-    if entry.trained_on:
+    if entry.stored:
         stored(name, module, WEIGHTS / f"{name}.safetensors", entry.remedy)
     return module
 

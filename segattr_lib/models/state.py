@@ -23,7 +23,7 @@ def stored(name: str, module: nn.Module, path: Path, remedy: str = SHIPPED) -> n
     if not path.is_file():
         raise UserError(f"The weights of {name!r} are not at {path}; {remedy}.")
     try:
-        state = load_file(path)
+        state = unpacked(load_file(path))
     except SafetensorError as error:
         raise UserError(f"The weights of {name!r} at {path} cannot be read: {error}; restore the file.") from error
     try:
@@ -37,6 +37,35 @@ def stored(name: str, module: nn.Module, path: Path, remedy: str = SHIPPED) -> n
             f"The weights at {path} are not those of {name!r}: {len(missing)} missing, {len(unexpected)} others."
         )
     return module
+
+
+def packed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state without loss in less space: a tensor of at most 256 different values becomes a table of them and an
+    index each, NAME.values and NAME.index (uint8), where that is smaller; counts of batches, which only training
+    needs, are left out."""
+    result: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        values, index = tensor.unique(return_inverse=True)
+        size = values.numel() * tensor.element_size() + tensor.numel()
+        if values.numel() <= 256 and size < tensor.numel() * tensor.element_size():
+            result[f"{name}.values"], result[f"{name}.index"] = values, index.to(torch.uint8)
+        else:
+            result[name] = tensor.contiguous()
+    return result
+
+
+def unpacked(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state that `packed` made this of, or one that was not packed as it is."""
+    result: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if name.endswith(".index"):
+            name = name.removesuffix(".index")
+            tensor = state[f"{name}.values"][tensor.long()]
+        if not name.endswith(".values"):
+            result[name] = tensor
+    return result
 
 
 def weight_fingerprint(module: nn.Module) -> str:

@@ -114,4 +114,5 @@ def mean_iou(model: nn.Module, dataset: Dataset, scenes: int | None = None) -> f
 
 def _read(data: str, sample_id: str) -> Labelled:
     image, labels = load_dataset(data, split="train").read(sample_id)  # a data set holds functions: no process takes it
+    assert labels is not None, f"{data} has no masks to learn from"
     return np.asarray(image), labels
