@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from segattr_lib.registry import UserError
 PREDICTED = "predicted"  # what the model says: the class of a classifier (a class map), or the labels of a segmenter
 
 
+@runtime_checkable
 class Asked(Protocol):
     """What settings say of the target.
 
