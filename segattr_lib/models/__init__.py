@@ -34,7 +34,7 @@ class Entry:
     kind: Kind
     place: str
     layers: tuple[str, ...]
-    names: str
+    names: str = ""
     torchvision: str = ""
     trained_on: str = ""
     remedy: str = SHIPPED
@@ -47,8 +47,8 @@ class Entry:
 
     @property
     def class_names(self) -> Sequence[str]:
-        """The names of its classes, by id."""
-        return imported(self.names)
+        """The names of its classes, by id; none where they are not known."""
+        return imported(self.names) if self.names else ()
 
     def build(self) -> Any:
         """The module, a torch.nn.Module: with weights drawn at random where `stored`, else with torchvision's."""
