@@ -16,6 +16,7 @@ from segattr_lib.registry import imported
 Kind = Literal["segmenter", "classifier"]
 WEIGHTS = Path(__file__).parent / "weights"  # NAME.safetensors of each model that is trained here
 SHIPPED, FINE_TUNED = "`make train` makes them anew", "`make train SUITE=arcc PROFILE=paper` makes them"
+CORAL = "google-coral/test_data"
 RESTORED = "they come with the library; install it anew"
 
 
@@ -27,8 +28,9 @@ class Entry:
     layers: what is explained by default, shallow to deep; of a segmenter the deepest alone, the others being found
     in the module. names: where the names of its classes are, "module:sequence". torchvision: what torchvision calls
     it, if it is one of its own; the function is called with that, and its weights are torchvision's unless it is
-    trained here. trained_on: the data set whose training split it learns here. remedy: how the file of its weights in
-    WEIGHTS comes about, for the error where it is missing.
+    trained here. trained_on: the data set whose training split it learns here. source: who trained the weights that are
+    shipped, where it was not done here. remedy: how the file of its weights in WEIGHTS comes about, for the error where
+    it is missing.
     """
 
     kind: Kind
@@ -37,13 +39,14 @@ class Entry:
     names: str = ""
     torchvision: str = ""
     trained_on: str = ""
+    source: str = ""
     remedy: str = SHIPPED
 
     @property
     def stored(self) -> bool:
         """Whether its weights are a file of WEIGHTS: of the models trained here, and of those shipped as others trained
         them."""
-        return bool(self.trained_on) or not self.torchvision
+        return bool(self.trained_on or self.source)
 
     @property
     def class_names(self) -> Sequence[str]:
@@ -69,10 +72,10 @@ SWIN = CONVNEXT = ("features.1", "features.3", "features.5", "features.7")
 
 MODELS = {
     "voc_deeplabv3_mobilenetv2": Entry(
-        "segmenter", f"{MOBILENET}:voc_deeplabv3_mobilenetv2", BLOCK17, VOC, remedy=RESTORED
+        "segmenter", f"{MOBILENET}:voc_deeplabv3_mobilenetv2", BLOCK17, VOC, source=CORAL, remedy=RESTORED
     ),
     "voc_deeplabv3_mobilenetv2_half": Entry(
-        "segmenter", f"{MOBILENET}:voc_deeplabv3_mobilenetv2_half", BLOCK17, VOC, remedy=RESTORED
+        "segmenter", f"{MOBILENET}:voc_deeplabv3_mobilenetv2_half", BLOCK17, VOC, source=CORAL, remedy=RESTORED
     ),
     "shapes_deeplabv3": Entry("segmenter", f"{EMBEDDED}:shapes_deeplabv3", LAYER4, SCENES, trained_on="shapes"),
     "shapes_fcn": Entry("segmenter", f"{EMBEDDED}:shapes_fcn", LAYER4, SCENES, trained_on="shapes"),
@@ -85,7 +88,7 @@ MODELS = {
     "fcn_resnet50": Entry("segmenter", f"{REAL}:fetched", LAYER4, VOC, "fcn_resnet50"),
     "lraspp_mobilenet_v3_large": Entry("segmenter", f"{REAL}:fetched", BLOCK16, VOC, "lraspp_mobilenet_v3_large"),
     "imagenet_mobilenet_v2": Entry(
-        "classifier", f"{MOBILENET}:imagenet_mobilenet_v2", MOBILENET_V2, IMAGENET, remedy=RESTORED
+        "classifier", f"{MOBILENET}:imagenet_mobilenet_v2", MOBILENET_V2, IMAGENET, source=CORAL, remedy=RESTORED
     ),
     "shapes_vgg11": Entry("classifier", f"{EMBEDDED}:shapes_vgg11", VGG11, SINGLE, trained_on="single_shapes"),
     "shapes_resnet18": Entry("classifier", f"{EMBEDDED}:shapes_resnet18", RESNET, SINGLE, trained_on="single_shapes"),
@@ -97,13 +100,17 @@ MODELS = {
     "resnet50": Entry("classifier", f"{REAL}:fetched", RESNET, IMAGENET, "resnet50"),
     "swin_t": Entry("classifier", f"{REAL}:fetched", SWIN, IMAGENET, "swin_t"),
     "convnext_tiny": Entry("classifier", f"{REAL}:fetched", CONVNEXT, IMAGENET, "convnext_tiny"),
-    "finetuned_vgg11": Entry("classifier", f"{REAL}:finetuned", VGG11, SINGLE, "vgg11", "single_shapes", FINE_TUNED),
-    "finetuned_resnet18": Entry(
-        "classifier", f"{REAL}:finetuned", RESNET, SINGLE, "resnet18", "single_shapes", FINE_TUNED
+    "finetuned_vgg11": Entry(
+        "classifier", f"{REAL}:finetuned", VGG11, SINGLE, "vgg11", "single_shapes", remedy=FINE_TUNED
     ),
-    "finetuned_swin_t": Entry("classifier", f"{REAL}:finetuned", SWIN, SINGLE, "swin_t", "single_shapes", FINE_TUNED),
+    "finetuned_resnet18": Entry(
+        "classifier", f"{REAL}:finetuned", RESNET, SINGLE, "resnet18", "single_shapes", remedy=FINE_TUNED
+    ),
+    "finetuned_swin_t": Entry(
+        "classifier", f"{REAL}:finetuned", SWIN, SINGLE, "swin_t", "single_shapes", remedy=FINE_TUNED
+    ),
     "finetuned_convnext_tiny": Entry(
-        "classifier", f"{REAL}:finetuned", CONVNEXT, SINGLE, "convnext_tiny", "single_shapes", FINE_TUNED
+        "classifier", f"{REAL}:finetuned", CONVNEXT, SINGLE, "convnext_tiny", "single_shapes", remedy=FINE_TUNED
     ),
 }
 
