@@ -25,7 +25,8 @@ from segattr_lib.models.loading import Model
 from segattr_lib.models.runtime import Runtime
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import Key, UserError, make_key
-from segattr_lib.report.slider import CAPTION, PAPER_K, STYLE, figure, outlined, overlay, pixels_of, without_top
+from segattr_lib.report.panels import CAPTION, figure, outlined, overlay, pixels_of, without_top
+from segattr_lib.report.slider import PAPER_K, STYLE
 
 USUAL = {"samples": 20, "batch_size": 16}
 

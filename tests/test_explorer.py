@@ -24,7 +24,8 @@ from segattr_lib.models.loading import load_model
 from segattr_lib.models.runtime import prepare
 from segattr_lib.perturbation import bind_fill, occlude, top_fraction
 from segattr_lib.registry import UserError
-from segattr_lib.report.slider import LEVELS, deletion_slider, figure, outlined, overlay
+from segattr_lib.report.panels import figure, outlined, overlay
+from segattr_lib.report.slider import LEVELS, deletion_slider
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
