@@ -73,6 +73,25 @@ def _benchmark(asked: argparse.Namespace) -> None:
     print(f"{folder}: {line}")
 
 
+def _explain(asked: argparse.Namespace) -> None:
+    from segattr_lib.benchmark.settings import read_settings
+
+    chosen = {"target": asked.target, "model": asked.model, "methods": asked.methods, "image_size": asked.size}
+    settings = _pairs(asked.parameter)
+    for name in settings.keys() & {*chosen, "dataset", "root", "split", "region", "class_map", "samples", "order"}:
+        raise UserError(f"{name} is no parameter of explain; see `explain --help`.")
+    read_settings({**settings, **chosen})
+
+    from segattr_lib.photograph import explain_into  # torch, which a refusal above does not wait for
+
+    about = {"model": asked.model, "methods": asked.methods, "size": asked.size}
+    answers, lost = explain_into(asked.output, asked.photo, asked.target, **about, **settings)
+    if not answers:
+        name, reason = next(iter(lost.items()))
+        raise UserError(f"None of {len(lost)} photographs can be explained; the first, {name}: {reason}.")
+    print(f"{asked.output}/index.html shows {len(answers)} explained, {len(lost)} could not be.")
+
+
 def outcome(folder: str | Path) -> tuple[int, str]:
     """How many samples of a finished folder were scored, and the line that ends its run: scored, skipped, failed.
 
@@ -187,6 +206,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="one setting")
     command.add_argument("-o", "--output", required=True, metavar="FOLDER", help="such as results/NAME")
     command.set_defaults(run=_benchmark)
+
+    command = commands.add_parser("explain", help="explain photographs: what a model sees, and which maps to believe")
+    command.add_argument("photo", nargs="+", metavar="PHOTO", help="a picture, or a folder of pictures")
+    command.add_argument("-o", "--output", default="explained", metavar="FOLDER", help="default: explained")
+    command.add_argument(
+        "--target",
+        default="frequent",
+        help="frequent (the class with most pixels), largest_component, class=cat, point=x,y or box=x0,y0,x1,y1 in px",
+    )
+    command.add_argument("--model", default="voc_deeplabv3_mobilenetv2", help="registered, or file.py:function")
+    methods = ["gpa", "ega", "adaptive_ria", "adaptive_dea"]
+    command.add_argument(
+        "--methods", nargs="+", default=methods, metavar="METHOD", help=f"default: {' '.join(methods)}"
+    )
+    command.add_argument("--size", type=int, default=321, help="px of the long side (default: 321)")
+    command.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="k, fill, layer ..."
+    )
+    command.set_defaults(run=_explain)
 
     command = commands.add_parser("execute", help="execute the notebooks of a profile, or one of them")
     command.add_argument("notebook", nargs="?", help="all of the profile's when left out")

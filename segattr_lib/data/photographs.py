@@ -4,7 +4,7 @@ own."""
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -54,6 +54,12 @@ def available() -> dict[str, Photograph]:
     return photographs
 
 
+def credit_of(file_name: str) -> str:
+    """The credit of the photograph that a package brings under this name of a file, or id; else nothing."""
+    known = available().get(Path(file_name).stem)
+    return known.credit if known and file_name in (known.path.name, known.path.stem) else ""
+
+
 def credits_of(names: Iterable[str]) -> str:
     """The credits of the photographs of these ids, one after the other; of pictures that are none of them nothing."""
     known = available()
@@ -77,30 +83,52 @@ def photographs(root: str | None, split: str | None) -> Dataset:
 def pictures(root: str | None, split: str | None) -> Dataset:
     """Pictures of one's own without masks: root is a file, or a folder whose pictures are taken.
 
-    Raises UserError where there is none, where two have one name, and for a split.
+    Raises UserError for a split, and as opened_pictures does.
     """
     if root is None:
         raise UserError("The data set 'pictures' needs root, a picture or a folder of pictures.")
     if split is not None:
         raise unknown("split of pictures", split, ["none"])
-    place = Path(root).expanduser()
-    if not place.exists():
-        raise UserError(f"There is no file or folder {root!r}; expected a picture, or a folder of pictures.")
-    files = image_files(place) if place.is_dir() else [place]
-    if not files:
-        raise UserError(f"There is no picture in {root!r}; its files should end in {', '.join(sorted(ENDINGS))}.")
-    return _unlabelled("pictures", by_name(files, [path.name for path in files]))
+    return opened_pictures([root])
 
 
-def _unlabelled(name: str, paths: dict[str, Path]) -> Dataset:
-    """paths: sample id to file."""
+def opened_pictures(photos: Sequence[str | Path | Image.Image]) -> Dataset:
+    """Files, the pictures of folders, and pictures that are open already, as a data set without masks.
+
+    A file is known by its name, an open picture by "picture", or "picture 2". Raises UserError for what is not there, a
+    folder without a picture, and where two files have one name.
+    """
+    paths: list[Path] = []
+    known: dict[str, Path | Image.Image] = {}
+    for photo in photos:
+        if isinstance(photo, Image.Image):
+            known["picture" if not known else f"picture {len(known) + 1}"] = photo
+            continue
+        place = Path(photo).expanduser()
+        if not place.exists():
+            raise UserError(f"There is no file or folder {str(photo)!r}; expected a picture, or a folder of pictures.")
+        files = image_files(place) if place.is_dir() else [place]
+        if not files:
+            endings = ", ".join(sorted(ENDINGS))
+            raise UserError(f"There is no picture in {str(photo)!r}; its files should end in {endings}.")
+        paths += [path for path in files if path not in paths]
+    known |= by_name(paths, [path.name for path in paths])
+    return _unlabelled("pictures", known)
+
+
+def _unlabelled(name: str, known: Mapping[str, Path | Image.Image]) -> Dataset:
+    """known: sample id to a file, or a picture that is open."""
 
     def read(sample_id: str) -> tuple[Image.Image, np.ndarray | None]:
-        if sample_id not in paths:
+        if sample_id not in known:
             raise SampleError("failed", f"there is no picture named {sample_id}")
-        return read_image(paths[sample_id]), None
+        picture = known[sample_id]
+        return (picture if isinstance(picture, Image.Image) else read_image(picture)), None
 
     def fingerprint(sample_ids: list[str]) -> str:
-        return file_fingerprint([paths[sample_id] for sample_id in sample_ids if sample_id in paths], sample_ids)
+        chosen = [known[sample_id] for sample_id in sample_ids if sample_id in known]
+        files = [picture for picture in chosen if isinstance(picture, Path)]
+        shown = [(picture.mode, picture.tobytes()) for picture in chosen if isinstance(picture, Image.Image)]
+        return file_fingerprint(files, sample_ids, shown)
 
-    return Dataset(name, "all", list(paths), [], read, fingerprint, labelled=False)
+    return Dataset(name, "all", list(known), [], read, fingerprint, labelled=False)

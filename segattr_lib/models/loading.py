@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -197,6 +197,17 @@ def grouped(name: str, module: nn.Module, classes: int, members: Sequence[Sequen
     answering = copied(module, "A class map")  # a user's function may hand out one module again and again
     answering.register_forward_hook(hook)
     return answering
+
+
+def spread(model: Model) -> Model:
+    """A classifier as a segmenter that says the same of every pixel: logits (B,C,H,W), so that the whole picture is a
+    region. Its layers keep their names, and its probability of a class is what it was. By a hook, on a copy."""
+    module = copied(model.module, "A picture as a region")
+    give_back(model.module)  # the copy is explained
+    module.register_forward_hook(
+        lambda _module, inputs, logits: logits[..., None, None].expand(-1, -1, *inputs[0].shape[2:])
+    )
+    return replace(model, module=module, kind="segmenter")
 
 
 def kind_of(output: Any) -> str:

@@ -1,0 +1,322 @@
+"""What was found on one photograph: in a sentence, as a figure, and as a page of its own."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from segattr_lib.benchmark.settings import Settings
+from segattr_lib.data.photographs import credit_of
+from segattr_lib.metrics.null import local_fit
+from segattr_lib.registry import UserError
+from segattr_lib.report.charts import STYLE, method_colours
+from segattr_lib.report.panels import figure, outlined, overlay, pixels_of
+from segattr_lib.writing import full_disk, whole
+
+PAGE = Path(__file__).with_name("explained.html")
+WIDTH = 300  # px of a picture on the page
+PANEL = 2.3  # inches of one in the figure
+INK = "#123456"  # what becomes the page's own colour of text in a chart
+COLUMNS = {  # of the page's table
+    "label": "Map",
+    "tdd": "TDD ↑",
+    "chance": "by chance",
+    "excess": "excess ↑",
+    "p_holm": "p",
+    "odd_abs": "|ODD| ↓",
+    "passes": "passes",
+    "seconds": "seconds",
+}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a model sees on a photograph, and what each map says of one region of it (see photograph.explain).
+
+    image: (3,H,W) RGB in [0,1], as the model was shown it. seen: a row a class that the model sees, the largest first:
+    class_id, class_name, share of the picture and mean probability, both in [0,1]. nearest: where it sees nothing, the
+    class that came nearest, with its highest probability. class_name, mask (H,W), share, score s(x): of the region
+    that is explained; without one, mask is None and `reason` says why, if not for want of anything seen. maps: (H,W)
+    in [0,1], and deleted: (3,H,W), the photograph without the map's top k of the region, by the text of the method's
+    key. lengths in px, drops: (172,), border length and TDD of the blind selections.
+
+    scores: a row a map, its index the key's text; label, tdd, odd_abs, border, tied_share, seconds, passes, status and
+    reason as a run has them; chance, excess and p as in photograph.held_against; p_holm, adjusted over the maps;
+    beyond: has the map left its null behind? p_holm < .05, and an excess above depth_excess, that of the distance to
+    the region's edge, which knows nothing of the model. rows: all of it as rows of a run's table.
+    """
+
+    name: str
+    settings: Settings
+    image: Float[Tensor, "3 h w"]
+    seen: pd.DataFrame
+    nearest: tuple[str, float] | None = None
+    reason: str = ""
+    class_name: str = ""
+    mask: Bool[Tensor, "h w"] | None = None
+    share: float = 0.0
+    score: float = 0.0
+    maps: dict[str, Tensor] = field(default_factory=dict)
+    deleted: dict[str, Tensor] = field(default_factory=dict)
+    lengths: Tensor | None = None
+    drops: Tensor | None = None
+    scores: pd.DataFrame = field(default_factory=pd.DataFrame)
+    depth_excess: float = 0.0
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def credit(self) -> str:
+        """Who made the photograph, if it is one that a package brings."""
+        return credit_of(self.name)
+
+    @property
+    def sentence(self) -> str:
+        """What was found, in one sentence."""
+        return f"{self.name}: {self._found()}."
+
+    def _found(self) -> str:
+        model = self.settings.model[0]
+        if self.nearest is not None:
+            class_name, probability = self.nearest
+            nearest = f"{class_name}, with a probability of {probability:.2f} at best"
+            return f"{model} sees nothing but background; it came nearest to {nearest}"
+        if self.mask is None:
+            sees = [f"{row.class_name} ({row.share:.0%})" for row in self.seen.itertuples()]
+            return f"{self.reason}; {model} sees {listed(sees)}"
+        parts = [f"{self.class_name}, {self.share:.0%} of the picture, mean probability {self.score:.2f}"]
+        lost = self.scores[self.scores["beyond"]].sort_values("tdd", ascending=False, kind="stable")
+        costs = [f"{row.tdd:.0%} of that by {row.label} ({row.chance:.0%} by chance)" for row in lost.itertuples()]
+        if costs:
+            parts.append(f"deleting the top {self.settings.k[0]:.0%} of it costs {listed(costs)}")
+        within = [str(label) for label in self.scores.loc[~self.scores["beyond"], "label"]]
+        if within:
+            verb = "leaves" if len(within) == 1 else "leave"
+            one = "does not leave" if len(within) == 1 else "do not leave"
+            subject = f"{listed(within)} {one}" if costs else f"no map ({listed(within)}) {verb}"
+            parts.append(f"{subject} chance behind and {'is' if len(within) == 1 else 'are'} not to be read")
+        return "; ".join(parts)
+
+    def figure(self) -> Figure:
+        """The photograph with its region and the maps over it; below, what chance earns, and the photograph without
+        the top of each map."""
+        with mpl.rc_context(STYLE):
+            columns, lines = len(self.maps) + 1, 2 if self.maps else 1
+            height, width = self.image.shape[1:]
+            size = (PANEL * columns, lines * (PANEL * height / width + 0.5))
+            made, panels = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="compressed")
+            shown = pixels_of(self.image)
+            if self.mask is None:
+                _picture(panels[0, 0], shown, f"{self.name}: nothing explained")
+            else:
+                mask = self.mask.numpy()
+                title = f"{self.class_name} ({self.share:.0%}), s(x) {self.score:.2f}"
+                _picture(panels[0, 0], outlined(shown, mask), title)
+                null_chart(self, panels[1, 0])
+                for place, (key, values) in enumerate(self.maps.items(), start=1):
+                    row = self.scores.loc[key]
+                    _picture(panels[0, place], overlay(self.image, values, mask), row["label"])
+                    _picture(panels[1, place], pixels_of(self.deleted[key]), verdict(row))
+            if self.credit:
+                made.supxlabel(self.credit, fontsize=7, color="grey")
+            plt.close(made)
+            return made
+
+    def save(self, folder: str | Path) -> Path:
+        """Write NAME.png, NAME.svg, rows.csv and index.html, a page that needs no other file; the page's path."""
+        make_folder(folder)
+        write_figure(self, folder)
+        return write_page([self], self.rows, folder)
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Some texts as a list in a sentence."""
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
+
+
+def verdict(row: pd.Series) -> str:
+    """What deleting by a map did to the score, in a few words."""
+    if row["status"] not in ("ok", "degenerate"):
+        return "no value"
+    tail = f"chance {row['chance']:.2f}, p {row['p_holm']:.3f}" if row["status"] == "ok" else "decided by ties"
+    return f"TDD {row['tdd']:.2f} ({tail})"
+
+
+def null_chart(answer: Explanation, axes: Axes, ink: str = "black") -> None:
+    """TDD of the blind selections over how ragged they are, their fit, and where each map lies."""
+    assert answer.lengths is not None and answer.drops is not None and answer.mask is not None
+    selected = max(1, int(answer.settings.k[0] * float(answer.mask.sum()) + 0.5))
+    ragged = answer.lengths / selected
+    axes.scatter(ragged, answer.drops, s=6, color="grey", alpha=0.6, linewidths=0, label="blind")
+    at = torch.linspace(float(ragged.log().min()), float(ragged.log().max()), 60)
+    fit = local_fit(ragged.log().expand(60, -1), answer.drops.expand(60, -1), at)
+    axes.plot(at.exp(), fit, color="grey", linewidth=1)
+    colours = method_colours(list(answer.maps))
+    for key in answer.maps:
+        row = answer.scores.loc[key]
+        axes.plot(
+            row["border"], row["tdd"], "o", color=colours[key], markersize=6, markeredgecolor=ink, label=row["label"]
+        )
+    axes.set(xscale="log")
+    axes.set_xlabel("border, px a selected px", fontsize=7)
+    axes.set_ylabel("TDD", fontsize=7)
+    axes.set_xticks([0.1, 0.3, 1, 2.5], ["0.1", "0.3", "1", "2.5"])
+    axes.minorticks_off()
+    axes.legend(fontsize=6, loc="best", handletextpad=0.2, borderpad=0.2)
+    axes.tick_params(labelsize=7)
+
+
+def make_folder(folder: str | Path) -> None:
+    """Make a folder, if it is not there. Raises UserError where it cannot be."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"The folder {str(folder)!r} cannot be made: {error.strerror}.") from error
+
+
+def write_figure(answer: Explanation, folder: str | Path) -> None:
+    """Write an answer's figure as NAME.png and NAME.svg into a folder."""
+    made = answer.figure()
+    with full_disk(Path(folder)):
+        for ending in ("png", "svg"):
+            with whole(Path(folder) / f"{Path(answer.name).stem}.{ending}") as path:
+                made.savefig(path, format=ending, dpi=150, metadata={} if ending == "png" else {"Date": None})
+
+
+def write_page(answers: Sequence[Explanation], rows: pd.DataFrame, folder: str | Path) -> Path:
+    """Write rows.csv, and index.html, which needs no other file, into a folder; the page's path."""
+    place = Path(folder)
+    with full_disk(Path(folder)):
+        with whole(place / "rows.csv") as path:
+            rows.to_csv(path, index=False)
+        with whole(place / "index.html") as path:
+            path.write_text(page(answers, rows), encoding="utf-8")
+    return place / "index.html"
+
+
+def page(answers: Sequence[Explanation], rows: pd.DataFrame) -> str:
+    """HTML of a page that shows the answers, of several with one table before them."""
+    settings = answers[0].settings if answers else None
+    lost = rows[rows["status"].isin(["failed"])].drop_duplicates("sample_id")
+    lost = lost[~lost["sample_id"].isin([answer.name for answer in answers])]
+    parts = [combined_table(answers)] if len(answers) > 1 else []
+    parts += [section(answer) for answer in answers]
+    parts += [f"<p>{html.escape(f'{row.sample_id}: {row.reason}.')}</p>" for row in lost.itertuples()]
+    about = ""
+    if settings is not None:
+        methods = ", ".join(key.text for key in settings.methods)
+        about = (
+            f"model {settings.model[0]}, target {settings.target}, methods {methods}, "
+            f"long side {settings.image_size} px, k {settings.k[0]}, fill {settings.fill[0]}, seed {settings.seed[0]}"
+        )
+    return Template(PAGE.read_text(encoding="utf-8")).substitute(
+        title=html.escape(answers[0].name if len(answers) == 1 else "Photographs explained"),
+        body="\n".join(parts),
+        share=f"{settings.k[0]:.0%}" if settings else "",
+        settings=html.escape(about),
+    )
+
+
+def section(answer: Explanation) -> str:
+    """HTML of one answer: its sentence, pictures, table and chart."""
+    lines = [f"<section><h2>{html.escape(answer.name)}</h2>", f"<p>{html.escape(answer.sentence)}</p>"]
+    shown = pixels_of(answer.image)
+    if answer.mask is None:
+        pictures = [figure(shown, f"The photograph {answer.name}", "The photograph", WIDTH)]
+    else:
+        mask = answer.mask.numpy()
+        caption = f"{answer.class_name}: {answer.share:.0%} of the picture, score {answer.score:.3f}"
+        alt = f"The photograph {answer.name}, the {answer.class_name} outlined"
+        pictures = [figure(outlined(shown, mask), alt, caption, WIDTH)]
+    lines += ['<div class="pictures">', *pictures, "</div>"]
+    for key, values in answer.maps.items():
+        assert answer.mask is not None
+        row = answer.scores.loc[key]
+        label, share = row["label"], f"{answer.settings.k[0]:.0%}"
+        left = answer.score * (1 - row["tdd"])
+        drawn = overlay(answer.image, values, answer.mask.numpy())
+        lines += [
+            '<div class="pictures">',
+            figure(drawn, f"The {label} map over the photograph", f"{label}: dark 0, light 1", WIDTH),
+            figure(
+                pixels_of(answer.deleted[key]),
+                f"The photograph without the top {share} of the region by {label}",
+                f"Without its top {share}: score {answer.score:.3f} → {left:.3f}. {verdict(row)}",
+                WIDTH,
+            ),
+            "</div>",
+        ]
+    if answer.maps:
+        lines += [table_of([answer]), chart_of(answer)]
+    if answer.credit:
+        lines.append(f'<p class="credit">Photograph: {html.escape(answer.credit)}</p>')
+    return "\n".join([*lines, "</section>"])
+
+
+def table_of(answers: Sequence[Explanation]) -> str:
+    """HTML of a row a map; of several answers with the photograph and its region before each."""
+    several = len(answers) > 1
+    heads = (["Photograph", "Region"] if several else []) + list(COLUMNS.values()) + ["beyond chance"]
+    lines = ["".join(f'<th scope="col">{html.escape(head)}</th>' for head in heads)]
+    for answer in answers:
+        for row in answer.scores.to_dict("records"):
+            cells = [answer.name, answer.class_name] if several else []
+            cells += [_cell(row[name]) for name in COLUMNS] + ["yes" if row["beyond"] else "no"]
+            first = f'<th scope="row">{html.escape(str(cells[0]))}</th>'
+            lines.append(first + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells[1:]))
+    rows = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<div class="wide"><table>{rows}</table></div>'
+
+
+def combined_table(answers: Sequence[Explanation]) -> str:
+    """HTML of the table over several photographs."""
+    return f"<section><h2>All photographs</h2>{table_of([answer for answer in answers if answer.maps])}</section>"
+
+
+def chart_of(answer: Explanation) -> str:
+    """SVG of where the maps lie among the blind selections, in the page's own colours."""
+    style = {
+        **STYLE,
+        **dict.fromkeys(["text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"], INK),
+        "svg.fonttype": "none",
+        "svg.hashsalt": "segattr",
+    }
+    with mpl.rc_context(style):
+        made, axes = plt.subplots(figsize=(4.2, 3), layout="compressed")
+        null_chart(answer, axes, INK)
+        plt.close(made)
+        file = io.StringIO()
+        made.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    drawn = file.getvalue().replace(INK, "currentColor")
+    drawn = drawn[drawn.index("<svg") :]
+    alt = "TDD of blind selections over their border length, the fit to them, and the maps among them."
+    return f'<figure class="chart" role="img" aria-label="{alt}">{drawn}<figcaption>{alt}</figcaption></figure>'
+
+
+def _cell(value: str | float) -> str:
+    if isinstance(value, str):
+        return value
+    if np.isnan(value):
+        return "–"
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) >= 2 else f"{value:.3f}"
+
+
+def _picture(axes: Axes, picture: np.ndarray, title: str) -> None:
+    axes.imshow(picture)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=8)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
