@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
 import ipywidgets as w
+import pandas as pd
 from IPython.display import HTML
 from jaxtyping import Float
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from segattr_lib.attribution import load_method, methods_of
-from segattr_lib.benchmark.failures import load_sample, sample_errors
+from segattr_lib.benchmark.failures import sample_errors
 from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.runner import Opened, open_run
 from segattr_lib.benchmark.settings import Settings, read_settings
-from segattr_lib.data.sample import SampleError
+from segattr_lib.data.photographs import credit_of, opened_pictures
+from segattr_lib.data.regions import FREQUENT, LARGEST
+from segattr_lib.data.sample import Dataset, SampleError
 from segattr_lib.metrics import METRICS, Table, load_metric, metric_key, metrics_of
 from segattr_lib.models import names as model_names
 from segattr_lib.models.loading import Model
+from segattr_lib.models.predicted import name_of
 from segattr_lib.models.runtime import Runtime
-from segattr_lib.perturbation import bind_fill
+from segattr_lib.perturbation import Fill, bind_fill
+from segattr_lib.photograph import BATCH_SIZE, blind_drops, judged
 from segattr_lib.registry import Key, UserError, make_key
+from segattr_lib.report.explained import Explanation
 from segattr_lib.report.panels import CAPTION, figure, outlined, overlay, pixels_of, without_top
 from segattr_lib.report.slider import PAPER_K, STYLE
 
-USUAL = {"samples": 20, "batch_size": 16}
+USUAL = {"samples": 20, "batch_size": BATCH_SIZE}
 
 
 def explore(**settings: Any) -> w.VBox:
-    """The live app: choose sample, model, method, k, grid, alpha and beta; see map, deletion and metrics.
+    """The live app: choose or upload a picture, choose target, model, method, k, grid, alpha and beta; see map,
+    deletion, metrics, and of a segmenter's map whether it leaves chance behind, as photograph.explain finds it.
 
     settings: those of a benchmark, by name, whose code computes what is shown; the app begins with the model that
     they name. layer and layers are that model's, the others take their own. A map is computed again only when
@@ -45,6 +56,7 @@ def explore(**settings: Any) -> w.VBox:
     classifies = data.class_of is not None or run.class_map is not None
     if "metrics" not in settings:
         run = run.changed({"metrics": measured_at_once("classification" if classifies else "segmentation")})
+    uploads: dict[str, Dataset] = {}
 
     @cache
     def model_of(name: str) -> tuple[Model, Runtime]:
@@ -52,44 +64,78 @@ def explore(**settings: Any) -> w.VBox:
         return opened.models[name], opened.prepared(name)
 
     @lru_cache(maxsize=16)
-    def group_of(sample_id: str, name: str) -> Group:
-        return Group(run, data, *model_of(name), [load_sample(data, sample_id, run.image_size)], list(ids))
+    def group_of(sample_id: str, name: str, target: str) -> Group:
+        known = uploads.get(sample_id, data)
+        with sample_errors():
+            sample = known.load(sample_id, run.image_size, proportional=not known.labelled)
+        return Group(run.changed({"target": target}), known, *model_of(name), [sample], [sample_id])
 
-    controls = _controls(ids, run.model[0], classifies)
+    @lru_cache(maxsize=16)
+    def blind_of(group: Group, k: float) -> tuple[Tensor, Tensor]:
+        fill = bind_fill(group.run.evaluation_fills(None)[0], group.images, group.draws.on("evaluation"), group.others)
+        return blind_drops(asked(group, {"k": k}), fill)
+
+    controls = _controls(ids, run, classifies)
+    upload = w.FileUpload(accept="image/*", description="Upload a picture")
     speaks, panel = w.HTML(), w.HTML()
 
     def update(_change: Any = None) -> None:
         chosen = {name: control.value for name, control in controls.items()}
         speaks.value = "<p>Computing …</p>"
-        try:
-            with sample_errors():
-                takes = load_method(chosen["method"]).options
-                for name in ("grid", "alpha", "beta"):
-                    controls[name].disabled = name not in takes
-                group = group_of(chosen["sample"], chosen["model"])
-                options = {name: chosen[name] for name in ("grid", "alpha", "beta")}
-                seen = look(group, chosen["method"], chosen["k"], **options)
-                names = data.class_names
-                label = names[seen.class_id] if seen.class_id < len(names) else f"class {seen.class_id}"
-                panel.value = _panel(group, seen, label, chosen)
-                speaks.value = ""
-        except (UserError, SampleError, MemoryError, RuntimeError) as error:
-            panel.value = ""
-            sentence = str(error).partition("\n")[0].removeprefix("ValueError: ")  # the library's own say all
-            speaks.value = f'<p role="alert"><strong>{html.escape(sentence)}</strong></p>'
+        with spoken(speaks, panel):
+            takes = load_method(chosen["method"]).options
+            for name in ("grid", "alpha", "beta"):
+                controls[name].disabled = name not in takes
+            group = group_of(chosen["sample"], chosen["model"], chosen["target"])
+            options = {name: chosen[name] for name in ("grid", "alpha", "beta")}
+            names = data.class_names or model_of(chosen["model"])[0].class_names
+            label = name_of(names, group.samples[0].class_id)
+            k = chosen["k"]
+            seen = look(group, label, chosen["method"], k, lambda _group, _fill: blind_of(group, k), **options)
+            panel.value = _panel(group, seen, label, chosen)
+            speaks.value = ""
+
+    def uploaded(_change: Any) -> None:
+        with spoken(speaks, panel):
+            for file in upload.value:
+                try:
+                    picture = Image.open(io.BytesIO(file["content"]))
+                except UnidentifiedImageError as error:
+                    raise SampleError("failed", f"{file['name']} is no picture") from error
+                picture.filename = file["name"]
+                dataset = opened_pictures([picture])
+                uploads[file["name"]] = dataset
+                group_of.cache_clear()  # of another picture of this name
+                samples = controls["sample"]
+                samples.options = list(dict.fromkeys([file["name"], *samples.options]))
+                if samples.value == file["name"]:
+                    update()
+                samples.value = file["name"]
 
     for control in controls.values():
         control.observe(update, "value")
+    upload.observe(uploaded, "value")
     update()
-    return w.VBox(
-        [w.Box(list(controls.values()), layout=w.Layout(display="flex", flex_flow="row wrap")), speaks, panel]
-    )
+    row = w.Layout(display="flex", flex_flow="row wrap")
+    return w.VBox([w.Box([*controls.values(), upload], layout=row), speaks, panel])
+
+
+@contextmanager
+def spoken(speaks: w.HTML, panel: w.HTML) -> Iterator[None]:
+    """Whatever cannot be shown is said in one sentence, and the panel is left empty."""
+    try:
+        with sample_errors():
+            yield
+    except (UserError, SampleError, MemoryError, RuntimeError) as error:
+        panel.value = ""
+        sentence = str(error).partition("\n")[0].removeprefix("ValueError: ")  # the library's own say all
+        speaks.value = f'<p role="alert"><strong>{html.escape(sentence)}</strong></p>'
 
 
 def measured_at_once(table: Table) -> list[str]:
     """The registry's metrics of a table that a reader need not wait for: not stability, which explains five times
-    again, nor ROAD, which imputes."""
-    return [name for name in metrics_of(table) if not METRICS[name].options & {"strength", "ties"}]
+    again, nor ROAD, which imputes. What chance earns comes from photograph.judged."""
+    return [name for name in metrics_of(table) if not METRICS[name].options & {"strength", "ties", "null"}]
 
 
 def opened_by(run: Settings, name: str) -> Opened:
@@ -99,6 +145,13 @@ def opened_by(run: Settings, name: str) -> Opened:
     return open_run(run.changed({"model": name, "samples": None, **own}))
 
 
+def asked(group: Group, changes: dict[str, Any]) -> Group:
+    """The same group, its maps kept, under settings of which some are changed."""
+    other = copy(group)
+    other.run = group.run.changed(changes)
+    return other
+
+
 def frozen(app: w.VBox) -> HTML:
     """What an explorer shows just now, as it looks in a page without a kernel."""
     return HTML(app.children[-1].value)
@@ -106,40 +159,54 @@ def frozen(app: w.VBox) -> HTML:
 
 @dataclass(frozen=True)
 class Look:
-    """What the explorer shows of one sample: its map (H,W) and image without the map's top (3,H,W), the
-    score before, and each metric's value or, where there is none, the reason."""
+    """What the explorer shows of one sample: its map (H,W) and image without the map's top (3,H,W), the score before,
+    each metric's value or, where there is none, the reason, and of a segmenter's map what it says, in a sentence."""
 
-    class_id: int
     map: Float[Tensor, "h w"]
     deleted: Float[Tensor, "3 h w"]
     score: float
-    values: Mapping[str, float | str]
+    measures: Mapping[str, float | str]
+    sentence: str = ""
 
 
-def look(group: Group, method: str, k: float, **options: Any) -> Look:
+def look(
+    group: Group,
+    class_name: str,
+    method: str,
+    k: float,
+    blind: Callable[[Group, Fill], tuple[Tensor, Tensor]] | None = None,
+    **options: Any,
+) -> Look:
     """Explain the one sample of a group and measure the map; of the options, the method's own are used.
 
-    Maps are kept by the group, so that DEA under another alpha asks the model nothing. Raises SampleError where the
-    method raises, or gives what is no map.
+    Maps are kept by the group, so that DEA under another alpha asks the model nothing; blind: as in photograph.judged.
+    Raises SampleError where the method raises, or gives what is no map.
     """
     known = load_method(method)
     key = make_key(method, {name: options[name] for name in sorted(set(known.options) & set(options))}, load_method)
-    fill_name = group.run.evaluation_fills(None)[0]
-    rows, timings = group.rows_of(
-        key, [_at(metric, k, fill_name) for metric in (*group.run.metrics, metric_key("passes"))]
-    )
+    group = asked(group, {"methods": [key], "k": k})
+    fill = bind_fill(group.run.evaluation_fills(None)[0], group.images, group.draws.on("evaluation"), group.others)
+    metrics = [_at(metric, k, fill.name) for metric in (*group.run.metrics, metric_key("passes"))]
+    rows, timings = group.rows_of(key, metrics)
     if all(row["status"] == "failed" for row in rows):
         raise SampleError("failed", rows[0]["reason"])
     values = {row["metric"]: row["value"] if row["value"] is not None else row["reason"] for row in rows}
     maps, _, _ = group.maps_of(key)
-    fill = bind_fill(fill_name, group.images, group.draws.on("evaluation"), group.others)
+    values["seconds"] = timings[0]["seconds"]
+    sentence = ""
+    if group.target.mask is not None:
+        sample = group.samples[0]
+        answer = Explanation(sample.sample_id, group.run, sample.image, pd.DataFrame())
+        answer = judged(answer, group, class_name, blind=blind)
+        row = answer.scores.loc[key.text]
+        values |= {"chance_tdd": float(row["chance"]), "excess_tdd": float(row["excess"])}
+        sentence = answer.sentence
     deleted = without_top(group.images, maps, group.target, k, fill)[0]
-    return Look(
-        group.samples[0].class_id, maps[0], deleted, group.base.item(), {**values, "seconds": timings[0]["seconds"]}
-    )
+    return Look(maps[0], deleted, group.base.item(), values, sentence)
 
 
-def _controls(ids: Sequence[str], model: str, classifies: bool) -> dict[str, Any]:
+def _controls(ids: Sequence[str], run: Settings, classifies: bool) -> dict[str, Any]:
+    model = run.model[0]
     number: dict[str, Any] = {"continuous_update": False, "style": STYLE}
     registered = model_names("classifier" if classifies else "segmenter")
     models = registered if model in registered else [model, *registered]
@@ -150,6 +217,13 @@ def _controls(ids: Sequence[str], model: str, classifies: bool) -> dict[str, Any
     return {
         "sample": w.Dropdown(options=list(ids), description="Sample", style=STYLE),
         "model": w.Dropdown(options=models, value=model, description="Model", style=STYLE),
+        "target": w.Combobox(
+            options=[FREQUENT, LARGEST, "class=", "point=x,y", "box=x0,y0,x1,y1"],
+            value=run.target,
+            description="Target",
+            continuous_update=False,
+            style=STYLE,
+        ),
         "method": w.Dropdown(options=labelled, value=method, description="Method", style=STYLE),
         "k": w.FloatSlider(value=PAPER_K, min=0.01, max=1, step=0.01, description="k", **number),
         "grid": w.IntSlider(value=14, min=1, max=32, description="Grid", **number),
@@ -172,7 +246,7 @@ def _panel(group: Group, seen: Look, label: str, chosen: Mapping[str, Any]) -> s
         figure(deleted, f"Without the top {share} of the {region}", f"The {region}'s top {share} deleted", 224),
     ]
     lines = [("s(x)", f"{seen.score:.3f}", "score of the target on the whole image")]
-    for name, value in seen.values.items():
+    for name, value in seen.measures.items():
         metric = load_metric(name)
         better = {1: "higher is better", -1: "lower is better", 0: ""}[metric.direction]
         lines.append((metric.label, _text(value), better))
@@ -181,9 +255,11 @@ def _panel(group: Group, seen: Look, label: str, chosen: Mapping[str, Any]) -> s
         f'<td style="text-align: right; padding: 0 1em">{html.escape(value)}</td><td>{note}</td></tr>'
         for name, value, note in lines
     )
-    return (
-        f'<div style="display: flex; flex-wrap: wrap">{"".join(pictures)}</div><table style="{CAPTION}">{rows}</table>'
-    )
+    said = f"<p>{html.escape(seen.sentence)}</p>" if seen.sentence else ""
+    credit = credit_of(sample.sample_id)
+    by = f'<p style="{CAPTION}">Photograph: {html.escape(credit)}</p>' if credit else ""
+    shown_side_by_side = f'<div style="display: flex; flex-wrap: wrap">{"".join(pictures)}</div>'
+    return f'{shown_side_by_side}{by}{said}<table style="{CAPTION}">{rows}</table>'
 
 
 def _text(value: float | str) -> str:

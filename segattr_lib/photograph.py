@@ -34,7 +34,7 @@ from segattr_lib.metrics import metric_key
 from segattr_lib.metrics.null import blind_selections, border_length, local_fit
 from segattr_lib.models import MODELS
 from segattr_lib.models.loading import Model, spread
-from segattr_lib.models.predicted import PREDICTED, check_target
+from segattr_lib.models.predicted import PREDICTED, check_target, name_of
 from segattr_lib.models.runtime import Runtime, autocast
 from segattr_lib.perturbation import Fill, bind_fill, top_fraction
 from segattr_lib.registry import Key, UserError
@@ -148,7 +148,8 @@ def open_photographs(
 ) -> Opened:
     """Photographs and the model that is to explain them, opened as a run is. Raises UserError as explain does."""
     chosen = {"dataset": "pictures", "region": PREDICTED, "target": target, "image_size": size}
-    run = read_settings({"batch_size": BATCH_SIZE, **settings, **chosen, "model": model, "methods": list(methods)})
+    usual = {"batch_size": BATCH_SIZE, "metrics": METRICS}
+    run = read_settings({**usual, **settings, **chosen, "model": model, "methods": list(methods)})
     for name in ("model", "k", "fill", "seed"):
         if len(getattr(run, name)) > 1:
             raise UserError(f"{name} is {getattr(run, name)}; a photograph is explained under one value of it.")
@@ -191,7 +192,7 @@ def explained(opened: Opened, name: str, began: Began = lambda step: None) -> Ex
                 raise
             lost = {"sample_id": name, "status": error.status, "reason": error.reason}
             return replace(answer, reason=error.reason, rows=run_rows(run, [lost]))
-        return judged(answer, group, name_of(model, group.samples[0].class_id), began)
+        return judged(answer, group, name_of(model.class_names, group.samples[0].class_id), began)
 
 
 def classifies(model: str) -> bool:
@@ -217,27 +218,36 @@ def what_is_seen(
     for class_id in labels.unique().tolist():
         where = labels == class_id
         mean = float(probabilities[class_id][where].mean())
-        rows.append((class_id, name_of(model, class_id), float(where.float().mean()), mean))
+        rows.append((class_id, name_of(model.class_names, class_id), float(where.float().mean()), mean))
     table = pd.DataFrame(rows, columns=["class_id", "class_name", "share", "probability"])
     seen = table if classifies(model.name) else table[table["class_id"] != 0]
     if len(seen):
         return seen.sort_values("share", ascending=False, kind="stable").reset_index(drop=True), None
     highest = probabilities[1:].amax((1, 2))
-    return seen, (name_of(model, int(highest.argmax()) + 1), float(highest.max()))
+    return seen, (name_of(model.class_names, int(highest.argmax()) + 1), float(highest.max()))
 
 
-def judged(answer: Explanation, group: Group, class_name: str, began: Began = lambda step: None) -> Explanation:
-    """The answer with a map a method of the one sample in a group, and what is to be said of each."""
+def judged(
+    answer: Explanation,
+    group: Group,
+    class_name: str,
+    began: Began = lambda step: None,
+    blind: Callable[[Group, Fill], tuple[Tensor, Tensor]] | None = None,
+) -> Explanation:
+    """The answer with a map a method of the one sample in a group, and what is to be said of each.
+
+    blind: gives what blind_drops does, where it is kept.
+    """
     run, sample = group.run, group.samples[0]
     fill = bind_fill(run.evaluation_fills(None)[0], group.images, group.draws.on("evaluation"), group.others)
-    keys = run.method_keys()
+    keys, metrics = run.method_keys(), list(dict.fromkeys([*METRICS, *run.metrics]))
     maps: dict[Key, Tensor] = {}
     scores: dict[str, dict[str, Any]] = {}
     rows = group.model_rows()
     for key in dict.fromkeys([*keys, CONTROL]):
         began(key.label)
         maps[key], seconds, passes = group.maps_of(key)
-        of_map = group.judged(key, maps[key], METRICS, passes)
+        of_map = group.judged(key, maps[key], metrics, passes)
         rows += of_map
         value = {row["metric"]: math.nan if row["value"] is None else row["value"] for row in of_map}
         first = of_map[0]
@@ -250,7 +260,7 @@ def judged(answer: Explanation, group: Group, class_name: str, began: Began = la
             "reason": first["reason"] or "",
         }
     began("blind selections")
-    lengths, drops = blind_drops(group, fill)
+    lengths, drops = (blind or blind_drops)(group, fill)
     table = held_against(scores, selected_lengths(group, maps), lengths, drops)
     control = table.loc[CONTROL.text]
     table = table.loc[[key.text for key in keys]]
@@ -317,11 +327,6 @@ def fitted(lengths: Float[Tensor, " d"], drops: Float[Tensor, " d"], at: Float[T
     """What blind selections earn on average at each of these border lengths (see null.local_fit)."""
     count = len(at)
     return local_fit(lengths.log().expand(count, -1), drops.expand(count, -1), at.log())
-
-
-def name_of(model: Model, class_id: int) -> str:
-    """What a class is called, or its number where the names of a model's classes are not known."""
-    return model.class_names[class_id] if class_id < len(model.class_names) else f"class {class_id}"
 
 
 def run_rows(run: Settings, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import functools
+import io
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import ipywidgets as w
 import numpy as np
@@ -57,7 +59,7 @@ def scene(registered):
 
 @pytest.fixture
 def app(registered):
-    return explore(model="tiny", layer="1", image_size=SIZE, samples=3, device="cpu", batch_size=8)
+    return explore(dataset="shapes", model="tiny", layer="1", image_size=SIZE, samples=3, device="cpu", batch_size=8)
 
 
 def control(app: w.VBox, description: str):
@@ -225,7 +227,7 @@ def test_alpha_beta_and_k_ask_for_no_map_again(monkeypatch, registered):
         return ria(*arguments, **options)
 
     monkeypatch.setitem(METHODS, "ria", replace(METHODS["ria"], place=counted))
-    app = explore(model="tiny", layer="1", image_size=SIZE, samples=2, device="cpu", batch_size=8)
+    app = explore(dataset="shapes", model="tiny", layer="1", image_size=SIZE, samples=2, device="cpu", batch_size=8)
     before = table(app)
     control(app, "alpha").value = 0.2
     control(app, "beta").value = 1.0
@@ -245,7 +247,7 @@ def test_a_method_greys_out_what_it_does_not_take(app):
 
 def test_a_new_method_appears_by_itself(monkeypatch, registered):
     monkeypatch.setitem(METHODS, "mine", Method(trivial.centre, "mine", "own"))
-    app = explore(model="tiny", layer="1", image_size=SIZE, samples=1, device="cpu", batch_size=8)
+    app = explore(dataset="shapes", model="tiny", layer="1", image_size=SIZE, samples=1, device="cpu", batch_size=8)
     control(app, "Method").value = "mine"
     assert "Its mine map" in app.children[2].value
     assert set(names("segmenter")) == set(control(app, "Model").options)
@@ -259,9 +261,9 @@ def test_every_method_can_be_shown(app):
 
 
 def test_an_error_is_one_sentence_and_passes(registered):
-    app = explore(model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
+    app = explore(dataset="shapes", model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
     control(app, "Grid").value = 32
-    assert said(app) == "grid is 32; expected 1 to 24 for an image of 24 x 24 px."
+    assert said(app) == "grid is 32; expected at most 24, the image&#x27;s size in px."
     assert not app.children[2].value
     control(app, "Grid").value = 8
     assert not said(app)
@@ -273,7 +275,7 @@ def test_whatever_a_method_raises_is_one_sentence(registered, monkeypatch, error
     def broken(*_: object, **_options: object) -> None:
         raise error
 
-    app = explore(model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
+    app = explore(dataset="shapes", model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
     monkeypatch.setitem(METHODS, "random", Method(broken, "broken", "own"))
     control(app, "Method").value = "random"
     assert "map" in said(app) and "\n" not in said(app) and not app.children[2].value
@@ -318,7 +320,7 @@ def classifier(monkeypatch):
 
 
 def test_a_class_map_opens_a_classifier_whose_whole_image_is_deleted_from(classifier):
-    app = explore(class_map="predicted", **classifier)
+    app = explore(dataset="shapes", class_map="predicted", **classifier)
     assert not said(app)
     image = load_dataset("shapes").load("test-00000", SIZE).image[None]
     class_id = int(tiny_classifier().eval()(image).argmax())
@@ -349,3 +351,35 @@ def test_fewer_samples_than_asked_for_are_no_fault_and_an_unknown_setting_is(cla
     count = len(load_dataset("single_shapes", split="val").sample_ids)
     app = explore(dataset="single_shapes", split="val", **{**classifier, "samples": count + 1})
     assert len(control(app, "Sample").options) == count
+
+
+def test_a_picture_is_uploaded_and_explained_as_the_model_sees_it(registered):
+    app = explore(dataset="shapes", model="tiny", layer="1", image_size=SIZE, samples=1, device="cpu", batch_size=8)
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 60, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    upload = next(widget for widget in app.children[0].children if isinstance(widget, w.FileUpload))
+    about = {"name": "mine.png", "type": "image/png", "size": 1, "last_modified": datetime.now(UTC)}
+    upload.value = [{**about, "content": memoryview(file.getvalue())}]
+    assert control(app, "Sample").value == "mine.png"
+    assert not said(app)
+    resized = Image.fromarray(pixels).resize((SIZE, SIZE // 2), Image.Resampling.BILINEAR)
+    image = torch.from_numpy(np.array(resized)).movedim(2, 0).float() / 255
+    labels = tiny().eval()(image[None])[0].argmax(0)
+    class_id = int(labels[labels > 0].bincount().argmax())
+    assert f"Target: {load_dataset('shapes').class_names[class_id]}" in app.children[2].value
+    shown = outlined(image.movedim(0, 2).numpy(), (labels == class_id).numpy())
+    assert source(figure(shown, "", "", 224)) in app.children[2].value
+    upload.value = [{**about, "name": "no.png", "content": memoryview(b"no picture")}]
+    assert said(app) == "no.png is no picture"
+    assert not app.children[2].value
+
+
+def test_the_target_is_named_in_the_app(app):
+    control(app, "Target").value = "point=5,5"
+    assert not said(app)
+    labels = load_dataset("shapes").load("test-00000", SIZE).labels
+    name = load_dataset("shapes").class_names[int(labels[5, 5])]
+    assert f"Target: {name}" in app.children[2].value
+    control(app, "Target").value = "point=5"
+    assert said(app).startswith("target is &#x27;point=5&#x27;; expected point=x,y")

@@ -95,14 +95,15 @@ def pictures(root: str | None, split: str | None) -> Dataset:
 def opened_pictures(photos: Sequence[str | Path | Image.Image]) -> Dataset:
     """Files, the pictures of folders, and pictures that are open already, as a data set without masks.
 
-    A file is known by its name, an open picture by "picture", or "picture 2". Raises UserError for what is not there, a
-    folder without a picture, and where two files have one name.
+    A file is known by its name, an open picture by that of its file if it has one, else by its number. Raises UserError
+    for what is not there, a folder without a picture, and where two files have one name.
     """
     paths: list[Path] = []
     known: dict[str, Path | Image.Image] = {}
     for photo in photos:
         if isinstance(photo, Image.Image):
-            known["picture" if not known else f"picture {len(known) + 1}"] = photo
+            name = Path(getattr(photo, "filename", "")).name
+            known[name or f"picture {len(known) + 1}"] = photo
             continue
         place = Path(photo).expanduser()
         if not place.exists():

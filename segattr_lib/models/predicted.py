@@ -49,6 +49,11 @@ def names_of(dataset: Dataset, model: Model) -> Sequence[str]:
     return dataset.class_names or model.class_names
 
 
+def name_of(names: Sequence[str], class_id: int) -> str:
+    """What a class is called, by its number where the names are not known."""
+    return names[class_id] if 0 <= class_id < len(names) else f"class {class_id}"
+
+
 def check_target(asked: Asked, dataset: Dataset, model: Model) -> None:
     """Raises UserError for a target that this data set or model cannot have."""
     wanted = read_region(asked.target)

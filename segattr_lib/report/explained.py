@@ -99,7 +99,10 @@ class Explanation:
             return f"{self.reason}; {model} sees {listed(sees)}"
         parts = [f"{self.class_name}, {self.share:.0%} of the picture, mean probability {self.score:.2f}"]
         lost = self.scores[self.scores["beyond"]].sort_values("tdd", ascending=False, kind="stable")
-        costs = [f"{row.tdd:.0%} of that by {row.label} ({row.chance:.0%} by chance)" for row in lost.itertuples()]
+        costs = [
+            f"{row.tdd:.0%} of that by {row.label} ({row.chance:.0%} by chance, p = {row.p_holm:.3f})"
+            for row in lost.itertuples()
+        ]
         if costs:
             parts.append(f"deleting the top {self.settings.k[0]:.0%} of it costs {listed(costs)}")
         within = [str(label) for label in self.scores.loc[~self.scores["beyond"], "label"]]
