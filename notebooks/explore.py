@@ -19,24 +19,29 @@
 # the app starts.
 # :::
 #
-# - **Sample**, **Model**, **Method**: whatever is registered. The target is the most frequent class
-#   of the image, outlined.
+# - **Sample**: photographs that come with installed packages, and with **Upload a picture** one of
+#   your own. Nobody labelled them: what is explained is what the model says.
+# - **Target**: the most frequent class of the image, outlined; or `largest_component`,
+#   `class=person`, `point=x,y` or `box=x0,y0,x1,y1` in pixels of the picture.
+# - **Model**, **Method**: whatever is registered.
 # - **k**: the share of the target's pixels that is deleted, the map's highest first.
 # - **Grid**: the cells a side of the interventions (RIA, and DEA through it).
 # - **alpha**, **beta**: DEA's weight of gradients against interventions, and its reward for their
 #   agreement. They fuse maps that are there already, so they answer at once.
 #
-# What a method does not take is greyed out.
+# What a method does not take is greyed out. The sentence under the pictures is the one that
+# `segattr explain PHOTO` prints: does the map leave chance behind, or is it not to be read?
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
-dataset = "shapes"
+dataset = "photographs"
 root = None
 split = None
 backgrounds = None
 class_map = None  # explain classifiers on masks: which of their classes each of the data's is
 samples = 20
-image_size = 224
-model = "shapes_fcn"
+target = "frequent"
+image_size = 224  # px; of photographs the long side
+model = "voc_deeplabv3_mobilenetv2"
 layer = None
 device = None
 
@@ -68,7 +73,7 @@ frozen(app)
 #    and excess TDD say of it?
 # 3. **Which half of DEA carries it?** Set alpha to 0 (interventions alone), then to 1 (gradients
 #    alone). With alpha at 1, beta still lifts the pixels on which both agree.
-# 4. **Where does the ratio break?** Find a sample with a small s(x): TDD divides by it, so small
+# 4. **Where does the ratio break?** Find a target with a small s(x): TDD divides by it, so small
 #    changes of the score become large values. The benchmark therefore shows a mean over well-scored
 #    samples beside the plain one.
 # 5. **What do ties decide?** Under RIA all pixels of a cell tie; the tied share says how much of

@@ -50,6 +50,7 @@ BATCH_SIZE = 16  # not measured: photographs have all shapes, and a measurement 
 REPEATS = 2  # of the null's 86 draws
 STEPS = 3  # of an explanation beside its methods: the model, the control, the blind selections
 METRICS = [metric_key(name) for name in ("tdd", "odd_abs", "border", "tied_share", "passes")]
+OF_THE_NULL = {"chance_tdd": "chance", "excess_tdd": "excess", "p": "p", "p_holm": "p_holm", "seconds": "seconds"}
 Began = Callable[[str], Any]
 
 
@@ -268,9 +269,9 @@ def judged(
     table["beyond"] = (table["p_holm"] < SIGNIFICANT) & (table["excess"] > control["excess"])
     for key in keys:
         about = about_map(sample, key)
-        for metric in ("chance", "excess", "p", "p_holm", "seconds"):
+        for metric, column in OF_THE_NULL.items():
             rows.append(
-                row_of(about, metric, float(table.loc[key.text, metric]), undefined=table.loc[key.text, "reason"])
+                row_of(about, metric, float(table.loc[key.text, column]), undefined=table.loc[key.text, "reason"])
             )
     return replace(
         answer,

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from segattr_lib.attribution import method_key
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.data.photographs import credit_of
 from segattr_lib.metrics.null import local_fit
@@ -31,15 +32,14 @@ PAGE = Path(__file__).with_name("explained.html")
 WIDTH = 300  # px of a picture on the page
 PANEL = 2.3  # inches of one in the figure
 INK = "#123456"  # what becomes the page's own colour of text in a chart
-COLUMNS = {  # of the page's table
-    "label": "Map",
-    "tdd": "TDD ↑",
-    "chance": "by chance",
-    "excess": "excess ↑",
-    "p_holm": "p",
-    "odd_abs": "|ODD| ↓",
-    "passes": "passes",
-    "seconds": "seconds",
+COLUMNS = {  # of the page's table: what it is called, and its digits
+    "tdd": ("TDD ↑", 3),
+    "chance": ("by chance", 3),
+    "excess": ("excess ↑", 3),
+    "p_holm": ("p", 3),
+    "odd_abs": ("|ODD| ↓", 3),
+    "passes": ("passes", 0),
+    "seconds": ("seconds", 1),
 }
 
 
@@ -106,11 +106,11 @@ class Explanation:
         if costs:
             parts.append(f"deleting the top {self.settings.k[0]:.0%} of it costs {listed(costs)}")
         within = [str(label) for label in self.scores.loc[~self.scores["beyond"], "label"]]
-        if within:
-            verb = "leaves" if len(within) == 1 else "leave"
-            one = "does not leave" if len(within) == 1 else "do not leave"
-            subject = f"{listed(within)} {one}" if costs else f"no map ({listed(within)}) {verb}"
-            parts.append(f"{subject} chance behind and {'is' if len(within) == 1 else 'are'} not to be read")
+        are, leave = ("is", "does not leave") if len(within) == 1 else ("are", "do not leave")
+        if within and costs:
+            parts.append(f"{listed(within)} {leave} chance behind and {are} not to be read")
+        elif within:
+            parts.append(f"no map leaves chance behind: {listed(within)} {are} not to be read")
         return "; ".join(parts)
 
     def figure(self) -> Figure:
@@ -167,11 +167,12 @@ def null_chart(answer: Explanation, axes: Axes, ink: str = "black") -> None:
     at = torch.linspace(float(ragged.log().min()), float(ragged.log().max()), 60)
     fit = local_fit(ragged.log().expand(60, -1), answer.drops.expand(60, -1), at)
     axes.plot(at.exp(), fit, color="grey", linewidth=1)
-    colours = method_colours(list(answer.maps))
-    for key in answer.maps:
+    names = {key: method_key(key).name for key in answer.maps}
+    colours = method_colours(list(dict.fromkeys(names.values())))
+    for key, name in names.items():
         row = answer.scores.loc[key]
         axes.plot(
-            row["border"], row["tdd"], "o", color=colours[key], markersize=6, markeredgecolor=ink, label=row["label"]
+            row["border"], row["tdd"], "o", color=colours[name], markersize=6, markeredgecolor=ink, label=row["label"]
         )
     axes.set(xscale="log")
     axes.set_xlabel("border, px a selected px", fontsize=7)
@@ -272,12 +273,14 @@ def section(answer: Explanation) -> str:
 def table_of(answers: Sequence[Explanation]) -> str:
     """HTML of a row a map; of several answers with the photograph and its region before each."""
     several = len(answers) > 1
-    heads = (["Photograph", "Region"] if several else []) + list(COLUMNS.values()) + ["beyond chance"]
+    heads = ["Photograph", "Region"] if several else []
+    heads += ["Map", *(head for head, _ in COLUMNS.values()), "beyond chance"]
     lines = ["".join(f'<th scope="col">{html.escape(head)}</th>' for head in heads)]
     for answer in answers:
         for row in answer.scores.to_dict("records"):
             cells = [answer.name, answer.class_name] if several else []
-            cells += [_cell(row[name]) for name in COLUMNS] + ["yes" if row["beyond"] else "no"]
+            cells += [row["label"], *(_cell(float(row[name]), digits) for name, (_, digits) in COLUMNS.items())]
+            cells.append("yes" if row["beyond"] else "no")
             first = f'<th scope="row">{html.escape(str(cells[0]))}</th>'
             lines.append(first + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells[1:]))
     rows = "\n".join(f"<tr>{line}</tr>" for line in lines)
@@ -309,12 +312,8 @@ def chart_of(answer: Explanation) -> str:
     return f'<figure class="chart" role="img" aria-label="{alt}">{drawn}<figcaption>{alt}</figcaption></figure>'
 
 
-def _cell(value: str | float) -> str:
-    if isinstance(value, str):
-        return value
-    if np.isnan(value):
-        return "–"
-    return f"{value:.0f}" if float(value).is_integer() and abs(value) >= 2 else f"{value:.3f}"
+def _cell(value: float, digits: int) -> str:
+    return "–" if np.isnan(value) else f"{value:.{digits}f}"
 
 
 def _picture(axes: Axes, picture: np.ndarray, title: str) -> None:
