@@ -1,0 +1,57 @@
+"""Makes the front of the project anew: the picture that README.md and index.md open with, and its numbers in both.
+
+    .venv/bin/python book/front.py
+
+The numbers are those of segattr_lib.explain with its defaults; a test holds what is written against a run.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from segattr_lib import explain
+from segattr_lib.data.photographs import available
+from segattr_lib.report.explained import Explanation, listed
+
+ROOT = Path(__file__).resolve().parent.parent
+PHOTO = "motorcycle_left"
+PICTURE = "book/_static/front.png"
+FRONT = re.compile(r"(<!-- front -->\n).*?(\n<!-- /front -->)", re.DOTALL)
+
+
+def front(answer: Explanation) -> str:
+    """Markdown of the picture, and of what it shows in numbers."""
+    share, score = f"{answer.share:.0%}", f"{answer.score:.2f}"
+    labels = listed([str(label) for label in answer.scores["label"]])
+    alt = f"{available()[PHOTO].shows}, the region outlined; the maps of {labels}; the photograph without the top of each"
+    lines = [
+        f"![A photograph: {alt}]({PICTURE})",
+        "",
+        f"*What a segmenter sees as a {answer.class_name} ({share} of the picture, mean probability {score}), and four "
+        f"maps of what that answer rests on. Below each, the photograph without the fifth of the region that the map "
+        f"ranks highest; at the left, what blind selections of the region lose (grey), by how ragged they are. "
+        f"Photograph: {answer.credit}.*",
+        "",
+        "| map | deleting its top fifth costs | a blind selection as ragged | p | to be read? |",
+        "|---|---|---|---|---|",
+    ]
+    for row in answer.scores.itertuples():
+        verdict = "yes" if row.beyond else "no"
+        lines.append(f"| {row.label} | {row.tdd:.0%} | {row.chance:.0%} | {row.p_holm:.3f} | {verdict} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the picture, and the block between the marks of README.md and index.md."""
+    answer = explain(available()[PHOTO].path)
+    answer.figure().savefig(ROOT / PICTURE, dpi=110)
+    for page in ("README.md", "index.md"):
+        path = ROOT / page
+        text = path.read_text(encoding="utf-8")
+        block = front(answer)
+        path.write_text(FRONT.sub(lambda marks, block=block: marks[1] + block + marks[2], text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
