@@ -9,7 +9,7 @@ BIN := .venv/bin
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.synced ## Make .venv from the lock file; needs python3 and the package index alone
+setup: .venv/.synced ## Make .venv from the lock file, with all extras; needs python3 and the package index alone
 
 .venv/.synced: uv.lock pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segattr needs Python 3.11 or newer; python3 is " + sys.version.split()[0])'
