@@ -1,6 +1,6 @@
 # `make` alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-quick same lint notebooks book lab bench train clean vendor
+.PHONY: help setup explain test test-quick same lint notebooks book lab bench train clean vendor
 
 PROFILE ?= embedded
 BASE ?= HEAD
@@ -9,13 +9,16 @@ BIN := .venv/bin
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.synced ## Make .venv from the lock file; needs python3 and the package index alone
+setup: .venv/.synced ## Make .venv from the lock file, with all extras; needs python3 and the package index alone
 
 .venv/.synced: uv.lock pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segattr needs Python 3.11 or newer; python3 is " + sys.version.split()[0])'
 	test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check uv; }
 	$(BIN)/uv sync --frozen --all-extras --quiet
 	@touch $@
+
+explain: setup ## Explain a photograph, or a folder of them: make explain PHOTO=photo.jpg, then open explained/index.html
+	$(BIN)/segattr explain $(PHOTO) $(EXPLAIN)
 
 test: setup ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto

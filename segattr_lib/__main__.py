@@ -1,9 +1,10 @@
-"""The few commands that the Makefile, clusters and scripts call: `python -m segattr_lib --help`."""
+"""The few commands that people, the Makefile and clusters call, as `segattr` or as `python -m segattr_lib`."""
 
 from __future__ import annotations
 
 import argparse
 import codecs
+import importlib.util
 import io
 import os
 import sys
@@ -13,11 +14,14 @@ from typing import Any
 from segattr_lib.registry import UserError
 
 DEBUG = "SEGATTR_DEBUG"  # set in the environment to see where an error came from
+BOOK = ("papermill", "jupytext", "ipykernel", "ipywidgets", "myst_nb")  # what the extra `book` brings to notebooks
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code: 0 done, 2 something the user asked for cannot be had, 130 stopped, 141 nobody
-    reads what it prints. What goes wrong is one sentence."""
+    reads what it prints. What goes wrong is one sentence. arguments: the process's own when left out."""
+    if arguments is None:
+        _as_process()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for what a terminal's encoding lacks
@@ -30,6 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 141  # 128 + SIGPIPE, as a shell says it of any command
+
+
+def _as_process() -> None:
+    """Let any name of a file be read, and let the script `segattr` find the modules that `python -m` finds."""
+    if codecs.lookup(sys.getfilesystemencoding()).name == "ascii":  # LANG=C, where no file can be named é
+        os.environ["PYTHONUTF8"] = "1"  # the notebooks' kernels, too
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    if not sys.flags.safe_path:
+        sys.path.append("")  # the folder it is called from, with a user's own package.module; hides nothing installed
 
 
 def _call(arguments: list[str] | None) -> int:
@@ -128,6 +141,7 @@ def _execute(asked: argparse.Namespace) -> None:
             raise UserError("-p and -o belong to one notebook; name it.")
         for name, parameters in profile.items():
             check_parameters(name, parameters or {})
+        _need_the_book("execute")
 
         from segattr_lib.execute import execute_profile  # torch, papermill: a refusal above does not wait for them
 
@@ -135,6 +149,7 @@ def _execute(asked: argparse.Namespace) -> None:
         return
     parameters = (profile.get(asked.notebook) or {}) | _pairs(asked.parameter)
     check_parameters(asked.notebook, parameters)
+    _need_the_book("execute")
 
     from segattr_lib.execute import EXECUTED, execute
 
@@ -143,11 +158,25 @@ def _execute(asked: argparse.Namespace) -> None:
 
 
 def _generate(asked: argparse.Namespace) -> None:
-    from segattr_lib.execute import generate
     from segattr_lib.profiles import notebooks
 
-    for name in notebooks():
+    names = notebooks()
+    _need_the_book("generate")
+
+    from segattr_lib.execute import generate
+
+    for name in names:
         print(generate(name))
+
+
+def _need_the_book(command: str) -> None:
+    """Raises UserError where a package is missing that notebooks need and the library does without."""
+    missing = [name for name in BOOK if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"`{command}` works on notebooks, for which {', '.join(missing)} must be installed: "
+            "pip install 'segattr[book]'."
+        )
 
 
 def _train(asked: argparse.Namespace) -> None:
@@ -170,6 +199,10 @@ def _train(asked: argparse.Namespace) -> None:
         raise UserError(f"--seed is {asked.seed}; expected a whole number from 0 to {SEEDS - 1}.")
     from segattr_lib.models import WEIGHTS
 
+    if asked.output is None and not (WEIGHTS.parents[2] / "pyproject.toml").is_file():
+        raise UserError(
+            f"The trained weights would replace those of the installed library in {WEIGHTS}; name a folder with -o."
+        )
     for name in asked.model or offered:
         train = imported(trainers[name])
         print(train(name, asked.seed, asked.output or WEIGHTS))
@@ -198,7 +231,8 @@ def _pairs(written: list[str]) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m segattr_lib", description=__doc__)
+    called = "segattr" if Path(sys.argv[0]).stem == "segattr" else "python -m segattr_lib"
+    parser = argparse.ArgumentParser(prog=called, description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("benchmark", help="run the segmentation benchmark into a results folder")
@@ -252,7 +286,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    if codecs.lookup(sys.getfilesystemencoding()).name == "ascii":  # LANG=C, where no file can be named é
-        os.environ["PYTHONUTF8"] = "1"  # the notebooks' kernels, too
-        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     sys.exit(main())

@@ -338,10 +338,9 @@ def _kind(device: Any) -> str:
 
 
 def _commit() -> str | None:
+    clone = Path(__file__).parents[2] / ".git"  # an installed library may lie in a folder of another's repository
     try:
-        run = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        )
+        run = subprocess.run(["git", f"--git-dir={clone}", "rev-parse", "HEAD"], capture_output=True, text=True)
     except FileNotFoundError:
         return None
     return run.stdout.strip() or None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from IPython.display import HTML
 
 from segattr_lib.inference.agreement import WAYS
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.report.labels import signed_label
 from segattr_lib.report.tables import wrapped
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 YES, NO = "yes", "no"
 ANSWERS = {HOLDS: YES, CONTRADICTED: NO, UNDECIDED: UNDECIDED}

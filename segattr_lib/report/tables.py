@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
-from IPython.display import HTML
 
 from segattr_lib.inference.agreement import EVERY, WAYS
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.report.labels import key_label, metric_label, model_label, signed_label
+
+if TYPE_CHECKING:
+    from IPython.display import HTML  # of the extra `book`, without which this module is imported, too
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -107,6 +111,8 @@ def correlation(table: pd.DataFrame, metric: str, way: str, model: str = EVERY) 
 
 def wrapped(table: pd.DataFrame, index: bool = True) -> HTML:
     """A table whose cells hold sentences: they go on in the next line where the page is too narrow."""
+    from IPython.display import HTML
+
     return HTML(table.to_html(index=index, classes="wrap", border=0))
 
 
@@ -135,4 +141,6 @@ def coverage(simulated: pd.DataFrame) -> pd.DataFrame:
 
 def whole(table: pd.DataFrame) -> HTML:
     """A table with all its rows, where a notebook would leave out those in the middle of a long one."""
+    from IPython.display import HTML
+
     return HTML(table.to_html())
