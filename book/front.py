@@ -24,7 +24,9 @@ def front(answer: Explanation) -> str:
     """Markdown of the picture, and of what it shows in numbers."""
     share, score = f"{answer.share:.0%}", f"{answer.score:.2f}"
     labels = listed([str(label) for label in answer.scores["label"]])
-    alt = f"{available()[PHOTO].shows}, the region outlined; the maps of {labels}; the photograph without the top of each"
+    alt = (
+        f"{available()[PHOTO].shows}, its region outlined; the maps of {labels}; the photograph without each one's top"
+    )
     lines = [
         f"![A photograph: {alt}]({PICTURE})",
         "",

@@ -85,7 +85,7 @@ def explain(
     (name,) = opened.dataset.sample_ids[:1]
     with borrowed(opened.models.values()):
         try:
-            return explained(opened, name)
+            return explained(opened, opened.prepared(model), name)
         except SampleError as error:
             raise UserError(f"The photograph {name!r} cannot be explained: {error.reason}.") from error
 
@@ -119,10 +119,11 @@ def explain_into(
             progress.set_description(step)
             progress.update()
 
+        runtime = opened.prepared(model)
         try:
             for name in names:
                 try:
-                    answer = explained(opened, name, began)
+                    answer = explained(opened, runtime, name, began)
                 except SampleError as error:
                     lost[name] = error.reason
                     row = {"sample_id": name, "status": error.status, "reason": error.reason}
@@ -167,7 +168,7 @@ def open_photographs(
     return Opened(run, dataset, {model: loaded}, {run.seed[0]: list(dataset.sample_ids)}, code)
 
 
-def explained(opened: Opened, name: str, began: Began = lambda step: None) -> Explanation:
+def explained(opened: Opened, runtime: Runtime, name: str, began: Began = lambda step: None) -> Explanation:
     """The explanation of one of the photographs that are opened. Raises SampleError where it cannot be read, or the
     model raises on it.
 
@@ -176,7 +177,6 @@ def explained(opened: Opened, name: str, began: Began = lambda step: None) -> Ex
     (model,) = opened.models.values()
     began("the model")
     sample = opened.dataset.load(name, run.image_size, proportional=True)
-    runtime = opened.prepared(model.name)
     with sample_errors():
         seen, nearest = what_is_seen(model, runtime, sample.image)
         answer = Explanation(name, run, sample.image, seen, nearest)

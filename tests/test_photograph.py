@@ -438,7 +438,7 @@ def test_the_same_settings_give_the_same_answer(photo: Path, model: dict[str, st
 def test_every_step_is_announced(photo: Path, model: dict[str, str]):
     steps: list[str] = []
     opened = open_photographs([photo], "frequent", model["model"], ["ega", "gpa"], 48, {"layer": "features"})
-    explained(opened, "squares.png", steps.append)
+    explained(opened, opened.prepared(model["model"]), "squares.png", steps.append)
     assert steps == ["the model", "EGA", "GPA", "depth", "blind selections"]
     assert len(steps) == photograph.STEPS + 2
 
