@@ -329,7 +329,7 @@ def test_the_page_needs_no_other_file_and_says_all_it_shows(photo: Path, model: 
     assert len(set(alts)) == len(alts)
     assert answer.sentence in text
     for row in answer.scores.itertuples():
-        assert f"<td>{row.tdd:.3f}</td>" in text
+        assert f'<td data-label="TDD ↑">{row.tdd:.3f}</td>' in text
     assert "$" not in text
 
 

@@ -29,7 +29,7 @@ from segattr_lib.report.panels import figure, outlined, overlay, pixels_of
 from segattr_lib.writing import full_disk, whole
 
 PAGE = Path(__file__).with_name("explained.html")
-WIDTH = 300  # px of a picture on the page
+WIDTH = 280  # px of a picture on the page, four of which stand side by side
 PANEL = 2.3  # inches of one in the figure
 INK = "#123456"  # what becomes the page's own colour of text in a chart
 COLUMNS = {  # of the page's table: what it is called, and its digits
@@ -131,7 +131,7 @@ class Explanation:
                 null_chart(self, panels[1, 0])
                 for place, (key, values) in enumerate(self.maps.items(), start=1):
                     row = self.scores.loc[key]
-                    _picture(panels[0, place], overlay(self.image, values, mask), row["label"])
+                    _picture(panels[0, place], overlay(self.image, values.nan_to_num(), mask), row["label"])
                     _picture(panels[1, place], pixels_of(self.deleted[key]), verdict(row))
             if self.credit:
                 made.supxlabel(self.credit, fontsize=7, color="grey")
@@ -235,61 +235,70 @@ def page(answers: Sequence[Explanation], rows: pd.DataFrame) -> str:
 
 
 def section(answer: Explanation) -> str:
-    """HTML of one answer: its sentence, pictures, table and chart."""
+    """HTML of one answer: its sentence, pictures, chart and table."""
     lines = [f"<section><h2>{html.escape(answer.name)}</h2>", f"<p>{html.escape(answer.sentence)}</p>"]
     shown = pixels_of(answer.image)
     if answer.mask is None:
-        pictures = [figure(shown, f"The photograph {answer.name}", "The photograph", WIDTH)]
+        photograph = figure(shown, f"The photograph {answer.name}", "The photograph", WIDTH)
+        lines.append(f'<div class="maps">{photograph}</div>')
     else:
-        mask = answer.mask.numpy()
+        mask, share = answer.mask.numpy(), f"{answer.settings.k[0]:.0%}"
         caption = f"{answer.class_name}: {answer.share:.0%} of the picture, score {answer.score:.3f}"
         alt = f"The photograph {answer.name}, the {answer.class_name} outlined"
-        pictures = [figure(outlined(shown, mask), alt, caption, WIDTH)]
-    lines += ['<div class="pictures">', *pictures, "</div>"]
-    for key, values in answer.maps.items():
-        assert answer.mask is not None
-        row = answer.scores.loc[key]
-        label, share = row["label"], f"{answer.settings.k[0]:.0%}"
-        left = answer.score * (1 - row["tdd"])
-        drawn = overlay(answer.image, values, answer.mask.numpy())
-        lines += [
-            '<div class="pictures">',
-            figure(drawn, f"The {label} map over the photograph", f"{label}: dark 0, light 1", WIDTH),
-            figure(
-                pixels_of(answer.deleted[key]),
-                f"The photograph without the top {share} of the region by {label}",
-                f"Without its top {share}: score {answer.score:.3f} → {left:.3f}. {verdict(row)}",
-                WIDTH,
-            ),
-            "</div>",
-        ]
-    if answer.maps:
-        lines += [table_of([answer]), chart_of(answer)]
+        lines += ['<div class="maps">', figure(outlined(shown, mask), alt, caption, WIDTH), chart_of(answer), "</div>"]
+        lines.append('<div class="maps">')
+        for key, values in answer.maps.items():
+            row = answer.scores.loc[key]
+            label, left = row["label"], answer.score * (1 - row["tdd"])
+            alt = f"The photograph without the top {share} of the region by {label}"
+            caption = f"Without its top {share}: score {answer.score:.3f} → {left:.3f}. {verdict(row)}"
+            over = overlay(answer.image, values.nan_to_num(), mask)
+            pair = figure(over, f"The {label} map over the photograph", f"{label}: dark 0, light 1", WIDTH)
+            pair += figure(pixels_of(answer.deleted[key]), alt, caption, WIDTH)
+            lines.append(f'<div class="pair">{pair}</div>')
+        lines += ["</div>", scores_table(answer)]
     if answer.credit:
         lines.append(f'<p class="credit">Photograph: {html.escape(answer.credit)}</p>')
     return "\n".join([*lines, "</section>"])
 
 
-def table_of(answers: Sequence[Explanation]) -> str:
-    """HTML of a row a map; of several answers with the photograph and its region before each."""
-    several = len(answers) > 1
-    heads = ["Photograph", "Region"] if several else []
-    heads += ["Map", *(head for head, _ in COLUMNS.values()), "beyond chance"]
-    lines = ["".join(f'<th scope="col">{html.escape(head)}</th>' for head in heads)]
-    for answer in answers:
-        for row in answer.scores.to_dict("records"):
-            cells = [answer.name, answer.class_name] if several else []
-            cells += [row["label"], *(_cell(float(row[name]), digits) for name, (_, digits) in COLUMNS.items())]
-            cells.append("yes" if row["beyond"] else "no")
-            first = f'<th scope="row">{html.escape(str(cells[0]))}</th>'
-            lines.append(first + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells[1:]))
-    rows = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="wide"><table>{rows}</table></div>'
+def scores_table(answer: Explanation) -> str:
+    """HTML of a row a map."""
+    heads = ["Map", *(head for head, _ in COLUMNS.values()), "beyond chance"]
+    rows = [
+        [row["label"], *(_cell(row[name], digits) for name, (_, digits) in COLUMNS.items()), _yes(row["beyond"])]
+        for row in answer.scores.to_dict("records")
+    ]
+    return html_table(heads, rows)
 
 
 def combined_table(answers: Sequence[Explanation]) -> str:
-    """HTML of the table over several photographs."""
-    return f"<section><h2>All photographs</h2>{table_of([answer for answer in answers if answer.maps])}</section>"
+    """HTML of a row a photograph, with the excess of each map."""
+    explained = [answer for answer in answers if answer.mask is not None]
+    labels = list(dict.fromkeys(str(label) for answer in explained for label in answer.scores["label"]))
+    rows = []
+    for answer in explained:
+        of_map = answer.scores.set_index("label")
+        excess = [
+            f"{_cell(of_map.loc[label, 'excess'], 2)}{'*' * bool(of_map.loc[label, 'beyond'])}" for label in labels
+        ]
+        rows.append([answer.name, answer.class_name, f"{answer.share:.0%}", f"{answer.score:.2f}", *excess])
+    heads = ["Photograph", "Region", "Share", "Score", *labels]
+    caption = "Excess of each map: its TDD less what a blind selection as ragged earns. * beyond chance."
+    return f"<section><h2>All photographs</h2>{html_table(heads, rows, caption)}</section>"
+
+
+def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
+    """HTML of a table; on a narrow screen each cell bears the name of its column."""
+    lines = [f"<caption>{html.escape(caption)}</caption>"] if caption else []
+    columns = "".join(f'<th scope="col">{html.escape(head)}</th>' for head in heads)
+    lines.append(f"<thead><tr>{columns}</tr></thead><tbody>")
+    for row in rows:
+        cells = [f'<th scope="row">{html.escape(row[0])}</th>']
+        for head, cell in zip(heads[1:], row[1:], strict=True):
+            cells.append(f'<td data-label="{html.escape(head)}">{html.escape(cell)}</td>')
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return "\n".join(["<table>", *lines, "</tbody></table>"])
 
 
 def chart_of(answer: Explanation) -> str:
@@ -312,8 +321,12 @@ def chart_of(answer: Explanation) -> str:
     return f'<figure class="chart" role="img" aria-label="{alt}">{drawn}<figcaption>{alt}</figcaption></figure>'
 
 
-def _cell(value: float, digits: int) -> str:
-    return "–" if np.isnan(value) else f"{value:.{digits}f}"
+def _cell(value: float | int, digits: int) -> str:
+    return "–" if np.isnan(float(value)) else f"{float(value):.{digits}f}"
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else "no"
 
 
 def _picture(axes: Axes, picture: np.ndarray, title: str) -> None:
