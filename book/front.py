@@ -17,7 +17,7 @@ from segattr_lib.report.explained import Explanation, listed
 ROOT = Path(__file__).resolve().parent.parent
 PHOTO = "motorcycle_left"
 PICTURE = "book/_static/front.png"
-FRONT = re.compile(r"(<!-- front -->\n).*?(\n<!-- /front -->)", re.DOTALL)
+FRONT = re.compile(r"(<!-- front -->\n).*?(<!-- /front -->)", re.DOTALL)
 
 
 def front(answer: Explanation) -> str:
@@ -52,7 +52,7 @@ def main() -> None:
         path = ROOT / page
         text = path.read_text(encoding="utf-8")
         block = front(answer)
-        path.write_text(FRONT.sub(lambda marks, block=block: marks[1] + block + marks[2], text), encoding="utf-8")
+        path.write_text(FRONT.sub(lambda marks, block=block: f"{marks[1]}{block}\n{marks[2]}", text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ import papermill
 import pytest
 import yaml
 
-from segattr_lib import execute
+from segattr_lib import execute, explain
 from segattr_lib.__main__ import main
+from segattr_lib.data.photographs import available
 from segattr_lib.registry import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -490,3 +491,25 @@ def test_what_a_stranger_reads_first_can_be_read_in_one_sitting() -> None:
         Path(name).name for name in files
     }
     assert sum(lines.values()) < promised, lines
+
+
+FRONT = re.compile(r"<!-- front -->\n(.*?)\n<!-- /front -->", re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_front_is_what_explain_gives() -> None:
+    """README.md and index.md open with the same picture and numbers, and these are those of a run."""
+    sys.path.insert(0, str(ROOT / "book"))
+    try:
+        import front
+    finally:
+        sys.path.remove(str(ROOT / "book"))
+    answer = explain(available()[front.PHOTO].path)
+    made = front.front(answer)
+    blocks = [FRONT.search((ROOT / page).read_text(encoding="utf-8"))[1] for page in ("README.md", "index.md")]
+    assert blocks[0] == blocks[1]
+    written, computed = (re.split(r"([\d.]+)(?=%| \|)", text) for text in (blocks[0], made))
+    assert written[::2] == computed[::2]  # every word, and whether a map is to be read
+    for before, now in zip(written[1::2], computed[1::2], strict=True):
+        assert float(before) == pytest.approx(float(now), abs=1 if "." not in before else 0.012)
+    assert (ROOT / front.PICTURE).is_file()
