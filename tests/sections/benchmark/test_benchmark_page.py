@@ -17,7 +17,8 @@ from segattr_lib.sections import benchmark as page
 from segattr_lib.sections.benchmark import dea_beside_ega
 from segattr_lib.sections.benchmark.cases import evenly_spaced, ranked_samples
 
-OWN = {"results": "r", "curve_k": [0.2, 0.5], "gallery_rows": 2, "methods": None, "metrics": None}
+OWN: dict[str, Any] = {"results": "r", "curve_k": [0.2, 0.5], "gallery_rows": 2, "methods": None, "metrics": None}
+OWN |= {"scenes_dataset": "shapes", "scenes_model": ["shapes_lraspp"], "scenes_samples": 4}
 
 
 @pytest.mark.parametrize(

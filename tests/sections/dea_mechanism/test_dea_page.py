@@ -16,6 +16,7 @@ from segattr_lib.sections import dea_mechanism as page
 from segattr_lib.sections.dea_mechanism.claims import CLAIM_OF, claims_table, verdict
 
 OWN = {"alphas": [0.0, 0.65], "betas": [0.35], "grids": [4], "cases": 1, "sample_ids": None, "level": 0.95}
+OWN |= {"photo_dataset": "photographs", "photo_model": "voc_deeplabv3_mobilenetv2_half", "photo_cases": 2}
 
 
 @pytest.mark.parametrize(
