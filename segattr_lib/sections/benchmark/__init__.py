@@ -96,7 +96,7 @@ class Settings(Page):
     curve_k: list[float]
     gallery_rows: int = Field(ge=1)
     scenes_dataset: str
-    scenes_model: list[str]
+    scenes_model: list[str] = Field(min_length=1)
     scenes_samples: Annotated[int, Field(ge=1)] | None
 
     @model_validator(mode="after")
