@@ -52,7 +52,7 @@ split = None
 backgrounds = None
 class_map = None  # explain classifiers on masks: which of their classes each of the data's is
 target = "frequent"  # what of a picture is explained; see segattr_lib/data/regions.py
-region = None  # whose labels say where it is, "truth" or "predicted"; None takes masks if there are any
+region = None  # whose labels: "truth" or "predicted"; None takes the masks where there are any
 samples = None  # how many; None takes all
 order = "listed"
 image_size = 224
@@ -82,7 +82,7 @@ batch_size = None
 gallery_rows = 3
 scenes_dataset = "shapes"  # of the run on generated scenes
 scenes_model = ["shapes_deeplabv3", "shapes_fcn", "shapes_lraspp"]
-scenes_samples = 4
+scenes_samples = 3
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
@@ -93,13 +93,13 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
-# What follows is {glue:text}`runs` runs on {glue:text}`dataset`: {glue:text}`models` models with
-# {glue:text}`seeds` seeds each, a run being one model and seed. The seed draws the samples and all
-# noise; of {glue:text}`drawn` different images {glue:text}`samples` were scored,
-# {glue:text}`each_run` a run. Left out: {glue:text}`lost`. Of the {glue:text}`scored` scores, the
-# model gave its target less than {glue:text}`well` in {glue:text}`low_score`, where a relative drop
-# divides by next to nothing. Few images decide little: no interval stands on fewer than
-# {glue:text}`fewest`, and no verdict.
+# What follows is {glue:text}`runs` runs on {glue:text}`dataset`, a run being one model and seed;
+# models: {glue:text}`models`, seeds: {glue:text}`seeds`. The seed draws the samples and all noise.
+# Of {glue:text}`drawn` different images {glue:text}`samples` were scored, {glue:text}`each_run` a
+# run. Left out: {glue:text}`lost`. Of the {glue:text}`scored` scores, the model gave its target
+# less than {glue:text}`well` in {glue:text}`low_score`, where a relative drop divides by next to
+# nothing. Few images decide little: no interval stands on fewer than {glue:text}`fewest`, and no
+# verdict.
 #
 # ## A gallery, chosen by rule
 #

@@ -80,12 +80,13 @@ glue_facts(page.facts(settings, runs))
 # ## What a map is made of
 #
 # {glue:text}`photo_n` of the {glue:text}`photo_dataset` show something that the model
-# {glue:text}`photo_model` gives at least {glue:text}`floor`; what it sees on them is outlined. The
-# cases are chosen by rule. *Success*: the images at evenly spaced quantiles of DEA's target
-# deletion drop minus EGA's, from the highest to the edge of the upper {glue:text}`tail`; *failure*:
-# from the edge of the lower {glue:text}`tail` to the lowest. Rows run from the best to the worst.
-# Each map is drawn from dark (0) to bright (its maximum), and below stands the share of the map's
-# mass that lies on the target.
+# {glue:text}`photo_model` gives at least {glue:text}`floor`; what it sees on them is outlined,
+# whether it is there or not, for a map explains the model and not the picture. The cases are chosen
+# by rule. *Success*: the images at evenly spaced quantiles of DEA's target deletion drop minus
+# EGA's, from the highest to the edge of the upper {glue:text}`tail`; *failure*: from the edge of
+# the lower {glue:text}`tail` to the lowest. Rows run from the best to the worst. Each map is drawn
+# from dark (0) to bright (its maximum), and below stands the share of the map's mass that lies on
+# the target.
 
 # %% mystnb={"image": {"alt": "Rows of photographs: each with what the model sees outlined, then the gradient map, the intervention map, their product, the corrected map and the DEA map, each with the share of its mass on the target."}} tags=["hide-input"]
 cases = runs.photographs

@@ -59,7 +59,7 @@ def traits_of(opened: Opened, sample_ids: Sequence[str]) -> pd.DataFrame:
     """
     run, dataset = opened.settings, opened.dataset
     model, runtime = opened.models[run.model[0]], opened.prepared(run.model[0])
-    rows = []
+    rows: list[dict[str, float]] = []
     for sample_id in sample_ids:
         sample = dataset.load(sample_id, run.image_size)
         rows += map(traits, targeted(run, dataset, model, runtime, runtime.place(sample.image[None]), [sample]))
