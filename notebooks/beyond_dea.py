@@ -67,6 +67,8 @@ stages = 4  # of the cascade
 precisions = ["float32", "bfloat16"]
 tolerance = 0.01  # of mean TDD that a faster precision may cost
 level = 0.95  # of the intervals
+photo_dataset = "photographs"  # what the page opens with
+photo_model = "voc_deeplabv3_mobilenetv2"
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
@@ -77,7 +79,30 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
-# The page is about {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`model`, at k =
+# ## Photographs, and what a blind selection earns on them
+#
+# A map's target deletion drop says how much of the score goes with the pixels that it ranks first.
+# How much would go with pixels that nobody chose? {glue:text}`photo_n` of the
+# {glue:text}`photo_dataset` show something to the model {glue:text}`photo_model`; what it sees is
+# outlined, whether it is there or not, for a map explains the model and not the picture. Below each
+# lie {glue:text}`photo_blind` *blind selections* of its target: random subsets as large as a map's,
+# drawn without a look at the model, from single pixels to patches, each at the length of its
+# border. What ragged ones earn and what compact ones do differs from picture to picture; the line
+# is their fit. A map is judged by how far it lies above the line at its own raggedness.
+
+# %% mystnb={"image": {"alt": "For each photograph the picture with what the model sees outlined, and below it TDD over border length: blind selections as grey dots with their fit, and the maps of GPA, EGA, RIA and DEA as coloured dots joined to the fit."}} tags=["hide-input"]
+page.blind_panels(settings, runs)
+
+# %% tags=["hide-input"]
+page.credit(runs)
+
+# %% [markdown]
+# Of {glue:text}`photo_maps` maps {glue:text}`photo_above` lie above the line. Further above it than
+# luck explains (p < {glue:text}`photo_significant`, where p is the share of blind selections that
+# do as well, adjusted over the maps of a picture) lie {glue:text}`photo_apart`:
+# {glue:text}`photo_apart_by`. That is said of each picture by itself. What holds of a method needs
+# many images, and what is true of a model needs scenes that were made; so the rest of the page is
+# about {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`model`, at k =
 # {glue:text}`k`; {glue:text}`lost` more were left out, unreadable or scored less than
 # {glue:text}`floor`. Intervals are {glue:text}`level` studentised bootstrap intervals over images
 # unless another is named.

@@ -64,6 +64,9 @@ layers = None  # shallow to deep; None takes the model's blocks up to the layer 
 cases = 3  # of success, and as many of failure
 sample_ids = None  # a list of ids shows these samples instead
 level = 0.95  # of the intervals
+photo_dataset = "photographs"  # what the page opens with
+photo_model = "voc_deeplabv3_mobilenetv2"
+photo_cases = 2  # of success among them, and as many of failure
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
@@ -74,27 +77,47 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
-# What follows is about {glue:text}`n` images of {glue:text}`dataset` under the model
+# ## What a map is made of
+#
+# {glue:text}`photo_n` of the {glue:text}`photo_dataset` show something that the model
+# {glue:text}`photo_model` gives at least {glue:text}`floor`; what it sees on them is outlined,
+# whether it is there or not, for a map explains the model and not the picture. The cases are chosen
+# by rule. *Success*: the images at evenly spaced quantiles of DEA's target deletion drop minus
+# EGA's, from the highest to the edge of the upper {glue:text}`tail`; *failure*: from the edge of
+# the lower {glue:text}`tail` to the lowest. Rows run from the best to the worst. Each map is drawn
+# from dark (0) to bright (its maximum), and below stands the share of the map's mass that lies on
+# the target.
+
+# %% mystnb={"image": {"alt": "Rows of photographs: each with what the model sees outlined, then the gradient map, the intervention map, their product, the corrected map and the DEA map, each with the share of its mass on the target."}} tags=["hide-input"]
+cases = runs.photographs
+page.decomposition(cases.images, cases.masks, cases.parts, cases.masses, cases.table)
+
+# %% tags=["hide-input"]
+page.credit(cases)
+
+# %% [markdown]
+# The same as numbers. Agreement mass is the sum of $A_g A_r$ over pixels.
+
+# %% tags=["hide-input"]
+page.case_table(cases.table, cases.masses)
+
+# %% [markdown]
+# In {glue:text}`photo_leads` of these {glue:text}`photo_cases` cases DEA's TDD is above EGA's. So
+# few photographs decide nothing, and whether a target is thin is not for the model to say: the
+# statistics need images by the dozen whose masks are known.
+#
+# ### On many images whose masks are known
+#
+# All that follows is about {glue:text}`n` images of {glue:text}`dataset` under the model
 # {glue:text}`model`, explained at its layer {glue:text}`layer`, with k = {glue:text}`k`.
 # {glue:text}`lost` more were left out: unreadable, or scored less than {glue:text}`floor` by the
 # model, where a relative drop says little. On these images DEA's TDD minus EGA's is
 # {glue:text}`gain`, the mean with its {glue:text}`level` studentised bootstrap interval over
-# images, as everywhere on this page.
-#
-# ## What a map is made of
-#
-# The cases are chosen by rule. *Success*: the images at evenly spaced quantiles of DEA's TDD minus
-# EGA's, from the highest to the edge of the upper {glue:text}`tail`; *failure*: from the edge of
-# the lower {glue:text}`tail` to the lowest. Rows run from the best to the worst. Each map is drawn
-# from dark (0) to bright (its maximum), the target is outlined, and below stands the share of the
-# map's mass that lies on it.
+# images, as everywhere from here on. The cases, by the same rule:
 
 # %% mystnb={"image": {"alt": "Rows of images: the image with its target outlined, then the gradient map, the intervention map, their product, the corrected map and the DEA map, each with the share of its mass on the target."}} tags=["hide-input"]
 cases = runs.cases
 page.decomposition(cases.images, cases.masks, cases.parts, cases.masses, cases.table)
-
-# %% [markdown]
-# The same as numbers. Agreement mass is the sum of $A_g A_r$ over pixels.
 
 # %% tags=["hide-input"]
 page.case_table(cases.table, cases.masses)

@@ -430,7 +430,7 @@ def test_a_notebook_that_cannot_run_says_so_and_leaves_no_page(
     ("arguments", "said"),
     [
         (["benchmark", "-o", "r", "-p", "dataset=shape"], "Unknown data set 'shape' (did you mean 'shapes'?)"),
-        (["benchmark", "-o", "r", "-p", "split=tset"], "Unknown shapes split 'tset'"),
+        (["benchmark", "-o", "r", "-p", "dataset=shapes", "-p", "split=tset"], "Unknown shapes split 'tset'"),
         (["benchmark", "-o", "r", "-p", "model=fcn"], "Unknown model 'fcn'"),
         (["benchmark", "-o", "r", "-p", "methods=[gpa, rria]"], "Unknown method 'rria' (did you mean 'ria'?)"),
         (["benchmark", "-o", "r", "-p", "metrics=tddd"], "Unknown metric 'tddd'"),

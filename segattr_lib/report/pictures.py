@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from segattr_lib.data.photographs import credits_of
 from segattr_lib.report.charts import STYLE
 
 
@@ -55,3 +58,10 @@ def picture(axes: Axes, image: Tensor, mask: Tensor, title: str) -> None:
     axes.set_title(title, fontsize=8)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def credit_line(dataset: str, sample_ids: Iterable[str]) -> HTML | None:
+    """What belongs under a picture made from photographs: whose they are, and on what terms; None for other data sets'
+    pictures."""
+    credits = credits_of(sample_ids) if dataset == "photographs" else ""
+    return HTML(f'<p style="font-size: smaller">Photographs: {escape(credits)}.</p>') if credits else None

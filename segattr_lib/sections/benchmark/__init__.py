@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 from IPython.display import HTML
@@ -17,18 +17,22 @@ from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, run_level
 from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.inference.chance import VERDICTS, above_chance
 from segattr_lib.inference.comparison import HOLDS, compare
+from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.paired import paired
 from segattr_lib.metrics import metrics_of
 from segattr_lib.registry import PERTURBATIONS
 from segattr_lib.report.labels import key_label
 from segattr_lib.report.page import Page, read_page
 from segattr_lib.report.reference import reference
-from segattr_lib.report.tables import chance, interval, side, whole
+from segattr_lib.report.tables import chance as chance_table
+from segattr_lib.report.tables import interval, side, whole
 from segattr_lib.sections.benchmark import claims
-from segattr_lib.sections.benchmark.cases import Cases, gallery, look, slider
+from segattr_lib.sections.benchmark import scenes as scenes_
+from segattr_lib.sections.benchmark.cases import Cases, credit, gallery, look, slider
 from segattr_lib.sections.benchmark.charts import curves, dot_plot, rank_heatmap, trade_off
 from segattr_lib.sections.benchmark.claims import CLAIMS
 from segattr_lib.sections.benchmark.per_run import fills_of, ranking, under_fill, wins, with_seconds
+from segattr_lib.sections.benchmark.scenes import Scenes, images_of
 from segattr_lib.sections.benchmark.tables import (
     beside_paper,
     blind_selection,
@@ -36,6 +40,7 @@ from segattr_lib.sections.benchmark.tables import (
     hidden_by_the_mean,
     leakage,
     mean_and_robust,
+    side_by_side,
     stability,
     wide,
 )
@@ -45,10 +50,13 @@ __all__ = [
     "Runs",
     "Settings",
     "beside_paper",
+    "beside_scenes",
     "blind_selection",
     "chance",
+    "chance_beside_scenes",
     "claims_table",
     "cost",
+    "credit",
     "curves",
     "dot_plot",
     "facts",
@@ -82,19 +90,28 @@ COUNTED = {  # wins of DEA that the prose quotes: over which method, in which me
 
 
 class Settings(Page):
-    """curve_k: the fractions of the deletion and insertion curves. gallery_rows: how many samples are shown."""
+    """curve_k: the fractions of the deletion and insertion curves. gallery_rows: how many samples are shown. scenes_*:
+    data set, models and number of samples of the run on generated scenes."""
 
     curve_k: list[float]
     gallery_rows: int = Field(ge=1)
+    scenes_dataset: str
+    scenes_model: list[str] = Field(min_length=1)
+    scenes_samples: Annotated[int, Field(ge=1)] | None
 
     @model_validator(mode="after")
-    def _curves_can_be_run(self) -> Settings:
+    def _all_can_be_run(self) -> Settings:
         self.along_k()
+        self.on_scenes()
         return self
 
     def along_k(self) -> settings_.Settings:
         """The settings of the run that the curves are drawn from. Raises UserError for fractions that are none."""
         return self.run.changed({"k": self.curve_k, "metrics": list(ALONG_K)})
+
+    def on_scenes(self) -> settings_.Settings:
+        """The settings of the run on generated scenes. Raises UserError as read_settings does."""
+        return scenes_.settings_of(self.run, self.scenes_dataset, self.scenes_model, self.scenes_samples)
 
     def judge(self) -> str:
         """The fill that scores the maps of the tables: the first of those that do."""
@@ -107,7 +124,8 @@ class Runs:
 
     rows: a row a sample, method and metric. per_run: run-level, of the first k and the judge's fill, seconds among
     them. along_k: run-level of the curves. made: the fill that the maps were made with where there are several.
-    above_chance, verdicts: see chance.above_chance and claims.leads. cases: the gallery's.
+    above_chance, verdicts: see chance.above_chance and claims.leads. cases: the gallery's. scenes: the run on generated
+    scenes.
     """
 
     rows: pd.DataFrame
@@ -117,6 +135,7 @@ class Runs:
     above_chance: pd.DataFrame
     verdicts: dict[str, str]
     cases: Cases
+    scenes: Scenes
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -131,7 +150,7 @@ def read(parameters: Mapping[str, Any]) -> Settings:
 
 
 def run(settings: Settings) -> Runs:
-    """Do or read the runs of the tables and of the curves, and look at the samples of the gallery."""
+    """Do or read the runs of the tables, of the curves and on generated scenes, and look at the gallery's samples."""
     folder = run_benchmark(settings.run, settings.results)
     folder_along_k = run_benchmark(settings.along_k(), f"{settings.results}-curves")
     rows, k, fill = read_samples(folder), settings.run.k[0], settings.judge()
@@ -146,20 +165,32 @@ def run(settings: Settings) -> Runs:
         above_chance=above_chance(rows, k, fill),
         verdicts=claims.leads(rows, k, fill),
         cases=look(settings.run.runs()[0], rows, fill, made, settings.gallery_rows),
+        scenes=on_scenes(settings),
     )
+
+
+def on_scenes(settings: Settings) -> Scenes:
+    """Do or read the run on generated scenes."""
+    asked, fill = settings.on_scenes(), settings.judge()
+    rows = read_samples(run_benchmark(asked, f"{settings.results}-scenes"))
+    return Scenes(rows, at(run_level(rows), asked.k[0], fill), above_chance(rows, asked.k[0], fill))
 
 
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
     """All that the prose quotes."""
-    scores = runs.rows[runs.rows["metric"] == "score"]["value"]
+    scored = runs.rows[runs.rows["metric"] == "score"]
+    scores, by_run = scored["value"], scored.groupby("run_id", observed=True)["sample_id"].nunique()
     return {
         "made": runs.made or settings.run.fill[0],
         "well": ROBUST_FLOOR,
         "runs": len(settings.run.runs()),
         "models": len(settings.run.model),
         "seeds": len(settings.run.seed),
-        "samples": int(runs.rows["sample_id"].nunique()),
-        "lost": int(runs.rows["metric"].isna().sum()),
+        "samples": images_of(runs.rows),
+        "drawn": int(runs.rows["sample_id"].nunique()),
+        "each_run": " and ".join(map(str, sorted(set(by_run)))),
+        "fewest": FEWEST,
+        "lost": _lost(runs.rows),
         "low_score": int((scores < ROBUST_FLOOR).sum()),
         "scored": len(scores),
         "dataset": settings.run.dataset,
@@ -168,6 +199,7 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         **_of_claims(runs),
         **_of_ranks(ranks(runs.per_run)),
         **_of_chance(runs.above_chance),
+        **_of_scenes(settings, runs),
         **dea_beside_ega(runs.rows, settings.run.k[0], settings.judge(), runs.made),
     }
 
@@ -183,6 +215,32 @@ def claims_table(runs: Runs) -> HTML:
     """What was reproduced and what was not."""
     table = claims.claims_table(runs.per_run, runs.verdicts)
     return HTML(table.to_html(index=False, classes="wrap", border=0))
+
+
+def chance(runs: Runs) -> pd.DataFrame:
+    """Each method beside the control that comes closest to it."""
+    return chance_table(runs.above_chance)
+
+
+def beside_scenes(settings: Settings, runs: Runs) -> pd.DataFrame:
+    """The first table of the main run and of that on generated scenes, side by side."""
+    title, of_scenes = _titles(settings, runs)
+    return side_by_side({title: runs.per_run, of_scenes: runs.scenes.per_run})
+
+
+def chance_beside_scenes(settings: Settings, runs: Runs) -> pd.DataFrame:
+    """`chance` of the main run and of that on generated scenes, one below the other."""
+    title, of_scenes = _titles(settings, runs)
+    return pd.concat({title: chance(runs), of_scenes: chance_table(runs.scenes.above_chance)})
+
+
+def _titles(settings: Settings, runs: Runs) -> tuple[str, str]:
+    """What the columns of the main run and of that on generated scenes are called, with their images' number."""
+    counts = images_of(runs.rows), images_of(runs.scenes.rows)
+    return (
+        f"{settings.run.dataset}, n = {counts[0]}",
+        f"{settings.scenes_dataset} (generated), n = {counts[1]}",
+    )
 
 
 def dea_beside_ega(rows: pd.DataFrame, k: float, fill: str, made: str | None = None) -> dict[str, Any]:
@@ -221,11 +279,31 @@ def _of_claims(runs: Runs) -> dict[str, Any]:
 def _of_ranks(table: pd.DataFrame) -> dict[str, Any]:
     """Who is first by three metrics, and where pixels drawn at random stand."""
     quoted: dict[str, Any] = {"ranked": len(table)}
-    for metric in ("tdd", "excess_tdd", "leak_abs"):
+    for metric in [metric for metric in ("tdd", "excess_tdd", "leak_abs") if metric in table]:
         first = [key_label(key) for key in table.index[table[metric] == 1]]
         place = f"number {table.loc['random', metric]}" if "random" in table.index else "not run"
         quoted |= {f"first_{metric}": " and ".join(first), f"rank_random_{metric}": place}
     return quoted
+
+
+def _lost(rows: pd.DataFrame) -> str:
+    """How many samples of all runs have no values, and why: "2 (there is no object: 2)"."""
+    reasons = rows[rows["metric"].isna()]["reason"].astype(str).value_counts()
+    kinds = "; ".join(f"{reason}: {count}" for reason, count in reasons.items())
+    return f"{reasons.sum()} ({kinds})" if kinds else "0"
+
+
+def _of_scenes(settings: Settings, runs: Runs) -> dict[str, Any]:
+    """What the run on generated scenes is made of, who is first there, and how far the two orders agree."""
+    ranked = _of_ranks(ranking(wide(runs.scenes.per_run, ["tdd", "excess_tdd"])))
+    return {
+        "scenes_dataset": settings.scenes_dataset,
+        "scenes_images": images_of(runs.scenes.rows),
+        "scenes_models": len(settings.scenes_model),
+        "scenes_above_chance": _of_chance(runs.scenes.above_chance)["above_chance"],
+        **{f"scenes_{name}": ranked[name] for name in ("first_tdd", "first_excess_tdd", "rank_random_tdd")},
+        **scenes_.order_facts(runs.per_run, runs.scenes.per_run),
+    }
 
 
 def _of_chance(table: pd.DataFrame) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pandas as pd
+from IPython.display import HTML
 from ipywidgets import VBox
 from matplotlib.figure import Figure
 
@@ -83,3 +84,9 @@ def slider(cases: Cases) -> VBox:
     """The first sample under a slider of how much of its target is deleted, see report.slider."""
     score = bind(cases.group.score.model, cases.group.target[[0]])
     return deletion_slider(score, cases.group.images[0], {label: maps[0] for label, maps in cases.maps.items()})
+
+
+def credit(cases: Cases, count: int | None = None) -> HTML | None:
+    """Whose photographs these are, where they are some; count: of the first so many samples alone."""
+    names = [sample.sample_id for sample in cases.group.samples[:count]]
+    return pictures.credit_line(cases.group.run.dataset, names)

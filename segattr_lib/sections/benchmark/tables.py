@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from segattr_lib.sections.benchmark.per_run import across_runs, by_run, centre, 
 
 PAPER_FILL = "mean"  # of the DEA paper
 BLIND = ("tdd", "border", "chance_tdd", "excess_tdd", "excess_odd_abs", "excess_insertion")
+TABLED = ("tdd", "odd_abs", "insertion", "stability", "excess_tdd")  # the paper's Table 1, and what chance leaves
 LEAKAGE = ("odd_abs", "odd_abs_exclude", "leak_abs", "leak_signed")
 
 
@@ -52,6 +53,22 @@ def beside_paper(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
         keys = [key if key in ours.index else f"{key}(fill={PAPER_FILL})" for key in rows["method"]]
         shown[f"paper, {str(dataset).upper()}"] = pd.Series(text, pd.MultiIndex.from_arrays([rows["metric"], keys]))
     table = pd.DataFrame(shown).reindex(shown["ours"].index).fillna("")
+    names = [(metric_label(metric), key_label(key)) for metric, key in table.index]
+    return table.set_axis(pd.MultiIndex.from_tuples(names))
+
+
+def side_by_side(runs: Mapping[str, pd.DataFrame], column: str = "mean") -> pd.DataFrame:
+    """Table 1's metrics and excess TDD of several benchmarks, each in a column of its own: mean and deviation over its
+    runs; metric and method as rows. What one of them did not run is empty there.
+
+    runs: run-level rows of one data set, k and fill, by what the column is called.
+    """
+    texts = {title: _spreads(rows, TABLED, column) for title, rows in runs.items()}
+    keys = list(dict.fromkeys(key for table in texts.values() for key in table.index))
+    columns = {}
+    for title, texts_of_run in texts.items():
+        columns[title] = pd.concat({metric: texts_of_run[metric].reindex(keys) for metric in TABLED})
+    table = pd.DataFrame(columns).fillna("")
     names = [(metric_label(metric), key_label(key)) for metric, key in table.index]
     return table.set_axis(pd.MultiIndex.from_tuples(names))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from segattr_lib.benchmark.runner import group_of, run_benchmark
+from segattr_lib.benchmark.runner import group_of, open_run, run_benchmark
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.sections.beyond_dea import (
     chance,
@@ -14,6 +14,7 @@ from segattr_lib.sections.beyond_dea import (
     evidence,
     fills,
     judge,
+    photographs,
     precision,
     randomisation,
     significance,
@@ -23,9 +24,10 @@ from segattr_lib.sections.beyond_dea.economy import budget_lines, budget_table, 
 from segattr_lib.sections.beyond_dea.evidence import find_dots, leakage_dots, leakage_table, owed_table
 from segattr_lib.sections.beyond_dea.fills import agreement_table, cross_heat
 from segattr_lib.sections.beyond_dea.judge import fooled_dots, judge_table
+from segattr_lib.sections.beyond_dea.photographs import blind_panels, credit
 from segattr_lib.sections.beyond_dea.precision import precision_table
 from segattr_lib.sections.beyond_dea.randomisation import cascade_lines
-from segattr_lib.sections.beyond_dea.runs import Runs, by_image
+from segattr_lib.sections.beyond_dea.runs import Photographs, Runs, by_image
 from segattr_lib.sections.beyond_dea.settings import PLANTED, Settings, parts, read
 from segattr_lib.sections.beyond_dea.significance import (
     CLAIMED,
@@ -39,15 +41,18 @@ from segattr_lib.sections.beyond_dea.significance import (
 
 __all__ = [
     "CLAIMS",
+    "Photographs",
     "Runs",
     "Settings",
     "agreement_table",
+    "blind_panels",
     "budget_lines",
     "budget_table",
     "cascade_lines",
     "chance_table",
     "claims_table",
     "coverage_table",
+    "credit",
     "cross_heat",
     "difference_plot",
     "difference_table",
@@ -92,6 +97,11 @@ def run(settings: Settings) -> Runs:
     planted = evidence.planted_evidence(groups, settings.run.image_size)
     own, badges = groups["planted_own"], planted["planted_own"]["badge"]
 
+    seen = asked["photographs"].runs()[0]
+    opened, judged_there = open_run(seen), set(_scored(rows["photographs"], k, fill))
+    listed = [name for name in opened.ids[settings.seed] if name in judged_there]
+    class_names = opened.models[seen.model[0]].class_names
+
     coverage, rejections = significance.simulated(settings, rows["main"])
     return Runs(
         rows=rows,
@@ -105,12 +115,13 @@ def run(settings: Settings) -> Runs:
         chance=chance.chance(settings, rows["main"]),
         coverage=coverage,
         rejections=rejections,
+        photographs=photographs.look(group_of(seen, listed), class_names, k, fill),
     )
 
 
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
     """All that the page quotes, formatted, by name."""
-    modules = (significance, chance, judge, fills, evidence, economy, precision)
+    modules = (photographs, significance, chance, judge, fills, evidence, economy, precision)
     return {name: value for module in modules for name, value in module.facts(settings, runs).items()}
 
 

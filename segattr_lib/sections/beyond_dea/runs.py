@@ -8,6 +8,22 @@ from dataclasses import dataclass
 import pandas as pd
 
 from segattr_lib.inference.paired import paired
+from segattr_lib.targets import Images, Masks
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Some pictures (B) and what the model sees on them.
+
+    names: their ids. seen: the name of the class that is explained on each. blind: a row a blind selection, columns
+    sample_id, border (px of border length a selected pixel) and tdd.
+    """
+
+    names: list[str]
+    seen: list[str]
+    images: Images
+    masks: Masks
+    blind: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -17,7 +33,7 @@ class Runs:
     rows: of store.read_samples, by the names of `settings.parts`. fooled: `judge.judged_twice`. drops, finds:
     `evidence.drops` and `evidence.finds`. made: `judge.ordering`. redrawn: `randomisation.randomisation`. precisions:
     `precision.precisions`. compared: `significance.compared`, by metric. chance: `chance.above_chance`. coverage,
-    rejections: `significance.simulated`.
+    rejections: `significance.simulated`. photographs: those that the page opens with.
     """
 
     rows: Mapping[str, pd.DataFrame]
@@ -31,6 +47,7 @@ class Runs:
     chance: pd.DataFrame
     coverage: pd.DataFrame
     rejections: pd.DataFrame
+    photographs: Photographs
 
 
 def by_image(rows: pd.DataFrame, metric: str, k: float | None = None, fill: str | None = None) -> pd.DataFrame:

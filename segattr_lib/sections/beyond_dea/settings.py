@@ -12,6 +12,7 @@ from segattr_lib.benchmark.settings import Settings as RunSettings
 from segattr_lib.report.page import Page, read_page
 
 MEASURES = ["tdd", "excess_tdd", "odd_abs", "insertion", "border", "tied_share", "passes"]
+PAPER = ("gpa", "ega", "ria", "dea")
 PLANTED = ("planted_context", "planted_own")  # the evidence is off the target; the control, where it is on it
 SINGLE = ("model", "seed", "k", "fill")  # settings that may be lists, and of which the page looks at one
 FILLS_OF_BUDGETS = ["mean", "blur"]  # the fill that makes the adaptive map judges it, and one that it never used
@@ -34,7 +35,7 @@ class Settings(Page):
     fills, grains (cells a side) of the noise; budgets and grids (passes, cells a side) of the maps whose cost is held
     against what they reach, at the fractions curve_k; few, fooled_samples, timed, planted_samples: how many images the
     costlier parts see; stages of the cascade; tolerance: of mean TDD that a faster precision may cost; level of every
-    interval.
+    interval; photo_*: data set and model of the run that the page opens with.
     """
 
     fills: list[str] = Field(min_length=2)
@@ -52,6 +53,8 @@ class Settings(Page):
     precisions: list[Literal["float32", "bfloat16", "float16"]] = Field(min_length=1)
     tolerance: float = Field(ge=0)
     level: float = Field(gt=0, lt=1)
+    photo_dataset: str
+    photo_model: str
 
     @field_validator("run")
     @classmethod
@@ -110,8 +113,18 @@ def parts(settings: Settings) -> dict[str, RunSettings]:
         "fill": "mean",
         "evaluation_fill": FILLS_OF_BUDGETS,
     }
+    own_data = dict.fromkeys(("root", "split", "backgrounds", "region", "layer", "layers"))
     changes: dict[str, dict[str, Any]] = {
         "main": {},
+        "photographs": {
+            **own_data,
+            "dataset": settings.photo_dataset,
+            "model": settings.photo_model,
+            "samples": None,
+            "order": "listed",
+            "methods": list(PAPER),
+            "metrics": ["tdd", "border"],
+        },
         "noise": {
             "methods": [f"random_cells(grid={grain})" for grain in settings.grains if grain <= size],
             "metrics": ["tdd", "border"],

@@ -20,6 +20,7 @@ from segattr_lib.inference.paired import paired
 from segattr_lib.registry import UserError
 from segattr_lib.report.labels import metric_label
 from segattr_lib.report.page import Page, read_page
+from segattr_lib.report.pictures import credit_line
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import coverage, interval, off_zero, side
 from segattr_lib.sections.dea_mechanism import claims
@@ -59,6 +60,7 @@ __all__ = [
     "claimed_alphas",
     "claims_table",
     "coverage",
+    "credit",
     "decomposition",
     "facts",
     "forest",
@@ -83,7 +85,8 @@ OUTCOMES = {
 
 class Settings(Page):
     """alphas, betas, grids: of the sweep, the run's own beside. cases: how many of success, and as many of failure,
-    unless sample_ids names some. level: of the intervals."""
+    unless sample_ids names some. level: of the intervals. photo_*: data set, model and number of cases of the run that
+    the page opens with."""
 
     alphas: list[float]
     betas: list[float]
@@ -91,6 +94,9 @@ class Settings(Page):
     cases: int = Field(ge=1)
     sample_ids: list[str] | None
     level: float = Field(gt=0, lt=1)
+    photo_dataset: str
+    photo_model: str
+    photo_cases: int = Field(ge=1)
 
     @model_validator(mode="after")
     def _can_be_run(self) -> Settings:
@@ -99,7 +105,21 @@ class Settings(Page):
             if len(values) > 1:
                 raise UserError(f"{name} is {values}; this page looks into one run, expected one value.")
         self.run.changed({"methods": list(dict.fromkeys(self.sweep()["written"]))})
+        self.on_photographs()
         return self
+
+    def on_photographs(self) -> settings_.Settings:
+        """The settings of the run that the page opens with: all pictures there are, and what DEA is made of alone.
+        Raises UserError as read_settings does."""
+        own = {
+            "dataset": self.photo_dataset,
+            "model": self.photo_model,
+            "samples": None,
+            "order": "listed",
+            "methods": ["ega", "ria", "dea"],
+            "metrics": ["tdd"],
+        }
+        return self.run.changed({**own, **dict.fromkeys(("root", "split", "backgrounds", "region", "layer", "layers"))})
 
     def sweep(self) -> pd.DataFrame:
         """Every setting of alpha, beta and the grid, see sweeps.lattice."""
@@ -108,8 +128,11 @@ class Settings(Page):
 
 @dataclass(frozen=True)
 class Cases:
-    """The samples that are shown: a row a sample in each. table: of cases_of. masses: of agreement_table."""
+    """The samples that are shown, `of` so many of the data set: a row a sample in each. table: of cases_of. masses: of
+    agreement_table."""
 
+    dataset: str
+    of: int
     table: pd.DataFrame
     images: Images
     masks: Masks
@@ -125,7 +148,8 @@ class Runs:
     many samples have no values. by_metric: samples as rows and methods as columns. on_target: means of the
     share of each map's mass. traits, relations: see causes. by_*: means at every point of a sweep; against_ega: DEA
     minus EGA at every point, own_alphas the same where beta and grid are the run's own; scalar_changes: the change from
-    the scalar that the run has. covered: how often the intervals hold what they should.
+    the scalar that the run has. covered: how often the intervals hold what they should. cases: those of the run;
+    photographs: those that the page opens with.
     """
 
     run: settings_.Settings
@@ -144,6 +168,7 @@ class Runs:
     scalar_changes: pd.DataFrame
     covered: pd.DataFrame
     cases: Cases
+    photographs: Cases
 
     @property
     def gain(self) -> pd.Series:
@@ -200,17 +225,32 @@ def run(settings: Settings) -> Runs:
         covered=simulated_coverage(
             standardised(values[metric][list(MAPS)] for metric in MEASURES), seed=seed, level=level
         ),
-        cases=look(whole, cases_of(gain, settings.cases, settings.sample_ids)),
+        cases=look(whole, gain, settings.cases, settings.sample_ids),
+        photographs=photographs(settings),
     )
 
 
-def look(run: settings_.Settings, table: pd.DataFrame) -> Cases:
-    """The samples of a table of cases, with the parts of their maps. Raises SampleError as group_of does."""
+def photographs(settings: Settings) -> Cases:
+    """Do or read the run that the page opens with, and look at its cases."""
+    asked = settings.on_photographs()
+    rows = read_samples(run_benchmark(asked, f"{settings.results}-photographs"))
+    gain = gain_of({"tdd": paired(rows, "tdd").droplevel("dataset")})
+    return look(asked, gain, settings.photo_cases)
+
+
+def look(run: settings_.Settings, gain: pd.Series, cases: int, named: list[str] | None = None) -> Cases:
+    """The cases of a run, see cases_of, with the parts of their maps. Raises SampleError as group_of does."""
+    table = cases_of(gain, cases, named)
     group = group_of(run, list(table.index))
     assert group.target.mask is not None, "DEA explains segmenters, whose targets have masks"
     parts = parts_of(group)
     masses = agreement_table(parts, group.target.mask).set_index(table.index)
-    return Cases(table, group.images, group.target.mask, parts, masses)
+    return Cases(run.dataset, len(gain), table, group.images, group.target.mask, parts, masses)
+
+
+def credit(cases: Cases) -> HTML | None:
+    """Whose photographs the cases are, where they are some."""
+    return credit_line(cases.dataset, cases.table.index)
 
 
 def gain_of(values: Mapping[str, pd.DataFrame]) -> pd.Series:
@@ -245,6 +285,11 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "level": f"{settings.level:.0%}",
         "gain": interval(of_gain["mean"], of_gain["low"], of_gain["high"], n=len(gain)),
         "gains": side(of_gain["low"], of_gain["high"], len(gain)),
+        "photo_dataset": runs.photographs.dataset,
+        "photo_model": settings.photo_model,
+        "photo_n": runs.photographs.of,
+        "photo_leads": int((runs.photographs.table["difference"] > 0).sum()),
+        "photo_cases": len(runs.photographs.table),
         **_of_mass(settings, runs),
         **_of_coverage(runs.covered),
         **_of_causes(settings, runs),

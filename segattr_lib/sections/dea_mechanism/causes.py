@@ -14,6 +14,7 @@ from skimage.morphology import skeletonize
 from segattr_lib.benchmark.runner import Opened
 from segattr_lib.data.sample import IGNORE, Sample
 from segattr_lib.inference.correlation import correlation
+from segattr_lib.models.predicted import targeted
 from segattr_lib.report.tables import interval_texts
 
 TRAITS = {  # what may make DEA fail (DEA paper, A.1), as `traits` measures it, and the model's score
@@ -52,9 +53,16 @@ def traits(sample: Sample) -> dict[str, float]:
 
 
 def traits_of(opened: Opened, sample_ids: Sequence[str]) -> pd.DataFrame:
-    """The `traits` of some samples of a run; index sample_id. Raises SampleError for one that cannot be read."""
-    size = opened.settings.image_size
-    rows = [traits(opened.dataset.load(sample_id, size)) for sample_id in sample_ids]
+    """The `traits` of some samples of a run, of the targets that it explains; index sample_id.
+
+    Raises SampleError for one that cannot be read or has no target.
+    """
+    run, dataset = opened.settings, opened.dataset
+    model, runtime = opened.models[run.model[0]], opened.prepared(run.model[0])
+    rows: list[dict[str, float]] = []
+    for sample_id in sample_ids:
+        sample = dataset.load(sample_id, run.image_size)
+        rows += map(traits, targeted(run, dataset, model, runtime, runtime.place(sample.image[None]), [sample]))
     return pd.DataFrame(rows, index=pd.Index(sample_ids, name="sample_id"))
 
 

@@ -14,10 +14,11 @@ from segattr_lib.attribution import methods_of
 from segattr_lib.metrics import metrics_of
 from segattr_lib.registry import UserError
 from segattr_lib.sections import benchmark as page
-from segattr_lib.sections.benchmark import dea_beside_ega
+from segattr_lib.sections.benchmark import _lost, dea_beside_ega
 from segattr_lib.sections.benchmark.cases import evenly_spaced, ranked_samples
 
-OWN = {"results": "r", "curve_k": [0.2, 0.5], "gallery_rows": 2, "methods": None, "metrics": None}
+OWN: dict[str, Any] = {"results": "r", "curve_k": [0.2, 0.5], "gallery_rows": 2, "methods": None, "metrics": None}
+OWN |= {"scenes_dataset": "shapes", "scenes_model": ["shapes_lraspp"], "scenes_samples": 4}
 
 
 @pytest.mark.parametrize(
@@ -102,9 +103,52 @@ def test_the_lead_of_dea_is_over_well_scored_images_and_has_its_side():
     assert alone == {"dea_side": "not compared with", "dea_lead": "–", "dea_images": 0}
 
 
+def test_what_was_left_out_is_counted_by_its_reason():
+    rows = pd.DataFrame({"metric": ["tdd", None, None, None], "reason": [None, "no object", "no object", "unreadable"]})
+    assert _lost(rows) == "3 (no object: 2; unreadable: 1)"
+    assert _lost(rows[:1]) == "0"
+
+
+def test_what_cannot_be_of_the_scenes_is_refused_as_well():
+    for changes, match in (
+        ({"scenes_dataset": "shape"}, "Unknown data set 'shape'"),
+        ({"scenes_model": []}, "scenes_model is "),
+        ({"scenes_samples": 0}, "scenes_samples is 0"),
+    ):
+        with pytest.raises(UserError, match=match):
+            page.read({**OWN, **changes})
+
+
+@pytest.mark.slow
+def test_photographs_are_explained_as_the_model_sees_them_and_credited(tmp_path: Path):
+    small = {"samples": 2, "model": "voc_deeplabv3_mobilenetv2", "image_size": 128, "grid": 4, "null_every": 20}
+    small |= {"device": "cpu", "batch_size": 8, "methods": ["ega", "ria", "dea", "random"], "curve_k": [0.2]}
+    metrics = ["tdd", "odd_abs", "leak_abs", "insertion", "stability", "excess_tdd"]
+    settings = page.read({**OWN, **small, "metrics": metrics, "results": str(tmp_path / "r"), "scenes_samples": 1})
+    runs = page.run(settings)
+    facts = page.facts(settings, runs)
+    assert (facts["samples"], facts["drawn"], facts["each_run"], facts["lost"]) == (2, 2, "2", "0")
+    assert sorted(sample.class_id for sample in runs.cases.group.samples) == [14, 15]  # motorbike, person
+    credited = page.credit(runs.cases).data
+    assert "NASA" in credited and "Westling" in credited
+    first = runs.cases.group.samples[0].sample_id
+    assert ("NASA" in page.credit(runs.cases, 1).data) == (first == "astronaut")
+    assert (facts["scenes_images"], facts["scenes_dataset"], facts["order_n"]) == (1, "shapes", 4)
+    scenes = runs.scenes.per_run[runs.scenes.per_run["metric"] == "tdd"].set_index("method")["mean"]
+    assert set(runs.scenes.rows["dataset"]) == {"shapes"} and set(runs.rows["dataset"]) == {"photographs"}
+    shown = page.beside_scenes(settings, runs)
+    assert list(shown.columns) == ["photographs, n = 2", "shapes (generated), n = 1"]
+    assert shown.loc[("TDD ↑", "RIA"), "shapes (generated), n = 1"] == f"{scenes['ria']:.3f}"
+    verdicts = page.chance_beside_scenes(settings, runs)
+    assert list(verdicts.index.get_level_values(0).unique()) == list(shown.columns)
+    assert set(verdicts["verdict"]) == {"undecided"}
+
+
 @pytest.mark.slow
 def test_the_facts_of_a_small_run_are_those_of_its_rows(tmp_path: Path):
     small = {
+        "dataset": "shapes",
+        "order": "shuffled",
         "samples": 2,
         "model": "shapes_lraspp",
         "image_size": 96,
@@ -131,6 +175,7 @@ def test_the_facts_of_a_small_run_are_those_of_its_rows(tmp_path: Path):
     figure = page.gallery(runs.cases)
     titles = [axes.get_title() for axes in figure.axes[:4]]
     assert titles == ["image and target", "EGA", "RIA", "DEA"]  # no controls
+    assert page.credit(runs.cases) is None  # no photographs
     np.testing.assert_array_equal(figure.axes[1].images[1].get_array(), runs.cases.maps["EGA"][0])
     assert figure.axes[0].get_ylabel() == runs.cases.titles[0]
     maps = page.slider(runs.cases).children[0]

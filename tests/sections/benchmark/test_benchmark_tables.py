@@ -22,6 +22,7 @@ from segattr_lib.sections.benchmark.tables import (
     leakage,
     mean_and_robust,
     over_runs,
+    side_by_side,
     stability,
     wide,
 )
@@ -48,6 +49,17 @@ def test_the_papers_numbers_stand_beside_the_plain_method_alone():
     assert shown.loc[("TDD ↑", "DEA"), "ours"].startswith("0.375")
     assert shown.loc[("TDD ↑", "DEA (alpha=1.0, beta=0.0)"), "paper, VOC"] == ""
     assert shown.loc[("TDD ↑", "RIA (grid=2)"), ["ours", "paper, SBD"]].tolist() == ["0.800 ± 0.141", ""]
+
+
+def test_runs_on_different_data_stand_side_by_side_and_are_not_pooled():
+    few = run_rows({("dea", ""): (0.1, 0.3), ("ega", ""): (0.2,)}, "excess_tdd")
+    other = pd.concat([run_rows({("ega", ""): (0.1, 0.1), ("gpa", ""): (0.2, 0.2)}), few]).assign(dataset="other")
+    shown = side_by_side({"d, n = 6": runs(), "other, n = 2": other})
+    assert list(shown.columns) == ["d, n = 6", "other, n = 2"]
+    assert shown.loc[("TDD ↑", "EGA")].tolist() == ["0.400 ± 0.000", "0.100 ± 0.000"]
+    assert shown.loc[("TDD ↑", "GPA")].tolist() == ["", "0.200 ± 0.000"]
+    assert shown.loc[("excess TDD ↑", "DEA")].tolist() == ["–", "0.200 ± 0.141"]
+    assert list(dict.fromkeys(shown.index.get_level_values(0)))[-1] == "excess TDD ↑"
 
 
 def test_the_papers_numbers_stand_beside_the_maps_made_with_its_own_fill():

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import jupytext
+import numpy as np
 import pandas as pd
+import torch
 from scenes import rows_of
 
 from segattr_lib.benchmark.settings import Settings as RunSettings
@@ -43,6 +45,9 @@ REACHED = {  # of the fixed map's at the run's own grid
 WAYS = [1, 7 / 8, 3 / 4, 5 / 8, 1 / 2, 3 / 8, 1 / 4]  # of the strategies, in their order
 JUDGES_LEVEL = {"mean": 16, "zeros": 32, "blur": 4}
 THIN = {"adaptive_ria(budget=17)": 30, "ria(grid=4)": 26, "random_adaptive(budget=17)": 32}
+PICTURES = ("i00", "i03")  # that the page opens with
+ON_PICTURES = {"gpa": 8, "ega": 12, "ria": 48, "dea": 40}
+BLIND, DRAWN = 16, 99  # what each of so many blind selections of them earns
 SEEN_OUTSIDE = {"gpa": 8, "ega": 4, "ria": 16, "ria(grid=3)": 2, "random": 4}  # more |ODD| on the context
 
 
@@ -74,6 +79,7 @@ def value(part: str, method: Key, metric: str, k: float | None, fill: str | None
         ("noise", "tdd"): NOISE.get((text, fill), 8),
         ("noise", "border"): {"random_cells(grid=2)": 2, "random_cells(grid=8)": 32}.get(text, 8),
         ("thin", metric): THIN.get(text, 8),
+        ("photographs", "tdd"): ON_PICTURES.get(text, 8),
         ("planted_context", "odd_abs"): 8 + SEEN_OUTSIDE.get(text, 0),
         ("planted_context", "leak_abs"): 8 + 2 * SEEN_OUTSIDE.get(text, 0) * (text == "ria"),
         ("cross", "tdd"): JUDGES_LEVEL.get(fill, 0) + 8 * (method.options.get("fill") == fill),
@@ -183,4 +189,16 @@ def runs(chosen: page.Settings) -> page.Runs:
     """All of the page's runs under these settings, SMALL ones."""
     rows = {name: part_rows(name, part) for name, part in parts(chosen).items()}
     compared = significance.compared(chosen, rows["main"])
-    return page.Runs(rows=rows, compared=compared, chance=chance.chance(chosen, rows["main"]), **beside(chosen))
+    above = chance.chance(chosen, rows["main"])
+    return page.Runs(rows=rows, compared=compared, chance=above, photographs=photographs(), **beside(chosen))
+
+
+def photographs() -> page.Photographs:
+    """Two grey pictures, and blind selections of every raggedness that all earn the same."""
+    blind = [
+        {"sample_id": name, "border": border, "tdd": BLIND / 64}
+        for name in PICTURES
+        for border in np.geomspace(0.1, 2, DRAWN)
+    ]
+    images, masks = torch.full((2, 3, 8, 8), 0.5), torch.ones(2, 8, 8, dtype=torch.bool)
+    return page.Photographs(list(PICTURES), ["cat", "dog"], images, masks, pd.DataFrame(blind))

@@ -9,7 +9,21 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from handmade import EXCESS, IMAGES, JUDGES_LEVEL, NOTEBOOK, SEEN_OUTSIDE, TDD, WAYS, parameters, runs, settings
+from handmade import (
+    BLIND,
+    DRAWN,
+    EXCESS,
+    IMAGES,
+    JUDGES_LEVEL,
+    NOTEBOOK,
+    ON_PICTURES,
+    SEEN_OUTSIDE,
+    TDD,
+    WAYS,
+    parameters,
+    runs,
+    settings,
+)
 from matplotlib.collections import LineCollection, PathCollection, QuadMesh
 from scipy import stats
 
@@ -168,6 +182,31 @@ def test_the_table_of_chance_names_the_control_that_comes_closest(made):
     assert set(table["closest control"]) == {"pixels × mask"}
     assert table.loc["GPA", ["difference", "verdict"]].tolist() == ["-0.016 [-0.016, -0.016]", "not above"]
     assert table.loc["RIA", ["difference", "verdict"]].tolist() == ["0.234 [0.234, 0.234]", "above chance"]
+
+
+# photographs
+
+
+def test_every_photograph_has_its_blind_selections_and_its_maps_below_it(chosen, made):
+    panels = [axes for axes in page.blind_panels(chosen, made).axes if axes.get_visible()]
+    pictures, charts = panels[:2], panels[2:]
+    assert [axes.get_title() for axes in pictures] == ["i00: cat", "i03: dog"]
+    for axes, image in zip(charts, (0, 3), strict=True):
+        points = dots(axes)
+        np.testing.assert_allclose(points[:DRAWN, 1], BLIND / 64)
+        np.testing.assert_allclose(points[DRAWN:, 1], [(level + image) / 64 for level in ON_PICTURES.values()])
+        np.testing.assert_allclose(points[DRAWN:, 0], (8 + image) / 64)
+        fit, *excess, _ = axes.get_lines()
+        np.testing.assert_allclose(fit.get_ydata(), BLIND / 64, atol=1e-6)
+        ends_of_excess = [line.get_ydata() for line in excess]
+        wanted = [(BLIND / 64, (level + image) / 64) for level in ON_PICTURES.values()]
+        np.testing.assert_allclose(ends_of_excess, wanted, atol=1e-6)
+
+
+def test_maps_that_leave_their_blind_selections_behind_are_counted(facts):
+    wanted = {"photo_n": 2, "photo_maps": 8, "photo_above": 4, "photo_apart": 4, "photo_blind": DRAWN}
+    assert {name: facts[name] for name in wanted} == wanted
+    assert facts["photo_apart_by"] == "GPA 0, EGA 0, RIA 2, DEA 2"
 
 
 # judges

@@ -9,6 +9,8 @@ from segattr_lib.attribution import methods_of
 from segattr_lib.registry import UserError
 from segattr_lib.sections.beyond_dea.settings import STRATEGIES, parts, probes, read, thin_methods
 
+PARTS = ("noise", "cross", "planted_context", "planted_own", "budget", "strategies", "thin")
+
 
 def test_the_notebooks_own_parameters_ask_for_the_methods_that_the_registry_marks():
     chosen = read(parameters())
@@ -52,11 +54,15 @@ def test_what_cannot_be_is_refused_in_one_sentence_before_any_run(changes, sente
 def test_every_run_is_that_of_the_page_but_for_what_its_question_is_about():
     chosen = settings(floor=0.25, seed=3, samples=5, few=2, planted_samples=4, layer="backbone.layer3")
     asked = parts(chosen)
-    assert list(asked) == ["main", "noise", "cross", "planted_context", "planted_own", "budget", "strategies", "thin"]
+    assert list(asked) == ["main", "photographs", *PARTS]
     assert asked["main"] == chosen.run
+    seen = asked["photographs"]
+    assert (seen.dataset, seen.model, seen.layer) == ("photographs", ["voc_deeplabv3_mobilenetv2"], None)
+    assert [key.text for key in seen.methods] == ["gpa", "ega", "ria", "dea"]
     for part in asked.values():
         assert (part.floor, part.seed, part.image_size, part.budget) == (0.25, [3], 224, 17)
     assert {name: part.samples for name, part in asked.items() if part.samples != 5} == {
+        "photographs": None,
         "cross": 2,
         "planted_context": 4,
         "planted_own": 4,

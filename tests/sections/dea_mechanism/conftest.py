@@ -24,7 +24,7 @@ def parameters(tmp_path: Path) -> dict[str, Any]:
     path = tmp_path / "own.py"
     path.write_text(OWN, encoding="utf-8")
     model = {"model": f"{path}:tiny", "layer": "features", "device": "cpu", "batch_size": 8}
-    return {"samples": 3, "image_size": 32, "grid": 4, "null_every": 20, **model}
+    return {"dataset": "shapes", "samples": 3, "image_size": 32, "grid": 4, "null_every": 20, **model}
 
 
 @pytest.fixture

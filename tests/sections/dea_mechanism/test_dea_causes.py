@@ -92,7 +92,9 @@ def test_relations_pair_by_image_and_say_nothing_of_a_constant():
     assert table.loc["flat", "value"].isna().all()
 
 
-def test_the_traits_of_a_run_are_those_of_its_samples(run):
+@pytest.mark.parametrize("region", [None, "predicted"])
+def test_the_traits_of_a_run_are_those_of_its_targets(run, region):
+    run = run.changed({"region": region})
     measured = traits_of(open_run(run), ["test-00001", "test-00000"])
     group = group_of(run, ["test-00001", "test-00000"])
     assert list(measured.index) == ["test-00001", "test-00000"]

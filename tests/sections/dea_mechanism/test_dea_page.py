@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from segattr_lib.data.photographs import available
 from segattr_lib.registry import UserError
 from segattr_lib.report.reference import reference
 from segattr_lib.sections import dea_mechanism as page
 from segattr_lib.sections.dea_mechanism.claims import CLAIM_OF, claims_table, verdict
 
 OWN = {"alphas": [0.0, 0.65], "betas": [0.35], "grids": [4], "cases": 1, "sample_ids": None, "level": 0.95}
+OWN |= {"photo_dataset": "photographs", "photo_model": "voc_deeplabv3_mobilenetv2_half", "photo_cases": 2}
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,8 @@ OWN = {"alphas": [0.0, 0.65], "betas": [0.35], "grids": [4], "cases": 1, "sample
         ({"alphas": [0.5, 1.5]}, "alpha is 1.5; expected 0"),
         ({"grids": [300]}, "grid is 300; expected at most 224"),
         ({"level": 1.0}, "level is 1.0: input should be less than 1"),
+        ({"photo_dataset": "photos"}, "Unknown data set 'photos'"),
+        ({"photo_cases": 0}, "photo_cases is 0: input should be greater than or equal to 1"),
         ({"cases": 0}, "cases is 0: input should be greater than or equal to 1"),
         ({"alpas": [0.5]}, "Unknown parameter 'alpas' \\(did you mean 'alphas'"),
     ],
@@ -41,6 +46,15 @@ def test_the_page_measures_what_it_shows_whatever_the_parameters_say():
     assert [key.text for key in settings.run.metrics] == [*page.MEASURES, "share_inside"]
     own_grid, other = {"ria", "dea"}, {"ria(grid=4)", "dea(alpha=0.65, beta=0.35, grid=4)"}
     assert set(settings.sweep()["written"]) == own_grid | other
+
+
+def test_the_page_opens_with_all_photographs_and_the_parts_of_dea_alone():
+    settings = page.read({"results": "r", **OWN, "dataset": "shapes", "samples": 3, "order": "shuffled", "grid": 7})
+    seen = settings.on_photographs()
+    assert (seen.dataset, seen.samples, seen.order) == ("photographs", None, "listed")
+    assert (seen.model, seen.layer, seen.grid) == (["voc_deeplabv3_mobilenetv2_half"], None, 7)
+    assert [key.text for key in seen.methods] == ["ega", "ria", "dea"]
+    assert settings.run.dataset == "shapes"
 
 
 def intervals(*ends: tuple[float, float]) -> pd.DataFrame:
@@ -68,7 +82,8 @@ def test_the_table_of_claims_shows_all_the_values_of_each():
 
 @pytest.mark.slow
 def test_the_facts_of_a_small_run_are_those_of_its_rows(parameters: dict[str, Any], tmp_path: Path):
-    settings = page.read({**parameters, "results": str(tmp_path / "results"), **OWN, "alphas": [0.0, 0.6, 0.65]})
+    own = {**OWN, "alphas": [0.0, 0.6, 0.65], "image_size": 96}  # at fewer px nothing is seen on a photograph
+    settings = page.read({**parameters, "results": str(tmp_path / "results"), **own})
     runs = page.run(settings)
     facts = page.facts(settings, runs)
     gain = runs.by_metric["tdd"]["dea"] - runs.by_metric["tdd"]["ega"]
@@ -86,4 +101,11 @@ def test_the_facts_of_a_small_run_are_those_of_its_rows(parameters: dict[str, An
     assert cells[::4] == [claim for claim, _ in CLAIM_OF.values()]
     assert set(cells[3::4]) == {"undecided"}
     assert list(runs.cases.table["case"]) == ["success", "failure"]
-    assert runs.cases.masks.shape == (2, 32, 32) and set(runs.along_alpha["beta"]) == {0.35}
+    seen = runs.photographs
+    assert facts["photo_n"] == seen.of >= len(seen.table) == facts["photo_cases"]
+    assert facts["photo_leads"] == (seen.table["difference"] > 0).sum()
+    assert seen.table["difference"].is_monotonic_decreasing
+    for name in seen.table.index:
+        assert available()[name].credit in html.unescape(page.credit(seen).data)
+    assert page.credit(runs.cases) is None
+    assert runs.cases.masks.shape == (2, 96, 96) and set(runs.along_alpha["beta"]) == {0.35}
