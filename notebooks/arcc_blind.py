@@ -49,6 +49,10 @@ device = None
 precision = "float32"
 batch_size = None
 level = 0.95  # of the intervals
+photo_ids = ["chelsea"]  # photographs that the page opens with
+photo_model = "imagenet_mobilenet_v2"  # the classifier that names them
+photo_layers = None  # shallow to deep, CAMs standing at the shallowest; None takes its own stages
+photo_methods = ["layercam", "half", "all_ones"]  # a method, and maps that know nothing
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
@@ -59,6 +63,25 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
+# ## A photograph, and maps that never saw it
+#
+# The classifier {glue:text}`photo_model` names {glue:text}`photo_said`. The first map is of that
+# class; the others would be the same of any photograph and any classifier.
+
+# %% mystnb={"image": {"alt": "A photograph, named by an ImageNet classifier with its probability, a method's map of that class, and maps that are constant but for a pixel or two."}} tags=["hide-input"]
+page.photo_maps(settings, runs)
+
+# %% [markdown]
+# *Photograph: {glue:text}`photo_credit`.*
+
+# %% tags=["hide-input"]
+page.photo_scores(runs)
+
+# %% [markdown]
+# AD puts {glue:text}`photo_first_average_drop` first, ADCC {glue:text}`photo_first_adcc`, ROAD
+# {glue:text}`photo_first_road` and ARCC {glue:text}`photo_first_arcc`. So few maps prove nothing;
+# the rest of the page counts over images of {glue:text}`dataset`.
+#
 # ## Beside the methods
 #
 # *Random* pixels; *half*, one half everywhere but for two pixels; *all ones*, 1 everywhere but for

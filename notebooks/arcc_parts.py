@@ -46,6 +46,11 @@ precision = "float32"
 batch_size = None
 resamples = 1999  # of the correlations' intervals
 level = 0.95  # of the intervals
+photo_ids = ["coffee"]  # photographs that the page opens with
+photo_model = "imagenet_mobilenet_v2"  # the classifier that names them
+photo_layers = None  # shallow to deep, CAMs standing at the shallowest; None takes its own stages
+photo_methods = ["layercam", "random_smooth"]  # the last a control
+photo_share = 0.2  # of the pixels are taken away
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
@@ -56,6 +61,28 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
+# ## A photograph, and pixels taken away
+#
+# The classifier {glue:text}`photo_model` names {glue:text}`photo_said`. Take away the
+# {glue:text}`photo_share` of the pixels that a map marks most, filled with the photograph's mean
+# colour, and see whether the model can do without; keep them alone, and see whether they are
+# enough. The second row's map is smooth noise, which knows neither the model nor the photograph.
+
+# %% mystnb={"image": {"alt": "A photograph, a method's map of its class and one of noise; the photograph without the pixels that each map marks most, and these pixels alone, with the probability of the class under each."}} tags=["hide-input"]
+page.photo_pixels(runs)
+
+# %% [markdown]
+# *Photograph: {glue:text}`photo_credit`.*
+
+# %% tags=["hide-input"]
+page.photo_table(runs)
+
+# %% [markdown]
+# Noise is the yardstick: what its pixels cost, any pixels cost. A photograph with holes is no
+# photograph any more, and a model may falter for the holes and not for what they hide; what the
+# picture would be without a *part*, nobody can tell. Scenes that are drawn can be drawn again
+# without it.
+#
 # ## The methods by the parts
 #
 # *Completeness*: are the parts that a map marks enough for the class, and needed, and is nothing

@@ -71,6 +71,10 @@ bent = "layercam"  # the method whose maps are transformed
 few = 6  # images of the transforms
 resamples = 1999  # of the correlations' intervals
 level = 0.95  # of the intervals
+photo_ids = ["coffee"]  # photographs that the page opens with
+photo_model = "imagenet_mobilenet_v2"  # the classifier that names them
+photo_layers = None  # shallow to deep, CAMs standing at the shallowest; None takes its own stages
+photo_methods = ["layercam", "scorecam", "integrated_gradients"]
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
@@ -81,6 +85,29 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
+# ## A photograph: whom to believe?
+#
+# The classifier {glue:text}`photo_model` names {glue:text}`photo_said`. Why? Each of
+# {glue:text}`photo_maps` methods has an answer of its own, the CAMs' at the shallowest stage.
+
+# %% mystnb={"image": {"alt": "A photograph, named by an ImageNet classifier with its probability, and the maps of that class by several methods."}} tags=["hide-input"]
+page.photo_maps(settings, runs)
+
+# %% [markdown]
+# *Photograph: {glue:text}`photo_credit`.*
+
+# %% tags=["hide-input"]
+page.photo_scores(runs)
+
+# %% [markdown]
+# AD puts {glue:text}`photo_first_average_drop` first, Complexity
+# {glue:text}`photo_first_complexity`, Coherency {glue:text}`photo_first_coherency`, ADCC
+# {glue:text}`photo_first_adcc`, ROAD {glue:text}`photo_first_road`, and ARCC
+# {glue:text}`photo_first_arcc` (*none* where all are alike). Which of the metrics is right? On a
+# photograph nobody knows where the evidence lies. On a scene with a single shape it is known.
+#
+# ## What is explained
+#
 # What follows is about {glue:text}`images` images of {glue:text}`dataset` under {glue:text}`models`
 # models and {glue:text}`methods` methods, CAMs at each model's shallowest stage as in the paper:
 # {glue:text}`maps` maps. {glue:text}`undefined` of them are constant, or get a constant map of the

@@ -16,7 +16,7 @@
 #
 # $$N\Big(\prod_{k \geq \ell} N\big(U(\mathrm{CAM}_k)\big)\Big).$$
 #
-# 1. What does the product keep, on images chosen by rule?
+# 1. What does the product keep, on photographs, and on images chosen by rule?
 # 2. Does it lift the CAM it refines, on which models, and by which part of the score?
 # 3. Is the product better than a mean, and which layer should it start at?
 # 4. How much of its coherency does it earn by keeping maps it should have recomputed?
@@ -68,6 +68,9 @@ seg_floor = 0.3
 k = 0.2
 null_every = 1
 level = 0.95  # of the intervals
+photo_ids = ["chelsea", "coffee", "rocket", "grace_hopper"]  # photographs that the page opens with
+photo_model = "imagenet_mobilenet_v2"  # the classifier that names them
+photo_layers = None  # shallow to deep; None takes its own stages
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
@@ -78,10 +81,37 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
-# The page is about {glue:text}`n` images of {glue:text}`dataset`, of which {glue:text}`truth`,
-# under {glue:text}`models` classifiers with {glue:text}`cams` CAMs each. A CAM stands at the
-# *shallowest* and the *deepest* of a model's stages; RefineCAM starts at the shallowest, as in the
-# paper. Intervals are {glue:text}`level` studentised bootstrap intervals over images, a value being
+# ## Photographs: shallow, deep, refined
+#
+# The classifier {glue:text}`photo_model` names {glue:text}`photo_said`. The maps are
+# {glue:text}`swept`'s of that class: at the shallowest of its stages, at the deepest, and
+# RefineCAM's of all.
+
+# %% mystnb={"image": {"alt": "Photographs, each named by an ImageNet classifier with its probability, with the CAM's map of that class at the shallowest stage, at the deepest stage, and refined."}} tags=["hide-input"]
+page.photo_ends(settings, runs)
+
+# %% [markdown]
+# *Photographs: {glue:text}`photo_credit`.*
+#
+# What the metrics say of these maps:
+
+# %% tags=["hide-input"]
+page.photo_table(runs)
+
+# %% [markdown]
+# Of {glue:text}`photos` photographs, RefineCAM's ARCC is higher than the shallowest map's on
+# {glue:text}`photo_up_shallowest` and than the deepest map's on {glue:text}`photo_up_deepest`; the
+# mean of ROAD is {glue:text}`photo_road_refined` refined, {glue:text}`photo_road_shallowest`
+# shallowest and {glue:text}`photo_road_deepest` deepest. Where on a photograph the evidence lies,
+# nobody knows, and so few images tell nothing of others. What follows needs images without end on
+# which nothing but one object tells the class: they are generated.
+#
+# ## What is explained
+#
+# The rest of the page is about {glue:text}`n` images of {glue:text}`dataset`, of which
+# {glue:text}`truth`, under {glue:text}`models` classifiers with {glue:text}`cams` CAMs each. A CAM
+# stands at the *shallowest* and the *deepest* of a model's stages; RefineCAM starts at the
+# shallowest, as in the paper. Intervals are {glue:text}`level` studentised bootstrap intervals over images, a value being
 # the mean over the models unless they are told apart.
 #
 # A map that vanished has no coherency, hence no ARCC. RefineCAM can make such maps, by multiplying

@@ -21,7 +21,7 @@
 #
 # and from $E$'s highest pixels come foreground points, from its lowest background points.
 #
-# 1. Where do maps and masks part, on images chosen by rule?
+# 1. Where do maps and masks part, on photographs, and on images chosen by rule?
 # 2. Interpretability: what do the maps cover, and do they agree?
 # 3. Utility: how good are the masks?
 # 4. Which step of the protocol earns it: fusion, weights, background points, their number, their
@@ -81,6 +81,10 @@ batch_size = None
 pictured = ["gradcam", "scorecam", "integrated_gradients", "occlusion", "lime"]
 pictures = 2
 level = 0.95  # of the intervals
+photo_ids = ["chelsea", "coffee", "grace_hopper"]  # photographs that the page opens with
+photo_model = "imagenet_mobilenet_v2"  # the classifier that names them
+photo_layers = None  # shallow to deep, CAMs standing at the deepest; None takes its own stages
+photo_methods = ["gradcam", "integrated_gradients", "lime", "random_smooth"]  # the last a control
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
@@ -91,6 +95,35 @@ runs = page.run(settings)
 glue_facts(page.facts(settings, runs))
 
 # %% [markdown]
+# ## Photographs: from maps to masks
+#
+# The classifier {glue:text}`photo_model` names {glue:text}`photo_said`. Above are maps of that
+# class by several explainers, and one of smooth noise, which knows neither classifier nor
+# photograph. White crosses are the points drawn from a map's highest pixels, red dots those from
+# its lowest. Below, the masks that these give: first of a random walker, which knows nothing but
+# the colours. The embedded `shapes_sam2` has learnt generated scenes alone, and photographs are
+# out of its domain; wherever it stands, its masks show what such a prior does here, not what SAM 2
+# would do.
+
+# %% mystnb={"image": {"alt": "Photographs, each named by an ImageNet classifier with its probability; for several explainers and a map of noise the map with its cues, and below the masks that each segmenter makes of them."}} tags=["hide-input"]
+page.photo_cues(runs.photographs)
+
+# %% [markdown]
+# *Photographs: {glue:text}`photo_credit`.*
+#
+# Which mask is right, nobody has drawn. How far they agree can be told: the mean IoU of every two
+# explainers' supports and masks, and of every explainer's with the noise's.
+
+# %% tags=["hide-input"]
+page.photo_agreement(runs.photographs)
+
+# %% [markdown]
+# Over {glue:text}`photos` photographs two explainers share {glue:text}`photo_supports` of the union
+# of their supports and {glue:text}`photo_walked` of the union of the walker's masks; with the mask
+# of noise an explainer's shares {glue:text}`photo_walked_by_chance`. Agreement that noise reaches,
+# too, says nothing of the object. To tell more, the true mask has to be known: from here on the
+# images are those of {glue:text}`dataset`.
+#
 # ## What is explained, and the scope
 #
 # {glue:text}`explainers` explainers of the classifier {glue:text}`model`, CAMs at its layer

@@ -8,14 +8,15 @@ from typing import Annotated, Any, TypeVar
 import pandas as pd
 from pydantic import Field
 
-from segattr_lib.attribution import METHODS, methods_of
+from segattr_lib.attribution import METHODS, method_key, methods_of
 from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import Listed, MethodKey
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference.maps import PAPER, TRUTH
 from segattr_lib.inference.paired import settled
 from segattr_lib.registry import UserError
-from segattr_lib.report.page import Page, read_page
+from segattr_lib.report.page import read_page
+from segattr_lib.report.photographs import Photographs, PhotoPage, photographed
 
 MEASURES = (*PAPER, TRUTH)
 GROUND_TRUTH = "ground_truth"  # the upper control; every other one knows nothing
@@ -23,16 +24,18 @@ CONTROLS = [name for name in methods_of("classification") if METHODS[name].famil
 P = TypeVar("P", bound="MapsPage")
 
 
-class MapsPage(Page):
+class MapsPage(PhotoPage):
     """The settings of a page about classifiers' maps; its run has the methods and, behind them, the trivial maps.
 
     surrogate_samples: images that LIME and KernelSHAP look at; steps: of Integrated Gradients; level: of the intervals.
+    photo_methods: whose maps of photographs the page opens with.
     """
 
     trivial: Annotated[list[MethodKey], Listed]
     surrogate_samples: int = Field(ge=1)
     steps: int = Field(ge=1)
     level: float = Field(gt=0, lt=1)
+    photo_methods: Annotated[list[MethodKey], Listed] = Field([method_key("layercam")], min_length=1)
 
     @property
     def real(self) -> list[str]:
@@ -65,7 +68,16 @@ def read_maps_page(page: type[P], parameters: Mapping[str, Any], controls: Seque
     }
     methods = [pinned.get(name, name) for name in methods]
     values = {**parameters, "trivial": list(trivial)}
-    return read_page(page, values, methods=[*methods, *trivial], metrics=list(MEASURES))
+    if "photo_methods" in parameters:
+        values["photo_methods"] = [pinned.get(name, name) for name in parameters["photo_methods"]]
+    settings = read_page(page, values, methods=[*methods, *trivial], metrics=list(MEASURES))
+    settings.of_photographs(settings.photo_methods)  # refuses what cannot be before the long work
+    return settings
+
+
+def opening(page: MapsPage) -> Photographs:
+    """The photographs that the page opens with, under the classifier that names them."""
+    return photographed(page.of_photographs(page.photo_methods), page.photo_ids)
 
 
 def rows_of(page: MapsPage) -> pd.DataFrame:

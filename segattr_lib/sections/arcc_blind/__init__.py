@@ -19,8 +19,9 @@ from segattr_lib.inference.maps import by_image, maps_table, truth_known
 from segattr_lib.metrics import METRICS, metric_key
 from segattr_lib.registry import Key
 from segattr_lib.report import charts, tables
-from segattr_lib.report.classifiers import MEASURES, MapsPage, read_maps_page, rows_of, scored_images
+from segattr_lib.report.classifiers import MEASURES, MapsPage, opening, read_maps_page, rows_of, scored_images
 from segattr_lib.report.labels import metric_label
+from segattr_lib.report.photographs import Photographs, first_by, maps_by_label, photo_gallery, values_of, values_table
 from segattr_lib.report.reproduced import NO, YES, claims_table, held
 
 JUDGED = ("average_drop", "adcc", "road", "arcc")
@@ -54,6 +55,7 @@ class Runs:
 
     maps: every map, a row each, a column a metric. images: that were scored. fooled: of `fooled`. shown: the methods
     and the trivial maps; the ground truth is none of them where no truth is known. coverage: of simulated_coverage.
+    photographs: that the page opens with, photo_values: what the judged metrics say of their maps.
     """
 
     maps: pd.DataFrame
@@ -61,6 +63,8 @@ class Runs:
     shown: list[str]
     fooled: pd.DataFrame
     coverage: pd.DataFrame
+    photographs: Photographs
+    photo_values: pd.DataFrame
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -74,6 +78,7 @@ def run(settings: Settings) -> Runs:
     maps = maps_table(rows, MEASURES)
     trivial = [key.text for key in settings.trivial] if truth_known(maps) else settings.blind
     shown, level, seed = [*settings.real, *trivial], settings.level, settings.run.seed[0]
+    photographs = opening(settings)
     shapes = coverage.standardised(by_image(maps, metric)[shown] for metric in JUDGED)
     return Runs(
         maps,
@@ -81,6 +86,8 @@ def run(settings: Settings) -> Runs:
         shown,
         fooled(maps, trivial, settings.real, JUDGED, level, seed),
         coverage.simulated_coverage(shapes, seed=seed, level=level),
+        photographs,
+        values_of(photographs, settings.photo_methods, JUDGED),
     )
 
 
@@ -145,8 +152,22 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         **{f"half_{metric}": f"{SAID[verdict[metric]]} {METRICS[metric].label}" for metric in JUDGED},
         **{f"lead_{metric}": _lead_of_half(runs, metric) for metric in JUDGED},
         **{f"lies_{metric}": counts[metric] for metric in JUDGED},
+        "photo_model": settings.photo_model,
+        "photo_said": runs.photographs.said,
+        "photo_credit": runs.photographs.credit,
+        **{f"photo_first_{metric}": label for metric, label in first_by(runs.photo_values).items()},
         "held": held(_answers(runs)),
     }
+
+
+def photo_maps(settings: Settings, runs: Runs) -> Figure:
+    """The photographs, maps of the class that the classifier names, and maps that know nothing of it."""
+    return photo_gallery(runs.photographs, maps_by_label(runs.photographs, settings.photo_methods))
+
+
+def photo_scores(runs: Runs) -> pd.DataFrame:
+    """What each of the judged metrics says of each map of the photographs."""
+    return values_table(runs.photo_values)
 
 
 def dots(settings: Settings, runs: Runs, metrics: Sequence[str]) -> Figure:

@@ -15,10 +15,20 @@ from segattr_lib.inference.agreement import EVERY, RESAMPLES, WAYS, agreement, c
 from segattr_lib.inference.maps import PAPER, TRUTH, directed, maps_table
 from segattr_lib.registry import Key
 from segattr_lib.report import charts, tables
-from segattr_lib.report.classifiers import CONTROLS, GROUND_TRUTH, MEASURES, MapsPage, read_maps_page, rows_of
+from segattr_lib.report.classifiers import (
+    CONTROLS,
+    GROUND_TRUTH,
+    MEASURES,
+    MapsPage,
+    opening,
+    read_maps_page,
+    rows_of,
+)
 from segattr_lib.report.labels import method_label
+from segattr_lib.report.photographs import Photographs
 from segattr_lib.report.reproduced import answers_of_ends, claims_of_ends, claims_table, end_label, held
 from segattr_lib.sections.arcc_parts.parts import FUNNYBIRDS, KEYS, part_scores, part_summary, parts_table
+from segattr_lib.sections.arcc_parts.pixels import Marked, marked, marked_panel, marked_table
 
 SCORE = "FunnyBirds score"
 TRUTHS = {SCORE: "funnybirds"} | {name: name for name in FUNNYBIRDS[1:]}  # by what the page calls them
@@ -27,10 +37,11 @@ CLAIMS = tuple(CLAIMED)
 
 
 class Settings(MapsPage):
-    """resamples: of the correlations' intervals. A class that is asked about has no true map, so none is among the
-    trivial ones."""
+    """resamples: of the correlations' intervals. photo_share: how many of a photograph's pixels are deleted, in (0, 1].
+    A class that is asked about has no true map, so none is among the trivial ones."""
 
     resamples: int = Field(ge=1)
+    photo_share: float = Field(0.2, gt=0, le=1)
 
     @field_validator("trivial")
     @classmethod
@@ -46,13 +57,16 @@ class Settings(MapsPage):
 class Runs:
     """scores: of part_scores. both: the methods' maps that have a value of every metric and score, a column each.
     incomplete: their maps that lack one. correlations: of agreement.correlations, the mean over the models, `model`
-    being the truth; ends: of agreement.ends with the score; both empty where no map has every value."""
+    being the truth; ends: of agreement.ends with the score; both empty where no map has every value.
+    photographs: that the page opens with; marked: of pixels.marked."""
 
     scores: pd.DataFrame
     both: pd.DataFrame
     incomplete: int
     correlations: pd.DataFrame
     ends: pd.DataFrame
+    photographs: Photographs
+    marked: dict[str, Marked]
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -68,7 +82,9 @@ def run(settings: Settings) -> Runs:
     maps = maps[maps.index.get_level_values("method").isin(settings.real)]
     both = directed(maps).assign(**{TRUTH: maps[TRUTH]}).join(parts_table(scores)).dropna()
     correlated = held_against_scores(both, settings.level, settings.run.seed[0], settings.resamples)
-    return Runs(scores, both, len(maps) - len(both), *correlated)
+    photographs = opening(settings)
+    of_pixels = marked(photographs, settings.photo_methods, settings.photo_share)
+    return Runs(scores, both, len(maps) - len(both), *correlated, photographs, of_pixels)
 
 
 def held_against_scores(
@@ -109,8 +125,22 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         **{f"highest_{way}": end_label(runs.ends, way, "highest") for way in WAYS},
         **{f"lowest_{way}": end_label(runs.ends, way, "lowest") for way in WAYS},
         **{f"arcc_{way}": tables.correlation(runs.correlations, "arcc", way, SCORE) for way in WAYS},
+        "photo_model": settings.photo_model,
+        "photo_share": f"{settings.photo_share:.0%}",
+        "photo_said": runs.photographs.said,
+        "photo_credit": runs.photographs.credit,
         "held": held(answers_of_ends(runs.ends)),
     }
+
+
+def photo_pixels(runs: Runs) -> Figure:
+    """The photographs, whole, without the pixels that each map marks most, and these alone."""
+    return marked_panel(runs.photographs, runs.marked)
+
+
+def photo_table(runs: Runs) -> pd.DataFrame:
+    """The probability of the class in each of these cases."""
+    return marked_table(runs.photographs, runs.marked)
 
 
 def summed(runs: Runs) -> pd.DataFrame:

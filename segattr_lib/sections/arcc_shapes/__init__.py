@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
+from matplotlib.figure import Figure
 from pydantic import Field
 
 from segattr_lib.inference.agreement import WAYS
 from segattr_lib.inference.maps import PAPER, TRUTH, maps_table, truth_known
-from segattr_lib.report.classifiers import MEASURES, MapsPage, read_maps_page, rows_of, scored_images
+from segattr_lib.report.classifiers import MEASURES, MapsPage, opening, read_maps_page, rows_of, scored_images
 from segattr_lib.report.labels import key_label, metric_label, model_label
+from segattr_lib.report.photographs import Photographs, first_by, maps_by_label, photo_gallery, values_of, values_table
 from segattr_lib.report.reproduced import (
     NO,
     YES,
@@ -44,6 +46,8 @@ __all__ = [
     "means",
     "over_models",
     "overview",
+    "photo_maps",
+    "photo_scores",
     "picture",
     "read",
     "reproduced",
@@ -68,7 +72,8 @@ class Settings(MapsPage):
 
 @dataclass(frozen=True)
 class Runs:
-    """The rows of the run; the methods' maps as a table, a column a metric; and what was made of them."""
+    """The rows of the run; the methods' maps as a table, a column a metric; what was made of them; and the photographs
+    that the page opens with, with what the paper's metrics say of their maps."""
 
     rows: pd.DataFrame
     maps: pd.DataFrame
@@ -76,6 +81,8 @@ class Runs:
     truth: Truth
     composites: Composites
     bends: Bends
+    photographs: Photographs
+    photo_values: pd.DataFrame
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -91,6 +98,7 @@ def run(settings: Settings) -> Runs:
     maps = everything[everything.index.get_level_values("method").isin(settings.real)]
     level, seed, resamples = settings.level, settings.run.seed[0], settings.resamples
     images = scored_images(rows)[: settings.few]
+    photographs = opening(settings)
     return Runs(
         rows,
         maps,
@@ -98,6 +106,8 @@ def run(settings: Settings) -> Runs:
         truth.held_against_truth(maps, known, settings.run.dataset, level, seed, resamples),
         composites.held_against_truth(maps, known, level, seed, resamples),
         bends.bend(settings.run.runs()[0], images, settings.bent, MEASURES if known else PAPER),
+        photographs,
+        values_of(photographs, settings.photo_methods, PAPER),
     )
 
 
@@ -126,8 +136,23 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         **{f"arcc_{way}": correlation(runs.truth.correlations, "arcc", way) for way in WAYS},
         **bends.facts(runs.bends),
         **composites.facts(runs.composites),
+        "photo_model": settings.photo_model,
+        "photo_maps": len(settings.photo_methods),
+        "photo_said": runs.photographs.said,
+        "photo_credit": runs.photographs.credit,
+        **{f"photo_first_{metric}": label for metric, label in first_by(runs.photo_values).items()},
         "held": held(_answers(runs)),
     }
+
+
+def photo_maps(settings: Settings, runs: Runs) -> Figure:
+    """The photographs, and the methods' maps of the class that the classifier names."""
+    return photo_gallery(runs.photographs, maps_by_label(runs.photographs, settings.photo_methods))
+
+
+def photo_scores(runs: Runs) -> pd.DataFrame:
+    """What each of the paper's metrics says of each map of the photographs."""
+    return values_table(runs.photo_values)
 
 
 def overview(runs: Runs) -> pd.DataFrame:

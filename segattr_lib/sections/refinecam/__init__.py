@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from segattr_lib.report.labels import method_label
-from segattr_lib.sections.refinecam import choices, lift, segmentation, shortcut
+from segattr_lib.sections.refinecam import choices, lift, opening, segmentation, shortcut
 from segattr_lib.sections.refinecam.choices import fusion_plot, fusion_table, start_curves
 from segattr_lib.sections.refinecam.claims import CLAIMS, WORDS, claims_table, verdicts
 from segattr_lib.sections.refinecam.lift import (
@@ -17,6 +17,7 @@ from segattr_lib.sections.refinecam.lift import (
     parts_table,
 )
 from segattr_lib.sections.refinecam.looks import ends_gallery, gains_of, median_image, taken_apart
+from segattr_lib.sections.refinecam.opening import photo_ends, photo_table
 from segattr_lib.sections.refinecam.runs import Runs, run
 from segattr_lib.sections.refinecam.segmentation import region_plot, region_table
 from segattr_lib.sections.refinecam.settings import Settings, read
@@ -37,6 +38,8 @@ __all__ = [
     "lift_plot",
     "lift_table",
     "parts_table",
+    "photo_ends",
+    "photo_table",
     "read",
     "region_plot",
     "region_table",
@@ -66,6 +69,7 @@ def facts(page: Settings, runs: Runs) -> dict[str, Any]:
         "shown_model": page.run.model[0],
         "lifts": WORDS[verdict["refinement_lifts_arcc"]],
         "multiplies": WORDS[verdict["product_beats_means"]],
+        **opening.facts(page, runs),
         **lift.facts(page, runs),
         **choices.facts(page, runs),
         **shortcut.facts(page, runs),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from segattr_lib.attribution import method_key
 from segattr_lib.attribution.fusion import FUSIONS
 from segattr_lib.benchmark import settings as benchmark
 from segattr_lib.benchmark.runner import group_of, open_run, run_benchmark
@@ -18,8 +19,9 @@ from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference.coverage import simulated_coverage, standardised
 from segattr_lib.inference.paired import paired, settled
 from segattr_lib.registry import make_key
+from segattr_lib.report.photographs import Photographs, photographed, values_of
 from segattr_lib.sections.refinecam.maps import shortcuts
-from segattr_lib.sections.refinecam.settings import Settings
+from segattr_lib.sections.refinecam.settings import FIRST, Settings
 
 SHALLOWEST, DEEPEST, REFINED = "shallowest", "deepest", "refined"
 PLACES = (SHALLOWEST, DEEPEST, REFINED)
@@ -34,6 +36,7 @@ class Runs:
     have a value at all. fused: as ends, of the first few images, with RefineCAM by the means beside. starts: of these
     images, the swept CAM and RefineCAM of it from every layer. shortcuts: see maps.shortcuts. segmentation: of the
     segmenter. shallow, deep: the names of its layers at the ends. coverage: of the intervals on ARCC's differences.
+    photographs, photo_values: of `photographs_of`.
     """
 
     ends: pd.DataFrame
@@ -45,6 +48,8 @@ class Runs:
     shallow: str
     deep: str
     coverage: pd.DataFrame
+    photographs: Photographs
+    photo_values: pd.DataFrame
 
     @property
     def arcc(self) -> pd.DataFrame:
@@ -78,6 +83,7 @@ def run(page: Settings) -> Runs:
     complete = set(arcc.dropna().index.get_level_values("sample_id"))
     looked_at = sorted(complete & set(fused["sample_id"]))
     groups = {one_model.model[0]: group_of(one_model, looked_at) for one_model in page.run.runs()}
+    photographs, photo_values = photographs_of(page)
     rows, shallow, deep = of_segmentation(page.segmentation(), results / "segmentation")
     return Runs(
         ends=ends,
@@ -89,7 +95,23 @@ def run(page: Settings) -> Runs:
         shallow=shallow,
         deep=deep,
         coverage=simulated_coverage(standardised([arcc]), seed=page.seed, level=page.level),
+        photographs=photographs,
+        photo_values=photo_values,
     )
+
+
+def photographs_of(page: Settings) -> tuple[Photographs, pd.DataFrame]:
+    """The page's photographs, and ARCC and what it is made of of the swept CAM at either end of the model's stages and
+    refined: a row a photograph and place (levels sample_id, key), a column a metric."""
+    photographs = photographed(page.photographs(), page.photo_ids)
+    layers = photographs.group.offered["layers"]
+    ends = {SHALLOWEST: at_layer(page.swept, layers[0]), DEEPEST: at_layer(page.swept, layers[-1])}
+    keys = {place: method_key(ends.get(place, key_of(page.swept))) for place in PLACES}
+    tables = [
+        values_of(photographs, [key], FIRST).rename(index={key.text: place}, level="key") for place, key in keys.items()
+    ]
+    every = pd.concat(tables)
+    return photographs, every.reindex(pd.MultiIndex.from_product([photographs.ids, PLACES], names=every.index.names))
 
 
 def key_of(base: str, place: str = REFINED, fuse: str = "product") -> str:

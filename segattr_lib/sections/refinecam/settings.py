@@ -12,13 +12,14 @@ from segattr_lib.attribution.fusion import REFINABLE
 from segattr_lib.benchmark import settings as benchmark
 from segattr_lib.metrics import metrics_of
 from segattr_lib.registry import UserError, unknown
-from segattr_lib.report.page import Page, read_page
+from segattr_lib.report.page import read_page
+from segattr_lib.report.photographs import PhotoPage
 
 FIRST = ("arcc", "road", "coherency", "complexity")  # the order of the tables: ARCC, what it is made of, the others
 OF_SEGMENTATION = ("tdd", "odd_abs", "excess_tdd")
 
 
-class Settings(Page):
+class Settings(PhotoPage):
     """The page's settings.
 
     bases: the CAMs that are refined. swept: the one of them that is shown and started at every layer. few: the images,
@@ -69,6 +70,10 @@ class Settings(Page):
         """The run on its first images alone."""
         return self.run.changed({"samples": min(self.few, self.run.samples or self.few)})
 
+    def photographs(self) -> benchmark.Settings:
+        """The settings of the photographs that the page opens with."""
+        return self.of_photographs([self.swept])
+
     def segmentation(self) -> benchmark.Settings:
         """The run on a segmenter, at the layers it is told; which methods, see runs.of_segmentation."""
         shared = ("order", "image_size", "seed", "device", "precision", "batch_size", "k", "null_every")
@@ -95,4 +100,5 @@ def read(parameters: Mapping[str, Any]) -> Settings:
     metrics = list(dict.fromkeys([*FIRST, *metrics_of("classification")]))
     page = read_page(Settings, {**parameters, "bases": bases}, methods=bases, metrics=metrics)
     page.segmentation()
+    page.photographs()
     return page

@@ -19,10 +19,12 @@ from segattr_lib.sections.wsss_sam2.cells import (
     utility,
     utility_rows,
 )
-from segattr_lib.sections.wsss_sam2.page import Runs, Settings, read, run
+from segattr_lib.sections.wsss_sam2.opening import photo_agreement, photo_cues
+from segattr_lib.sections.wsss_sam2.page import Runs, run
 from segattr_lib.sections.wsss_sam2.poster import beside_poster
 from segattr_lib.sections.wsss_sam2.quoted import facts
 from segattr_lib.sections.wsss_sam2.recommendations import RECOMMENDATIONS
+from segattr_lib.sections.wsss_sam2.settings import Settings, read
 
 CLAIMS = tuple(RECOMMENDATIONS)
 __all__ = [
@@ -41,6 +43,8 @@ __all__ = [
     "interval_coverage",
     "misalignment",
     "overlaps",
+    "photo_agreement",
+    "photo_cues",
     "prior",
     "rank_correlations",
     "read",

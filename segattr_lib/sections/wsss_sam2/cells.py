@@ -15,9 +15,10 @@ from segattr_lib.report.charts import heat_table, interval_lines
 from segattr_lib.report.labels import metric_label
 from segattr_lib.report.pictures import at_quantiles
 from segattr_lib.sections.wsss_sam2.charts import heat_panels, interval_rows, interval_scatter
-from segattr_lib.sections.wsss_sam2.page import RELIABILITY, SWEPT, Runs, Settings
+from segattr_lib.sections.wsss_sam2.page import RELIABILITY, Runs
 from segattr_lib.sections.wsss_sam2.pictures import cue_panel, cued_maps
 from segattr_lib.sections.wsss_sam2.rows.cueing import FUSIONS
+from segattr_lib.sections.wsss_sam2.settings import SWEPT, Settings
 from segattr_lib.sections.wsss_sam2.tables import agreement, along, gap, rank_correlation, summary
 from segattr_lib.sections.wsss_sam2.ways import iou_of, labels
 
@@ -35,7 +36,7 @@ def misalignment(settings: Settings, runs: Runs) -> Figure:
     pictured = cued_maps(group, runs.rows, settings.cueing, load_segmenter(runs.main), methods)
     called = {text.replace(" ", "\n", 1): pictured[method] for method, text in labels(methods).items()}
     titles = [f"{name}\noverlap {value:.2f}" for name, value in chosen.items()]
-    return cue_panel([*group.images], [*group.target.truth], called, titles)
+    return cue_panel([*group.images], [*group.target.truth], {"": called}, titles)
 
 
 def interpretability(settings: Settings, runs: Runs) -> pd.DataFrame:

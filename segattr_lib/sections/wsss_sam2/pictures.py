@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -42,7 +43,7 @@ def cued_maps(
     group: Group, rows: pd.DataFrame, cueing: CueSettings, segmenter: Segmenter, methods: Sequence[str]
 ) -> dict[str, list[CuedMap]]:
     """What lies behind the rows of the group's samples, by method, a fusion's name or a map's key; the maps are made
-    again, the weights are the rows'."""
+    again, the weights of a fusion are the rows'."""
     maps = _maps(group, rows, methods)
     keys = {key.text: key for key in group.run.method_keys()}
     pictured: dict[str, list[CuedMap]] = {method: [] for method in methods}
@@ -63,14 +64,12 @@ def cued_maps(
 def _maps(group: Group, rows: pd.DataFrame, methods: Sequence[str]) -> dict[str, Maps]:
     """The maps (B,H,W) of some methods, and of the fusions where one of these is asked for."""
     keys = {key.text: key for key in group.run.method_keys()}
-    weights = paired(rows, "weight").droplevel("dataset").loc[[sample.sample_id for sample in group.samples]]
     fuses = bool(set(methods) & set(FUSIONS))
-    needed = [*weights, *methods] if fuses else methods
-    maps = {
-        method: torch.nan_to_num(group.maps_of(keys[method])[0]).clamp(0, 1)
-        for method in needed
-        if method not in FUSIONS
-    }
+    needed = [method for method in methods if method not in FUSIONS]
+    if fuses:
+        weights = paired(rows, "weight").droplevel("dataset").loc[[sample.sample_id for sample in group.samples]]
+        needed = [*weights, *needed]
+    maps = {method: torch.nan_to_num(group.maps_of(keys[method])[0]).clamp(0, 1) for method in needed}
     if fuses:
         together = torch.stack([maps[method] for method in weights])
         weighing = torch.tensor(weights.to_numpy(float).T, dtype=together.dtype, device=together.device)
@@ -79,38 +78,60 @@ def _maps(group: Group, rows: pd.DataFrame, methods: Sequence[str]) -> dict[str,
 
 
 def cue_panel(
-    images: Sequence[Tensor], truths: Sequence[Tensor], pictured: Mapping[str, Sequence[CuedMap]], titles: Sequence[str]
+    images: Sequence[Tensor],
+    truths: Sequence[Tensor],
+    pictured: Mapping[str, Mapping[str, Sequence[CuedMap]]],
+    titles: Sequence[str],
+    left: str = "image and truth",
 ) -> Figure:
-    """Two rows an image: above every map over it with the cues drawn from it, below the masks that they give.
+    """Some rows an image: every map over it with the cues drawn from it, and below the masks that they give, a row a
+    segmenter.
 
-    images (3,H,W), truths (H,W), outlined everywhere; pictured: by label one an image; points inside are white
-    crosses, outside red dots, masks are filled. titles: one an image.
+    images (3,H,W), truths (H,W), outlined everywhere unless they are empty; pictured: by what a segmenter is called,
+    then by label, one an image; points inside are white crosses, outside red dots, masks are filled. titles: one an
+    image. left: what the first column is of.
     """
-    columns = len(pictured) + 1
+    labels = list(next(iter(pictured.values())))
+    columns, lines = len(labels) + 1, len(pictured) + 1
     with mpl.rc_context(STYLE):
-        size = (1.45 * columns, 3.15 * len(images))
-        figure, panels = plt.subplots(2 * len(images), columns, figsize=size, squeeze=False, layout="compressed")
+        size = (1.45 * columns, 1.575 * lines * len(images))
+        figure, panels = plt.subplots(lines * len(images), columns, figsize=size, squeeze=False, layout="compressed")
         for row, (image, truth, title) in enumerate(zip(images, truths, titles, strict=True)):
-            above, below = panels[2 * row], panels[2 * row + 1]
+            above, *below = panels[lines * row : lines * (row + 1)]
             grey = image.mean(0, keepdim=True).expand(3, -1, -1)
-            picture(above[0], image, truth, "image and truth" if row == 0 else "")
+            picture(above[0], image, truth, left if row == 0 else "")
             above[0].set_ylabel(title, fontsize=8)
-            below[0].set_axis_off()
-            for place, (label, maps) in enumerate(pictured.items(), 1):
-                drawn = maps[row]
+            for axes, segmenter in zip(below, pictured, strict=True):
+                axes[0].set_axis_off()
+                axes[0].text(0.97, 0.5, segmenter, transform=axes[0].transAxes, fontsize=8, ha="right", va="center")
+            for place, label in enumerate(labels, 1):
+                drawn = next(iter(pictured.values()))[label][row]
                 picture(above[place], grey, truth, label if row == 0 else "")
                 above[place].imshow(drawn.map.cpu().numpy(), cmap="inferno", vmin=0, vmax=1, alpha=0.75)
-                picture(below[place], grey, truth, "")
-                if drawn.mask is None or drawn.cues is None:
-                    below[place].set_title("no cues", fontsize=8, y=0.05, color="white")
-                    continue
-                shade = np.zeros((*drawn.mask.shape, 4))
-                shade[drawn.mask.cpu().numpy()] = (*mpl.colors.to_rgb("tab:orange"), 0.6)
-                below[place].imshow(shade)
-                points, kinds = drawn.cues.points.cpu().numpy(), drawn.cues.labels.cpu().numpy()
-                for kind, mark, colour in MARKS:
-                    spots = points[kinds == kind]
-                    for axes in (above[place], below[place]):
-                        axes.scatter(spots[:, 0], spots[:, 1], s=26, marker=mark, color=colour, linewidth=1.1)
+                _mark(above[place], drawn)
+                for axes, of_segmenter in zip(below, pictured.values(), strict=True):
+                    picture(axes[place], grey, truth, "")
+                    _fill(axes[place], of_segmenter[label][row])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
+
+
+def _mark(axes: Axes, drawn: CuedMap) -> None:
+    """The cues, where there are any, each kind under its mark."""
+    if drawn.mask is None or drawn.cues is None:
+        return
+    points, kinds = drawn.cues.points.cpu().numpy(), drawn.cues.labels.cpu().numpy()
+    for kind, mark, colour in MARKS:
+        spots = points[kinds == kind]
+        axes.scatter(spots[:, 0], spots[:, 1], s=26, marker=mark, color=colour, linewidth=1.1)
+
+
+def _fill(axes: Axes, drawn: CuedMap) -> None:
+    """The mask with the cues that gave it, or the word that there are none."""
+    if drawn.mask is None or drawn.cues is None:
+        axes.set_title("no cues", fontsize=8, y=0.05, color="white")
+        return
+    shade = np.zeros((*drawn.mask.shape, 4))
+    shade[drawn.mask.cpu().numpy()] = (*mpl.colors.to_rgb("tab:orange"), 0.6)
+    axes.imshow(shade)
+    _mark(axes, drawn)

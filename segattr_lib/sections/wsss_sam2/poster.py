@@ -8,7 +8,8 @@ from segattr_lib.inference.intervals import means
 from segattr_lib.inference.paired import paired
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import number
-from segattr_lib.sections.wsss_sam2.page import Runs, Settings
+from segattr_lib.sections.wsss_sam2.page import Runs
+from segattr_lib.sections.wsss_sam2.settings import Settings
 from segattr_lib.sections.wsss_sam2.ways import labels
 
 TITLES = {"miou": "mIoU", "effectiveness": "Effectiveness", "pointing_game": "LA"}

@@ -13,9 +13,11 @@ from segattr_lib.inference.max_t import all_pairs, cross_fitted
 from segattr_lib.inference.paired import paired
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, number, off_zero, side
-from segattr_lib.sections.wsss_sam2.page import BARE, Runs, Settings, against
+from segattr_lib.sections.wsss_sam2 import opening
+from segattr_lib.sections.wsss_sam2.page import BARE, Runs, against
 from segattr_lib.sections.wsss_sam2.poster import inferred_columns, leads, rank_of_fusion
 from segattr_lib.sections.wsss_sam2.recommendations import UNTOLD, VIOLATED
+from segattr_lib.sections.wsss_sam2.settings import Settings
 from segattr_lib.sections.wsss_sam2.ways import BOXED, iou_of, labels
 
 VERDICTS = {HOLDS: "held", VIOLATED: "did not hold", UNTOLD: "could not be told"}
@@ -32,6 +34,7 @@ NOT_RUN = "not run"
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
     """By the names that the prose has for them."""
     return {
+        **opening.facts(settings, runs.photographs),
         **_of_settings(settings, runs),
         **_of_weights(settings, runs),
         **_of_steps(runs),

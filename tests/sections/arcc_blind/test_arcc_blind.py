@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ import papermill
 import pytest
 from classifier_maps import IMAGES, METHODS, PARAMETERS, cells, followed_maps, rows_of_maps
 from matplotlib.collections import PathCollection
+from small_photographs import IDS, small_photographs
 
 from segattr_lib import execute
+from segattr_lib.data.photographs import credits_of
+from segattr_lib.evaluate import model_score
 from segattr_lib.inference.comparison import UNDECIDED
 from segattr_lib.registry import UserError
+from segattr_lib.report.photographs import values_of
 from segattr_lib.sections import arcc_blind as page
 from segattr_lib.sections import arcc_shapes
 from segattr_lib.sections.arcc_blind import DOES_NOT_FOOL, FOOLS, fooled
@@ -103,8 +108,28 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> page.Runs:
 
 def runs_of(maps: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> page.Runs:
     monkeypatch.setattr(page, "rows_of", lambda settings: rows_of_maps(maps))
+    monkeypatch.setattr(page, "opening", lambda settings: small_photographs("layercam", "half"))
     monkeypatch.setattr("segattr_lib.inference.intervals.RESAMPLES", 499)
     return page.run(page.read(PARAMETERS))
+
+
+def test_the_page_opens_with_a_map_beside_maps_that_know_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = page.read({**PARAMETERS, "photo_methods": ["layercam", "half"]})
+    made = runs_of(maps_with_half(), monkeypatch)
+    photographs = made.photographs
+    runs = replace(made, photo_values=values_of(photographs, settings.photo_methods, page.JUDGED))
+    table, facts = page.photo_scores(runs), page.facts(settings, runs)
+    assert list(table) == ["AD ↓", "ADCC ↑", "ROAD ↑", "ARCC ↑"]
+    assert table.index.tolist() == [(name, label) for name in IDS for label in ("LayerCAM", "half")]
+    group, key = photographs.group, settings.photo_methods[1]
+    faded = model_score(group.score, group.images * group.maps_of(key)[0][:, None])
+    drops = ((group.base - faded).clamp_min(0) / group.base).tolist()
+    assert table.xs("half", level=1)["AD ↓"].tolist() == [f"{drop:.2f}" for drop in drops]
+    means = runs.photo_values["average_drop"].groupby("key").mean()
+    assert facts["photo_first_average_drop"] == {"half": "half", "layercam": "LayerCAM"}[means.idxmin()]
+    assert facts["photo_credit"] == credits_of(IDS)
+    figure = page.photo_maps(settings, runs)
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["photograph", "LayerCAM", "half"]
 
 
 def test_the_page_marks_who_fools_what_and_leaves_the_truth_unmarked(runs: page.Runs) -> None:

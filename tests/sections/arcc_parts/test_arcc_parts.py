@@ -8,17 +8,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from classifier_maps import IMAGES, PARAMETERS, cells, followed_maps, rows_of_maps
 from matplotlib.collections import PathCollection
 from oracles import ready
 from scipy import stats
+from small_photographs import IDS, small_photographs
 from torch import Tensor, nn
 
+from segattr_lib.attribution import method_key
 from segattr_lib.attribution.cam import gradcam
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.store import alone_in
 from segattr_lib.data import load_dataset
 from segattr_lib.data.funnybirds import PartDataset
+from segattr_lib.data.photographs import credits_of
+from segattr_lib.evaluate import model_score
 from segattr_lib.inference.maps import maps_table
 from segattr_lib.models import WEIGHTS
 from segattr_lib.models.loading import load_model
@@ -28,8 +33,9 @@ from segattr_lib.sections import arcc_parts as page
 from segattr_lib.sections.arcc_parts import parts
 from segattr_lib.sections.arcc_parts.funnybirds import funnybirds_scores
 from segattr_lib.sections.arcc_parts.parts import FUNNYBIRDS, part_scores, part_summary, parts_table
+from segattr_lib.sections.arcc_parts.pixels import marked
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Target, bind
+from segattr_lib.targets import Score, Target, bind
 
 
 def figures(split: str = "test") -> PartDataset:
@@ -156,6 +162,7 @@ def scored_maps() -> tuple[pd.DataFrame, pd.DataFrame]:
 def page_runs(monkeypatch: pytest.MonkeyPatch, scores: pd.DataFrame, rows: pd.DataFrame) -> page.Runs:
     monkeypatch.setattr(page, "rows_of", lambda settings: rows)
     monkeypatch.setattr(page, "part_scores", lambda settings, folder: scores)
+    monkeypatch.setattr(page, "opening", lambda settings: small_photographs("layercam", "half"))
     return page.run(page.read(OWN))
 
 
@@ -209,6 +216,59 @@ def test_without_a_map_of_every_value_nothing_is_correlated(monkeypatch: pytest.
     assert facts["compared"] == "No map here has a value of every metric and score; nothing is correlated."
     assert {facts[f"{end}_pooled"] for end in ("highest", "lowest", "arcc")} == {"–"}
     assert facts["held"] == "0 of 0 (0 undecided)" and len(cells(page.reproduced(runs))) == 1
+
+
+def left(score: Score, images: Tensor, target: Target) -> Tensor:
+    """The left half of every image, all of it alike."""
+    maps = torch.zeros_like(images[:, 0])
+    maps[:, :, : images.shape[3] // 2] = 1
+    return maps
+
+
+def test_a_photograph_loses_what_a_map_marks_and_keeps_what_it_marks_alone() -> None:
+    photographs = small_photographs("half")
+    key = method_key(f"{__file__}:left")
+    images = photographs.group.images
+    (of_left,) = marked(photographs, [key], 0.5).values()
+    mean = images.mean((2, 3), keepdim=True)
+    assert torch.equal(of_left.without[..., :32], mean.expand_as(images)[..., :32])
+    assert torch.equal(of_left.without[..., 32:], images[..., 32:])
+    assert torch.equal(of_left.alone[..., :32], images[..., :32])
+    score = photographs.group.score
+    torch.testing.assert_close(of_left.needed, model_score(score, of_left.without))
+    torch.testing.assert_close(of_left.enough, model_score(score, of_left.alone))
+    (of_all,) = marked(photographs, [key], 1.0).values()  # nothing is left, and everything
+    torch.testing.assert_close(of_all.enough, photographs.group.base)
+    assert torch.equal(of_all.without, mean.expand_as(images))
+
+
+def test_the_page_shows_what_deleting_pixels_of_a_photograph_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, scores = scored_maps()
+    monkeypatch.setitem(OWN, "photo_methods", ["layercam", "half"])
+    runs = page_runs(monkeypatch, scores, rows)
+    table = page.photo_table(runs)
+    assert table.index.tolist() == [(name, label) for name in IDS for label in ("LayerCAM", "half")]
+    of_half = runs.marked["half"]
+    whole, needed, enough = (
+        f"{float(values[1]):.2f}" for values in (runs.photographs.group.base, of_half.needed, of_half.enough)
+    )
+    assert table.loc[("coffee", "half")].tolist() == [whole, needed, enough]
+    figure = page.photo_pixels(runs)
+    said = runs.photographs.names[1]
+    last = figure.axes[-4:]  # coffee under the half map
+    assert [axes.get_xlabel() for axes in last] == [f"{said} {whole}", "", f"{said} {needed}", f"{said} {enough}"]
+    assert last[0].get_ylabel() == "half"
+    np.testing.assert_allclose(last[2].images[0].get_array(), of_half.without[1].movedim(0, -1))
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:4] == ["photograph", "map", "without what it marks", "what it marks alone"] and not any(titles[4:])
+    facts = page.facts(page.read(OWN), runs)
+    assert facts["photo_share"] == "20%" and facts["photo_credit"] == credits_of(IDS)
+
+
+@pytest.mark.parametrize("share", [0, 1.5])
+def test_a_share_of_pixels_is_one(share: float) -> None:
+    with pytest.raises(UserError, match=f"photo_share is {share}: input should be"):
+        page.read({**OWN, "photo_share": share})
 
 
 def test_settings_leave_the_truth_out_and_refuse_it() -> None:

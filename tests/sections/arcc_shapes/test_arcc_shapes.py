@@ -12,7 +12,9 @@ import pytest
 from classifier_maps import IMAGES, METHODS, MODELS, PARAMETERS, bent_images, cells, followed_maps, rows_of_maps
 from matplotlib.collections import PathCollection
 from scipy import stats
+from small_photographs import IDS, small_photographs
 
+from segattr_lib.data.photographs import credits_of
 from segattr_lib.data.single_shapes import tier_of
 from segattr_lib.inference.agreement import WAYS
 from segattr_lib.registry import UserError
@@ -37,7 +39,16 @@ def runs_of(maps: pd.DataFrame, known: bool = True) -> page.Runs:
         truth.held_against_truth(maps, known, "single_shapes", 0.95, 0, 99),
         composites.held_against_truth(maps, known, 0.95, 0, 99),
         bent_images(),
+        small_photographs("layercam", "half"),
+        photo_values(),
     )
+
+
+def photo_values() -> pd.DataFrame:
+    """Of two photographs: the half map is first by AD and Coherency, LayerCAM by ROAD and ARCC, none by the others."""
+    index = pd.MultiIndex.from_product([IDS, ["layercam", "half"]], names=["sample_id", "key"])
+    columns = {"average_drop": [0.9, 0.2, 0.8, 0.3], "complexity": 0.5, "coherency": [0.4, 1.0, 0.4, 1.0]}
+    return pd.DataFrame({**columns, "adcc": 0.3, "road": [0.3, 0.0, 0.2, 0.0], "arcc": [0.4, 0.0, 0.5, 0.0]}, index)
 
 
 def numbers(text: str) -> tuple[float, ...]:
@@ -159,6 +170,39 @@ def test_facts_of_hand_made_maps(runs: page.Runs) -> None:
     assert facts["nested_rows"] == 6 and facts["nested_better"] == "0 (1 without an interval)"
     unsure = replace(runs, rows=rows_of_maps(runs.maps, 0.4))
     assert page.facts(settings_of(), unsure)["unsure"] == 30
+
+
+def test_the_page_opens_with_photographs_and_says_whom_each_metric_puts_first(runs: page.Runs) -> None:
+    settings = settings_of(photo_methods=["layercam", "half"])
+    facts = page.facts(settings, runs)
+    first = {name.removeprefix("photo_first_"): facts[name] for name in facts if name.startswith("photo_first_")}
+    assert first == {
+        "average_drop": "half",
+        "complexity": "none",
+        "coherency": "half",
+        "adcc": "none",
+        "road": "LayerCAM",
+        "arcc": "LayerCAM",
+    }
+    assert (facts["photo_maps"], facts["photo_model"]) == (2, "imagenet_mobilenet_v2")
+    assert facts["photo_credit"] == credits_of(IDS) and facts["photo_said"] == runs.photographs.said
+    table = page.photo_scores(runs)
+    assert table.index.tolist() == [(name, label) for name in IDS for label in ("LayerCAM", "half")]
+    assert table.loc[("chelsea", "LayerCAM")].tolist() == ["0.90", "0.50", "0.40", "0.30", "0.30", "0.40"]
+    figure = page.photo_maps(settings, runs)
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["photograph", "LayerCAM", "half"]
+    half = figure.axes[2].images[1].get_array()
+    assert np.median(half) == 0.5 and sorted({half.min(), half.max()}) == [0, 1]
+
+
+def test_methods_of_photographs_look_at_as_many_images_as_the_pages_own() -> None:
+    assert [key.text for key in settings_of(photo_methods=["lime", "half"]).photo_methods] == [
+        "lime(samples=8)",
+        "half",
+    ]
+    for changes, said in (({"photo_methods": []}, "photo_methods is"), ({"photo_model": "mobilenet"}, "Unknown model")):
+        with pytest.raises(UserError, match=said):
+            settings_of(**changes)
 
 
 def test_claims_are_held_against_the_runs(runs: page.Runs) -> None:

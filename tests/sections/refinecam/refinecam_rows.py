@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from small_photographs import IDS, small_photographs
 
 from segattr_lib.attribution.fusion import FUSIONS
 from segattr_lib.inference.coverage import INTERVALS
@@ -119,4 +120,13 @@ def runs(bases: tuple[str, ...] = BASES) -> Runs:
         shallow="block1",
         deep="block4",
         coverage=pd.DataFrame(coverage).assign(low=0.9, high=0.96),
+        photographs=small_photographs("layercam"),
+        photo_values=photo_values(),
     )
+
+
+def photo_values() -> pd.DataFrame:
+    """Of two photographs: refined ARCC lies above the shallowest's on both, above the deepest's on the first."""
+    index = pd.MultiIndex.from_product([IDS, PLACES], names=["sample_id", "key"])
+    columns = {"arcc": [0.1, 0.2, 0.3, 0.1, 0.5, 0.4], "road": [0.2, 0.1, 0.3, 0.4, 0.2, 0.7]}
+    return pd.DataFrame(columns, index).assign(coherency=0.5, complexity=np.nan)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from refinecam_rows import settings as page_settings
 
 from segattr_lib.attribution import METHODS
 from segattr_lib.attribution.fusion import FUSIONS, refined
@@ -17,19 +18,21 @@ from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples
-from segattr_lib.metrics.composite import faded
+from segattr_lib.metrics.composite import arcc, faded
 from segattr_lib.metrics.stability import pearson
 from segattr_lib.registry import UserError
 from segattr_lib.sections.refinecam.choices import START, over_starts
 from segattr_lib.sections.refinecam.maps import layer_maps, shortcut
 from segattr_lib.sections.refinecam.runs import (
     DEEPEST,
+    PLACES,
     REFINED,
     SHALLOWEST,
     at_ends,
     by_start,
     folder_of,
     key_of,
+    photographs_of,
     stages_of,
 )
 
@@ -146,6 +149,21 @@ def test_layer_maps_are_the_cams_own_and_their_refinement() -> None:
     assert torch.equal(maps["RefineCAM"], refined([maps[layer] for layer in LAYERS]))
     with pytest.raises(UserError, match=r"Unknown base CAM 'layer_cam' \(did you mean 'layercam'\?\)"):
         layer_maps(seen, "layer_cam")
+
+
+def test_photographs_are_scored_at_either_end_of_the_model_and_refined() -> None:
+    changes = {"photo_ids": ["coffee", "chelsea"], "image_size": 64, "bases": ["layercam"]}
+    photographs, of_maps = photographs_of(page_settings(**changes))
+    layers = ["features.3", "features.6", "features.13", "features.18"]
+    maps = layer_maps(photographs.group, "layercam")
+    assert list(maps) == [*layers, "RefineCAM"]
+    assert list(of_maps.index) == [(name, place) for name in ("coffee", "chelsea") for place in PLACES]
+    for place, name in zip(PLACES, (layers[0], layers[-1], "RefineCAM"), strict=True):
+        of_place = of_maps.xs(place, level="key")
+        assert of_place["complexity"].to_numpy() == pytest.approx(maps[name].mean((1, 2)).numpy(), abs=1e-5)
+        parts = [torch.tensor(of_place[part].to_numpy()) for part in ("coherency", "complexity", "road")]
+        expected = torch.nan_to_num(arcc(*parts), nan=0.0)
+        assert of_place["arcc"].to_numpy() == pytest.approx(expected.numpy(), abs=1e-5)
 
 
 def test_the_ends_of_a_model_keep_a_methods_options() -> None:

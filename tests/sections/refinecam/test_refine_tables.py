@@ -14,9 +14,11 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from refinecam_rows import ARCC, BASES, FUSED, IMAGES, MODELS, REGION, STARTS, row, runs, settings, wave
+from small_photographs import IDS
 
 from segattr_lib.attribution import METHODS
 from segattr_lib.attribution.fusion import FUSIONS
+from segattr_lib.data.photographs import credits_of
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.paired import settled
 from segattr_lib.registry import UserError
@@ -24,6 +26,7 @@ from segattr_lib.report.pictures import at_quantiles
 from segattr_lib.report.reference import reference
 from segattr_lib.sections import refinecam as page
 from segattr_lib.sections.refinecam import choices, claims, lift, looks
+from segattr_lib.sections.refinecam.maps import layer_maps
 from segattr_lib.sections.refinecam.runs import DEEPEST, MEANS, PLACES, REFINED, SHALLOWEST, key_of
 
 ROOT = Path(__file__).parents[3]
@@ -353,6 +356,21 @@ def test_every_claim_has_its_row_and_its_verdict() -> None:
     assert lost["refinement_lifts_arcc"] == lost["refined_strongest_on_most_models"] == CONTRADICTED
 
 
+def test_the_page_opens_with_photographs_shallow_deep_and_refined() -> None:
+    made = runs()
+    figure = page.photo_ends(settings(), made)
+    assert [axes.get_title() for axes in figure.axes[:4]] == ["photograph", *PLACES]
+    assert [figure.axes[place].get_ylabel() for place in (0, 4)] == made.photographs.titles
+    maps = list(layer_maps(made.photographs.group, BASE).values())
+    for row_number in range(2):
+        drawn = [figure.axes[4 * row_number + column].images[1].get_array() for column in (1, 2, 3)]
+        for shown, of_layer in zip(drawn, (maps[0], maps[3], maps[4]), strict=True):
+            np.testing.assert_array_equal(shown, of_layer[row_number])
+    table = page.photo_table(made)
+    assert table.index.tolist() == [(name, place) for name in IDS for place in PLACES]
+    assert table.loc[("coffee", REFINED)].tolist() == ["0.40", "0.70", "0.50", "–"]
+
+
 def test_the_facts_are_what_the_page_quotes_and_say_what_the_rows_say() -> None:
     facts = page.facts(settings(), runs())
     quoted = re.findall(r"\{glue:text\}`(\w+)`", (ROOT / "notebooks/refinecam.py").read_text(encoding="utf-8"))
@@ -398,6 +416,12 @@ def test_the_facts_are_what_the_page_quotes_and_say_what_the_rows_say() -> None:
         "seg_below_odd_abs": "3",
         "shallow": "block1",
         "seg_layer": "block4",
+        "photos": 2,
+        "photo_up_shallowest": 2,
+        "photo_up_deepest": 1,
+        "photo_road_refined": "0.50",
+        "photo_road_shallowest": "0.30",
+        "photo_credit": credits_of(IDS),
     }
     assert {name: facts[name] for name in wanted} == wanted
     assert number(facts["gain_shallowest"]) == 0.3 and number(facts["gain_inverse_exp_mean"]) == 0.2

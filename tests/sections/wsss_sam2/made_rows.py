@@ -7,8 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+import torch
+from small_photographs import IDS, small_photographs
 
+from segattr_lib.prompting.cues import Cues
 from segattr_lib.registry import make_key, read_key
+from segattr_lib.sections.wsss_sam2.opening import CuedPhotographs, agreement_of
+from segattr_lib.sections.wsss_sam2.pictures import CuedMap
 
 Values = Mapping[tuple[str, str], Sequence[float]]  # key of a method and metric, one value an image
 LIME = "lime(samples=8)"
@@ -102,3 +107,34 @@ def whole(n: int = 15) -> pd.DataFrame:
         put(method, f"iou(segmenter=shapes_sam2{how})", iou)
         put(method, f"iou(segmenter=random_walker{how})", iou - 0.2)
     return made(values)
+
+
+def columns(first: int, last: int) -> torch.Tensor:
+    """Of 64 columns those from the first up to the last, as a mask (64,64)."""
+    mask = torch.zeros(64, 64, dtype=torch.bool)
+    mask[:, first:last] = True
+    return mask
+
+
+WALKED = {"gradcam": (0, 16), LIME: (8, 24), "random": (16, 32)}  # on the second photograph
+ASSISTED = {"gradcam": (0, 8), LIME: (0, 8), "random": (32, 64)}
+
+
+def cued_by_hand(segmenters: Sequence[str] = ("random_walker", "shapes_sam2")) -> CuedPhotographs:
+    """Two photographs with masks of columns: on the first all maps and masks are one, on the second those above, the
+    maps' supports being the walker's masks; there LIME gives shapes_sam2 no mask."""
+    cues = Cues(torch.tensor([[3.0, 2.0], [50.0, 6.0]]), torch.tensor([1, 0]))
+    pictured = {}
+    for name in segmenters:
+        of_second = WALKED if name == "random_walker" else ASSISTED
+        pictured[name] = {
+            method: [
+                CuedMap(columns(0, 16).float(), cues, columns(0, 16)),
+                CuedMap(columns(*WALKED[method]).float(), cues, columns(*ends)),
+            ]
+            for method, ends in of_second.items()
+        }
+    if "shapes_sam2" in pictured:
+        pictured["shapes_sam2"][LIME][1] = CuedMap(columns(*WALKED[LIME]).float(), None, None)
+    photographs = small_photographs("gradcam", LIME, "random")
+    return CuedPhotographs(photographs, pictured, agreement_of(pictured, list(IDS), 0.5))

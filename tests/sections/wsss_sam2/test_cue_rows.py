@@ -117,6 +117,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings_of(own: Path, *methods: str, **changes: Any) -> Settings:
     written = [f"{own}:{name}" if name in OWN.replace("(", " ").split() else name for name in methods]
     usual = {
+        "dataset": "shapes",
         "class_map": "shapes",
         "samples": 3,
         "image_size": 64,

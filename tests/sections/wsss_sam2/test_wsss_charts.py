@@ -86,7 +86,7 @@ def test_a_panel_draws_maps_points_and_masks_and_says_where_there_are_none() -> 
     truth[2:4, 2:4] = True
     cues = Cues(torch.tensor([[3.0, 2.0], [5.0, 6.0]]), torch.tensor([1, 0]))
     own, none = CuedMap(torch.rand(8, 8), cues, truth), CuedMap(torch.zeros(8, 8), None, None)
-    figure = cue_panel([image], [truth], {"Grad-CAM": [own], "flat": [none]}, ["title"])
+    figure = cue_panel([image], [truth], {"": {"Grad-CAM": [own], "flat": [none]}}, ["title"])
     above, below = figure.axes[:3], figure.axes[3:]
     assert [axes.get_title() for axes in above] == ["image and truth", "Grad-CAM", "flat"]
     assert above[0].get_ylabel() == "title"

@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_rows import LIME, whole
+import torch
+from made_rows import LIME, columns, cued_by_hand, whole
 from matplotlib.axes import Axes
+from small_photographs import IDS
 
 from segattr_lib.attribution import methods_of
+from segattr_lib.data.photographs import credits_of
+from segattr_lib.prompting.segmenters import random_walker
 from segattr_lib.registry import UserError
 from segattr_lib.report.reference import reference
 from segattr_lib.sections import wsss_sam2 as page
+from segattr_lib.sections.wsss_sam2.opening import CONTROL, EXPLAINERS, SUPPORT, cued_photographs
 from segattr_lib.sections.wsss_sam2.page import runs_of
 from segattr_lib.sections.wsss_sam2.poster import poster_table
+from segattr_lib.sections.wsss_sam2.rows.masks import cues_of_map
 
 GIVEN: dict[str, Any] = {
     "results": "results/none",
@@ -52,7 +58,7 @@ def settings() -> page.Settings:
 
 @pytest.fixture(scope="module")
 def runs(settings: page.Settings, few: None) -> page.Runs:
-    return runs_of(settings, settings.run, whole())
+    return runs_of(settings, settings.run, whole(), cued_by_hand())
 
 
 def test_parameters_pin_what_the_page_has_for_a_method_and_for_a_metric(settings: page.Settings) -> None:
@@ -90,6 +96,8 @@ def test_no_methods_are_those_of_the_registry() -> None:
         ({"seed": [0, 1]}, "the page is of one model and one seed"),
         ({"methods": ["gradcm"]}, "did you mean 'gradcam'"),
         ({"controls": ["gradcam"]}, "names something twice"),
+        ({"photo_methods": ["gradcm"]}, "did you mean 'gradcam'"),
+        ({"photo_ids": ["chelsa"]}, "did you mean 'chelsea'"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused_in_one_sentence(changes: dict[str, Any], match: str) -> None:
@@ -132,6 +140,9 @@ def test_what_the_prose_quotes_is_what_the_rows_say(settings: page.Settings, run
     assert {facts[name] for name in ("overlaps", "assists", "weighs", "grounds", "declares")} == {"held"}
     assert (facts["paper_leads"], facts["paper_columns"], facts["fused_rank"], facts["ranked"]) == (2, 3, 1, 3)
     assert (facts["partial"], facts["spilling"]) == ("100%", "100%")
+    photographs = {name: facts[name] for name in ("photos", "photo_supports", "photo_walked", "photo_walked_by_chance")}
+    assert list(photographs.values()) == [2, "0.67", "0.67", "0.58"]
+    assert facts["photo_credit"] == credits_of(IDS)
     assert all(isinstance(value, str | int | float) for value in facts.values())
 
 
@@ -139,6 +150,53 @@ def test_the_page_quotes_facts_and_nothing_else(settings: page.Settings, runs: p
     notebook = Path(__file__).parents[3] / "notebooks" / "wsss_sam2.py"
     quoted = set(re.findall(r"\{glue:text\}`(\w+)`", notebook.read_text(encoding="utf-8")))
     assert quoted == set(page.facts(settings, runs))
+
+
+def test_agreement_is_of_pairs_of_explainers_and_of_each_with_the_control(runs: page.Runs) -> None:
+    """Strips of 16 columns, 8 apart, share a third of their union; those 16 apart nothing."""
+    table = runs.photographs.agreement
+    kinds = [(kind, name) for kind in (EXPLAINERS, CONTROL) for name in (SUPPORT, "random_walker", "shapes_sam2")]
+    assert list(table) == kinds
+    assert table.loc["chelsea"].tolist() == [1] * 6
+    walked = [1 / 3, (0 + 1 / 3) / 2]
+    assert table.loc["coffee", [kinds[0], kinds[3]]].tolist() == pytest.approx(walked)
+    assert table.loc["coffee", [kinds[1], kinds[4]]].tolist() == pytest.approx(walked)
+    assert np.isnan(table.loc["coffee", kinds[2]]) and table.loc["coffee", kinds[5]] == 0  # LIME has no mask
+    shown = page.photo_agreement(runs.photographs)
+    assert shown.index.tolist() == ["chelsea", "coffee", "mean"]
+    assert shown.columns.get_level_values(1).tolist()[:3] == [SUPPORT, "masks of random_walker", "masks of shapes_sam2"]
+    assert shown.loc["coffee"].tolist() == ["0.33", "0.33", "–", "0.17", "0.17", "0.00"]
+    assert shown.loc["mean"].tolist() == ["0.67", "0.67", "1.00", "0.58", "0.58", "0.50"]
+
+
+def test_the_panel_of_photographs_has_a_row_a_segmenter_and_says_who_is_out_of_its_domain(runs: page.Runs) -> None:
+    figure = page.photo_cues(runs.photographs)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:4] == ["photograph", "Grad-CAM", "LIME", "random\npixels"]
+    assert [figure.axes[place].get_ylabel() for place in (0, 12)] == runs.photographs.photographs.titles
+    beside = [figure.axes[place].texts[0].get_text() for place in (4, 8, 16, 20)]
+    assert beside == ["random_walker", "shapes_sam2,\nout of its domain"] * 2
+    walked, assisted = figure.axes[17], figure.axes[21]  # Grad-CAM of coffee
+    for axes, ends in ((walked, (0, 16)), (assisted, (0, 8))):
+        np.testing.assert_allclose(axes.images[1].get_array()[..., 3], 0.6 * columns(*ends).double())
+    assert titles[22] == "no cues" and titles.count("no cues") == 1
+
+
+def test_photographs_are_cued_as_the_pages_images_are() -> None:
+    changes = {"photo_ids": ["chelsea"], "photo_methods": ["gradcam", "lime", "random"], "image_size": 64}
+    settings = page.read({**GIVEN, **changes, "segmenters": ["random_walker"]})
+    cued = cued_photographs(settings)
+    group = cued.photographs.group
+    assert group.offered["layer"] == "features.18"  # the deepest
+    for key in group.run.method_keys():
+        (drawn,) = cued.pictured["random_walker"][key.text]
+        assert torch.equal(drawn.map, group.maps_of(key)[0][0])
+        expected = cues_of_map(group, 0, key, drawn.map, settings.cueing)
+        assert drawn.cues is not None and torch.equal(drawn.cues.points, expected.points)
+        answer = random_walker(group.images[0])
+        assert torch.equal(drawn.mask, answer(expected.points[None], expected.labels[None])[0][0])
+    assert [key.text for key in group.run.method_keys()] == ["gradcam", LIME, "random"]
+    assert settings.photographs().model_dump(exclude={"layer"}) == group.run.model_dump(exclude={"layer"})
 
 
 def test_verdicts_and_words_follow_the_rows(settings: page.Settings) -> None:
@@ -149,13 +207,13 @@ def test_verdicts_and_words_follow_the_rows(settings: page.Settings) -> None:
         (rows["metric"] == "iou(segmenter=shapes_sam2)") & (rows["sample_id"] == "i3") & (rows["method"] == "random")
     )
     rows.loc[undefined, ["value", "status"]] = [None, "undefined"]
-    facts = page.facts(settings, runs_of(settings, settings.run, rows))
+    facts = page.facts(settings, runs_of(settings, settings.run, rows, cued_by_hand()))
     assert facts["beside_uniform"] == facts["beside_mean"] == "lower than"
     assert (facts["assists"], facts["weighs"], facts["grounds"]) == ("did not hold",) * 3
     assert facts["fused_rank"] == 3 and facts["without"] == 1
     assert float(facts["random_iou"].split(" [")[0]) == pytest.approx(0.1 * 14 / 15, abs=0.01)
     few = rows[rows["sample_id"].isin(["lost", *(f"i{index}" for index in range(5))])]
-    facts = page.facts(settings, runs_of(settings, settings.run, few))
+    facts = page.facts(settings, runs_of(settings, settings.run, few, cued_by_hand()))
     assert facts["beside_uniform"] == "not told apart from" and facts["assists"] == "could not be told"
     assert facts["untold"] == 12 and facts["fused_iou"] == "0.15 (n = 5)"
 
@@ -164,7 +222,7 @@ def test_the_walker_alone_is_assisted_and_has_no_control() -> None:
     alone = page.read({**GIVEN, "segmenters": ["random_walker"]})
     rows = whole()
     rows = rows[~rows["metric"].astype(str).str.contains("shapes_sam2")]
-    facts = page.facts(alone, runs_of(alone, alone.run, rows))
+    facts = page.facts(alone, runs_of(alone, alone.run, rows, cued_by_hand(["random_walker"])))
     assert (facts["segmenter"], facts["others"], facts["declares"]) == (
         "random_walker",
         "no other",
