@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,9 @@ import jupytext
 import papermill
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from segattr_lib.data.photographs import available
+from segattr_lib.photograph import explain_into
 
 ROOT = Path(__file__).parent.parent
 VENDOR = ROOT / "book" / "_static" / "vendor"
@@ -152,3 +156,41 @@ def test_the_built_benchmark_page_has_a_slider_that_moves(read: Page) -> None:
     read.locator(".noUi-handle").first.press("ArrowRight")
     expect(read.get_by_alt_text(before)).to_have_count(0)
     assert frame(read) != before
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of two photographs, one of which shows nothing that the model knows."""
+    folder = tmp_path_factory.mktemp("explained")
+    photos = [available()[name].path for name in ("motorcycle_left", "rocket")]
+    methods = ["gpa", "ega", "adaptive_ria(budget=9)", "adaptive_dea(budget=9)"]
+    explain_into(folder, photos, model="voc_deeplabv3_mobilenetv2_half", methods=methods, size=161)
+    return folder / "index.html"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_a_photograph_reads_at_any_width_in_both_themes(read: Page, explained: Path, width, scheme):
+    """Nothing is asked for, nothing must be scrolled sideways, every picture is shown, and text stands out."""
+    read.emulate_media(color_scheme=scheme)
+    read.set_viewport_size({"width": width, "height": 900})
+    read.goto(explained.as_uri())
+    assert read.evaluate("document.documentElement.scrollWidth") == width
+    shown = read.evaluate("[...document.images].map(image => image.complete && image.naturalWidth > 0)")
+    assert len(shown) == 1 + 2 * 4 + 1 and all(shown)
+    colours = read.evaluate(
+        """[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor,
+            getComputedStyle(document.querySelector(".credit")).color,
+            getComputedStyle(document.querySelector(".chart text")).fill]"""
+    )
+    ink, ground, quiet, chart = (luminance(colour) for colour in colours)
+    for text in (ink, quiet, chart):
+        assert (max(text, ground) + 0.05) / (min(text, ground) + 0.05) > 4.5  # WCAG's contrast for text
+    assert (ground > 0.5) == (scheme == "light")
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of "rgb(r, g, b)", as WCAG has it."""
+    parts = [float(part) / 255 for part in re.findall(r"[\d.]+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
