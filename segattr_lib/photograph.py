@@ -28,8 +28,7 @@ from segattr_lib.data.photographs import opened_pictures
 from segattr_lib.data.regions import FREQUENT, class_id_of, read_region
 from segattr_lib.data.sample import Sample, SampleError
 from segattr_lib.evaluate import occluded_scores
-from segattr_lib.inference.chance import SIGNIFICANT
-from segattr_lib.inference.comparison import holm
+from segattr_lib.inference.holm import SIGNIFICANT, holm
 from segattr_lib.metrics import metric_key
 from segattr_lib.metrics.null import blind_selections, border_length, local_fit
 from segattr_lib.models import MODELS

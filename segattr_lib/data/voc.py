@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from scipy.io import loadmat
-from torchvision.datasets import SBDataset, VOCSegmentation
 
 from segattr_lib.data.files import read_image, read_mask, read_names, reading
 from segattr_lib.data.images import as_labels
@@ -80,6 +79,8 @@ def sbd(root: str | None, split: str | None) -> Dataset:
 
 def download(name: str, root: str) -> None:
     """Fetch VOC 2012 or SBD into root, with a progress bar and torchvision's checksums."""
+    from torchvision.datasets import SBDataset, VOCSegmentation  # seconds, which reading does not need
+
     if name == "voc":
         VOCSegmentation(root, year="2012", image_set="val", download=True)
     elif name == "sbd":

@@ -6,11 +6,11 @@ import pandas as pd
 
 from segattr_lib.attribution import load_method, method_key
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, plain
-from segattr_lib.inference.comparison import compare, holm
+from segattr_lib.inference.comparison import compare
+from segattr_lib.inference.holm import SIGNIFICANT, holm
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.paired import paired
 
-SIGNIFICANT = 0.05
 VERDICTS = {True: "above chance", False: "not above", None: "undecided"}
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from segattr_lib.inference.holm import holm
 from segattr_lib.inference.intervals import HELD, RESAMPLES, studentised_interval
 from segattr_lib.inference.paired import check_units
 from segattr_lib.metrics import metric_key
@@ -78,14 +78,6 @@ def _pair(differences: Float[np.ndarray, " n"], metric: str, level: float, seed:
     effects = [mean / spread if spread else np.nan, (np.sign(differences) @ ranks) / ranks.sum()]
     values = [mean, *studentised_interval(differences, level, seed), *tests, *effects, *wins]
     return dict(zip(MEASURES, map(float, values), strict=True))
-
-
-def holm(p: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
-    """p values adjusted by Holm's step-down (1979), over those that are numbers."""
-    adjusted, tested = p.copy(), ~np.isnan(p)
-    if tested.any():
-        adjusted[tested] = multipletests(p[tested], method="holm")[1]
-    return adjusted
 
 
 def wilcoxon_p(differences: Float[np.ndarray, "*repeats n"]) -> Any:

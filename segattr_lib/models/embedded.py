@@ -29,6 +29,7 @@ from segattr_lib.data.part_figures import CLASS_NAMES as FIGURES
 from segattr_lib.data.planted import CLASS_NAMES as PLANTED
 from segattr_lib.data.shapes import CLASS_NAMES as SHAPES
 from segattr_lib.data.single_shapes import CLASS_NAMES as SINGLE_SHAPES
+from segattr_lib.models.normalisation import normalised
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, per channel
 
@@ -162,14 +163,4 @@ def spread_by_width(module: nn.Module) -> nn.Module:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
-    return module
-
-
-def normalised(module: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
-    """The module, shown RGB images in [0,1] less this mean, over this spread; by a forward pre-hook, so that the
-    names of its layers stay its own."""
-    centre, spread = (torch.tensor(values)[:, None, None] for values in (mean, std))
-    module.register_forward_pre_hook(
-        lambda _module, inputs: ((inputs[0] - centre.to(inputs[0])) / spread.to(inputs[0]),)
-    )
     return module

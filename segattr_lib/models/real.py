@@ -13,7 +13,8 @@ from torch import nn
 from torchvision.models import get_model, get_model_weights, list_models, segmentation
 
 from segattr_lib.data.single_shapes import CLASS_NAMES
-from segattr_lib.models.embedded import MEAN, STD, normalised
+from segattr_lib.models.embedded import MEAN, STD
+from segattr_lib.models.normalisation import normalised
 from segattr_lib.registry import UserError, cause_of
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,40 +12,14 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segattr_lib.attribution import METHODS, load_method, method_key, methods_of
+from segattr_lib.attribution import METHODS, method_key
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import read_key
 from segattr_lib.report.labels import key_label, metric_label
+from segattr_lib.report.style import STYLE, method_colours
 
-FAMILIES = {"gradient": "Blues", "intervention": "Oranges", "fusion": "Greens", "own": "Purples", "control": "Greys"}
-STYLE: Any = {
-    "figure.dpi": 110,
-    "savefig.bbox": "tight",
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": "medium",
-    "font.size": 10,
-    "legend.frameon": False,
-}
 MARKS = "osD^vP*Xdhp<>8"
 LONGEST_PAIR = 48  # characters of two methods' labels on one line
-
-
-def method_colours(methods: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """A colour for every method: its family's hue, shaded within its table; a registered method's never changes."""
-    colours: dict[str, tuple[float, ...]] = {}
-    everyone = {name: load_method(name) for name in [*METHODS, *methods]}
-    segmenting = {name for name, method in everyone.items() if method.family in ("control", "own")}
-    segmenting |= set(methods_of("explorer"))
-    for (family, hue), segments in product(FAMILIES.items(), (True, False)):
-        members = [
-            name for name, method in everyone.items() if method.family == family and (name in segmenting) == segments
-        ]
-        shades = mpl.colormaps[hue](np.linspace(0.85, 0.4, max(len(members), 2)))
-        colours |= {name: tuple(shade) for name, shade in zip(members, shades, strict=False)}
-    return {name: colours[name] for name in methods}
 
 
 def correlation_forest(correlations: pd.DataFrame, ways: Mapping[str, str], whole: str) -> Figure:

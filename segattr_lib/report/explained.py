@@ -24,8 +24,8 @@ from segattr_lib.benchmark.settings import Settings
 from segattr_lib.data.photographs import credit_of
 from segattr_lib.metrics.null import local_fit
 from segattr_lib.registry import UserError
-from segattr_lib.report.charts import STYLE, method_colours
 from segattr_lib.report.panels import figure, outlined, overlay, pixels_of
+from segattr_lib.report.style import STYLE, method_colours
 from segattr_lib.writing import full_disk, whole
 
 PAGE = Path(__file__).with_name("explained.html")

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from segattr_lib.data.photographs import credits_of
-from segattr_lib.report.charts import STYLE
+from segattr_lib.report.style import STYLE
 
 
 def gallery(

@@ -11,8 +11,10 @@ from made import compared, graded
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgba
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
-from segattr_lib.inference.comparison import MEASURES, compare, holm
+from segattr_lib.inference.comparison import MEASURES, compare
+from segattr_lib.inference.holm import holm
 from segattr_lib.inference.intervals import studentised_interval
 from segattr_lib.registry import UserError
 from segattr_lib.report.charts import interval_plot
@@ -92,6 +94,12 @@ def test_the_pair_the_other_way_round_says_the_opposite(few):
     assert (there["low"], there["high"]) == pytest.approx((-back["high"], -back["low"]))
     assert there["win_rate"] == pytest.approx(1 - back["win_rate"])
     assert there["win_low"] == pytest.approx(1 - back["win_high"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 40])
+def test_holm_is_statsmodels(count: int):
+    p = np.random.default_rng(count).random(count).round(2)  # with ties
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1], abs=1e-12)
 
 
 def test_holm_by_hand_over_the_pairs_that_are_tests():

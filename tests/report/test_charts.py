@@ -9,8 +9,9 @@ import torch
 from matplotlib.colors import to_rgba
 
 from segattr_lib.attribution import METHODS, methods_of
-from segattr_lib.report.charts import heat_table, interval_dots, interval_lines, method_colours
+from segattr_lib.report.charts import heat_table, interval_dots, interval_lines
 from segattr_lib.report.pictures import gallery
+from segattr_lib.report.style import method_colours
 
 
 def test_a_registered_method_keeps_its_colour_whoever_stands_beside_it():

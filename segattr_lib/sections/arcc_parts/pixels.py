@@ -16,10 +16,10 @@ from torch import Tensor
 from segattr_lib.evaluate import model_score
 from segattr_lib.perturbation import bind_fill, occlude, top_fraction
 from segattr_lib.registry import Key
-from segattr_lib.report.charts import STYLE
 from segattr_lib.report.labels import short_labels
 from segattr_lib.report.photographs import Photographs
 from segattr_lib.report.pictures import picture
+from segattr_lib.report.style import STYLE
 from segattr_lib.report.tables import number
 from segattr_lib.targets import Maps, Values
 

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from segattr_lib.attribution import method_key
 from segattr_lib.inference.paired import keyed
 from segattr_lib.metrics import metric_key
-from segattr_lib.report.charts import MARKS, STYLE, legend_below, line_style, method_colours
+from segattr_lib.report.charts import MARKS, legend_below, line_style
 from segattr_lib.report.labels import key_label, metric_label
+from segattr_lib.report.style import STYLE, method_colours
 from segattr_lib.sections.benchmark.per_run import by_run, centre, of_one_setting
 
 

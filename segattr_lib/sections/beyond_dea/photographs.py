@@ -15,14 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segattr_lib.benchmark.group import Group
-from segattr_lib.inference.chance import SIGNIFICANT
-from segattr_lib.inference.comparison import holm
+from segattr_lib.inference.holm import SIGNIFICANT, holm
 from segattr_lib.metrics.deletion import border, tdd
 from segattr_lib.metrics.null import blind_selections, local_fit
 from segattr_lib.perturbation import bind_fill
-from segattr_lib.report.charts import STYLE, method_colours
 from segattr_lib.report.labels import key_label, metric_label
 from segattr_lib.report.pictures import credit_line, picture
+from segattr_lib.report.style import STYLE, method_colours
 from segattr_lib.sections.beyond_dea.runs import Photographs, Runs, by_image
 from segattr_lib.sections.beyond_dea.settings import PAPER, Settings
 

@@ -19,8 +19,9 @@ from segattr_lib.inference.coverage import simulated_coverage, simulated_rejecti
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.ranks import Friedman, friedman_ranks
 from segattr_lib.report import tables
-from segattr_lib.report.charts import STYLE, interval_plot, method_colours
+from segattr_lib.report.charts import interval_plot
 from segattr_lib.report.labels import key_label, metric_label
+from segattr_lib.report.style import STYLE, method_colours
 from segattr_lib.sections.beyond_dea.runs import Runs, by_image
 from segattr_lib.sections.beyond_dea.settings import Settings
 

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from segattr_lib.metrics import metric_key
-from segattr_lib.report.charts import STYLE, legend_below, method_colours
+from segattr_lib.report.charts import legend_below
 from segattr_lib.report.labels import method_label, metric_label
 from segattr_lib.report.pictures import picture
+from segattr_lib.report.style import STYLE, method_colours
 from segattr_lib.targets import Images, Maps, Masks
 
 SMALL = {"fontsize": 7.5}

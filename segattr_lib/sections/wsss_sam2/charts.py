@@ -12,8 +12,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from segattr_lib.attribution import method_key
-from segattr_lib.report.charts import MARKS, STYLE, legend_below, method_colours
+from segattr_lib.report.charts import MARKS, legend_below
 from segattr_lib.report.labels import short_labels
+from segattr_lib.report.style import STYLE, method_colours
 
 
 def interval_rows(table: pd.DataFrame, unit: str) -> Figure:

@@ -21,8 +21,8 @@ from segattr_lib.prompting import cues
 from segattr_lib.prompting.cues import Cues, NoCues
 from segattr_lib.prompting.segmenters import Segmenter
 from segattr_lib.registry import make_key
-from segattr_lib.report.charts import STYLE
 from segattr_lib.report.pictures import picture
+from segattr_lib.report.style import STYLE
 from segattr_lib.sections.wsss_sam2.rows.cueing import FUSIONS, CueSettings
 from segattr_lib.sections.wsss_sam2.rows.masks import cues_of_map
 from segattr_lib.targets import Maps

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgba
 from run_rows import TDD, run_rows, runs
 
 from segattr_lib.registry import UserError
-from segattr_lib.report.charts import method_colours
+from segattr_lib.report.style import method_colours
 from segattr_lib.sections.benchmark.charts import curves, dot_plot, rank_heatmap, trade_off
 from segattr_lib.sections.benchmark.per_run import ranking
 from segattr_lib.sections.benchmark.tables import wide

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 
 from segattr_lib.inference.ranks import Friedman, friedman_ranks
-from segattr_lib.report.charts import method_colours
+from segattr_lib.report.style import method_colours
 from segattr_lib.sections.beyond_dea.significance import critical_difference
 
 pytestmark = pytest.mark.filterwarnings("error")  # none leaks, however odd the data

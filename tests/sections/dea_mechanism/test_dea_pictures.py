@@ -9,7 +9,7 @@ import torch
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 
-from segattr_lib.report.charts import method_colours
+from segattr_lib.report.style import method_colours
 from segattr_lib.sections.dea_mechanism.pictures import (
     PARTS,
     alpha_curves,
