@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from segattr_lib.attribution import Method, load_method
 from segattr_lib.benchmark.failures import readable, sample_errors
 from segattr_lib.benchmark.settings import Settings
-from segattr_lib.data.sample import IGNORE, Dataset, Sample, SampleError
+from segattr_lib.data.sample import Dataset, Sample, SampleError
 from segattr_lib.evaluate import counted_passes, model_score
 from segattr_lib.metrics import Metric, Region, load_metric
 from segattr_lib.metrics.deletion import Null, bind_null, selected_region
@@ -112,7 +112,7 @@ class Group:
         classes = torch.tensor([sample.class_id for sample in samples])
         masks = torch.stack([sample.mask for sample in samples])
         self.target = (Target(classes, None, masks) if model.classifies else Target(classes, masks)).to(runtime.device)
-        self.ring = torch.stack([sample.labels == IGNORE for sample in samples]).to(runtime.device)
+        self.ring = torch.stack([sample.ring for sample in samples]).to(runtime.device)
         self.void = self.ring if run.ignore == "exclude" else None
         self.draws = Draws(run.seed[0], [sample.sample_id for sample in samples])
         self._judge_by(bind(model.module, self.target))

@@ -18,11 +18,12 @@ from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.store import Store, opened
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
+from segattr_lib.data.regions import FREQUENT
 from segattr_lib.data.sample import UNKNOWN, Dataset, Sample, SampleError
 from segattr_lib.models import loading
 from segattr_lib.models.lending import give_back
 from segattr_lib.models.loading import Model
-from segattr_lib.models.predicted import PREDICTED, check_target, region_of
+from segattr_lib.models.predicted import PREDICTED, as_asked, check_regions, check_target, kind_asked, known_by, region_of
 from segattr_lib.models.runtime import Runtime, device_of, prepare
 from segattr_lib.own_code import as_loaded, library_fingerprint
 from segattr_lib.registry import Key, UserError, own_fingerprint, with_options
@@ -71,11 +72,12 @@ def open_run(settings: Settings, classes: bool = True) -> Opened:
     """
     code = own_code_of(settings)
     dataset = load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
+    dataset = as_asked(settings, dataset)
     models = {name: load_model(dataset, settings, name) for name in settings.model}
     ids = {seed: draw(dataset, settings.samples, settings.order, seed) for seed in settings.seed}
     for model in models.values():
         check_target(settings, dataset, model)
-    if classes and settings.class_map != PREDICTED and dataset.labelled and settings.region != PREDICTED:
+    if classes and settings.class_map != PREDICTED and dataset.labelled:
         check_classes(dataset, models, sorted(set().union(*ids.values())), settings.image_size)
     return Opened(settings, dataset, models, ids, code)
 
@@ -90,6 +92,7 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
     batch size open.
     """
     opened_run = open_run(settings)
+    check_regions(settings.metrics, opened_run.models.values())
     device = str(device_of(settings.device))
     fingerprints = fingerprints_of(opened_run, question)
     with opened(folder, settings, fingerprints, device) as store, borrowed(opened_run.models.values()):
@@ -173,14 +176,12 @@ def group_of(run: Settings, sample_ids: list[str]) -> Group:
 
 
 def load_model(dataset: Dataset, settings: Settings, name: str) -> Model:
-    """The model of this name: a classifier where the data set gives images a class or there is a class map, else
-    a segmenter. Raises UserError as loading.load_model and load_class_map do.
-    """
+    """The model of this name, of the kind asked for. Raises UserError as kind_asked, loading.load_model and
+    load_class_map do."""
     shape, chosen = (settings.image_size, settings.image_size), settings.class_map
-    if dataset.class_of is None and chosen is None:
-        return loading.load_model(name, settings.layer, settings.layers, shape, "segmenter")
+    kind = kind_asked(settings, dataset, name)
     groups = None if chosen in (None, PREDICTED) else members(load_class_map(chosen), dataset.class_names)
-    return loading.load_model(name, settings.layer, settings.layers, shape, "classifier", groups)
+    return loading.load_model(name, settings.layer, settings.layers, shape, kind, groups)
 
 
 def check_classes(dataset: Dataset, models: Mapping[str, Model], ids: list[str], size: int) -> None:
@@ -260,12 +261,11 @@ def _refuse_what_always_raises(rows: list[dict[str, Any]], raised: Mapping[str, 
 
 
 def _known(sample: Sample, run: Settings, dataset: Dataset, model: Model) -> Sample:
-    """The sample; SampleError for one of a class that the model does not know."""
-    if sample.class_id == UNKNOWN or run.region == PREDICTED:
+    """The sample; SampleError for one of a class that the model does not know, where no other is asked for."""
+    if sample.class_id == UNKNOWN or run.target != FREQUENT:
         return sample
     if run.class_map != PREDICTED and not 0 <= sample.class_id < model.classes:
-        known = f"the model {model.name} has classes 0 to {model.classes - 1}"
-        raise SampleError("failed", f"the sample is of class {sample.class_id}, and {known}")
+        raise SampleError("failed", f"the sample is of class {sample.class_id}, {known_by(model)}")
     if model.members is not None and not model.members[sample.class_id]:
         name = dataset.class_names[sample.class_id]
         raise SampleError("skipped", f"the classifier {model.name} knows no class {name!r}")

@@ -43,7 +43,8 @@ class Sample:
     image: (3,H,W) RGB in [0,1]. mask: (H,W), the pixels of class_id; for a classifier the pixels where its
     evidence is known to lie, none where that is not known. class_id: UNKNOWN where only the model can say it. labels:
     (H,W), every pixel's class, 255 where none is given. extent: (width, height) in px of the picture before it was
-    resized, upright; None for that of the image.
+    resized, upright; None for that of the image. complete: whether the labels are a model's, which leaves no pixel out:
+    255 is a class then.
     """
 
     image: Float[Tensor, "3 h w"]
@@ -52,6 +53,12 @@ class Sample:
     sample_id: str
     labels: Integer[Tensor, "h w"]
     extent: tuple[int, int] | None = None
+    complete: bool = False
+
+    @property
+    def ring(self) -> Bool[Tensor, "h w"]:
+        """The pixels without a class: a ring around the objects in Pascal VOC's masks."""
+        return torch.zeros_like(self.mask) if self.complete else self.labels == IGNORE
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ class Dataset:
     (see `file_fingerprint`).
     class_of: sample id to class id, of a data set for classifiers; None where the labels tell, as they do
     for segmenters. Of a data set for classifiers the labels say where the evidence lies, if that is known:
-    every foreground pixel. labelled: False where `read` gives no labels: what is explained is then what the model says.
+    every foreground pixel. labelled: False where `read` gives no labels, or none that count: what is explained is then
+    what the model says.
     """
 
     name: str
@@ -81,8 +89,9 @@ class Dataset:
         """The sample resized to size x size px, or with its own proportions to a long side of size px; its target
         chosen, if there are labels to choose from.
 
-        Raises SampleError as `as_sample` does, and "failed" for whatever else `read` or class_of raise and for
-        a target without a name where the data set names its classes.
+        Raises SampleError as `as_sample` does, and "failed" for whatever else `read` or class_of raise, for a picture
+        without labels in a data set that has them, and for a target without a name where the data set names its
+        classes.
         """
         try:
             image, labels = self.read(sample_id)
@@ -91,6 +100,10 @@ class Dataset:
             raise
         except Exception as error:  # a user's own read may raise anything
             raise SampleError("failed", f"{sample_id} cannot be read: {type(error).__name__}: {error}") from error
+        if not self.labelled:
+            labels = None
+        elif labels is None and class_id is None:
+            raise SampleError("failed", f"{sample_id} has no labels; a data set without masks says labelled=False")
         sample = as_sample(image, labels, sample_id, size, class_id, proportional)
         if self.class_names and sample.class_id >= len(self.class_names):
             named = f"{len(self.class_names)} classes, 0 to {len(self.class_names) - 1}"
@@ -187,22 +200,28 @@ def as_sample(
 
 
 def find_region(
-    labels: Integer[np.ndarray, "h w"], region: Region, class_names: Sequence[str], extent: tuple[int, int] | None
+    labels: Integer[np.ndarray, "h w"],
+    region: Region,
+    class_names: Sequence[str],
+    extent: tuple[int, int] | None,
+    complete: bool = False,
 ) -> tuple[int, Bool[np.ndarray, "h w"]]:
-    """The class id and the pixels of a region in a picture's labels, 0 and 255 being no objects.
+    """The class id and the pixels of a region in a picture's labels, 0 being the background and 255 no class.
 
     frequent: the class with most pixels, ties to the lowest id, all of its pixels. class: all pixels of that class.
     largest_component: the largest connected part of any class. point: the connected part that holds it, also of the
-    background. box: what the box holds of the class that is most frequent in it. Parts hang together over edges and
-    corners. extent: (width, height) of the picture whose px the region's numbers are, None for that of the labels.
+    background. box: what the box holds of the class that is most frequent in it; it holds one pixel at least. Parts hang
+    together over edges and corners. extent: (width, height) of the picture whose px the region's numbers are, None for
+    that of the labels. complete: 255 is a class like any other, see Sample.
     Raises SampleError ("skipped") where there is no such region, and UserError as class_id_of.
     """
     height, width = labels.shape
     across, down = extent or (width, height)
-    objects = (labels != 0) & (labels != IGNORE)
+    given = np.ones_like(labels, dtype=bool) if complete else labels != IGNORE
+    objects = (labels != 0) & given
     if region.kind == "class":
         class_id = class_id_of(region.class_name, class_names)
-        mask = labels == class_id
+        mask = (labels == class_id) & given
         if not mask.any():
             raise SampleError("skipped", f"no pixel is {region.class_name}")
         return class_id, mask
@@ -210,16 +229,20 @@ def find_region(
         x, y = region.numbers
         if x >= across or y >= down:
             raise SampleError("skipped", f"the point {x:g},{y:g} lies outside the picture, {across} x {down} px")
-        parts = measure.label(labels, background=-1, connectivity=2)
         row, column = int(y * height / down), int(x * width / across)
+        if not given[row, column]:
+            raise SampleError("skipped", f"no class is given at the point {x:g},{y:g}")
+        parts = measure.label(labels, background=-1, connectivity=2)
         return int(labels[row, column]), parts == parts[row, column]
     if region.kind == "box":
         left, top, right, bottom = region.numbers
         if left >= across or top >= down:
             raise SampleError("skipped", f"the box lies outside the picture, {across} x {down} px")
+        row, column = int(top * height / down), int(left * width / across)
         inside = np.zeros_like(objects)
-        rows = slice(int(top * height / down), max(1, round(bottom * height / down)))
-        inside[rows, int(left * width / across) : max(1, round(right * width / across))] = True
+        inside[
+            row : max(row + 1, round(bottom * height / down)), column : max(column + 1, round(right * width / across))
+        ] = True
         objects &= inside
     if not objects.any():
         raise SampleError("skipped", "the box holds no object" if region.kind == "box" else "there is no object")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -11,10 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segattr_lib.data.regions import FREQUENT, class_id_of, read_region
-from segattr_lib.data.sample import Dataset, Sample, find_region
+from segattr_lib.data.class_maps import CLASS_MAPS
+from segattr_lib.data.sample import Dataset, Sample, SampleError, find_region
+from segattr_lib.models import MODELS, Kind
 from segattr_lib.models.loading import Model
 from segattr_lib.models.runtime import Runtime, autocast
-from segattr_lib.registry import UserError
+from segattr_lib.registry import Key, UserError
 
 PREDICTED = "predicted"  # what the model says: the class of a classifier (a class map), or the labels of a segmenter
 
@@ -44,8 +46,50 @@ def region_of(asked: Asked, dataset: Dataset, model: Model) -> str | None:
     return asked.region or ("truth" if dataset.labelled else PREDICTED)
 
 
-def names_of(dataset: Dataset, model: Model) -> Sequence[str]:
-    """The names of the classes by id, the data set's or else the model's own; none where neither knows them."""
+def kind_asked(asked: Asked, dataset: Dataset, name: str) -> Kind:
+    """What the model of this name is to be: a classifier where the data set gives images a class or there is a class
+    map, and of the table's models also on pictures without masks, whose class the model says; else a segmenter.
+
+    Raises UserError for a class map without masks, and for a model of the table that is of the other kind.
+    """
+    own = MODELS[name].kind if name in MODELS else None
+    if not dataset.labelled and asked.region != PREDICTED and asked.class_map not in (None, PREDICTED):
+        raise UserError(
+            f"The data set {dataset.name!r} has no masks whose classes {asked.class_map!r} could map; leave class_map "
+            f"out, or set class_map={PREDICTED}."
+        )
+    if dataset.class_of is None and asked.class_map is None:
+        if own == "classifier" and dataset.labelled:
+            raise UserError(
+                f"The model {name!r} is a classifier, and the data set {dataset.name!r} has masks, for segmenters; "
+                f"choose a segmenter, or set class_map to {PREDICTED}, {', '.join(CLASS_MAPS)} or a file of one's own."
+            )
+        return own or "segmenter"
+    if own == "segmenter":
+        remedy = "leave class_map out, or choose a classifier" if dataset.class_of is None else "choose a classifier"
+        why = "class_map is for classifiers" if dataset.class_of is None else f"{dataset.name!r} is for classifiers"
+        raise UserError(f"The model {name!r} is a segmenter, and {why}; {remedy}.")
+    return "classifier"
+
+
+def as_asked(asked: Asked, dataset: Dataset) -> Dataset:
+    """The data set without its masks where the model's labels are asked for: what they lack is no reason to skip a
+    picture, nor are their classes the model's."""
+    return replace(dataset, labelled=False) if asked.region == PREDICTED else dataset
+
+
+def decided_by(asked: Asked, dataset: Dataset, model: Model) -> bool:
+    """Whether the model says of which class a picture's target is, and not the data set."""
+    unknown = not dataset.labelled and dataset.class_of is None
+    return unknown or PREDICTED in (region_of(asked, dataset, model), asked.class_map)
+
+
+def names_of(asked: Asked, dataset: Dataset, model: Model) -> Sequence[str]:
+    """The names of the target's classes by id: the model's own where it decides, else the data set's; the other's where
+    these are not known and it has as many classes; else none."""
+    if decided_by(asked, dataset, model):
+        same = len(dataset.class_names) == model.classes
+        return model.class_names or (dataset.class_names if same else ())
     return dataset.class_names or model.class_names
 
 
@@ -57,7 +101,7 @@ def name_of(names: Sequence[str], class_id: int) -> str:
 def check_target(asked: Asked, dataset: Dataset, model: Model) -> None:
     """Raises UserError for a target that this data set or model cannot have."""
     wanted = read_region(asked.target)
-    if not dataset.labelled and asked.region == "truth":
+    if asked.region == "truth" and not dataset.labelled:
         raise UserError(f"The data set {dataset.name!r} has no masks; leave region out, or set region=predicted.")
     if model.classifies and (asked.region or wanted.kind not in (FREQUENT, "class")):
         raise UserError(
@@ -65,10 +109,22 @@ def check_target(asked: Asked, dataset: Dataset, model: Model) -> None:
             f"target=class=NAME."
         )
     if wanted.kind == "class":
-        class_id = class_id_of(wanted.class_name, names_of(dataset, model))
+        class_id = class_id_of(wanted.class_name, names_of(asked, dataset, model))
         if class_id >= model.classes:
-            known = f"the model {model.name!r} has classes 0 to {model.classes - 1}"
-            raise UserError(f"target is {asked.target!r}, but {known}.")
+            raise UserError(f"target is {asked.target!r}, {known_by(model)}.")
+        if model.members is not None and not model.members[class_id]:
+            raise UserError(f"target is {asked.target!r}, but the classifier {model.name!r} knows no such class.")
+
+
+def check_regions(metrics: Iterable[Key], models: Iterable[Model]) -> None:
+    """Raises UserError for metrics that select among the pixels of a region, which a classifier's target has not."""
+    names = [metric.text for metric in metrics if metric.entry.regions]
+    for model in models:
+        if names and model.classifies:
+            raise UserError(
+                f"The model {model.name!r} is a classifier, whose target has no region, and {', '.join(names)} select "
+                f"pixels in one; set metrics to others, such as average_drop, complexity, coherency and road."
+            )
 
 
 def targeted(
@@ -82,10 +138,11 @@ def targeted(
     """The samples with the target that is asked for, class and mask found in their labels or in what the model says,
     which then stands in the place of the labels.
 
-    images: the samples' own, as the model is shown them. Raises SampleError where a sample has no such target.
+    images: the samples' own, as the model is shown them. Raises SampleError where a sample has no such target, or one
+    of a class that the model does not know.
     """
-    wanted, names = read_region(asked.target), names_of(dataset, model)
-    by_model = PREDICTED in (region_of(asked, dataset, model), asked.class_map)
+    wanted, names = read_region(asked.target), names_of(asked, dataset, model)
+    by_model = decided_by(asked, dataset, model)
     if model.classifies and wanted.kind == "class":
         class_id = class_id_of(wanted.class_name, names)
         return [replace(sample, class_id=class_id) for sample in samples]
@@ -100,6 +157,14 @@ def targeted(
         labels = list(said)
     result = []
     for sample, of_pixels in zip(samples, labels, strict=True):
-        class_id, mask = find_region(of_pixels.numpy(), wanted, names, sample.extent)
-        result.append(replace(sample, class_id=class_id, mask=torch.from_numpy(mask), labels=of_pixels))
+        class_id, mask = find_region(of_pixels.numpy(), wanted, names, sample.extent, complete=by_model)
+        if class_id >= model.classes:
+            raise SampleError("failed", f"the target is of class {class_id}, {known_by(model)}")
+        region = torch.from_numpy(mask)
+        result.append(replace(sample, class_id=class_id, mask=region, labels=of_pixels, complete=by_model))
     return result
+
+
+def known_by(model: Model) -> str:
+    """Which classes a model has, as the end of a sentence about one that it has not."""
+    return f"and the model {model.name} has classes 0 to {model.classes - 1}"

@@ -111,7 +111,7 @@ def photographed(settings: Settings, ids: Sequence[str]) -> Photographs:
     dataset = replace(opened.dataset, read=central_squares(opened.dataset.read))
     samples = [load_sample(dataset, name, settings.image_size) for name in ids]
     group = Group(settings, dataset, model, opened.prepared(model.name), samples, list(ids))
-    names = names_of(dataset, model)
+    names = names_of(settings, dataset, model)
     return Photographs(group, [_name(names, sample.class_id) for sample in group.samples])
 
 

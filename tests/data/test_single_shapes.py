@@ -413,9 +413,7 @@ def test_folders_named_as_imagenet_names_them_have_its_ids(
 
 def test_wnids_name_the_classes_that_torchvision_numbers(real: Path):
     labels = (real / "weights/imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
-    from segattr_lib.data.image_folder import WNIDS
-
-    wnids = WNIDS.read_text(encoding="utf-8").split()
+    wnids = WNIDS
     assert len(wnids) == len(set(wnids)) == 1000
     assert wnids == sorted(wnids)
     labels = labels[-1000:]

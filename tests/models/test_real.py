@@ -20,8 +20,8 @@ from segattr_lib.models.loading import Model, load_model
 from segattr_lib.models.real import check_hash, with_head
 from segattr_lib.registry import UserError
 
-SEGMENTERS = [name for name in names("segmenter") if not MODELS[name].trained_on]
-CLASSIFIERS = [name for name in names("classifier") if not MODELS[name].trained_on]
+SEGMENTERS = [name for name in names("segmenter") if not MODELS[name].stored]
+CLASSIFIERS = [name for name in names("classifier") if not MODELS[name].stored]
 TUNED = [entry.torchvision for entry in MODELS.values() if entry.trained_on and entry.torchvision]
 
 
