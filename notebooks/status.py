@@ -44,7 +44,16 @@ page.pages_table(runs)
 page.versions_table(runs)
 
 # %% [markdown]
-# ## The embedded models
+# ## The models that others trained
+#
+# Real models, small enough to come with the library: `NOTICE` beside their weights says from where
+# and under what licence. What the metadata of their files say of them; a test measures it again.
+
+# %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
+page.others_table(runs)
+
+# %% [markdown]
+# ## The models that were trained here
 #
 # What the metadata of the weights' own files say; a test measures it again.
 

@@ -11,11 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segattr_lib.models.loading import prediction
-from segattr_lib.models.runtime import (
-    autocast,
-    is_prepared,
-    running,
-)
+from segattr_lib.models.runtime import autocast, is_prepared, running
 from segattr_lib.perturbation import Fill, occlude
 from segattr_lib.targets import Images, Score, Values
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -298,9 +299,7 @@ class Group:
             shares = [pinned["k"]]
         if "fill" in pinned:
             operators = [pinned["fill"]]
-        for k in shares:
-            for fill in operators:
-                yield k, fill
+        yield from product(shares, operators)
 
     def _values(
         self, method: Key, maps: Tensor, broken: list[str | None], seen: Groups, asked: Measured

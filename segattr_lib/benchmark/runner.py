@@ -23,7 +23,15 @@ from segattr_lib.data.sample import UNKNOWN, Dataset, Sample, SampleError
 from segattr_lib.models import loading
 from segattr_lib.models.lending import give_back
 from segattr_lib.models.loading import Model
-from segattr_lib.models.predicted import PREDICTED, as_asked, check_regions, check_target, kind_asked, known_by, region_of
+from segattr_lib.models.predicted import (
+    PREDICTED,
+    as_asked,
+    check_regions,
+    check_target,
+    kind_asked,
+    known_by,
+    region_of,
+)
 from segattr_lib.models.runtime import Runtime, device_of, prepare
 from segattr_lib.own_code import as_loaded, library_fingerprint
 from segattr_lib.registry import Key, UserError, own_fingerprint, with_options

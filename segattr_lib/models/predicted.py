@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segattr_lib.data.regions import FREQUENT, class_id_of, read_region
 from segattr_lib.data.class_maps import CLASS_MAPS
+from segattr_lib.data.regions import FREQUENT, class_id_of, read_region
 from segattr_lib.data.sample import Dataset, Sample, SampleError, find_region
 from segattr_lib.models import MODELS, Kind
 from segattr_lib.models.loading import Model

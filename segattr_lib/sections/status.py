@@ -23,6 +23,16 @@ OWN = Path(__file__).stem  # this page, which is not made while it is written
 SEGMENTERS = {"miou_test": "Regular", "miou_test_small": "Small", "miou_test_thin": "Thin"}
 CLASSIFIERS = {"accuracy_test": "All", **{f"accuracy_{tier}": tier.capitalize() for tier in TIERS}}
 FIGURES = {"accuracy_test": "Whole", "accuracy_parts": "Parts taken"}
+OF_OTHERS = {
+    "source": "Source",
+    "file": "Original",
+    "licence": "Licence",
+    "trained_on": "Trained on",
+    "miou_513_given": "513 px, published",
+    "miou_513": "513 px",
+    "miou_224": "224 px",
+    "accuracy_224": "Told, 224 px",
+}
 CLICKS = {  # clicks inside and outside
     "miou_1_0": "1 in",
     "miou_1_2": "1 in, 2 out",
@@ -135,6 +145,23 @@ def versions_table(runs: Runs) -> Markdown:
     versions = pd.DataFrame(list(runs.pages["versions"]))
     table = pd.DataFrame({"Package": versions.columns, "Version": [distinct(versions[name]) for name in versions]})
     return list_table(table, "tbl-versions", "What it ran with.")
+
+
+def others_table(runs: Runs) -> Markdown:
+    """Where the models that others trained are from, and what they reach."""
+    models = runs.weights[runs.weights["source"].notna()]
+    told = models.reindex(columns=list(OF_OTHERS)).fillna("–").rename(columns=OF_OTHERS)
+    told.insert(0, "Model", [f"`{name}`" for name in models.index])
+    told.insert(1, "MB", [f"{(WEIGHTS / f'{name}.safetensors').stat().st_size / 1e6:.1f}" for name in models.index])
+    images = distinct(models["images"].dropna())
+    caption = (
+        "The models that others trained, whose weights are passed on under their licence. Of the segmenters the mean "
+        "IoU over Pascal VOC's classes: as it was published, over 346 images of val, and as it is measured here over "
+        "the 200 of them in voc200, padded to squares of 513 px, and squeezed into the squares of 224 px that a "
+        f"benchmark shows. Of the classifier the share of {images} of the 200, those with a class that it knows, on "
+        "which the class of VOC that it scores highest is to be seen."
+    )
+    return list_table(told, "tbl-others", caption)
 
 
 def segmenters_table(runs: Runs) -> Markdown:

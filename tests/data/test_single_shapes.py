@@ -20,7 +20,7 @@ from sklearn.model_selection import cross_val_predict
 from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.store import read_samples
-from segattr_lib.data import Dataset, SampleError, as_sample, load_dataset
+from segattr_lib.data import Dataset, SampleError, as_sample, imagenet, load_dataset
 from segattr_lib.data.single_shapes import (
     CANVAS,
     CLASS_NAMES,
@@ -413,7 +413,7 @@ def test_folders_named_as_imagenet_names_them_have_its_ids(
 
 def test_wnids_name_the_classes_that_torchvision_numbers(real: Path):
     labels = (real / "weights/imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
-    wnids = WNIDS
+    wnids = imagenet.WNIDS
     assert len(wnids) == len(set(wnids)) == 1000
     assert wnids == sorted(wnids)
     labels = labels[-1000:]
