@@ -179,14 +179,16 @@ def explained(opened: Opened, runtime: Runtime, name: str, began: Began = lambda
     with sample_errors():
         seen, nearest = what_is_seen(model, runtime, sample.image)
         answer = Explanation(name, run, sample.image, seen, nearest)
+        dataset = opened.dataset
         if classifies(model.name):
             run = run.changed({"region": "truth", "target": FREQUENT})
+            dataset = replace(dataset, labelled=True)  # the class is that of the whole picture, and so is the mask
             wanted = read_region(opened.settings.target)
             named = wanted.kind == "class"
             class_id = class_id_of(wanted.class_name, model.class_names) if named else int(seen.loc[0, "class_id"])
             sample = as_whole(sample, class_id)
         try:
-            group = Group(run, opened.dataset, model, runtime, [sample], [name])
+            group = Group(run, dataset, model, runtime, [sample], [name])
         except SampleError as error:
             if error.status != "skipped":
                 raise

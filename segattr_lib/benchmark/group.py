@@ -54,7 +54,12 @@ def offered(run: Settings, model: Model) -> dict[str, Any]:
 
 def about_map(sample: Sample, method: Key) -> dict[str, Any]:
     """Whose map a row of a run's table is of: the columns before `metric`."""
-    return {**_of(sample), **_by(method)}
+    return {**about_sample(sample), "method": method.name, "variant": method.pinned}
+
+
+def about_sample(sample: Sample) -> dict[str, Any]:
+    """Whose target a row is of."""
+    return {"sample_id": sample.sample_id, "class_id": sample.class_id}
 
 
 def row_of(
@@ -171,13 +176,13 @@ class Group:
         rows = []
         for sample, value in zip(self.samples, self.base.tolist(), strict=True):
             fault = None if math.isfinite(value) else NOT_FINITE
-            rows.append(row_of(_of(sample), "score", value, fault))
+            rows.append(row_of(about_sample(sample), "score", value, fault))
         return rows
 
     def rows_of(self, method: Key, metrics: list[Key]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The values of all metrics for one method's maps, and what the maps took."""
         maps, seconds, passes = self.maps_of(method)
-        about = [{"sample_id": sample.sample_id, **_by(method)} for sample in self.samples]
+        about = [about_map(sample, method) for sample in self.samples]
         timings = [{**row, "seconds": took} for row, took in zip(about, seconds, strict=True) if not math.isnan(took)]
         return self.judged(method, maps, metrics, passes), timings
 
@@ -410,16 +415,8 @@ class Group:
         return self._fills[name]
 
 
-def _of(sample: Sample) -> dict[str, Any]:
-    return {"sample_id": sample.sample_id, "class_id": sample.class_id}
-
-
 def _taken_by(entry: Method | Metric, offered: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in offered.items() if name in entry.options}
-
-
-def _by(method: Key) -> dict[str, Any]:
-    return {"method": method.name, "variant": method.pinned}
 
 
 def _next_image(dataset: Dataset, sample_id: str, everyone: list[str], size: int) -> Tensor:

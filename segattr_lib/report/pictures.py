@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -60,8 +60,10 @@ def picture(axes: Axes, image: Tensor, mask: Tensor, title: str) -> None:
         spine.set_visible(False)
 
 
-def credit_line(dataset: str, sample_ids: Iterable[str]) -> HTML | None:
-    """What belongs under a picture made from photographs: whose they are, and on what terms; None for other data sets'
-    pictures."""
+def credit_line(dataset: str, sample_ids: Iterable[str]) -> Any:
+    """What belongs under a picture made from photographs, as HTML that IPython shows: whose they are, and on what terms;
+    None for other data sets' pictures."""
+    from IPython.display import HTML  # which a notebook has, and the library does without
+
     credits = credits_of(sample_ids) if dataset == "photographs" else ""
     return HTML(f'<p style="font-size: smaller">Photographs: {escape(credits)}.</p>') if credits else None

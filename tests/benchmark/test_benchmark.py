@@ -36,9 +36,9 @@ from segattr_lib.registry import UserError, accepted
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
-COLUMNS = ["run_id", "dataset", "model", "seed", "sample_id", "class_id", "method", "variant", "metric", "k", "fill"]
-COLUMNS += ["value", "status", "reason"]
-KEYS = COLUMNS[:5] + COLUMNS[6:11]
+COLUMNS = ["run_id", "dataset", "model", "seed", "sample_id", "target", "region", "class_id", "method", "variant"]
+COLUMNS += ["metric", "k", "fill", "value", "status", "reason"]
+KEYS = COLUMNS[:5] + COLUMNS[8:13]
 OWN = """
 import torch
 from oracles import ConvNet
@@ -108,6 +108,7 @@ def own(tmp_path: Path) -> Path:
 
 def settings_of(own: Path, **changes: Any) -> Settings:
     usual = {
+        "dataset": "shapes",
         "samples": 3,
         "image_size": 32,
         "model": f"{own}:tiny",
@@ -358,6 +359,8 @@ OTHER: dict[str, Any] = {
     "split": "val",
     "backgrounds": "pictures",
     "class_map": "shapes",
+    "target": "largest_component",
+    "region": "predicted",
     "samples": 7,
     "order": "shuffled",
     "image_size": 64,

@@ -65,8 +65,10 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(own: Path, **changes: Any) -> Settings:
-    usual = {"samples": 3, "image_size": 32, "model": f"{own}:tiny", "layer": "features", "methods": ["random"]}
-    return read_settings({**usual, "metrics": ["tdd"], "device": "cpu", "batch_size": 8, **changes})
+    usual = {"dataset": "shapes", "samples": 3, "image_size": 32, "model": f"{own}:tiny", "layer": "features"}
+    return read_settings(
+        {**usual, "methods": ["random"], "metrics": ["tdd"], "device": "cpu", "batch_size": 8, **changes}
+    )
 
 
 def half_done(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, parts: int = 2) -> Path:

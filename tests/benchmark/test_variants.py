@@ -76,11 +76,18 @@ def test_a_side_is_told_from_twelve_images_on_and_only_by_an_interval_off_zero()
 
 
 def test_the_explorer_shows_the_value_under_the_fill_whose_deletion_it_draws():
-    usual = {"image_size": 64, "grid": 4, "metrics": ["tdd"], "batch_size": 8}
+    usual = {
+        "dataset": "shapes",
+        "model": "shapes_fcn",
+        "image_size": 64,
+        "grid": 4,
+        "metrics": ["tdd"],
+        "batch_size": 8,
+    }
     groups = [
         group_of(read_settings({**usual, "evaluation_fill": fills}), ["test-00000"])
         for fills in (["zeros"], ["zeros", "blur"])
     ]
-    alone, several = (look(group, "ega", 0.2) for group in groups)
-    assert vars(several)["values"]["tdd"] == vars(alone)["values"]["tdd"]
+    alone, several = (look(group, "circle", "ega", 0.2) for group in groups)
+    assert several.measures["tdd"] == alone.measures["tdd"]
     assert torch.equal(several.deleted, alone.deleted)

@@ -100,7 +100,7 @@ def test_files_folders_and_open_pictures_are_one_data_set(tmp_path: Path):
     noise(seed=1).save(tmp_path / "a.png")
     noise(seed=2).save(tmp_path / "more/b.jpg")
     (tmp_path / "more/.hidden.jpg").write_bytes(b"")
-    (tmp_path / "more/notes.txt").write_text("none")
+    (tmp_path / "more/notes.txt").write_text("none", encoding="utf-8")
     named = Image.open(tmp_path / "a.png")
     data = opened_pictures([tmp_path / "a.png", tmp_path / "more", noise(seed=3), tmp_path / "a.png"])
     assert list(data.sample_ids) == ["picture 1", "a.png", "b.jpg"]
@@ -115,7 +115,7 @@ def test_files_folders_and_open_pictures_are_one_data_set(tmp_path: Path):
 def test_what_is_no_picture_is_a_sentence(tmp_path: Path):
     with pytest.raises(UserError, match=r"There is no file or folder '.*nowhere\.jpg'"):
         load_dataset("pictures", str(tmp_path / "nowhere.jpg"))
-    with pytest.raises(UserError, match="There is no picture in .*; its files should end in"):
+    with pytest.raises(UserError, match=r"There is no picture in .*; its files should end in"):
         load_dataset("pictures", str(tmp_path))
     with pytest.raises(UserError, match="'pictures' needs root, a picture or a folder of pictures"):
         load_dataset("pictures")

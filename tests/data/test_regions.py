@@ -46,7 +46,7 @@ def test_a_text_names_a_region(text: str, region: Region):
      "point=nan,2", "box=1,2,3", "box=5,0,5,9", "box=0,9,5,3", "largest"],
 )  # fmt: skip
 def test_any_other_text_is_refused_with_what_was_expected(text: str):
-    with pytest.raises(UserError, match="target is .*; expected ") as caught:
+    with pytest.raises(UserError, match=r"target is .*; expected ") as caught:
         read_region(text)
     assert repr(text) in str(caught.value)
 

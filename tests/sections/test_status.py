@@ -12,7 +12,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from segattr_lib.models import WEIGHTS
+from segattr_lib.models import MODELS, WEIGHTS
 from segattr_lib.registry import UserError
 from segattr_lib.sections import status as page
 
@@ -116,11 +116,28 @@ def test_models_are_metadata_the_metadata_of_their_files(tmp_path: Path) -> None
 
 def test_every_embedded_model_has_its_place_in_a_table() -> None:
     runs = page.Runs(pd.DataFrame(), page.weights_metadata(WEIGHTS))
-    tables = [page.segmenters_table, page.classifiers_table, page.figures_table, page.sam2_table]
+    tables = [page.others_table, page.segmenters_table, page.classifiers_table, page.figures_table, page.sam2_table]
     named = [row[0].strip("`") for table in tables for row in cells(table(runs))[1:]]
     shipped = {path.stem for path in WEIGHTS.glob("*.safetensors") if not path.stem.startswith("finetuned_")}
     assert shipped <= set(named) and len(named) == len(set(named))
     names = [table(runs).data.splitlines()[2] for table in tables]
-    assert names == [f":name: tbl-{name}" for name in ("models", "classifiers", "figures", "sam2")]
+    assert names == [f":name: tbl-{name}" for name in ("others", "models", "classifiers", "figures", "sam2")]
     captions = " ".join(table(runs).data.splitlines()[0] for table in tables)
     assert "(80 to 100, 40 to 50, 20 to 25 px)" in captions
+
+
+def test_a_card_says_where_a_model_is_from_and_what_it_reaches() -> None:
+    """As its file says: a row a model that others trained, a dash for what was not measured of it."""
+    runs = page.Runs(pd.DataFrame(), page.weights_metadata(WEIGHTS))
+    head, *rows = cells(page.others_table(runs))
+    assert [row[0] for row in rows] == [f"`{name}`" for name, entry in sorted(MODELS.items()) if entry.source]
+    for row in rows:
+        card, name = dict(zip(head, row, strict=True)), row[0].strip("`")
+        told = runs.weights.loc[name]
+        assert (card["Source"], card["Licence"]) == (MODELS[name].source, "Apache-2.0")
+        size = (WEIGHTS / f"{name}.safetensors").stat().st_size / 1e6
+        assert float(card["MB"]) == pytest.approx(size, abs=0.05)
+        measured = "accuracy_224" if MODELS[name].kind == "classifier" else "miou_224"
+        shown = card["Told, 224 px"] if MODELS[name].kind == "classifier" else card["224 px"]
+        assert shown == told[measured]
+        assert (card["513 px"] == "–") == (MODELS[name].kind == "classifier")
