@@ -72,7 +72,7 @@ glue_facts(page.facts(settings, runs))
 page.photo_pixels(runs)
 
 # %% [markdown]
-# *Photograph: {glue:text}`photo_credit`.*
+# Photograph: {glue:text}`photo_credit`.
 
 # %% tags=["hide-input"]
 page.photo_table(runs)

@@ -94,7 +94,7 @@ glue_facts(page.facts(settings, runs))
 page.photo_maps(settings, runs)
 
 # %% [markdown]
-# *Photograph: {glue:text}`photo_credit`.*
+# Photograph: {glue:text}`photo_credit`.
 
 # %% tags=["hide-input"]
 page.photo_scores(runs)

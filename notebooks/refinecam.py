@@ -91,7 +91,7 @@ glue_facts(page.facts(settings, runs))
 page.photo_ends(settings, runs)
 
 # %% [markdown]
-# *Photographs: {glue:text}`photo_credit`.*
+# Photographs: {glue:text}`photo_credit`.
 #
 # What the metrics say of these maps:
 

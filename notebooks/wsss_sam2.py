@@ -109,7 +109,7 @@ glue_facts(page.facts(settings, runs))
 page.photo_cues(runs.photographs)
 
 # %% [markdown]
-# *Photographs: {glue:text}`photo_credit`.*
+# Photographs: {glue:text}`photo_credit`.
 #
 # Which mask is right, nobody has drawn. How far they agree can be told: the mean IoU of every two
 # explainers' supports and masks, and of every explainer's with the noise's.

@@ -391,6 +391,16 @@ def test_what_cannot_be_had_is_a_sentence(photo: Path, tmp_path: Path, capsys, a
     assert said.count("segattr:") == 1 and "Traceback" not in said
 
 
+def test_a_picture_over_pillows_limit_is_a_sentence(tmp_path: Path, model: dict[str, str], capsys):
+    path = tmp_path / "huge.png"
+    Image.new("1", (13_500, 13_500)).save(path)  # 182 million px, in a small file
+    arguments = ["explain", str(path), "--model", model["model"], "-p", "layer=features", "-o", str(tmp_path / "out")]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "None of 1 photographs can be explained; the first, huge.png" in said
+    assert "exceeds limit" in said and "Traceback" not in said
+
+
 def test_a_python_user_gets_the_same_sentences(tmp_path: Path):
     (tmp_path / "text.jpg").write_text("no picture", encoding="utf-8")
     with pytest.raises(UserError, match=r"'text\.jpg' cannot be explained: .*it is no picture\."):

@@ -135,6 +135,8 @@ class Explanation:
                     _picture(panels[1, place], pixels_of(self.deleted[key]), verdict(row))
             if self.credit:
                 made.supxlabel(self.credit, fontsize=7, color="grey")
+            made.draw_without_rendering()
+            made.set_layout_engine("none")  # it is laid out, and need not be again for every file
             plt.close(made)
             return made
 

@@ -61,8 +61,8 @@ def picture(axes: Axes, image: Tensor, mask: Tensor, title: str) -> None:
 
 
 def credit_line(dataset: str, sample_ids: Iterable[str]) -> Any:
-    """What belongs under a picture made from photographs, as HTML that IPython shows: whose they are, and on what terms;
-    None for other data sets' pictures."""
+    """What belongs under a picture made from photographs, as HTML for IPython: whose they are, and on what terms; None
+    for other data sets' pictures."""
     from IPython.display import HTML  # which a notebook has, and the library does without
 
     credits = credits_of(sample_ids) if dataset == "photographs" else ""
