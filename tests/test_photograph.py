@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import html
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -25,7 +26,7 @@ from segattr_lib.metrics.null import blind_selections
 from segattr_lib.models.loading import load_model
 from segattr_lib.models.runtime import prepare
 from segattr_lib.perturbation import bind_fill
-from segattr_lib.photograph import SIZE, explain, explain_into, explained, held_against, open_photographs
+from segattr_lib.photograph import explain, explain_into, explained, held_against, open_photographs
 from segattr_lib.registry import UserError
 from segattr_lib.report.explained import Explanation, listed, page
 from segattr_lib.seeds import Draws
@@ -456,11 +457,11 @@ def test_every_step_is_announced(photo: Path, model: dict[str, str]):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(available()))
 def test_every_photograph_that_a_package_brings_is_explained(name: str, tmp_path: Path):
-    """As people would ask, and with its credit under the picture."""
+    """With its credit under the picture; on those of a launch and a palace the model sees nothing."""
     photo = available()[name]
-    answer = explain(photo.path, size=SIZE, methods=["gpa", "adaptive_ria"])
+    answer = explain(photo.path, model="voc_deeplabv3_mobilenetv2_half", size=225, methods=["gpa", "adaptive_ria"])
     answer.save(tmp_path)
-    assert photo.credit in (tmp_path / "index.html").read_text(encoding="utf-8").replace("&#x27;", "'")
-    assert (answer.mask is None) == (name in ("rocket", "china", "flower"))
+    assert html.escape(photo.credit) in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert (answer.mask is None) == (name in ("rocket", "china"))
     if answer.mask is not None:
         assert (answer.scores["status"] == "ok").all()
