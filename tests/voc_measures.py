@@ -71,7 +71,9 @@ def confusions(
     return np.stack(counts)
 
 
-def recognised(model: Model, dataset: Dataset, names: list[str]) -> tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+def recognised(
+    model: Model, dataset: Dataset, names: list[str]
+) -> tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
     """Of each image whether it shows a class that the classifier knows, and whether the class of the data set that the
     classifier scores highest, what belongs to none left out, is on the image."""
     known, right = [], []

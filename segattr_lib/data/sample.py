@@ -210,7 +210,7 @@ def find_region(
 
     frequent: the class with most pixels, ties to the lowest id, all of its pixels. class: all pixels of that class.
     largest_component: the largest connected part of any class. point: the connected part that holds it, also of the
-    background. box: what the box holds of the class that is most frequent in it; it holds one pixel at least. Parts hang
+    background. box: what the box, of one pixel at least, holds of the class that is most frequent in it. Parts hang
     together over edges and corners. extent: (width, height) of the picture whose px the region's numbers are, None for
     that of the labels. complete: 255 is a class like any other, see Sample.
     Raises SampleError ("skipped") where there is no such region, and UserError as class_id_of.

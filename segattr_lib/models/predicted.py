@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segattr_lib.data.regions import FREQUENT, class_id_of, read_region
 from segattr_lib.data.class_maps import CLASS_MAPS
+from segattr_lib.data.regions import FREQUENT, class_id_of, read_region
 from segattr_lib.data.sample import Dataset, Sample, SampleError, find_region
 from segattr_lib.models import MODELS, Kind
 from segattr_lib.models.loading import Model
@@ -80,7 +80,7 @@ def as_asked(asked: Asked, dataset: Dataset) -> Dataset:
 
 def decided_by(asked: Asked, dataset: Dataset, model: Model) -> bool:
     """Whether the model says of which class a picture's target is, and not the data set."""
-    unknown = not dataset.labelled and dataset.class_of is None
+    unknown = model.classifies and not dataset.labelled and dataset.class_of is None
     return unknown or PREDICTED in (region_of(asked, dataset, model), asked.class_map)
 
 

@@ -36,9 +36,11 @@ from segattr_lib.registry import UserError, accepted
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
-COLUMNS = ["run_id", "dataset", "model", "seed", "sample_id", "class_id", "method", "variant", "metric", "k", "fill"]
+ABOUT = ["run_id", "dataset", "model", "seed", "sample_id"]  # and of timings too
+COLUMNS = [*ABOUT, "target", "region", "class_id", "method", "variant", "metric", "k", "fill"]
 COLUMNS += ["value", "status", "reason"]
-KEYS = COLUMNS[:5] + COLUMNS[6:11]
+TIMED = ["method", "variant", "seconds"]
+KEYS = [*ABOUT, "method", "variant", "metric", "k", "fill"]
 OWN = """
 import torch
 from oracles import ConvNet
@@ -108,6 +110,7 @@ def own(tmp_path: Path) -> Path:
 
 def settings_of(own: Path, **changes: Any) -> Settings:
     usual = {
+        "dataset": "shapes",
         "samples": 3,
         "image_size": 32,
         "model": f"{own}:tiny",
@@ -139,7 +142,7 @@ def test_a_run_leaves_four_files_and_rows_of_the_exact_schema(own, tmp_path):
     ]
     assert pq.read_schema(folder / "samples.parquet").names == COLUMNS
     assert pq.read_schema(folder / "samples.parquet").equals(store.SAMPLES)
-    assert pq.read_schema(folder / "timings.parquet").names == [*COLUMNS[:5], "method", "variant", "seconds"]
+    assert pq.read_schema(folder / "timings.parquet").names == [*ABOUT, *TIMED]
     rows = rows_of(folder)
     assert not rows.duplicated(KEYS).any()
     assert set(rows["status"]) == {"ok"} and rows["reason"].isna().all()
@@ -358,6 +361,8 @@ OTHER: dict[str, Any] = {
     "split": "val",
     "backgrounds": "pictures",
     "class_map": "shapes",
+    "target": "class=cat",
+    "region": "predicted",
     "samples": 7,
     "order": "shuffled",
     "image_size": 64,

@@ -122,5 +122,6 @@ def test_a_classifier_is_explained_by_its_logit_and_a_segmenter_by_its_probabili
         for scalar in (None, "logit", "probability")
     )
     assert (usual, logit, probability) == ("logit", "logit", "probability")
-    run = read_settings({"samples": 1, "image_size": SIZE, "device": "cpu", "batch_size": 8})
+    usual = {"samples": 1, "image_size": SIZE, "device": "cpu", "batch_size": 8}
+    run = read_settings({**usual, "dataset": "shapes", "model": "shapes_fcn"})
     assert group_of(run, ["test-00000"]).offered["scalar"] == "probability"

@@ -65,8 +65,14 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(own: Path, **changes: Any) -> Settings:
-    usual = {"samples": 3, "image_size": 32, "model": f"{own}:tiny", "layer": "features", "methods": ["random"]}
-    return read_settings({**usual, "metrics": ["tdd"], "device": "cpu", "batch_size": 8, **changes})
+    usual = {
+        "dataset": "shapes",
+        "model": f"{own}:tiny",
+        "layer": "features",
+        "methods": ["random"],
+        "metrics": ["tdd"],
+    }
+    return read_settings({**usual, "samples": 3, "image_size": 32, "device": "cpu", "batch_size": 8, **changes})
 
 
 def half_done(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, parts: int = 2) -> Path:

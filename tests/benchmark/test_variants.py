@@ -60,7 +60,8 @@ def test_a_line_of_budgets_is_one_variant():
 
 
 def test_a_method_that_is_written_twice_is_run_once(tmp_path):
-    usual = {"samples": 1, "image_size": 64, "metrics": ["tdd"], "grid": 4, "batch_size": 8, "fill": ["mean", "blur"]}
+    usual = {"image_size": 64, "metrics": ["tdd"], "grid": 4, "batch_size": 8, "fill": ["mean", "blur"]}
+    usual |= {"dataset": "shapes", "model": "shapes_fcn", "samples": 1}
     settings = read_settings({**usual, "methods": ["ria", "ria(fill=mean)", "ega", "ega( window=1 )", "ega(window=1)"]})
     rows = read_samples(run_benchmark(settings, tmp_path / "r"))
     rows = rows[rows["metric"] == "tdd"]
@@ -77,10 +78,11 @@ def test_a_side_is_told_from_twelve_images_on_and_only_by_an_interval_off_zero()
 
 def test_the_explorer_shows_the_value_under_the_fill_whose_deletion_it_draws():
     usual = {"image_size": 64, "grid": 4, "metrics": ["tdd"], "batch_size": 8}
+    usual |= {"dataset": "shapes", "model": "shapes_fcn"}
     groups = [
         group_of(read_settings({**usual, "evaluation_fill": fills}), ["test-00000"])
         for fills in (["zeros"], ["zeros", "blur"])
     ]
-    alone, several = (look(group, "ega", 0.2) for group in groups)
+    alone, several = (look(group, "circle", "ega", 0.2) for group in groups)
     assert vars(several)["values"]["tdd"] == vars(alone)["values"]["tdd"]
     assert torch.equal(several.deleted, alone.deleted)

@@ -21,6 +21,7 @@ from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.data import Dataset, SampleError, as_sample, load_dataset
+from segattr_lib.data.imagenet import WNIDS
 from segattr_lib.data.single_shapes import (
     CANVAS,
     CLASS_NAMES,
@@ -413,13 +414,12 @@ def test_folders_named_as_imagenet_names_them_have_its_ids(
 
 def test_wnids_name_the_classes_that_torchvision_numbers(real: Path):
     labels = (real / "weights/imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
-    wnids = WNIDS
-    assert len(wnids) == len(set(wnids)) == 1000
-    assert wnids == sorted(wnids)
+    assert len(WNIDS) == len(set(WNIDS)) == 1000
+    assert sorted(WNIDS) == WNIDS
     labels = labels[-1000:]
-    assert labels[wnids.index("n01440764")].startswith("tench")
-    assert labels[wnids.index("n03126707")].startswith("crane")
-    assert labels[wnids.index("n15075141")].startswith("toilet tissue")
+    assert labels[WNIDS.index("n01440764")].startswith("tench")
+    assert labels[WNIDS.index("n03126707")].startswith("crane")
+    assert labels[WNIDS.index("n15075141")].startswith("toilet tissue")
 
 
 def test_a_table_of_classes_and_a_split_are_followed(tmp_path: Path):
