@@ -61,5 +61,18 @@ page.figures_table(runs)
 page.sam2_table(runs)
 
 # %% [markdown]
+# ## Models that others trained
+#
+# Source and terms of each, and what it reaches on images of Pascal VOC's split `voc200`, by the
+# metadata of its file; a test measures it again where these images are. Mean IoU is over the classes
+# that are on the images or are said to be, pixels without a class left out. Squares are squeezed, as
+# the benchmark shows images; at the long side, images keep their proportions and are padded to a
+# square with grey. A classifier tells an image if, of the classes in the class map `voc_imagenet`,
+# the one it scores highest is on it; images without any of them are left out.
+
+# %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
+page.cards(runs)
+
+# %% [markdown]
 # **What we learnt.** The profile of the {glue:text}`pages` pages is {glue:text}`profile`, and
 # {glue:text}`models` models came with the library.

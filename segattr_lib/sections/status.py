@@ -23,6 +23,17 @@ OWN = Path(__file__).stem  # this page, which is not made while it is written
 SEGMENTERS = {"miou_test": "Regular", "miou_test_small": "Small", "miou_test_thin": "Thin"}
 CLASSIFIERS = {"accuracy_test": "All", **{f"accuracy_{tier}": tier.capitalize() for tier in TIERS}}
 FIGURES = {"accuracy_test": "Whole", "accuracy_parts": "Parts taken"}
+CARD = {  # of a model that others trained
+    "source": "Source",
+    "file": "Its file there",
+    "licence": "Licence",
+    "trained_on": "Trained on",
+    "measured_on": "Measured here on",
+    "miou_224": "Mean IoU on squares of 224 px",
+    "miou_513": "Mean IoU at a long side of 513 px",
+    "accuracy_224": "Share of squares of 224 px told",
+    "miou_given": "Mean IoU as it came with the weights",
+}
 CLICKS = {  # clicks inside and outside
     "miou_1_0": "1 in",
     "miou_1_2": "1 in, 2 out",
@@ -175,6 +186,15 @@ def sam2_table(runs: Runs) -> Markdown:
         "objects after one and two."
     )
     return list_table(measured(runs, "miou_1_2", CLICKS), "tbl-sam2", caption)
+
+
+def cards(runs: Runs) -> Markdown:
+    """A card for each model whose weights others trained: where they are from, on what terms, and what they reach."""
+    lines: list[str] = []
+    for name, about in runs.weights[runs.weights["source"].notna()].iterrows():
+        facts = [f"- {title}: {about[key]}" for key, title in CARD.items() if isinstance(about.get(key), str)]
+        lines += [f"```{{admonition}} {name}", ":class: note", "", *facts, "```", ""]
+    return Markdown("\n".join(lines))
 
 
 def measured(runs: Runs, measure: str, columns: Mapping[str, str]) -> pd.DataFrame:

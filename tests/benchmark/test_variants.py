@@ -84,5 +84,5 @@ def test_the_explorer_shows_the_value_under_the_fill_whose_deletion_it_draws():
         for fills in (["zeros"], ["zeros", "blur"])
     ]
     alone, several = (look(group, "circle", "ega", 0.2) for group in groups)
-    assert vars(several)["values"]["tdd"] == vars(alone)["values"]["tdd"]
+    assert several.measures["tdd"] == alone.measures["tdd"]
     assert torch.equal(several.deleted, alone.deleted)
