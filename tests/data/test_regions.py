@@ -93,9 +93,9 @@ def test_a_point_takes_the_part_that_holds_it(point: str, expected: tuple):
 
 
 def test_a_point_of_the_background_takes_its_part():
-    class_id, pixels = found("point=5,5")
-    right = [(4, 3), (4, 4), (4, 5), (5, 3), (5, 4), (5, 5)]
-    assert class_id == 0 and pixels == right
+    labels = np.array([[0, 1, 0], [0, 1, 0], [1, 3, 0]], np.uint8)
+    assert found("point=2,1", labels) == (0, [(0, 2), (1, 2), (2, 2)])
+    assert found("point=0,0", labels) == (0, [(0, 0), (1, 0)])
 
 
 def test_a_point_without_a_class_has_no_region():
@@ -177,8 +177,8 @@ def test_of_a_model_that_leaves_no_pixel_out_255_is_a_class_like_any_other():
         (" largest_component ", Region("largest_component")),
         ("class = potted plant", Region("class", "potted plant")),
         ("class=a=b", Region("class", "a=b")),
-        ("point=3, 4.5", Region("point", numbers=(3, 4.5))),
-        ("box=0,1,2,3", Region("box", numbers=(0, 1, 2, 3))),
+        ("point=3, 4.5", Region("point", numbers=(3.0, 4.5))),
+        ("box=0,1,2,3", Region("box", numbers=(0.0, 1.0, 2.0, 3.0))),
     ],
 )
 def test_forms_are_read(text: str, region: Region):
@@ -192,11 +192,11 @@ def test_what_is_no_form_is_answered_with_all_of_them(text: str):
     assert str(caught.value) == f"target is {text!r}; expected one of {', '.join(FORMS)}."
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["point=1", "point=1,2,3", "point=a,b", "point=-1,2", "point=inf,1", "point=nan,1", "box=1,2,3", "box=3,0,1,5"]
-    + ["box=0,0,0,5", "box=0,5,5,5", "box=0,0,nan,5"],
-)
+POINTS = ["point=1", "point=1,2,3", "point=a,b", "point=-1,2", "point=inf,1", "point=nan,1"]
+BOXES = ["box=1,2,3", "box=3,0,1,5", "box=0,0,0,5", "box=0,5,5,5", "box=0,0,nan,5"]
+
+
+@pytest.mark.parametrize("text", [*POINTS, *BOXES])
 def test_numbers_that_are_no_place_are_answered_with_what_is(text: str):
     with pytest.raises(UserError) as caught:
         read_region(text)
