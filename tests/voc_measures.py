@@ -30,7 +30,8 @@ ORIGINALS = {
     "imagenet_mobilenet_v2": "mobilenet_v2_1.0_224_quant.tflite",
 }
 TRAINED_ON = {"segmenter": "Pascal VOC 2012", "classifier": "ImageNet"}
-GIVEN = {"voc_deeplabv3_mobilenetv2": "0.708", "voc_deeplabv3_mobilenetv2_half": "0.671"}  # with the float weights
+GIVEN = "{} on 346 images of Pascal VOC 2012 val at 513 px"  # what came with the weights
+GIVEN_MIOU = {"voc_deeplabv3_mobilenetv2": "0.708", "voc_deeplabv3_mobilenetv2_half": "0.671"}
 
 
 def voc200(root: Path) -> Dataset:
@@ -98,24 +99,23 @@ def measures(name: str, root: Path, count: int | None = None) -> dict[str, float
         known, right = recognised(load_model(name, kind="classifier", members=groups), dataset, names)
         for suffix, part in (("", slice(None)), (f"_first_{FIRST}", slice(FIRST))):
             result[f"accuracy_{SQUARE}{suffix}"] = float(right[part][known[part]].mean())
-            result[f"images{suffix}"] = float(known[part].sum())
-        return result
+        return {**result, "images": int(known.sum())}
     model = load_model(name)
     for size in (SQUARE, LONG):
         counts = confusions(model, dataset, names, size, padded=size == LONG)
         result[f"miou_{size}"] = mean_iou(counts)
         result[f"miou_{size}_first_{FIRST}"] = mean_iou(counts[:FIRST])
-    return result
+    return {**result, "images": len(names)}
 
 
 def metadata(name: str, measured: dict[str, float]) -> dict[str, str]:
     """What a file of weights says of itself."""
     entry = MODELS[name]
     about = {"source": entry.source, "file": ORIGINALS[name], "licence": LICENCE, "trained_on": TRAINED_ON[entry.kind]}
-    if name in GIVEN:
-        about["miou_513_given"] = GIVEN[name]
-    written = {key: f"{value:.0f}" if key.startswith("images") else f"{value:.4f}" for key, value in measured.items()}
-    return about | written
+    if name in GIVEN_MIOU:
+        about["miou_given"] = GIVEN.format(GIVEN_MIOU[name])
+    kept = {key: f"{value:.4f}" for key, value in measured.items() if key != "images"}
+    return about | {"measured_on": f"{measured['images']:.0f} images of voc200"} | kept
 
 
 def main() -> None:

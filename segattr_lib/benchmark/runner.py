@@ -20,18 +20,10 @@ from segattr_lib.data import draw, load_dataset
 from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
 from segattr_lib.data.regions import FREQUENT
 from segattr_lib.data.sample import UNKNOWN, Dataset, Sample, SampleError
-from segattr_lib.models import loading
+from segattr_lib.models import loading, predicted
 from segattr_lib.models.lending import give_back
 from segattr_lib.models.loading import Model
-from segattr_lib.models.predicted import (
-    PREDICTED,
-    as_asked,
-    check_regions,
-    check_target,
-    kind_asked,
-    known_by,
-    region_of,
-)
+from segattr_lib.models.predicted import PREDICTED, as_asked, check_target, known_by, region_of
 from segattr_lib.models.runtime import Runtime, device_of, prepare
 from segattr_lib.own_code import as_loaded, library_fingerprint
 from segattr_lib.registry import Key, UserError, own_fingerprint, with_options
@@ -100,7 +92,7 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
     batch size open.
     """
     opened_run = open_run(settings)
-    check_regions(settings.metrics, opened_run.models.values())
+    predicted.check_regions(settings.metrics, opened_run.models.values())
     device = str(device_of(settings.device))
     fingerprints = fingerprints_of(opened_run, question)
     with opened(folder, settings, fingerprints, device) as store, borrowed(opened_run.models.values()):
@@ -187,7 +179,7 @@ def load_model(dataset: Dataset, settings: Settings, name: str) -> Model:
     """The model of this name, of the kind asked for. Raises UserError as kind_asked, loading.load_model and
     load_class_map do."""
     shape, chosen = (settings.image_size, settings.image_size), settings.class_map
-    kind = kind_asked(settings, dataset, name)
+    kind = predicted.kind_asked(settings, dataset, name)
     groups = None if chosen in (None, PREDICTED) else members(load_class_map(chosen), dataset.class_names)
     return loading.load_model(name, settings.layer, settings.layers, shape, kind, groups)
 

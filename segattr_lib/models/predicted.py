@@ -80,7 +80,7 @@ def as_asked(asked: Asked, dataset: Dataset) -> Dataset:
 
 def decided_by(asked: Asked, dataset: Dataset, model: Model) -> bool:
     """Whether the model says of which class a picture's target is, and not the data set."""
-    unknown = not dataset.labelled and dataset.class_of is None
+    unknown = model.classifies and not dataset.labelled and dataset.class_of is None
     return unknown or PREDICTED in (region_of(asked, dataset, model), asked.class_map)
 
 
