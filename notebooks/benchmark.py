@@ -78,6 +78,7 @@ ignore = "include"
 seed = [0]
 device = None
 precision = "float32"
+engine = "torch"  # of passes that need no gradient: torch, onnxruntime, or auto
 batch_size = None
 gallery_rows = 3
 scenes_dataset = "shapes"  # of the run on generated scenes

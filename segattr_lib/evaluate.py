@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from segattr_lib.models.loading import prediction
+from segattr_lib.models.engine import forward_of
 from segattr_lib.models.runtime import autocast, is_prepared, running
 from segattr_lib.perturbation import Fill, occlude
 from segattr_lib.targets import Images, Score, Values
@@ -32,10 +30,11 @@ def evaluate(score: Score, count: int, perturb: Perturb) -> Float[Tensor, " n"]:
         shape = (first.shape[2], first.shape[3])
     values: list[Tensor] = []
     with running(score.model, shape) as runtime, torch.no_grad(), autocast(runtime):
+        forward = forward_of(score.model, runtime.engine)
         batches = -(-count // runtime.batch_size)
         for number in range(batches):  # of nearly one size: a small last batch would cost more an image
             images, owner = perturb(number * count // batches, (number + 1) * count // batches)
-            values.append(score(runtime.place(images), owner.to(runtime.device)).float())
+            values.append(score.of(forward(runtime.place(images)), owner.to(runtime.device)).float())
     return torch.cat(values)
 
 
@@ -58,25 +57,3 @@ def occluded_scores(
         return occlude(images, where, owner[start:stop], fill), owner[start:stop]
 
     return evaluate(score, len(owner), perturb)
-
-
-@contextmanager
-def counted_passes(model: nn.Module) -> Iterator[list[int]]:
-    """Counts what a model is asked inside the block, in images: a forward pass is 1, a backward pass 2.
-
-    Yields a list of one number that grows while the block runs.
-    """
-    passes = [0]
-
-    def forward(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        images = len(inputs[0])
-        passes[0] += images
-        tensor = prediction(output)
-        if isinstance(tensor, Tensor) and tensor.requires_grad:
-            tensor.register_hook(lambda gradient: passes.__setitem__(0, passes[0] + 2 * images))
-
-    handle = model.register_forward_hook(forward)
-    try:
-        yield passes
-    finally:
-        handle.remove()

@@ -61,13 +61,14 @@ class Score:
 
     def __call__(self, images: Float[Tensor, "n 3 h w"], owner: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         output = self.model(images)
-        values = self._of(output, owner)
+        values = self.of(output, owner)
         lost = ~values.detach().isfinite()
         if output.requires_grad and bool(lost.any()):  # the clamp and the comparison below have a gradient of 0 there
             output.register_hook(lambda slope: slope.masked_fill(lost.view(-1, *[1] * (slope.dim() - 1)), torch.nan))
         return values
 
-    def _of(self, output: Tensor, owner: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    def of(self, output: Tensor, owner: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """The scalar of every image whose logits the model has given."""
         if self.target.mask is None:
             class_ids = self.target.class_id[owner]
             logits = output.to(torch.promote_types(output.dtype, torch.float32))  # of autocast, three digits

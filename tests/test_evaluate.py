@@ -9,7 +9,8 @@ from oracles import ConvNet, plain_score, random_images, random_masks, ready
 from torch import Tensor, nn
 
 from segattr_lib.attribution import METHODS
-from segattr_lib.evaluate import counted_passes, evaluate, model_score
+from segattr_lib.evaluate import evaluate, model_score
+from segattr_lib.models.engine import counted_passes
 from segattr_lib.models.runtime import prepare
 from segattr_lib.targets import Target, bind
 

@@ -19,10 +19,11 @@ from segattr_lib.attribution import Method, load_method
 from segattr_lib.benchmark.failures import readable, sample_errors
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.data.sample import Dataset, Sample, SampleError
-from segattr_lib.evaluate import counted_passes, model_score
+from segattr_lib.evaluate import model_score
 from segattr_lib.metrics import Metric, Region, load_metric
 from segattr_lib.metrics.deletion import Null, bind_null, selected_region
 from segattr_lib.metrics.null import DEGENERATE
+from segattr_lib.models.engine import counted_passes
 from segattr_lib.models.loading import Model
 from segattr_lib.models.predicted import targeted
 from segattr_lib.models.runtime import Runtime, prepare, synchronised_clock
@@ -155,7 +156,8 @@ class Group:
         """The same samples seen by another model of the same layers, such as this one with weights drawn anew."""
         shape = (self.images.shape[2], self.images.shape[3])
         other = copy(self)
-        other.runtime = prepare(module, shape, str(self.runtime.device), self.run.precision, self.runtime.batch_size)
+        about = (str(self.runtime.device), self.run.precision, self.runtime.batch_size, self.runtime.memory_format)
+        other.runtime = prepare(module, shape, *about, engine=self.runtime.engine)
         other._judge_by(bind(module, self.target))
         other._maps, other._faults, other._parts = {}, {}, {}
         return other

@@ -61,7 +61,8 @@ class Opened:
     def prepared(self, name: str) -> Runtime:
         """How the model of this name is run, measured where the settings leave the batch size open."""
         settings, shape = self.settings, (self.settings.image_size, self.settings.image_size)
-        return prepare(self.models[name].module, shape, settings.device, settings.precision, settings.batch_size)
+        about = (settings.device, settings.precision, settings.batch_size)
+        return prepare(self.models[name].module, shape, *about, engine=settings.engine)
 
 
 def open_run(settings: Settings, classes: bool = True) -> Opened:
@@ -143,13 +144,16 @@ def borrowed(models: Iterable[Model]) -> Iterator[None]:
 
 def prepare_as_begun(store: Store, model: Model, settings: Settings) -> Runtime:
     """How a model is run from here on, noted in the store: as it was, unless the settings name another batch size."""
-    begun, batch_size = store.begun_with(model.name), settings.batch_size
+    begun, batch_size, engine = store.begun_with(model.name), settings.batch_size, settings.engine
     memory_format = torch.channels_last
+    if begun:
+        engine = begun["engine"]  # rows of two never mix in one folder
     if begun and batch_size in (None, begun["batch_size"]):
         batch_size = begun["batch_size"]
         memory_format = torch.channels_last if begun["channels_last"] else torch.contiguous_format
     shape = (settings.image_size, settings.image_size)
-    runtime = prepare(model.module, shape, settings.device, settings.precision, batch_size, memory_format)
+    about = (settings.device, settings.precision, batch_size, memory_format)
+    runtime = prepare(model.module, shape, *about, engine=engine)
     store.record(model.name, runtime)
     return runtime
 

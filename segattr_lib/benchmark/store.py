@@ -112,15 +112,15 @@ class Store:
             _write_parquet(of_rows, [pa.Table.from_pylist(rows, SAMPLES)])
 
     def begun_with(self, model: str) -> dict[str, Any] | None:
-        """How this model was run when the folder was begun: batch_size, channels_last and threads; None if it was
-        not yet."""
+        """How this model was run when the folder was begun: batch_size, channels_last, engine and threads; None if it
+        was not yet."""
         return next((entry for entry in self.manifest().get("runtimes", []) if entry["model"] == model), None)
 
     def record(self, model: str, runtime: Runtime) -> None:
         """Note in the manifest how a model is run from here on; another way than before is said on stderr."""
         channels_last = runtime.memory_format == torch.channels_last
         entry = {"model": model, "batch_size": runtime.batch_size, "channels_last": channels_last}
-        entry["threads"] = torch.get_num_threads()
+        entry |= {"engine": runtime.engine, "threads": torch.get_num_threads()}
         manifest = self.manifest()
         before = [other for other in manifest.get("runtimes", []) if other["model"] == model]
         if entry in before[-1:]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from segattr_lib.models import MODELS, WEIGHTS, Kind, names
 from segattr_lib.models.lending import copied, give_back, hold
-from segattr_lib.models.state import stored, weight_fingerprint
+from segattr_lib.models.state import prediction, stored, weight_fingerprint
 from segattr_lib.registry import UserError, cause_of, lookup
 
 MOST_STAGES = 5
@@ -153,11 +153,6 @@ def tried(name: str, module: nn.Module, shape: tuple[int, int]) -> tuple[Any, li
         for handle in handles:
             handle.remove()
     return output, list(dict.fromkeys(done))
-
-
-def prediction(output: Any) -> Any:
-    """torchvision's segmenters answer {"out": logits, ...}: the logits; any other answer as it is."""
-    return output["out"] if isinstance(output, dict) and "out" in output else output
 
 
 def stages(module: nn.Module, layer: str, candidates: Sequence[str], most: int = MOST_STAGES) -> list[str]:

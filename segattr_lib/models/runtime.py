@@ -19,11 +19,14 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor, nn
 
+from segattr_lib.models.engine import exported, forward_of
 from segattr_lib.models.lending import evaluated, give_back, hold, is_held
 from segattr_lib.models.state import weight_fingerprint
 from segattr_lib.registry import UserError, cause_of
+from segattr_lib.writing import say
 
 BATCH_SIZES = (4, 8, 16, 32, 64, 128)
+ENGINES = ("auto", "torch", "onnxruntime")
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -31,7 +34,8 @@ PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.floa
 class Runtime:
     """How a model is run: chosen by `prepare`, the same for everything that model is asked.
 
-    precision: "float32" is IEEE's, whose products keep 24 bits on a GPU too, not TF32's 11.
+    precision: "float32" is IEEE's, whose products keep 24 bits on a GPU too, not TF32's 11. engine: what makes the
+    passes that need no gradient, "torch" or "onnxruntime".
     """
 
     device: torch.device
@@ -39,12 +43,14 @@ class Runtime:
     batch_size: int
     memory_format: torch.memory_format
     milliseconds: float = field(compare=False)  # an image, in a batch of this size
+    engine: str = "torch"
 
     def place(self, images: Tensor) -> Tensor:
         """The images on the device, laid out as the model runs fastest."""
         return images.to(self.device).contiguous(memory_format=self.memory_format)
 
 
+_SAID: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()  # why torch makes the passes of a model
 _PREPARED: WeakKeyDictionary[nn.Module, Runtime] = WeakKeyDictionary()
 
 
@@ -55,6 +61,7 @@ def prepare(
     precision: str = "float32",
     batch_size: int | None = None,
     memory_format: torch.memory_format = torch.channels_last,
+    engine: str = "torch",
 ) -> Runtime:
     """Put a model on its device in evaluation mode and measure how it runs fastest; `give_back` leaves it as it was.
 
@@ -63,7 +70,8 @@ def prepare(
     bits of a value, and the same settings are to give the same bytes. A model that fails on images whose channels
     lie last in memory, and on no others, is shown contiguous ones. Under precision "float32" a GPU's convolutions
     and matrix products are IEEE's float32 from here on, in all of the process: torch's default for convolutions is
-    TF32, of three digits. Raises UserError for a device or precision that is not there.
+    TF32, of three digits. engine: one of ENGINES; see engine_of. Raises UserError for a device, precision or engine
+    that is not there.
     """
     chosen = device_of(device)
     if precision not in PRECISIONS:
@@ -73,15 +81,44 @@ def prepare(
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     hold(model)
     _place(model, chosen)
+    engine = engine_of(model, shape, chosen, precision, engine)
+    if engine == "onnxruntime":
+        memory_format = torch.contiguous_format  # which is how it takes images
     if batch_size is not None:
-        runtime = Runtime(chosen, precision, batch_size, memory_format, float("nan"))
+        runtime = Runtime(chosen, precision, batch_size, memory_format, float("nan"), engine)
     else:
-        runtime = _remembered(model, shape, chosen, precision)
+        runtime = _remembered(model, shape, chosen, precision, engine)
     if runtime.memory_format != torch.contiguous_format and _contiguous_alone(model, runtime, shape):
         runtime = replace(runtime, memory_format=torch.contiguous_format)
     model.to(memory_format=runtime.memory_format)
     _PREPARED[model] = runtime
     return runtime
+
+
+def engine_of(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str, engine: str) -> str:
+    """What makes a model's passes that need no gradient: "torch", or "onnxruntime" (see engine.exported).
+
+    "auto" is a rule, not a timing: ONNX Runtime in float32 on a CPU where the model can be exported, else torch, which
+    is said once a model. Raises UserError for another name, and where onnxruntime is asked for and cannot be had.
+    """
+    if engine not in ENGINES:
+        raise UserError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
+    if engine == "torch":
+        return engine
+    if device.type != "cpu" or precision != "float32":
+        reason = f"it makes passes in float32 on a CPU, not in {precision} on {device.type}"
+    else:
+        with evaluated(model):
+            known = exported(model, shape)
+        if known.session is not None:
+            return "onnxruntime"
+        reason = known.reason
+        if engine == "auto" and reason not in _SAID.setdefault(model, set()):
+            _SAID[model].add(reason)
+            say(f"Passes of {type(model).__name__} are made by torch, not by ONNX Runtime: {reason}.")
+    if engine == "auto":
+        return "torch"
+    raise UserError(f"engine is 'onnxruntime', but {reason}; set engine=torch, or leave it out.")
 
 
 def is_prepared(model: nn.Module) -> bool:
@@ -140,20 +177,22 @@ def keep_freed_memory() -> None:
         libc.mallopt(trim_threshold, 2**31 - 1)
 
 
-def fastest(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str) -> Runtime:
+def fastest(
+    model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str, engine: str = "torch"
+) -> Runtime:
     """Measure batches of 4 to 128, channels last, until twice more no longer pays or memory ends; then the best
     of them in the other memory format. A model that fails on images with channels last is measured without.
 
     Raises UserError where not even the smallest batch fits, and where the model fails on images of this shape.
     """
-    first = Runtime(device, precision, BATCH_SIZES[0], torch.channels_last, 0.0)
+    first = Runtime(device, precision, BATCH_SIZES[0], torch.channels_last, 0.0, engine)
     layouts = [torch.channels_last, torch.contiguous_format]
-    if _contiguous_alone(model, first, shape):
+    if engine == "onnxruntime" or _contiguous_alone(model, first, shape):
         layouts.remove(torch.channels_last)
     model.to(memory_format=layouts[0])
     tried: list[Runtime] = []
     for batch_size in BATCH_SIZES:
-        best_so_far = _measured(model, Runtime(device, precision, batch_size, layouts[0], 0.0), shape)
+        best_so_far = _measured(model, replace(first, batch_size=batch_size, memory_format=layouts[0]), shape)
         if best_so_far is None:
             break
         tried.append(best_so_far)
@@ -182,18 +221,18 @@ def device_of(name: str | None) -> torch.device:
     return device
 
 
-def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str) -> Runtime:
+def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, precision: str, engine: str) -> Runtime:
     """The fastest runtime as it was measured the first time, from the user's cache folder."""
     chip = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     parts = [weight_fingerprint(model), shape, device.type, chip, precision, torch.get_num_threads(), torch.__version__]
-    key = "/".join(map(str, parts))
+    key = "/".join(map(str, [*parts, *([engine] if engine != "torch" else [])]))
     path = _remembered_at()
     known: dict[str, Any] = {}
     with suppress(OSError, ValueError, TypeError):  # none yet, or none that can be read
         known = {**json.loads(path.read_text(encoding="utf-8"))} if path else {}
     measured = known.get(key)
     if not (isinstance(measured, dict) and measured.keys() == {"batch_size", "channels_last", "milliseconds"}):
-        best = fastest(model, shape, device, precision)
+        best = fastest(model, shape, device, precision, engine)
         channels_last = best.memory_format == torch.channels_last
         measured = {
             "batch_size": best.batch_size,
@@ -207,7 +246,7 @@ def _remembered(model: nn.Module, shape: tuple[int, int], device: torch.device, 
                 partial.write_text(json.dumps({**known, key: measured}, indent=1), encoding="utf-8")
                 partial.replace(path)
     memory_format = torch.channels_last if measured["channels_last"] else torch.contiguous_format
-    return Runtime(device, precision, measured["batch_size"], memory_format, measured["milliseconds"])
+    return Runtime(device, precision, measured["batch_size"], memory_format, measured["milliseconds"], engine)
 
 
 def _remembered_at() -> Path | None:
@@ -253,9 +292,10 @@ def _milliseconds(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) ->
     """An image's share of a forward pass: the better of two, after one to warm up."""
     images = runtime.place(torch.rand(runtime.batch_size, 3, *shape, generator=torch.Generator().manual_seed(0)))
     times = []
+    forward = forward_of(model, runtime.engine)
     with torch.no_grad(), autocast(runtime):
         for _ in range(3):
             began = synchronised_clock(runtime.device)
-            model(images)
+            forward(images)
             times.append(synchronised_clock(runtime.device) - began)
     return 1000 * min(times[1:]) / runtime.batch_size

@@ -68,6 +68,11 @@ def unpacked(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
+def prediction(output: Any) -> Any:
+    """torchvision's segmenters answer {"out": logits, ...}: the logits; any other answer as it is."""
+    return output["out"] if isinstance(output, dict) and "out" in output else output
+
+
 def weight_fingerprint(module: nn.Module) -> str:
     """A digest of the names and values of all weights, and of whatever else the module keeps in its state: a
     quantised module's packed weights, an extra state. Raises UserError for a state that cannot be written down."""

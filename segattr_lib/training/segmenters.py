@@ -17,7 +17,7 @@ from torch.nn import functional
 from segattr_lib.data import load_dataset
 from segattr_lib.data.sample import Dataset
 from segattr_lib.models import MODELS, WEIGHTS
-from segattr_lib.models.loading import prediction
+from segattr_lib.models.state import prediction
 from segattr_lib.training.loop import Stage, as_stored, drawn_view, fit, in_parallel, streams, to_images, write_weights
 
 POOL = 12_000  # scenes drawn once, at most; each is seen turned, mirrored and with its colours exchanged

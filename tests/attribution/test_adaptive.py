@@ -20,7 +20,7 @@ from segattr_lib.attribution.adaptive import (
 )
 from segattr_lib.attribution.cam import ega
 from segattr_lib.attribution.fusion import adaptive_dea, dual_evidence
-from segattr_lib.evaluate import counted_passes
+from segattr_lib.models.engine import counted_passes
 from segattr_lib.models.runtime import prepare
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.seeds import Draws

@@ -25,8 +25,8 @@ from segattr_lib.attribution.cam import activations_and_gradients, ega, gpa, poo
 from segattr_lib.attribution.fusion import dea, dual_evidence
 from segattr_lib.attribution.intervention import region_drops, ria
 from segattr_lib.attribution.maps import normalise, upsample
-from segattr_lib.evaluate import counted_passes
 from segattr_lib.imputation import impute
+from segattr_lib.models.engine import counted_passes
 from segattr_lib.perturbation import FILLS, IMAGENET_MEAN, bind_fill, cells
 from segattr_lib.registry import accepted
 from segattr_lib.seeds import Draws

@@ -35,7 +35,7 @@ from segattr_lib.attribution.axiomatic import (
 )
 from segattr_lib.attribution.cam import activations_and_gradients, pooled
 from segattr_lib.attribution.maps import normalise, upsample
-from segattr_lib.evaluate import counted_passes
+from segattr_lib.models.engine import counted_passes
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import accepted
 from segattr_lib.seeds import Draws

@@ -31,7 +31,7 @@ from segattr_lib.attribution.cam import (
 )
 from segattr_lib.attribution.channels import ablationcam, faster_scorecam, scorecam
 from segattr_lib.attribution.maps import normalise, upsample
-from segattr_lib.evaluate import counted_passes
+from segattr_lib.models.engine import counted_passes
 from segattr_lib.registry import UserError, accepted
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind

@@ -26,7 +26,7 @@ from segattr_lib.attribution.fusion import (
     refined,
 )
 from segattr_lib.attribution.maps import normalise, upsample
-from segattr_lib.evaluate import counted_passes
+from segattr_lib.models.engine import counted_passes
 from segattr_lib.registry import UserError
 from segattr_lib.targets import Target, bind
 

@@ -385,6 +385,7 @@ OTHER: dict[str, Any] = {
     "seed": 5,
     "device": "cpu",
     "precision": "bfloat16",
+    "engine": "onnxruntime",
     "batch_size": 3,
 }
 

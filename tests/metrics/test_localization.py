@@ -10,9 +10,10 @@ from oracles import random_images, random_masks, ready
 from torch import Tensor
 
 from segattr_lib.benchmark.settings import Settings, read_settings
-from segattr_lib.evaluate import counted_passes, model_score
+from segattr_lib.evaluate import model_score
 from segattr_lib.metrics import METRICS, metrics_of
 from segattr_lib.metrics.localization import support
+from segattr_lib.models.engine import counted_passes
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import UserError, accepted
 from segattr_lib.targets import Target, bind

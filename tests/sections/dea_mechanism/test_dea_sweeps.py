@@ -9,8 +9,8 @@ import torch
 
 from segattr_lib.benchmark.runner import group_of
 from segattr_lib.benchmark.settings import read_settings
-from segattr_lib.evaluate import counted_passes
 from segattr_lib.metrics.null import FIELDS
+from segattr_lib.models.engine import counted_passes
 from segattr_lib.sections.dea_mechanism.sweeps import (
     alpha_table,
     differences,
