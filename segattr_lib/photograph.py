@@ -37,7 +37,7 @@ from segattr_lib.models.predicted import PREDICTED, check_target, name_of
 from segattr_lib.models.runtime import Runtime, autocast
 from segattr_lib.perturbation import Fill, bind_fill, top_fraction
 from segattr_lib.registry import Key, UserError
-from segattr_lib.report.explained import Explanation, make_folder, write_figure, write_page
+from segattr_lib.report.explained import Explanation, figure_stem, make_folder, write_figure, write_page
 from segattr_lib.report.panels import without_top
 from segattr_lib.targets import EPS
 
@@ -131,7 +131,7 @@ def explain_into(
                     continue
                 answers.append(answer)
                 tables.append(answer.rows)
-                write_figure(answer, folder)
+                write_figure(answer, folder, figure_stem(name, names))
                 progress.write(answer.sentence)
         finally:
             if tables:

@@ -314,9 +314,9 @@ def test_what_is_saved_is_what_was_found(photo: Path, model: dict[str, str], tmp
         for metric, column in names.items():
             assert value[metric] == pytest.approx(row[column], abs=1e-6), metric
     for ending in ("png", "svg"):
-        assert (tmp_path / f"out/squares.{ending}").stat().st_size > 1000
-    ElementTree.parse(tmp_path / "out/squares.svg")
-    with Image.open(tmp_path / "out/squares.png") as drawn:
+        assert (tmp_path / f"out/squares.explained.{ending}").stat().st_size > 1000
+    ElementTree.parse(tmp_path / "out/squares.explained.svg")
+    with Image.open(tmp_path / "out/squares.explained.png") as drawn:
         assert drawn.width > 3 * 200
 
 
@@ -356,6 +356,17 @@ def test_a_folder_gives_one_table_and_a_bad_picture_is_a_row(tmp_path: Path, mod
     rows = pd.read_csv(tmp_path / "out/rows.csv")
     assert rows[rows["sample_id"] == "b.jpg"]["status"].tolist() == ["failed"]
     assert set(rows["variant"].dropna()) == {"grid=3"}
+
+
+def test_no_photograph_and_no_figure_is_written_over(tmp_path: Path, model: dict[str, str]):
+    """Where the answer goes into the photographs' own folder, and two differ in their endings alone."""
+    for name in ("a.png", "a.bmp", "b.png"):
+        scene().save(tmp_path / name)
+    before = {name: (tmp_path / name).read_bytes() for name in ("a.png", "a.bmp", "b.png")}
+    explain_into(tmp_path, [tmp_path / name for name in before], methods=["ega"], size=48, **model)
+    assert before == {name: (tmp_path / name).read_bytes() for name in before}
+    figures = {path.name for path in tmp_path.glob("*.explained.svg")}
+    assert figures == {"a.png.explained.svg", "a.bmp.explained.svg", "b.explained.svg"}
 
 
 def test_answers_and_losses_come_back_by_name(tmp_path: Path, model: dict[str, str]):

@@ -141,9 +141,9 @@ class Explanation:
             return made
 
     def save(self, folder: str | Path) -> Path:
-        """Write NAME.png, NAME.svg, rows.csv and index.html, a page that needs no other file; the page's path."""
+        """Write the figure (PNG, SVG), rows.csv and index.html, a page that needs no other file; the page's path."""
         make_folder(folder)
-        write_figure(self, folder)
+        write_figure(self, folder, figure_stem(self.name, [self.name]))
         return write_page([self], self.rows, folder)
 
 
@@ -193,12 +193,19 @@ def make_folder(folder: str | Path) -> None:
         raise UserError(f"The folder {str(folder)!r} cannot be made: {error.strerror}.") from error
 
 
-def write_figure(answer: Explanation, folder: str | Path) -> None:
-    """Write an answer's figure as NAME.png and NAME.svg into a folder."""
+def figure_stem(name: str, names: Sequence[str]) -> str:
+    """What the figure of a photograph is called, its ending aside: never as the photograph itself, which may lie in the
+    same folder, nor as the figure of another of these names."""
+    alike = [other for other in names if Path(other).stem == Path(name).stem]
+    return f"{name if len(alike) > 1 else Path(name).stem}.explained"
+
+
+def write_figure(answer: Explanation, folder: str | Path, stem: str) -> None:
+    """Write an answer's figure as stem.png and stem.svg into a folder."""
     made = answer.figure()
     with full_disk(Path(folder)):
         for ending in ("png", "svg"):
-            with whole(Path(folder) / f"{Path(answer.name).stem}.{ending}") as path:
+            with whole(Path(folder) / f"{stem}.{ending}") as path:
                 made.savefig(path, format=ending, dpi=150, metadata={} if ending == "png" else {"Date": None})
 
 
