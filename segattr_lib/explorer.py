@@ -53,7 +53,7 @@ def explore(**settings: Any) -> w.VBox:
     run = read_settings({**USUAL, **settings})
     first = opened_by(run, run.model[0])
     data, ids = first.dataset, first.ids[run.seed[0]][: run.samples]
-    classifies = data.class_of is not None or run.class_map is not None
+    classifies = first.models[run.model[0]].classifies
     if "metrics" not in settings:
         run = run.changed({"metrics": measured_at_once("classification" if classifies else "segmentation")})
     uploads: dict[str, Dataset] = {}

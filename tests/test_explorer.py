@@ -331,6 +331,13 @@ def test_a_class_map_opens_a_classifier_whose_whole_image_is_deleted_from(classi
     assert set(control(app, "Model").options) == set(names("classifier"))
 
 
+def test_a_classifier_on_photographs_is_asked_what_it_says(classifier):
+    app = explore(dataset="photographs", **classifier)
+    assert not said(app)
+    assert "AD" in table(app) and "TDD" not in table(app)
+    assert set(control(app, "Model").options) == set(names("classifier"))
+
+
 def test_backgrounds_are_those_of_the_settings(classifier, tmp_path):
     rng = np.random.default_rng(0)
     for number in range(30):
