@@ -23,15 +23,16 @@ OWN = Path(__file__).stem  # this page, which is not made while it is written
 SEGMENTERS = {"miou_test": "Regular", "miou_test_small": "Small", "miou_test_thin": "Thin"}
 CLASSIFIERS = {"accuracy_test": "All", **{f"accuracy_{tier}": tier.capitalize() for tier in TIERS}}
 FIGURES = {"accuracy_test": "Whole", "accuracy_parts": "Parts taken"}
-OF_OTHERS = {
+CARD = {  # of a model that others trained
     "source": "Source",
-    "file": "Original",
+    "file": "Its file there",
     "licence": "Licence",
     "trained_on": "Trained on",
-    "miou_513_given": "513 px, published",
-    "miou_513": "513 px",
-    "miou_224": "224 px",
-    "accuracy_224": "Told, 224 px",
+    "measured_on": "Measured here on",
+    "miou_224": "Mean IoU on squares of 224 px",
+    "miou_513": "Mean IoU at a long side of 513 px",
+    "accuracy_224": "Share of squares of 224 px told",
+    "miou_given": "Mean IoU as it came with the weights",
 }
 CLICKS = {  # clicks inside and outside
     "miou_1_0": "1 in",
@@ -147,23 +148,6 @@ def versions_table(runs: Runs) -> Markdown:
     return list_table(table, "tbl-versions", "What it ran with.")
 
 
-def others_table(runs: Runs) -> Markdown:
-    """Where the models that others trained are from, and what they reach."""
-    models = runs.weights[runs.weights["source"].notna()]
-    told = models.reindex(columns=list(OF_OTHERS)).fillna("–").rename(columns=OF_OTHERS)
-    told.insert(0, "Model", [f"`{name}`" for name in models.index])
-    told.insert(1, "MB", [f"{(WEIGHTS / f'{name}.safetensors').stat().st_size / 1e6:.1f}" for name in models.index])
-    images = distinct(models["images"].dropna())
-    caption = (
-        "The models that others trained, whose weights are passed on under their licence. Of the segmenters the mean "
-        "IoU over Pascal VOC's classes: as it was published, over 346 images of val, and as it is measured here over "
-        "the 200 of them in voc200, padded to squares of 513 px, and squeezed into the squares of 224 px that a "
-        f"benchmark shows. Of the classifier the share of {images} of the 200, those with a class that it knows, on "
-        "which the class of VOC that it scores highest is to be seen."
-    )
-    return list_table(told, "tbl-others", caption)
-
-
 def segmenters_table(runs: Runs) -> Markdown:
     """Mean IoU of the embedded segmenters."""
     small, thin = "{} to {}".format(*SIZE_RANGE["small"]), f"{THIN_LINE[0]} to {THIN_LINE[1] - 1}"
@@ -202,6 +186,15 @@ def sam2_table(runs: Runs) -> Markdown:
         "objects after one and two."
     )
     return list_table(measured(runs, "miou_1_2", CLICKS), "tbl-sam2", caption)
+
+
+def cards(runs: Runs) -> Markdown:
+    """A card for each model whose weights others trained: where they are from, on what terms, and what they reach."""
+    lines: list[str] = []
+    for name, about in runs.weights[runs.weights["source"].notna()].iterrows():
+        facts = [f"- {title}: {about[key]}" for key, title in CARD.items() if isinstance(about.get(key), str)]
+        lines += [f"```{{admonition}} {name}", ":class: note", "", *facts, "```", ""]
+    return Markdown("\n".join(lines))
 
 
 def measured(runs: Runs, measure: str, columns: Mapping[str, str]) -> pd.DataFrame:

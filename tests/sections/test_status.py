@@ -114,30 +114,53 @@ def test_models_are_metadata_the_metadata_of_their_files(tmp_path: Path) -> None
     assert lines[1:4] == [":header-rows: 1", ":name: tbl-models", ""] and lines[-1] == "```"
 
 
+def test_models_that_others_trained_have_a_card_each(tmp_path: Path) -> None:
+    foreign = {"source": "a/b", "file": "net.tflite", "licence": "MIT", "miou_224": "0.5", "miou_224_first_40": "0.4"}
+    files = {"seen": foreign, "named": {"source": "c/d", "accuracy_224": "0.7"}, "own": {"miou_test": "0.9"}}
+    for name, metadata in files.items():
+        save_file({"weight": torch.zeros(1)}, tmp_path / f"{name}.safetensors", metadata)
+    runs = page.Runs(pd.DataFrame(), page.weights_metadata(tmp_path))
+    assert page.cards(runs).data.splitlines() == [
+        "```{admonition} named",
+        ":class: note",
+        "",
+        "- Source: c/d",
+        "- Share of squares of 224 px told: 0.7",
+        "```",
+        "",
+        "```{admonition} seen",
+        ":class: note",
+        "",
+        "- Source: a/b",
+        "- Its file there: net.tflite",
+        "- Licence: MIT",
+        "- Mean IoU on squares of 224 px: 0.5",
+        "```",
+    ]
+
+
+def test_the_card_of_a_shipped_model_tells_all_that_is_known_of_it() -> None:
+    runs = page.Runs(pd.DataFrame(), page.weights_metadata(WEIGHTS))
+    written = page.cards(runs).data
+    foreign = [name for name, entry in MODELS.items() if entry.source]
+    assert sorted(line.removeprefix("```{admonition} ") for line in written.splitlines() if "admonition" in line) == (
+        sorted(foreign)
+    )
+    for name in foreign:
+        about = runs.weights.loc[name].dropna()
+        assert about["source"] == MODELS[name].source and about["licence"] == "Apache-2.0"
+        untold = {key for key in about.index if f": {about[key]}" not in written}
+        assert {key for key in untold if not key.endswith("first_40")} == set()
+
+
 def test_every_embedded_model_has_its_place_in_a_table() -> None:
     runs = page.Runs(pd.DataFrame(), page.weights_metadata(WEIGHTS))
-    tables = [page.others_table, page.segmenters_table, page.classifiers_table, page.figures_table, page.sam2_table]
+    tables = [page.segmenters_table, page.classifiers_table, page.figures_table, page.sam2_table]
     named = [row[0].strip("`") for table in tables for row in cells(table(runs))[1:]]
     shipped = {path.stem for path in WEIGHTS.glob("*.safetensors") if not path.stem.startswith("finetuned_")}
-    assert shipped <= set(named) and len(named) == len(set(named))
+    shipped -= {name for name, entry in MODELS.items() if entry.source}  # which have cards
+    assert shipped == set(named) and len(named) == len(set(named))
     names = [table(runs).data.splitlines()[2] for table in tables]
-    assert names == [f":name: tbl-{name}" for name in ("others", "models", "classifiers", "figures", "sam2")]
+    assert names == [f":name: tbl-{name}" for name in ("models", "classifiers", "figures", "sam2")]
     captions = " ".join(table(runs).data.splitlines()[0] for table in tables)
     assert "(80 to 100, 40 to 50, 20 to 25 px)" in captions
-
-
-def test_a_card_says_where_a_model_is_from_and_what_it_reaches() -> None:
-    """As its file says: a row a model that others trained, a dash for what was not measured of it."""
-    runs = page.Runs(pd.DataFrame(), page.weights_metadata(WEIGHTS))
-    head, *rows = cells(page.others_table(runs))
-    assert [row[0] for row in rows] == [f"`{name}`" for name, entry in sorted(MODELS.items()) if entry.source]
-    for row in rows:
-        card, name = dict(zip(head, row, strict=True)), row[0].strip("`")
-        told = runs.weights.loc[name]
-        assert (card["Source"], card["Licence"]) == (MODELS[name].source, "Apache-2.0")
-        size = (WEIGHTS / f"{name}.safetensors").stat().st_size / 1e6
-        assert float(card["MB"]) == pytest.approx(size, abs=0.05)
-        measured = "accuracy_224" if MODELS[name].kind == "classifier" else "miou_224"
-        shown = card["Told, 224 px"] if MODELS[name].kind == "classifier" else card["224 px"]
-        assert shown == told[measured]
-        assert (card["513 px"] == "–") == (MODELS[name].kind == "classifier")
