@@ -14,7 +14,7 @@ setup: .venv/.synced ## Make .venv from the lock file, with all extras; needs py
 .venv/.synced: uv.lock pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segattr needs Python 3.11 or newer; python3 is " + sys.version.split()[0])'
 	test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check uv; }
-	$(BIN)/uv sync --frozen --all-extras --quiet
+	$(BIN)/uv sync --frozen --all-extras --compile-bytecode --quiet
 	@touch $@
 
 explain: setup ## Explain a photograph, or a folder of them: make explain PHOTO=photo.jpg, then open explained/index.html

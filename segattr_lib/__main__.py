@@ -94,6 +94,9 @@ def _explain(asked: argparse.Namespace) -> None:
     for name in settings.keys() & {*chosen, "dataset", "root", "split", "region", "class_map", "samples", "order"}:
         raise UserError(f"{name} is no parameter of explain; see `explain --help`.")
     read_settings({**settings, **chosen})
+    for photo in asked.photo:
+        if not Path(photo).expanduser().exists():
+            raise UserError(f"There is no file or folder {photo!r}; expected a picture, or a folder of pictures.")
 
     from segattr_lib.photograph import explain_into  # torch, which a refusal above does not wait for
 
