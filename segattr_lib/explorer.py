@@ -33,6 +33,7 @@ from segattr_lib.models.predicted import name_of
 from segattr_lib.models.runtime import Runtime
 from segattr_lib.perturbation import Fill, bind_fill
 from segattr_lib.photograph import BATCH_SIZE, blind_drops, judged
+from segattr_lib.photograph import METRICS as METRICS_OF_MAPS
 from segattr_lib.registry import Key, UserError, make_key
 from segattr_lib.report.explained import Explanation
 from segattr_lib.report.panels import CAPTION, figure, outlined, overlay, pixels_of, without_top
@@ -197,7 +198,8 @@ def look(
     if group.target.mask is not None:
         sample = group.samples[0]
         answer = Explanation(sample.sample_id, group.run, sample.image, pd.DataFrame())
-        answer = judged(answer, group, class_name, blind=blind)
+        once = asked(group, {"metrics": METRICS_OF_MAPS})  # the others are measured above
+        answer = judged(answer, once, class_name, blind=blind)
         row = answer.scores.loc[key.text]
         values |= {"chance_tdd": float(row["chance"]), "excess_tdd": float(row["excess"])}
         sentence = answer.sentence

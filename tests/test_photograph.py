@@ -18,7 +18,7 @@ from PIL import Image
 
 import segattr_lib
 from segattr_lib import photograph
-from segattr_lib.__main__ import main
+from segattr_lib.__main__ import _parser, main
 from segattr_lib.attribution.cam import ega
 from segattr_lib.data.photographs import available
 from segattr_lib.metrics import deletion
@@ -411,6 +411,14 @@ def test_a_picture_over_pillows_limit_is_a_sentence(tmp_path: Path, model: dict[
     said = capsys.readouterr().err
     assert "None of 1 photographs can be explained; the first, huge.png" in said
     assert "exceeds limit" in said and "Traceback" not in said
+
+
+def test_the_command_and_the_function_have_the_same_defaults():
+    """The command writes them out, so that a wrong setting is refused before torch is imported."""
+    given = vars(_parser().parse_args(["explain", "a.jpg"]))
+    assert given["model"] == photograph.MODEL
+    assert tuple(given["methods"]) == photograph.METHODS
+    assert (given["size"], given["target"]) == (photograph.SIZE, "frequent")
 
 
 def test_a_python_user_gets_the_same_sentences(tmp_path: Path):
