@@ -20,7 +20,7 @@ from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.models.segmentation import FCN, LRASPP, DeepLabV3
-from torchvision.models.segmentation.deeplabv3 import DeepLabHead
+from torchvision.models.segmentation.deeplabv3 import ASPP
 from torchvision.models.segmentation.fcn import FCNHead
 from torchvision.models.vgg import make_layers
 from torchvision.ops import Conv2dNormActivation
@@ -31,13 +31,24 @@ from segattr_lib.data.shapes import CLASS_NAMES as SHAPES
 from segattr_lib.data.single_shapes import CLASS_NAMES as SINGLE_SHAPES
 from segattr_lib.models.normalisation import normalised
 
+HEAD = 64  # channels of DeepLabV3's head
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, per channel
 
 
 def shapes_deeplabv3() -> nn.Module:
-    """DeepLabV3 on the small ResNet at output stride 8; (B,3,H,W) to {"out": (B,7,H,W)}."""
+    """DeepLabV3 on the small ResNet at output stride 8; (B,3,H,W) to {"out": (B,7,H,W)}.
+
+    The head is torchvision's, of HEAD channels instead of its 256, which alone cost seven times the backbone.
+    """
     backbone, channels = _dilated_resnet()
-    return DeepLabV3(backbone, DeepLabHead(channels, len(SHAPES), atrous_rates=(3, 6, 9)))
+    head = nn.Sequential(
+        ASPP(channels, atrous_rates=(3, 6, 9), out_channels=HEAD),
+        nn.Conv2d(HEAD, HEAD, kernel_size=3, padding=1, bias=False),
+        nn.BatchNorm2d(HEAD),
+        nn.ReLU(),
+        nn.Conv2d(HEAD, len(SHAPES), kernel_size=1),
+    )
+    return DeepLabV3(backbone, head)
 
 
 def shapes_fcn() -> nn.Module:

@@ -132,6 +132,25 @@ def runtime_of(model: nn.Module, shape: tuple[int, int] = (224, 224)) -> Runtime
     return _PREPARED.get(model) or prepare(model, shape, device)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Did memory end, the machine's or an accelerator's?"""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)  # torch's allocator of the CPU raises a plain RuntimeError, ONNX Runtime errors of its own
+    return any(sign in text for sign in ("DefaultCPUAllocator", "ALLOC_FAILED", "Failed to allocate memory"))
+
+
+def halved(model: nn.Module, images: int) -> Runtime:
+    """How this model runs from here on, memory having ended in a batch of so many images; said on stderr."""
+    before = _PREPARED[model]
+    after = _PREPARED[model] = replace(before, batch_size=min(before.batch_size // 2, images - 1))
+    if before.device.type != "cpu":
+        torch.accelerator.empty_cache()
+    digits = "values may differ in their last digits"
+    say(f"Memory ended in a batch of {images} images; batches are of {after.batch_size} from here on ({digits}).")
+    return after
+
+
 @contextmanager
 def running(model: nn.Module, shape: tuple[int, int] = (224, 224)) -> Iterator[Runtime]:
     """How this model runs, for a block that runs it: every part in evaluation mode, no weight taking a gradient.
@@ -261,9 +280,9 @@ def _measured(model: nn.Module, runtime: Runtime, shape: tuple[int, int]) -> Run
     """The runtime with what it takes; None where memory ends. UserError where the model fails."""
     try:
         return replace(runtime, milliseconds=_milliseconds(model, runtime, shape))
-    except torch.OutOfMemoryError:
-        return None
     except Exception as error:  # a user's own forward pass may raise anything
+        if out_of_memory(error):
+            return None
         raise UserError(f"The model fails on images of {shape[0]} x {shape[1]} px: {cause_of(error)}.") from error
 
 

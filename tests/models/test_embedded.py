@@ -28,7 +28,7 @@ from segattr_lib.models.loading import load_model
 from segattr_lib.training.classifiers import RECIPE
 from segattr_lib.training.segmenters import MEASURED
 
-HEADS = {"deeplabv3": DeepLabHead, "fcn": FCNHead, "lraspp": LRASPPHead}
+HEADS = {"deeplabv3": DeepLabHead(8, 7), "fcn": FCNHead(8, 7), "lraspp": LRASPPHead(8, 8, 7, 8)}
 FAMILY = {  # torchvision's own, whose class and layer names each has
     "shapes_vgg11": (VGG, "vgg11"),
     "shapes_resnet18": (ResNet, "resnet18"),
@@ -117,7 +117,11 @@ def test_shipped_segmenters_take_12_megabytes_at_most():
 def test_an_embedded_segmenter_has_the_head_of_its_family(name: str):
     module = MODELS[name].build()
     family = name.rpartition("_")[2]
-    assert type(module.classifier) is HEADS[family]
+    layers, expected = (
+        [(name, type(layer)) for name, layer in head.named_modules() if name]
+        for head in (module.classifier, HEADS[family])
+    )
+    assert layers == expected  # whatever their channels
     assert type(module).__name__.lower() == family
 
 
