@@ -61,7 +61,7 @@ def _call(arguments: list[str] | None) -> int:
         if DEBUG in os.environ:
             raise
 
-        from segattr_lib.benchmark.failures import out_of_memory
+        from segattr_lib.models.runtime import out_of_memory
         from segattr_lib.registry import in_one_line
 
         text = in_one_line(error)

@@ -5,7 +5,7 @@ Everything is plain tensors in, tensors out; `owner` (N,) says which of the B im
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -16,22 +16,24 @@ from torch import Tensor
 from segattr_lib.imputation import impute
 from segattr_lib.registry import FILLS, PERTURBATIONS
 from segattr_lib.seeds import Draws
-from segattr_lib.targets import Images
+from segattr_lib.targets import Images, Score
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMPUTATION_NOISE = 0.01
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fill:
     """The operator O(x, S) for a batch of images: what the pixels in S become.
 
     name: one of FILLS. reference: (B,3,H,W), the pixels taken over; for "linear", which solves for
-    them, the noise added to the solution.
+    them, the noise added to the solution. scored: what was scored of it, by Score, image and digest of S, so that
+    nothing is scored twice; see evaluate.occluded_scores.
     """
 
     name: str
     reference: Images
+    scored: dict[tuple[Score, int, bytes], float] = field(default_factory=dict)
 
 
 def bind_fill(

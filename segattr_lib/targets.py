@@ -46,7 +46,7 @@ class Target:
         return Target(self.class_id.to(device), mask, truth)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """`score(images (N,3,H,W), owner (N,) long) -> (N,)`: the scalar of every image's target.
 
@@ -75,17 +75,24 @@ class Score:
             values = logits if self.scalar == "logit" else logits.softmax(1)
             return values.gather(1, class_ids[:, None])[:, 0]
         # A softmax over the whole image costs a fifth of a forward pass: only the region's pixels need it.
-        pixels = output.flatten(2).transpose(1, 2)
+        pixels = output.flatten(2)
         result = output.new_empty(len(output), dtype=torch.float32)
         for row in owner.unique().tolist():
             mine = (owner == row).nonzero()[:, 0]
             inside = self.target.mask[row].flatten().nonzero()[:, 0]
-            logits = (pixels if len(mine) == len(output) else pixels[mine]).index_select(1, inside).float()
+            logits = _columns(pixels if len(mine) == len(output) else pixels[mine], inside).float()
             class_id = int(self.target.class_id[row])
             wanted = logits[..., class_id : class_id + 1]
             values = wanted[..., 0] if self.scalar == "logit" else _probability(logits, wanted)
             result = result.index_put((mine,), values.sum(1) / (len(inside) + EPS))
         return result
+
+
+def _columns(pixels: Float[Tensor, "n c q"], inside: Int[Tensor, " p"]) -> Float[Tensor, "n p c"]:
+    """The logits of some pixels; each memory format has a way that is up to ten times faster than the other's."""
+    if pixels.stride(1) == 1:  # channels last
+        return pixels.transpose(1, 2).index_select(1, inside)
+    return pixels.gather(2, inside.expand(*pixels.shape[:2], -1)).transpose(1, 2)
 
 
 def _probability(logits: Float[Tensor, "n p c"], wanted: Float[Tensor, "n p 1"]) -> Float[Tensor, "n p"]:

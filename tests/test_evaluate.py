@@ -9,9 +9,10 @@ from oracles import ConvNet, plain_score, random_images, random_masks, ready
 from torch import Tensor, nn
 
 from segattr_lib.attribution import METHODS
-from segattr_lib.evaluate import evaluate, model_score
+from segattr_lib.evaluate import evaluate, model_score, occluded_scores
 from segattr_lib.models.engine import counted_passes
 from segattr_lib.models.runtime import prepare
+from segattr_lib.perturbation import bind_fill
 from segattr_lib.targets import Target, bind
 
 COUNT = 23
@@ -55,6 +56,75 @@ def test_nothing_to_evaluate_gives_no_value_and_asks_for_nothing():
 
     model = ready(ConvNet())
     assert len(evaluate(bind(model, Target(torch.tensor([1]), random_masks(1, 8))), 0, perturb)) == 0
+
+
+class Full(ConvNet):
+    """Has no memory for more than `most` images at once; `seen` holds the sizes of the batches it answered."""
+
+    def __init__(self, most: int, error: Exception):
+        super().__init__()
+        self.most, self.error, self.seen = most, error, []
+
+    def forward(self, images: Tensor) -> Tensor:
+        if len(images) > self.most:
+            raise self.error
+        self.seen.append(len(images))
+        return super().forward(images)
+
+
+OUT = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : bfc_arena.cc Failed to allocate memory for requested"),
+]
+
+
+@pytest.mark.parametrize("error", OUT)
+def test_where_memory_ends_the_batch_is_halved_and_no_value_is_lost_which_is_said(error, capsys):
+    torch.manual_seed(0)
+    model = ready(Full(COUNT, error), COUNT)
+    images, target = random_images(COUNT, 12), Target(torch.ones(COUNT, dtype=torch.long), random_masks(COUNT, 12))
+    expected = model_score(bind(model, target), images)
+    model.most, model.seen = 6, []
+    assert torch.allclose(model_score(bind(model, target), images), expected, rtol=0, atol=1e-6)
+    assert sum(model.seen) == COUNT and max(model.seen) <= 5  # of 23 fit 11 no more than 23 do, but 5
+    first = model_score(bind(model, target), images)  # it is known now, and not tried again
+    assert torch.allclose(first, expected, rtol=0, atol=1e-6)
+    said = capsys.readouterr().err.strip().splitlines()
+    assert [line.split(";")[1] for line in said] == [
+        f" batches are of {size} from here on (values may differ in their last digits)." for size in (11, 5)
+    ]
+
+
+def test_a_single_image_for_which_there_is_no_memory_is_an_error_and_so_is_any_other_fault():
+    target = Target(torch.tensor([1, 1]), random_masks(2, 8))
+    for most, error in ((0, torch.OutOfMemoryError("full")), (1, RuntimeError("shapes do not match"))):
+        with pytest.raises(type(error), match=str(error)):
+            model_score(bind(ready(Full(most, error), 2), target), random_images(2, 8))
+
+
+def test_a_selection_is_scored_once_for_each_fill_and_score_whoever_asks():
+    model, images = ready(ConvNet(), 3), random_images(2, 12)
+    target = Target(torch.tensor([1, 2]), random_masks(2, 12))
+    score, mean, zeros = bind(model, target), bind_fill("mean", images), bind_fill("zeros", images)
+    selected, owner = random_masks(5, 12)[[0, 1, 0, 2, 3, 4, 1]], torch.tensor([0, 0, 0, 1, 1, 0, 1])
+    alone = [
+        occluded_scores(score, images, where[None], whose[None], bind_fill("mean", images))
+        for where, whose in zip(selected, owner, strict=True)
+    ]
+    with counted_passes(model) as passes:
+        values = occluded_scores(score, images, selected, owner, mean)
+        assert passes == [6]  # the third is the first again; the last is another image's
+        assert torch.allclose(values, torch.cat(alone), rtol=0, atol=1e-6)
+        again = occluded_scores(score, images, selected.flip(0), owner.flip(0), mean)
+        assert passes == [6] and torch.equal(again.flip(0), values)
+        occluded_scores(score, images, selected, owner, zeros)
+        assert passes == [12]
+        occluded_scores(bind(model, target), images, selected, owner, mean)  # of another target, for all we know
+        assert passes == [18]
+        more = torch.cat([selected[:1], ~selected[:1]])
+        values = occluded_scores(score, images, more, torch.tensor([0, 0]), mean)
+        assert passes == [19] and torch.equal(values[:1], again.flip(0)[:1])
 
 
 def test_values_carry_no_gradient_and_leave_gradients_possible():

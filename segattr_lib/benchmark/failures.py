@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from segattr_lib.data.sample import Dataset, Sample, SampleError
+from segattr_lib.models.runtime import out_of_memory
 from segattr_lib.registry import UserError, in_one_line
 
 
@@ -25,14 +24,6 @@ def sample_errors() -> Iterator[None]:
         if out_of_memory(error):
             raise
         raise SampleError("failed", in_one_line(error)) from error
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Did memory end, the machine's or an accelerator's?"""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error)  # torch's allocator of the CPU raises a plain RuntimeError
-    return isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in text or "ALLOC_FAILED" in text)
 
 
 def load_sample(dataset: Dataset, sample_id: str, size: int) -> Sample:

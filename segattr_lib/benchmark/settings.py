@@ -118,7 +118,7 @@ class Settings(BaseModel):
     seed: Annotated[list[int], Listed] = [0]
     device: str | None = None
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    engine: Literal["torch", "onnxruntime", "auto"] = Field("torch", description="of passes that need no gradient")
+    engine: Literal["torch", "onnxruntime", "auto"] = Field("auto", description="of passes that need no gradient")
     batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="measured when left out")
 
     @field_validator("k")

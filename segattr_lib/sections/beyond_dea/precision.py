@@ -40,7 +40,8 @@ def precisions(group: Group, names: Sequence[str], grid: int, fill: str, k: floa
                 group.score, group.images, group.target, grid=grid, fill=fill, draws=group.draws, others=group.others
             )
             seconds = (synchronised_clock(runtime.device) - began) / len(group.samples)
-            prepare(model, shape, device, group.run.precision, group.run.batch_size)
+            own = group.runtime
+            prepare(model, shape, device, own.precision, own.batch_size, own.memory_format, own.engine)
             values = tdd(group.score, group.images, maps, group.target, k=k, fill=bound, base=group.base)
             first = first or (maps, values)
             change = {
