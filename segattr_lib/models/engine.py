@@ -145,6 +145,7 @@ def _opened(module: nn.Module, shape: tuple[int, int], state: tuple[Any, ...]) -
             content = content or _onnx(module, shape)
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             options.log_severity_level = 4
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             made = Exported(session, state, shape)
