@@ -26,7 +26,7 @@ from segattr_lib.metrics.null import DEGENERATE
 from segattr_lib.models.engine import counted_passes
 from segattr_lib.models.loading import Model
 from segattr_lib.models.predicted import targeted
-from segattr_lib.models.runtime import Runtime, prepare, synchronised_clock
+from segattr_lib.models.runtime import Runtime, out_of_memory, prepare, synchronised_clock
 from segattr_lib.perturbation import Fill, bind_fill, top_fraction
 from segattr_lib.registry import PERTURBATIONS, Key, Scalar, accepted, make_key
 from segattr_lib.seeds import Draws
@@ -251,9 +251,15 @@ class Group:
         return bind(self.score.model, self.target[index])
 
     def again(self, method: Key, images: Tensor, target: Target, occasion: str) -> Tensor:
-        """A method's maps of changed images, all in one call."""
+        """A method's maps of changed images, all in one call, or in calls of half as many where memory ends."""
         score = bind(self.score.model, target)
-        return self._explain(method, self.runtime.place(images), target, score, occasion)[0]
+        try:
+            return self._explain(method, self.runtime.place(images), target, score, occasion)[0]
+        except Exception as error:
+            if len(images) == 1 or not out_of_memory(error):
+                raise
+        halves = [list(half) for half in np.array_split(range(len(images)), 2)]
+        return torch.cat([self.at(half).again(method, images[half], target[half], occasion) for half in halves])
 
     def _explain(
         self, method: Key, images: Tensor, target: Target, score: Score, occasion: int | str

@@ -185,21 +185,22 @@ def bind_null(
     local linear fit of what they earn on the logarithm of their border length, at each image's own border length.
     """
     regions = {"tdd": _inside(target), "insertion": _inside(target), "odd_abs": _outside(target, void)}
-    selections: dict[tuple[bool, float], Tensor] = {}
+    selections: dict[tuple[bool, float], tuple[Tensor, Tensor]] = {}  # and the logarithms of their border lengths
     earned: dict[tuple[str, float, str], Tensor] = {}
 
     def null(measure: str, k: float, fill: Fill, border: Tensor) -> Tensor:
         region, off_target = regions[measure], measure == "odd_abs"
         if (off_target, k) not in selections:
             drawn = draws.on("off target") if off_target else draws
-            selections[off_target, k] = blind_selections(region, k, drawn, every)
-        selected = selections[off_target, k]
+            selected = blind_selections(region, k, drawn, every)
+            lengths = border_length(selected.flatten(0, 1)).view(selected.shape[:2]).log()
+            selections[off_target, k] = selected, lengths
+        selected, lengths = selections[off_target, k]
         if (measure, k, fill.name) not in earned:
             owner = _own(images).repeat_interleave(selected.shape[1])
             measured = _gain if measure == "insertion" else _drop
             values = measured(score, images, selected.flatten(0, 1), owner, fill, base).view(selected.shape[:2])
             earned[measure, k, fill.name] = values.abs() if off_target else values
-        lengths = border_length(selected.flatten(0, 1)).view(selected.shape[:2]).log()
         return local_fit(lengths, earned[measure, k, fill.name], border.log())
 
     return null

@@ -72,6 +72,12 @@ def red(score, images, target, *, power=1):
     return images[:, 0] ** power
 
 
+def red_alone(score, images, target):
+    if len(images) > 1:
+        raise torch.OutOfMemoryError("full")
+    return images[:, 0]
+
+
 def not_finite(score, images, target):
     maps = images[:, 0].clone()
     maps[images.mean((1, 2, 3)) > 0.5] = float("nan")
@@ -545,6 +551,15 @@ def test_a_map_that_is_not_finite_is_a_failed_row_and_leaves_the_others_alone(ow
     assert large["reason"].str.contains(r"the map holds values from .* to .*, expected 0 to 1").sum() >= 3
     runs = pd.read_csv(folder / "runs.csv").set_index(["method", "metric"])
     assert runs.loc[(methods[0], "tdd"), "failed"] == 1 and runs.loc[(methods[0], "tdd"), "count"] == 2
+
+
+def test_a_method_that_has_no_memory_for_all_images_at_once_is_asked_again_about_fewer(own, tmp_path):
+    methods = [f"{own}:red", f"{own}:red_alone"]
+    settings = settings_of(own, methods=methods, metrics=["stability", "tdd"], samples=5)
+    folder = run_benchmark(settings, tmp_path / "results")
+    whole, alone = (rows_of(folder, method=name) for name in methods)
+    assert alone["status"].tolist() == whole["status"].tolist() and "failed" not in set(alone["status"])
+    assert alone["value"].tolist() == whole["value"].tolist()
 
 
 def test_a_method_whose_maps_have_another_shape_is_refused(own, tmp_path):
