@@ -65,6 +65,7 @@ metrics = None
 k = 0.2
 curve_k = [0.05, 0.1, 0.2, 0.5, 0.9]  # the fractions of the deletion and insertion curves
 grid = 14
+stability_grid = None  # cells a side of the maps that stability compares; None takes grid
 budget = 49
 window = 1
 alpha = 0.65
@@ -230,6 +231,10 @@ page.curves(runs.along_k, ["tdd", "odd_abs", "insertion"])
 
 # %% [markdown]
 # ## Stability, by what was changed
+#
+# Of maps of interventions on {glue:text}`stability_cells` cells; all else is of the maps on
+# {glue:text}`cells`. What a coarser grid does to stability stands in
+# [Beyond DEA](beyond_dea.ipynb).
 
 # %% tags=["hide-input"]
 page.stability(runs.per_run)

@@ -56,6 +56,7 @@ fills = ["mean", "zeros", "blur", "linear", "other_image"]
 grains = [2, 4, 7, 14, 28, 56, 112, 224]  # cells a side of the noise
 budgets = [17, 33, 49, 99, 197, 401]  # passes of the adaptive map, the run's own among them
 grids = [4, 6, 7, 10, 14, 20]  # of the fixed one, the run's own among them
+coarse = 7  # cells a side of the maps that stability may do with
 curve_k = [0.1, 0.2, 0.3, 0.5]  # the run's own among them
 thin_dataset = "shapes"
 thin_split = "test_thin"
@@ -337,6 +338,15 @@ page.thin_table(settings, runs)
 # Adaptive RIA minus its own cells with random drops is {glue:text}`thin_tdd` in TDD and
 # {glue:text}`thin_excess_tdd` in excess TDD.
 #
+# Stability explains every image five times more, which is most of what a run costs. Does it need
+# the full grid? Below it compares maps of {glue:text}`coarse` x {glue:text}`coarse` cells instead
+# of {glue:text}`own_grid` x {glue:text}`own_grid`, the image as it is among them; DEA's other half
+# is as it was.
+
+# %% tags=["hide-input"]
+page.stability_table(settings, runs)
+
+# %% [markdown]
 # ## Half precision
 #
 # Interventions are forward passes and could be run in less precise numbers. What that saves, and

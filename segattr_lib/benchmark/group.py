@@ -376,10 +376,14 @@ class Group:
     def _measured(self, method: Key, maps: Tensor, metric: Key, k: float | None, fill: str | None) -> Tensor:
         strength = metric.options.get("strength", self.run.strength)
 
+        by = self._coarser(method) if "strength" in metric.entry.options else method
+        if by != method:
+            maps = self.again(by, self.images, self.target, "as they are")
+
         def explain(images: Tensor, target: Target, kind: str) -> Tensor:
             # the same perturbed images for every method; what else is explained depends on its map
             whose = f"{strength}" if kind in PERTURBATIONS else f"of {method.name} {method.pinned}"
-            return self.again(method, images, target, f"{kind} {whose}")
+            return self.again(by, images, target, f"{kind} {whose}")
 
         offered = {
             "k": k,
@@ -403,6 +407,12 @@ class Group:
             got = tuple(values.shape)
             raise SampleError("failed", f"the metric {metric.name!r} gives {got}; expected {expected}")
         return values
+
+    def _coarser(self, method: Key) -> Key:
+        """The method as stability compares its maps: on the run's grid for that, unless it has one of its own."""
+        grid, entry = self.run.stability_grid, method.entry
+        asked = grid is not None and "grid" in entry.options and entry.family != "control"
+        return method.with_pinned(grid=grid) if asked and "grid" not in method.options else method
 
     def _fault(self, method: Key, index: int, values: Tensor) -> str | None:
         """Why nothing can be said of this map, if so."""

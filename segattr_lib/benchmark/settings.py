@@ -105,6 +105,9 @@ class Settings(BaseModel):
     metrics: Annotated[list[MetricKey], Listed] = [metric_key(name) for name in (*metrics_of("segmentation"), "passes")]
     k: Annotated[list[float], Listed] = [0.2]
     grid: int = Field(14, ge=1, description="RIA's cells a side")
+    stability_grid: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="cells a side of the maps that stability compares; the grid's own when left out"
+    )
     budget: int = Field(49, ge=2, description="adaptive RIA's passes")
     window: int = Field(1, ge=1, description="EGA's pooling window, feature cells")
     alpha: float = 0.65
@@ -197,7 +200,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _grid_fits(self) -> Settings:
-        grids = [self.grid, *(method.options.get("grid", 1) for method in self.methods)]
+        grids = [self.grid, self.stability_grid or 1, *(method.options.get("grid", 1) for method in self.methods)]
         if max(grids) > self.image_size:
             raise ValueError(f"grid is {max(grids)}; expected at most {self.image_size}, the image's size in px.")
         return self

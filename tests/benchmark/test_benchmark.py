@@ -687,6 +687,24 @@ def test_two_strengths_of_one_stability_are_two_values(own, tmp_path):
     np.testing.assert_allclose(*values, atol=1e-6)
 
 
+def test_stability_on_a_coarser_grid_is_that_of_the_coarser_maps_and_nothing_else_changes(own, tmp_path):
+    methods, metrics = ["ega", "ria", "dea", "ria(grid=3)", "random_cells"], ["stability", "tdd", "passes"]
+
+    def values(**grids: int) -> pd.DataFrame:
+        settings = settings_of(own, methods=methods, metrics=metrics, **grids)
+        rows = rows_of(run_benchmark(settings, tmp_path / "-".join(map(str, grids.values()))))
+        return rows.set_index(["method", "variant", "metric", "sample_id"])["value"].sort_index()
+
+    fine, coarse, stated = values(grid=4), values(grid=2), values(grid=4, stability_grid=2)
+    compares = stated.index.get_level_values("metric") == "stability"
+    intervenes = stated.index.get_level_values("method").isin(["ria", "dea"])
+    assert stated[~compares | ~intervenes].equals(fine[~compares | ~intervenes])
+    assert stated[compares & intervenes].to_numpy() == pytest.approx(
+        coarse[compares & intervenes], abs=1e-6, nan_ok=True
+    )
+    assert (abs(fine - coarse)[compares & intervenes].groupby("variant").max() > 1e-3).tolist() == [True, False]
+
+
 def test_one_metric_under_two_settings_can_be_told_apart(own, tmp_path):
     metrics = ["stability_noise(strength=0.1)", "stability_noise(strength=0.2)"]
     rows = rows_of(

@@ -195,6 +195,8 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "scored": len(scores),
         "dataset": settings.run.dataset,
         "k": settings.run.k[0],
+        "cells": settings.run.grid**2,
+        "stability_cells": (settings.run.stability_grid or settings.run.grid) ** 2,
         "gallery_by": runs.cases.by,
         **_of_claims(runs),
         **_of_ranks(ranks(runs.per_run)),

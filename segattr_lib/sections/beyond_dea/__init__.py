@@ -20,7 +20,13 @@ from segattr_lib.sections.beyond_dea import (
     significance,
 )
 from segattr_lib.sections.beyond_dea.chance import chance_table, noise_lines, ranking_dots
-from segattr_lib.sections.beyond_dea.economy import budget_lines, budget_table, strategy_table, thin_table
+from segattr_lib.sections.beyond_dea.economy import (
+    budget_lines,
+    budget_table,
+    stability_table,
+    strategy_table,
+    thin_table,
+)
 from segattr_lib.sections.beyond_dea.evidence import find_dots, leakage_dots, leakage_table, owed_table
 from segattr_lib.sections.beyond_dea.fills import agreement_table, cross_heat
 from segattr_lib.sections.beyond_dea.judge import fooled_dots, judge_table
@@ -70,6 +76,7 @@ __all__ = [
     "read",
     "rejection_table",
     "run",
+    "stability_table",
     "strategy_table",
     "thin_table",
 ]

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from segattr_lib.attribution import method_key
+from segattr_lib.attribution import load_method, method_key
 from segattr_lib.attribution.adaptive import SMALLEST
 from segattr_lib.inference.comparison import compare
 from segattr_lib.inference.intervals import means, studentised_interval
 from segattr_lib.inference.paired import paired
-from segattr_lib.registry import make_key
+from segattr_lib.registry import PERTURBATIONS, make_key
 from segattr_lib.report import charts, tables
 from segattr_lib.sections.beyond_dea.runs import Runs, by_image
-from segattr_lib.sections.beyond_dea.settings import STRATEGIES, Settings, thin_methods
+from segattr_lib.sections.beyond_dea.settings import AGAIN, STRATEGIES, Settings, thin_methods
 from segattr_lib.sections.beyond_dea.significance import comparisons
 
 EXCESS = "excess_tdd"
@@ -106,6 +106,38 @@ def thin_comparisons(settings: Settings, runs: Runs) -> pd.DataFrame:
     return pd.concat(rows)
 
 
+def stability_comparisons(settings: Settings, runs: Runs) -> pd.DataFrame:
+    """Stability of maps on the coarse grid minus that of maps on the run's own, a row a method."""
+    fine, coarse = (by_image(runs.rows[name], "stability") for name in ("stability", "stability_coarse"))
+    rows = [
+        compare(
+            pd.DataFrame({method: coarse[method], "fine": fine[method]}),
+            [(method, "fine")],
+            "stability",
+            settings.level,
+            settings.seed,
+        )
+        for method in AGAIN
+    ]
+    return pd.concat(rows)
+
+
+def stability_table(settings: Settings, runs: Runs) -> pd.DataFrame:
+    """What a coarser grid does to a method's stability, and the passes that both take for it."""
+    fine, coarse = settings.run.grid, settings.coarse
+    rows = [
+        {
+            "method": load_method(row.method).label,
+            "n": row.n,
+            f"stability at {coarse}² less at {fine}²": tables.interval(row.difference, row.low, row.high),
+            f"passes at {fine}²": len(PERTURBATIONS) * (fine**2 + 1),
+            f"passes at {coarse}²": (len(PERTURBATIONS) + 1) * (coarse**2 + 1),
+        }
+        for row in stability_comparisons(settings, runs).itertuples()
+    ]
+    return pd.DataFrame(rows).set_index("method").rename_axis(None)
+
+
 def budget_lines(settings: Settings, runs: Runs) -> Figure:
     """What the adaptive and the fixed map earn over the passes that they took."""
     curve = budget_curve(runs.rows["budget"], settings.k, settings.level, settings.seed)
@@ -137,6 +169,8 @@ def facts(settings: Settings, runs: Runs) -> Mapping[str, Any]:
     quoted: dict[str, Any] = {
         "budget": run.budget,
         "least_cell": SMALLEST,
+        "coarse": settings.coarse,
+        "own_grid": run.grid,
         "fixed_passes": int(fixed["passes"].max()),
         "thin_n": int(thin_comparisons(settings, runs)["n"].min()),
     }

@@ -15,6 +15,7 @@ MEASURES = ["tdd", "excess_tdd", "odd_abs", "insertion", "border", "tied_share",
 PAPER = ("gpa", "ega", "ria", "dea")
 PLANTED = ("planted_context", "planted_own")  # the evidence is off the target; the control, where it is on it
 SINGLE = ("model", "seed", "k", "fill")  # settings that may be lists, and of which the page looks at one
+AGAIN = ("ria", "dea")  # whose stability takes most of a run's passes
 FILLS_OF_BUDGETS = ["mean", "blur"]  # the fill that makes the adaptive map judges it, and one that it never used
 WITHOUT_A_PLACE = ("half", "all_ones")  # controls that do not order pixels, and so cannot find evidence
 STRATEGIES = [
@@ -33,8 +34,9 @@ class Settings(Page):
     """The page's own settings beside those of its run.
 
     fills, grains (cells a side) of the noise; budgets and grids (passes, cells a side) of the maps whose cost is held
-    against what they reach, at the fractions curve_k; few, fooled_samples, timed, planted_samples: how many images the
-    costlier parts see; stages of the cascade; tolerance: of mean TDD that a faster precision may cost; level of every
+    against what they reach, at the fractions curve_k; coarse: cells a side
+    of the maps that stability may do with; few, fooled_samples, timed, planted_samples: how many images the costlier
+    parts see; stages of the cascade; tolerance: of mean TDD that a faster precision may cost; level of every
     interval; photo_*: data set and model of the run that the page opens with.
     """
 
@@ -42,6 +44,7 @@ class Settings(Page):
     grains: list[Count]
     budgets: list[int]
     grids: list[Count]
+    coarse: Count
     curve_k: list[float]
     thin_dataset: str
     thin_split: str | None
@@ -152,6 +155,9 @@ def parts(settings: Settings) -> dict[str, RunSettings]:
         }
     changes["budget"] = {"methods": swept(settings), **sweep}
     changes["strategies"] = {"methods": STRATEGIES, **sweep}
+    explained_again = {"samples": settings.few, "methods": list(AGAIN), "metrics": ["stability"]}
+    changes["stability"] = explained_again
+    changes["stability_coarse"] = {**explained_again, "stability_grid": settings.coarse}
     changes["thin"] = {
         "dataset": settings.thin_dataset,
         "split": settings.thin_split,

@@ -332,6 +332,13 @@ def test_on_thin_targets_the_adaptive_map_is_held_against_the_fixed_one(chosen, 
     assert table["wins"].tolist() == ["100%", "100%", "0%"]  # less |ODD| is better
 
 
+def test_stability_on_a_coarser_grid_stands_beside_the_passes_it_saves(chosen, made):
+    table = page.stability_table(chosen, made)
+    assert table["stability at 3² less at 4²"].tolist() == ["-0.031 [-0.031, -0.031]", "0.000 [0.000, 0.000]"]  # 2/64
+    assert table["passes at 4²"].tolist() == [85, 85] and table["passes at 3²"].tolist() == [60, 60]
+    assert table["n"].tolist() == [IMAGES, IMAGES] and list(table.index) == ["RIA", "DEA"]
+
+
 def test_precisions_are_shown_to_four_digits(made):
     table = page.precision_table(made)
     assert table.loc[("bfloat16", "channels last"), ["seconds", "tdd"]].tolist() == [0.1235, 0.6]

@@ -9,7 +9,17 @@ from segattr_lib.attribution import methods_of
 from segattr_lib.registry import UserError
 from segattr_lib.sections.beyond_dea.settings import STRATEGIES, parts, probes, read, thin_methods
 
-PARTS = ("noise", "cross", "planted_context", "planted_own", "budget", "strategies", "thin")
+PARTS = (
+    "noise",
+    "cross",
+    "planted_context",
+    "planted_own",
+    "budget",
+    "strategies",
+    "stability",
+    "stability_coarse",
+    "thin",
+)
 
 
 def test_the_notebooks_own_parameters_ask_for_the_methods_that_the_registry_marks():
@@ -64,6 +74,8 @@ def test_every_run_is_that_of_the_page_but_for_what_its_question_is_about():
     assert {name: part.samples for name, part in asked.items() if part.samples != 5} == {
         "photographs": None,
         "cross": 2,
+        "stability": 2,
+        "stability_coarse": 2,
         "planted_context": 4,
         "planted_own": 4,
     }
@@ -72,6 +84,8 @@ def test_every_run_is_that_of_the_page_but_for_what_its_question_is_about():
     assert methods["cross"] == ["ria(fill=mean)", "ria(fill=zeros)", "ria(fill=blur)"]
     assert methods["budget"] == ["adaptive_ria(budget=9)", "adaptive_ria(budget=17)", "ria(grid=3)", "ria(grid=4)"]
     assert methods["strategies"] == STRATEGIES
+    assert methods["stability"] == methods["stability_coarse"] == ["ria", "dea"]
+    assert (asked["stability"].stability_grid, asked["stability_coarse"].stability_grid) == (None, chosen.coarse)
     for name in ("planted_context", "planted_own"):
         assert (asked[name].dataset, asked[name].model, asked[name].layer) == (name, [f"{name}_lraspp"], None)
         assert methods[name] == [*(key.text for key in chosen.run.methods), "ria(grid=3)"]
