@@ -215,7 +215,7 @@ def _controls(ids: Sequence[str], run: Settings, classifies: bool) -> dict[str, 
     methods = methods_of("classification" if classifies else "explorer")
     labelled = [(load_method(name).label, name) for name in methods]
     explaining = [name for name in methods if load_method(name).family != "control"]
-    method = "dea" if "dea" in methods else explaining[0]
+    method = "adaptive_dea" if "adaptive_dea" in methods else explaining[0]  # a quarter of the passes of DEA
     return {
         "sample": w.Dropdown(options=list(ids), description="Sample", style=STYLE),
         "model": w.Dropdown(options=models, value=model, description="Model", style=STYLE),

@@ -191,6 +191,7 @@ def test_a_map_of_another_size_is_refused_by_name(scene):
 def test_the_app_shows_what_direct_calls_give(app, scene):
     score, image, _ = scene
     images, target = image[None], score.target
+    control(app, "Method").value = "dea"
     control(app, "Sample").value = "test-00001"
     control(app, "Sample").value = "test-00000"
     for k, grid, alpha, beta in [
@@ -239,6 +240,12 @@ def test_alpha_beta_and_k_ask_for_no_map_again(monkeypatch, registered):
     assert calls == [14, 5]
 
 
+def test_what_is_shown_first_takes_few_passes(registered):
+    app = explore(dataset="shapes", model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
+    assert control(app, "Method").value == "adaptive_dea"
+    assert int(table(app)["passes"]) <= 49 + 3
+
+
 def test_a_method_greys_out_what_it_does_not_take(app):
     assert not control(app, "alpha").disabled
     control(app, "Method").value = "gpa"
@@ -262,6 +269,7 @@ def test_every_method_can_be_shown(app):
 
 def test_an_error_is_one_sentence_and_passes(registered):
     app = explore(dataset="shapes", model="tiny", layer="1", image_size=24, samples=1, device="cpu", batch_size=8)
+    control(app, "Method").value = "dea"
     control(app, "Grid").value = 32
     assert said(app) == "grid is 32; expected at most 24, the image&#x27;s size in px."
     assert not app.children[2].value
