@@ -84,6 +84,11 @@ def loaded_fingerprint(source: str) -> str:
     return _LOADED[_name(_path(source)) if source.endswith(".py") else source.partition(".")[0]]
 
 
+def files_named_in(pickled: bytes) -> list[Path]:
+    """The files loaded here whose modules something that was pickled names; where it is read they are loaded first."""
+    return [file for name, file in _FILES.items() if name in _LOADED and name.encode() in pickled]
+
+
 def _imported(source: str) -> ModuleType:
     module, top = importlib.import_module(source), source.partition(".")[0]
     if top not in _LOADED:

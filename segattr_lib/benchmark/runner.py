@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from segattr_lib.models.predicted import PREDICTED, as_asked, check_target, know
 from segattr_lib.models.runtime import Runtime, device_of, prepare
 from segattr_lib.own_code import as_loaded, library_fingerprint
 from segattr_lib.registry import Key, UserError, own_fingerprint, with_options
+from segattr_lib.workers import Begin, results, threads_of
 
 GROUP = 8  # samples that are kept together, and share batches
 
@@ -58,11 +60,12 @@ class Opened:
     ids: dict[int, list[str]]
     code: dict[str, str]
 
-    def prepared(self, name: str) -> Runtime:
-        """How the model of this name is run, measured where the settings leave the batch size open."""
+    def prepared(self, name: str, **known: Any) -> Runtime:
+        """How the model of this name is run, measured where neither the settings nor what is known of it (batch_size,
+        memory_format, engine) say the batch size."""
         settings, shape = self.settings, (self.settings.image_size, self.settings.image_size)
-        about = (settings.device, settings.precision, settings.batch_size)
-        return prepare(self.models[name].module, shape, *about, engine=settings.engine)
+        known = {"batch_size": settings.batch_size, "engine": settings.engine, **known}
+        return prepare(self.models[name].module, shape, settings.device, settings.precision, **known)
 
 
 def open_run(settings: Settings, classes: bool = True) -> Opened:
@@ -93,29 +96,48 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
     batch size open.
     """
     opened_run = open_run(settings)
-    predicted.check_regions(settings.metrics, opened_run.models.values())
+    models = opened_run.models.values()
+    predicted.check_regions(settings.metrics, models)
     device = str(device_of(settings.device))
-    fingerprints = fingerprints_of(opened_run, question)
-    with opened(folder, settings, fingerprints, device) as store, borrowed(opened_run.models.values()):
+    decides = fingerprints_of(opened_run, question)
+    with opened(folder, settings, decides, device) as store, borrowed(models), threads_of(settings.workers):
         if store.finished:
             return store.folder
-        parts: list[str] = []
-        total = sum(len(opened_run.ids[run.seed[0]]) for run in settings.runs())
-        with tqdm(total=total, desc=store.folder.name, unit="sample", smoothing=0.1) as progress:
-            for run in settings.runs():
-                runtime: Runtime | None = None
-                ids = opened_run.ids[run.seed[0]]
-                for start in range(0, len(ids), GROUP):
-                    some = ids[start : start + GROUP]
-                    part = f"{run.run_id()}-{start:06d}"
-                    parts.append(part)
-                    if not store.has(part):
-                        runtime = runtime or prepare_as_begun(store, opened_run.models[run.model[0]], settings)
-                        rows, timings = run_group(opened_run, run, runtime, some, question, len(parts) == 1)
-                        store.write(part, rows, timings)
-                    progress.update(len(some))
-        store.finish(parts)
+        groups = groups_of(opened_run)
+        left = {part: group for part, group in groups.items() if not store.has(part)}
+        runtimes = prepare_as_begun(store, opened_run, dict.fromkeys(run.model[0] for run, _, _ in left.values()))
+        work = partial(run_group, opened_run, runtimes, question)
+        begin = Begin(on_worker, (settings.model_copy(update={"device": device}), runtimes, question), decides)
+        total, ahead = (sum(len(ids) for _, ids, _ in some.values()) for some in (groups, left))
+        progress = tqdm(total=total, initial=total - ahead, desc=store.folder.name, unit="sample", smoothing=0.1)
+        with progress, closing(results(settings.workers, left, work, begin)) as done:
+            for part, (rows, timings) in done:
+                store.write(part, rows, timings)
+                progress.update(len(left[part][1]))
+        store.finish(list(groups))
         return store.folder
+
+
+def groups_of(opened_run: Opened) -> dict[str, tuple[Settings, list[str], bool]]:
+    """What is done at once and kept as one part, by its name: the run, its samples, whether it is the first of all."""
+    groups: dict[str, tuple[Settings, list[str], bool]] = {}
+    for run in opened_run.settings.runs():
+        ids = opened_run.ids[run.seed[0]]
+        for start in range(0, len(ids), GROUP):
+            groups[f"{run.run_id()}-{start:06d}"] = (run, ids[start : start + GROUP], not groups)
+    return groups
+
+
+@contextmanager
+def on_worker(settings: Settings, runtimes: dict[str, Runtime], question: Question | None) -> Iterator[Any]:
+    """In a worker process: run_group for this run, opened anew and prepared as it was where it began, and all that
+    decides its values here."""
+    opened_run = open_run(settings, classes=False)
+    with borrowed(opened_run.models.values()):
+        for name, known in runtimes.items():
+            about = {"batch_size": known.batch_size, "memory_format": known.memory_format}
+            opened_run.prepared(name, engine=known.engine, **about)
+        yield partial(run_group, opened_run, runtimes, question), fingerprints_of(opened_run, question)
 
 
 def fingerprints_of(run: Opened, question: Question | None) -> dict[str, Any]:
@@ -142,20 +164,20 @@ def borrowed(models: Iterable[Model]) -> Iterator[None]:
             give_back(model.module)
 
 
-def prepare_as_begun(store: Store, model: Model, settings: Settings) -> Runtime:
-    """How a model is run from here on, noted in the store: as it was, unless the settings name another batch size."""
-    begun, batch_size, engine = store.begun_with(model.name), settings.batch_size, settings.engine
-    memory_format = torch.channels_last
-    if begun:
-        engine = begun["engine"]  # rows of two never mix in one folder
-    if begun and batch_size in (None, begun["batch_size"]):
-        batch_size = begun["batch_size"]
-        memory_format = torch.channels_last if begun["channels_last"] else torch.contiguous_format
-    shape = (settings.image_size, settings.image_size)
-    about = (settings.device, settings.precision, batch_size, memory_format)
-    runtime = prepare(model.module, shape, *about, engine=engine)
-    store.record(model.name, runtime)
-    return runtime
+def prepare_as_begun(store: Store, opened_run: Opened, names: Iterable[str]) -> dict[str, Runtime]:
+    """How these models are run from here on, noted in the store: as they were, unless the settings name another batch
+    size."""
+    runtimes = {}
+    for name in names:
+        begun, known = store.begun_with(name), {}
+        if begun:
+            known["engine"] = begun["engine"]  # rows of two never mix in one folder
+            if opened_run.settings.batch_size in (None, begun["batch_size"]):
+                memory_format = torch.channels_last if begun["channels_last"] else torch.contiguous_format
+                known |= {"batch_size": begun["batch_size"], "memory_format": memory_format}
+        runtimes[name] = opened_run.prepared(name, **known)
+        store.record(name, runtimes[name])
+    return runtimes
 
 
 def own_code_of(settings: Settings) -> dict[str, str]:
@@ -210,7 +232,12 @@ def check_classes(dataset: Dataset, models: Mapping[str, Model], ids: list[str],
 
 
 def run_group(
-    opened_run: Opened, run: Settings, runtime: Runtime, ids: list[str], question: Question | None, first: bool
+    opened_run: Opened,
+    runtimes: dict[str, Runtime],
+    question: Question | None,
+    run: Settings,
+    ids: list[str],
+    first: bool,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The rows and timings of some samples of one run.
 
@@ -230,7 +257,7 @@ def run_group(
 
     def see(some: list[Sample]) -> Group:
         with sample_errors():
-            return Group(run, dataset, model, runtime, some, opened_run.ids[run.seed[0]])
+            return Group(run, dataset, model, runtimes[model.name], some, opened_run.ids[run.seed[0]])
 
     group, lost = _recognised(see, samples, run.floor)
     rows += lost

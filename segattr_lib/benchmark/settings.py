@@ -25,10 +25,11 @@ from segattr_lib.data.regions import FREQUENT, read_region
 from segattr_lib.metrics import OF_CUES, metric_key, metrics_of
 from segattr_lib.models import MODELS
 from segattr_lib.registry import FILLS, OWN, Key, Scalar, UserError, unknown
+from segattr_lib.workers import check_workers
 
 # These ask for no other result, but the last digits of a value follow them (seen: another batch size moves one by up
 # to 3e-7, other threads by 4e-5), so the manifest tells what a value was made with.
-FREE = ("device", "batch_size")
+FREE = ("device", "batch_size", "workers")
 SEEDS = 2**63  # what a column of whole numbers holds, and torch takes
 
 
@@ -123,6 +124,7 @@ class Settings(BaseModel):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     engine: Literal["torch", "onnxruntime", "auto"] = Field("auto", description="of passes that need no gradient")
     batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="measured when left out")
+    workers: Annotated[int | str, PlainValidator(check_workers)] = Field(0, description="processes, or tcp://...")
 
     @field_validator("k")
     @classmethod

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from segattr_lib.benchmark.settings import FREE, Settings
+from segattr_lib.benchmark.settings import FREE, Settings, short
 from segattr_lib.benchmark.statistics import run_level
 from segattr_lib.models.runtime import Runtime
 from segattr_lib.registry import UserError
@@ -159,7 +159,7 @@ class Store:
         if other:
             name = other[0]
             more = f" ({len(other) - 1} more differ)" if other[1:] else ""
-            change = f"{name} was {_short(before.get(name))} and is now {_short(asked.get(name))}{more}"
+            change = f"{name} was {short(before.get(name))} and is now {short(asked.get(name))}{more}"
             raise UserError(f"{where} settings: {change}; name another folder.")
         for kind, value in fingerprints.items():
             then = made["fingerprints"].get(kind)
@@ -322,11 +322,6 @@ def _write_parquet(path: Path, tables: Iterable[pa.Table]) -> None:
         finally:
             if writer:
                 writer.close()
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _versions() -> dict[str, str]:

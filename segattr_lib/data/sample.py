@@ -35,6 +35,9 @@ class SampleError(Exception):
         self.status = status
         self.reason = reason
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SampleError, (self.status, self.reason)  # for pickle, which would call it with what str gives
+
 
 @dataclass(frozen=True)
 class Sample:
