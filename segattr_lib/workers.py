@@ -10,6 +10,7 @@ import logging
 import os
 import pickle
 import platform
+import signal
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from segattr_lib import own_code
 from segattr_lib.registry import UserError, cause_of
 from segattr_lib.writing import say
 
-ANSWERS = 10  # seconds in which a scheduler answers
+ANSWERS = 5  # seconds in which a scheduler answers
 JOINS = 15  # seconds after which it is said that there is no worker yet
 DEATHS = 3  # workers of this machine that one piece of work may end before the run is refused
 FORMS = ("tcp://", "tls://")  # of a scheduler's address
@@ -94,9 +95,9 @@ def _done(client: Any, units: Mapping[str, tuple[Any, ...]], about_run: bytes) -
     token = uuid4().hex
     shared = client.submit(bytes, about_run, key=f"begin-{token}")  # sent once; made again where a worker is lost
     names = {}
-    for name, unit in units.items():
-        future = client.submit(_work, token, shared, pickle.dumps(unit), key=(f"work-{token}", name))
-        names[future] = name
+    for position, (name, unit) in enumerate(units.items()):
+        in_turn = {"key": (f"work-{token}", name), "priority": -position}
+        names[client.submit(_work, token, shared, pickle.dumps(unit), **in_turn)] = name
     first, began, held = next(iter(units)), False, {}
     for future in as_completed(names, loop=client.loop):
         held[names[future]] = _result(client, future, names[future])
@@ -224,13 +225,33 @@ def _started(workers: int) -> Iterator[Any]:
     scheduling = {"distributed.scheduler.allowed-failures": DEATHS - 1, "distributed.scheduler.worker-saturation": 1.0}
     about = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "host": "127.0.0.1"}
     quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-    with (
-        _environment(),
-        dask.config.set(scheduling),
-        TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        LocalCluster(n_workers=workers, local_directory=folder, **about, **quiet) as cluster,
-    ):
-        yield cluster
+    with _environment(), dask.config.set(scheduling), TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        try:
+            cluster = LocalCluster(n_workers=workers, loop=_loop(), local_directory=folder, **about, **quiet)
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"{workers} workers cannot be started ({cause_of(error)}); a script that asks for workers does so "
+                "under `if __name__ == '__main__':`, since each of them reads it, too."
+            ) from error
+        with cluster:
+            yield cluster
+
+
+def _loop() -> Any:
+    """dask's loop, in a thread of its own. What is started from it never sees a terminal's Ctrl-C, which goes to all
+    processes there and is this one's to answer: a signal that a thread blocks is blocked in its threads and children.
+    """
+    from distributed.utils import LoopRunner
+
+    runner = LoopRunner()
+    if not hasattr(signal, "pthread_sigmask"):  # where there are no such signals
+        return runner.loop
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        runner.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return runner.loop
 
 
 @contextmanager
