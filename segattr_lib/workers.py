@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
@@ -225,9 +226,10 @@ def _started(workers: int) -> Iterator[Any]:
     scheduling = {"distributed.scheduler.allowed-failures": DEATHS - 1, "distributed.scheduler.worker-saturation": 1.0}
     about = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "host": "127.0.0.1"}
     quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-    with _environment(), dask.config.set(scheduling), TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    place = TemporaryDirectory(prefix="segattr-workers-", ignore_cleanup_errors=True)
+    with _environment(), dask.config.set(scheduling), place as folder, _loop() as loop:
         try:
-            cluster = LocalCluster(n_workers=workers, loop=_loop(), local_directory=folder, **about, **quiet)
+            cluster = LocalCluster(n_workers=workers, loop=loop, local_directory=folder, **about, **quiet)
         except (OSError, RuntimeError) as error:
             raise UserError(
                 f"{workers} workers cannot be started ({cause_of(error)}); a script that asks for workers does so "
@@ -237,21 +239,26 @@ def _started(workers: int) -> Iterator[Any]:
             yield cluster
 
 
-def _loop() -> Any:
+@contextmanager
+def _loop() -> Iterator[Any]:
     """dask's loop, in a thread of its own. What is started from it never sees a terminal's Ctrl-C, which goes to all
     processes there and is this one's to answer: a signal that a thread blocks is blocked in its threads and children.
     """
     from distributed.utils import LoopRunner
 
-    runner = LoopRunner()
-    if not hasattr(signal, "pthread_sigmask"):  # where there are no such signals
-        return runner.loop
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    runner, masks = LoopRunner(), hasattr(signal, "pthread_sigmask")
+    if masks:
+        resource_tracker.ensure_running()  # which unblocks the signal where the first process is spawned
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         runner.start()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return runner.loop
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()
 
 
 @contextmanager
