@@ -48,6 +48,7 @@ seed = 0
 device = None
 precision = "float32"
 batch_size = None
+workers = 0  # processes, or the address of a scheduler: tcp://...
 level = 0.95  # of the intervals
 photo_ids = ["chelsea"]  # photographs that the page opens with
 photo_model = "imagenet_mobilenet_v2"  # the classifier that names them

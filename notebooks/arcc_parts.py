@@ -44,6 +44,7 @@ seed = 0
 device = None
 precision = "float32"
 batch_size = None
+workers = 0  # processes, or the address of a scheduler: tcp://...
 resamples = 1999  # of the correlations' intervals
 level = 0.95  # of the intervals
 photo_ids = ["coffee"]  # photographs that the page opens with

@@ -67,6 +67,7 @@ seed = 0
 device = None
 precision = "float32"
 batch_size = None
+workers = 0  # processes, or the address of a scheduler: tcp://...
 bent = "layercam"  # the method whose maps are transformed
 few = 6  # images of the transforms
 resamples = 1999  # of the correlations' intervals

@@ -81,6 +81,7 @@ device = None
 precision = "float32"
 engine = "auto"  # of passes that need no gradient: torch, onnxruntime, or auto
 batch_size = None
+workers = 0  # processes, or the address of a scheduler: tcp://...
 gallery_rows = 3
 scenes_dataset = "shapes"  # of the run on generated scenes
 scenes_model = ["shapes_deeplabv3", "shapes_fcn", "shapes_lraspp"]

@@ -51,6 +51,7 @@ floor = 0.3  # samples the model scores lower are left out
 device = None
 precision = "float32"
 batch_size = None
+workers = 0  # processes, or the address of a scheduler: tcp://...
 methods = None  # those that the registry marks as this page's
 fills = ["mean", "zeros", "blur", "linear", "other_image"]
 grains = [2, 4, 7, 14, 28, 56, 112, 224]  # cells a side of the noise

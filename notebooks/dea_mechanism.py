@@ -57,6 +57,7 @@ floor = 0.3  # samples the model scores lower are left out
 device = None
 precision = "float32"
 batch_size = None
+workers = 0  # processes, or the address of a scheduler: tcp://...
 alphas = [0, 0.2, 0.35, 0.5, 0.65, 0.8, 1]
 betas = [0, 0.35, 1]
 grids = [7, 14]

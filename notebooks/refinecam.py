@@ -55,6 +55,7 @@ floor = None
 device = None
 precision = "float32"
 batch_size = None
+workers = 0  # processes, or the address of a scheduler: tcp://...
 bases = None  # a list of CAMs; None takes every CAM of classifiers that RefineCAM can refine
 swept = "layercam"  # one of the bases: of the pictures, and of the choice of the starting layer
 pictures = 4  # rows of the gallery

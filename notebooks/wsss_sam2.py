@@ -78,6 +78,7 @@ seed = 0
 device = None
 precision = "float32"
 batch_size = None
+workers = 0  # processes, or the address of a scheduler: tcp://...
 pictured = ["gradcam", "scorecam", "integrated_gradients", "occlusion", "lime"]
 pictures = 2
 level = 0.95  # of the intervals

@@ -12,7 +12,7 @@ import pickle
 import platform
 import signal
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import resource_tracker
@@ -236,7 +236,15 @@ def _started(workers: int) -> Iterator[Any]:
                 "under `if __name__ == '__main__':`, since each of them reads it, too."
             ) from error
         with cluster:
-            yield cluster
+            try:
+                yield cluster
+            except BaseException:  # a stop, or what makes going on useless: what is half done is not waited for
+                for nanny in cluster.workers.values():
+                    nanny.auto_restart = False
+                    if nanny.pid:
+                        with suppress(ProcessLookupError):
+                            os.kill(nanny.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+                raise
 
 
 @contextmanager

@@ -393,15 +393,16 @@ OTHER: dict[str, Any] = {
     "precision": "bfloat16",
     "engine": "onnxruntime",
     "batch_size": 3,
+    "workers": 2,
 }
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_a_run_id_changes_with_every_setting_but_device_and_batch_size(name):
+def test_a_run_id_changes_with_every_setting_but_how_and_where_it_runs(name):
     changed = read_settings({name: OTHER[name]})
     assert changed != Settings()
     assert (changed.run_id() == Settings().run_id()) == (name in FREE)
-    assert FREE == ("device", "batch_size")
+    assert FREE == ("device", "batch_size", "workers")
 
 
 def test_the_runs_of_several_models_and_seeds_have_ids_of_their_own(own):

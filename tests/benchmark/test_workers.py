@@ -45,7 +45,7 @@ def red(score, images, target):
     with open(HERE / "asked.txt", "a") as file:
         print(float(images.sum()), os.getpid(), file=file)
     if (HERE / "sleeps").exists():
-        time.sleep(0.3)
+        time.sleep(0.1)
     victim = HERE / "victim"
     if victim.exists() and len((HERE / "asked.txt").read_text().splitlines()) >= 3:
         pid = int(victim.read_text()) or os.getpid()
@@ -218,7 +218,7 @@ def test_the_group_of_a_killed_worker_is_done_by_another_once(own, tmp_path):
     folder = run_benchmark(asked(own, workers=2), tmp_path / "results")
     assert same(whole, folder)
     images = images_asked(own)
-    assert len(images) - len(set(images)) in (1, 2)  # once more, after one that had or had not been sent yet
+    assert len(images) - len(set(images)) in (1, 2, 3)  # the first of its group; a group that was not yet fetched
 
 
 @pytest.mark.slow
@@ -239,8 +239,7 @@ def test_without_its_scheduler_a_run_stops_in_a_sentence_and_goes_on_later(own, 
         (own.parent / "victim").write_text(str(pid), encoding="utf-8")
         with pytest.raises(UserError, match=f"^The scheduler at {address} is lost; .* goes on from there"):
             run_benchmark(asked(own, workers=address), folder)
-        parts = {path: path.read_bytes() for path in folder.glob("parts/*.samples.parquet")}
-        assert 1 <= len(parts) < 4
+        assert 1 <= len(list(folder.glob("parts/*.samples.parquet"))) < 4
     assert same(whole, run_benchmark(asked(own), folder))
 
 
@@ -250,7 +249,7 @@ def test_a_stop_leaves_what_was_finished_and_no_process(own, tmp_path, sent, cod
     """As a terminal's Ctrl-C, the signal goes to all of the group; a kill goes to the one that began the run."""
     monkeypatch.setattr(runner, "GROUP", 8)  # as the command has it
     (own.parent / "sleeps").touch()
-    folder, settings = tmp_path / "results", asked(own, samples=48, batch_size=8, workers=2)
+    folder, settings = tmp_path / "results", asked(own, samples=40, batch_size=8, workers=2)
     file = tmp_path / "settings.yaml"
     file.write_text(json.dumps(settings.model_dump()), encoding="utf-8")
     with command("segattr_lib", "benchmark", "-f", str(file), "-o", str(folder)) as process:
@@ -262,15 +261,15 @@ def test_a_stop_leaves_what_was_finished_and_no_process(own, tmp_path, sent, cod
         said = process.communicate(timeout=30)[1]
         assert process.returncode == code
         assert not psutil.wait_procs(children, timeout=10)[1]
-        assert time.monotonic() - began < 12
+        assert time.monotonic() - began < 5
     if sent == signal.SIGINT:
         sentence = "segattr: stopped; what was finished is kept, and the same command goes on from there."
         lines = [line for line in said.replace("\r", "\n").splitlines() if "sample" not in line and line.strip()]
         assert lines == [sentence]
-    parts = {path.name for path in folder.glob("parts/*.samples.parquet")}
-    assert 1 <= len(parts) < 6
+    assert 1 <= len(list(folder.glob("parts/*.samples.parquet"))) < 5
+    (own.parent / "sleeps").unlink()
     assert same(
-        run_benchmark(asked(own, samples=48, batch_size=8), tmp_path / "whole"), run_benchmark(settings, folder)
+        run_benchmark(asked(own, samples=40, batch_size=8), tmp_path / "whole"), run_benchmark(settings, folder)
     )
 
 

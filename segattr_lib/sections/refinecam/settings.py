@@ -76,7 +76,7 @@ class Settings(PhotoPage):
 
     def segmentation(self) -> benchmark.Settings:
         """The run on a segmenter, at the layers it is told; which methods, see runs.of_segmentation."""
-        shared = ("order", "image_size", "seed", "device", "precision", "batch_size", "k", "null_every")
+        shared = ("order", "image_size", "seed", "device", "precision", "batch_size", "workers", "k", "null_every")
         own = {
             "dataset": self.seg_dataset,
             "root": self.seg_root,
