@@ -14,13 +14,13 @@ import signal
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 from segattr_lib import own_code
+from segattr_lib.provenance import versions
 from segattr_lib.registry import UserError, cause_of
 from segattr_lib.writing import say
 
@@ -28,7 +28,6 @@ ANSWERS = 5  # seconds in which a scheduler answers
 JOINS = 15  # seconds after which it is said that there is no worker yet
 DEATHS = 3  # workers of this machine that one piece of work may end before the run is refused
 FORMS = ("tcp://", "tls://")  # of a scheduler's address
-OF_VALUES = ("segattr", "torch", "torchvision", "onnxruntime", "numpy", "scipy", "pillow", "scikit-image", "captum")
 LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
 
 Work = Callable[..., Any]
@@ -141,11 +140,7 @@ def _sent(begin: Begin) -> bytes:
         text = f"What the run asks cannot be sent to workers: {cause_of(error)}"
         raise UserError(f"{text}; set workers=0.") from error
     files = {str(path): own_code.loaded_fingerprint(str(path)) for path in own_code.files_named_in(pickled)}
-    return pickle.dumps((_versions(), files, pickled))
-
-
-def _versions() -> dict[str, str]:
-    return {"Python": platform.python_version(), **{name: version(name) for name in OF_VALUES}}
+    return pickle.dumps((versions(), files, pickled))
 
 
 _BEGUN: dict[str, tuple[ExitStack, Work]] = {}  # in a worker process: the one run that it works on, by its token
@@ -176,7 +171,7 @@ def _work(token: str, about_run: bytes, unit: bytes) -> Any:
 def _begin(about_run: bytes) -> Iterator[Work]:
     """What does a unit on this worker. UserError where it would not do what the process does that sends it."""
     theirs, files, pickled = pickle.loads(about_run)
-    _check_same(theirs, _versions())
+    _check_same(theirs, versions())
     with own_code.as_loaded():
         for file in files:
             own_code.load(file)

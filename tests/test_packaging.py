@@ -18,8 +18,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from segattr_lib import provenance
 from segattr_lib.__main__ import BOOK, main
-from segattr_lib.benchmark import store
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -258,7 +258,7 @@ def test_a_run_of_an_installed_library_names_no_commit_of_the_repository_it_lies
 
     git("init", "--quiet")
     git("commit", "--quiet", "--allow-empty", "--message", "theirs")
-    monkeypatch.setattr(store, "__file__", str(tmp_path / "venv/site-packages/segattr_lib/benchmark/store.py"))
-    assert store._commit() is None
-    monkeypatch.setattr(store, "__file__", str(tmp_path / "segattr_lib/benchmark/store.py"))  # of a clone
-    assert store._commit() == git("rev-parse", "HEAD")
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "venv/site-packages/segattr_lib/provenance.py"))
+    assert provenance.commit() is None
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "segattr_lib/provenance.py"))  # of a clone
+    assert provenance.commit() == git("rev-parse", "HEAD")

@@ -103,7 +103,11 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
     with opened(folder, settings, decides, device) as store, borrowed(models), threads_of(settings.workers):
         if store.finished:
             return store.folder
-        groups = groups_of(opened_run)
+        groups: dict[str, tuple[Settings, list[str], bool]] = {}  # by the part: run, samples, are they the first of all
+        for run in settings.runs():
+            ids, name = opened_run.ids[run.seed[0]], run.run_id()
+            for start in range(0, len(ids), GROUP):
+                groups[f"{name}-{start:06d}"] = (run, ids[start : start + GROUP], not groups)
         left = {part: group for part, group in groups.items() if not store.has(part)}
         runtimes = prepare_as_begun(store, opened_run, dict.fromkeys(run.model[0] for run, _, _ in left.values()))
         work = partial(run_group, opened_run, runtimes, question)
@@ -118,25 +122,14 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
         return store.folder
 
 
-def groups_of(opened_run: Opened) -> dict[str, tuple[Settings, list[str], bool]]:
-    """What is done at once and kept as one part, by its name: the run, its samples, whether it is the first of all."""
-    groups: dict[str, tuple[Settings, list[str], bool]] = {}
-    for run in opened_run.settings.runs():
-        ids = opened_run.ids[run.seed[0]]
-        for start in range(0, len(ids), GROUP):
-            groups[f"{run.run_id()}-{start:06d}"] = (run, ids[start : start + GROUP], not groups)
-    return groups
-
-
 @contextmanager
 def on_worker(settings: Settings, runtimes: dict[str, Runtime], question: Question | None) -> Iterator[Any]:
     """In a worker process: run_group for this run, opened anew and prepared as it was where it began, and all that
     decides its values here."""
     opened_run = open_run(settings, classes=False)
     with borrowed(opened_run.models.values()):
-        for name, known in runtimes.items():
-            about = {"batch_size": known.batch_size, "memory_format": known.memory_format}
-            opened_run.prepared(name, engine=known.engine, **about)
+        for name, was in runtimes.items():
+            opened_run.prepared(name, batch_size=was.batch_size, memory_format=was.memory_format, engine=was.engine)
         yield partial(run_group, opened_run, runtimes, question), fingerprints_of(opened_run, question)
 
 
@@ -165,8 +158,7 @@ def borrowed(models: Iterable[Model]) -> Iterator[None]:
 
 
 def prepare_as_begun(store: Store, opened_run: Opened, names: Iterable[str]) -> dict[str, Runtime]:
-    """How these models are run from here on, noted in the store: as they were, unless the settings name another batch
-    size."""
+    """How these models are run, noted in the store: as they were, unless the settings name another batch size."""
     runtimes = {}
     for name in names:
         begun, known = store.begun_with(name), {}

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import torch
 from segattr_lib.benchmark.settings import FREE, Settings, short
 from segattr_lib.benchmark.statistics import run_level
 from segattr_lib.models.runtime import Runtime
+from segattr_lib.provenance import OF_VALUES, commit, versions
 from segattr_lib.registry import UserError
 from segattr_lib.writing import HOLDER, LOCK, alone_in, full_disk, now, say, whole, write_json
 
@@ -46,8 +44,6 @@ SAMPLES = pa.schema(
 )
 OF_A_MAP = ("run_id", "dataset", "model", "seed", "sample_id", "method", "variant")
 TIMINGS = pa.schema([*map(SAMPLES.field, OF_A_MAP), ("seconds", pa.float64())])
-OF_VALUES = ("segattr", "torch", "torchvision", "numpy", "scipy", "pillow")  # packages that a value comes from
-VERSIONS = (*OF_VALUES, "pandas", "pyarrow")
 BEGUN = '{\n  "settings": {'  # how a manifest begins, that was cut short
 OURS = {"manifest.json", "samples.parquet", "timings.parquet", "runs.csv", "parts", LOCK, HOLDER}
 
@@ -170,8 +166,8 @@ class Store:
 
     def _check_made_by(self, made: dict[str, Any], device: str) -> None:
         """The values of a folder come from one installation on one kind of device."""
-        then = {**made["versions"], "device": _kind(made.get("device"))}
-        now = {**_versions(), "device": _kind(device)}
+        then = {**made["versions"], "device": str(made.get("device")).partition(":")[0]}
+        now = {**versions(), "device": device.partition(":")[0]}
         changes = [
             f"{name} {then.get(name)} (now {now[name]})"
             for name in (*OF_VALUES, "device")
@@ -224,8 +220,8 @@ class Store:
             "settings": self.settings.model_dump(),
             "run_ids": {run.run_id(): {"model": run.model[0], "seed": run.seed[0]} for run in self.settings.runs()},
             "fingerprints": fingerprints,
-            "versions": _versions(),
-            "commit": _commit(),
+            "versions": versions(),
+            "commit": commit(),
             "device": device,
             "runtimes": [],
             "started": now(),
@@ -322,20 +318,3 @@ def _write_parquet(path: Path, tables: Iterable[pa.Table]) -> None:
         finally:
             if writer:
                 writer.close()
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}}
-
-
-def _kind(device: Any) -> str:
-    return str(device).partition(":")[0]
-
-
-def _commit() -> str | None:
-    clone = Path(__file__).parents[2] / ".git"  # an installed library may lie in a folder of another's repository
-    try:
-        run = subprocess.run(["git", f"--git-dir={clone}", "rev-parse", "HEAD"], capture_output=True, text=True)
-    except FileNotFoundError:
-        return None
-    return run.stdout.strip() or None
