@@ -12,7 +12,7 @@ from dask_jobqueue import SLURMCluster
 
 from segattr_lib.__main__ import main
 
-JOBS = 4  # of Slurm's, each with the cores below; a run goes on with those that have begun
+JOBS = 4  # of Slurm's at a time, each with the cores below; a run begins with the first of them
 
 
 def cluster() -> SLURMCluster:
@@ -25,11 +25,12 @@ def cluster() -> SLURMCluster:
         walltime="04:00:00",
         python=sys.executable,  # the environment that runs this file, which the nodes see under the same path
         local_directory="/tmp",
+        worker_extra_args=["--lifetime", "230m", "--lifetime-stagger", "5m"],  # they end in order, before their time
     )
 
 
 if __name__ == "__main__":
     with cluster() as slurm:
-        slurm.scale(jobs=JOBS)
+        slurm.adapt(minimum_jobs=1, maximum_jobs=JOBS)  # a job that ends is followed by another
         code = main(["benchmark", *sys.argv[1:], "-p", f"workers={slurm.scheduler_address}"])
     sys.exit(code)

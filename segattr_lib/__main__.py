@@ -91,7 +91,8 @@ def _explain(asked: argparse.Namespace) -> None:
 
     chosen = {"target": asked.target, "model": asked.model, "methods": asked.methods, "image_size": asked.size}
     settings = _pairs(asked.parameter)
-    for name in settings.keys() & {*chosen, "dataset", "root", "split", "region", "class_map", "samples", "order"}:
+    of_runs = ["dataset", "root", "split", "region", "class_map", "samples", "order", "workers"]
+    for name in settings.keys() & {*chosen, *of_runs}:
         raise UserError(f"{name} is no parameter of explain; see `explain --help`.")
     read_settings({**settings, **chosen})
     for photo in asked.photo:

@@ -330,3 +330,32 @@ def test_workers_of_several_threads_are_refused(own, tmp_path):
     refused = pytest.raises(UserError, match=r"^The worker at tcp://.* has 2 threads; .*--nthreads 1")
     with cluster(tmp_path, "--nthreads", "2") as (address, _), refused:
         run_benchmark(asked(own, workers=address), tmp_path / "results")
+
+
+JOBQUEUE = """
+from distributed import LocalCluster
+
+
+class SLURMCluster(LocalCluster):
+    def __init__(self, *, queue, cores, processes, memory, walltime, **_):
+        assert cores == processes  # a thread each
+        super().__init__(n_workers=0, threads_per_worker=1, dashboard_address=None)
+
+    def adapt(self, minimum_jobs, maximum_jobs):
+        assert 1 <= minimum_jobs <= maximum_jobs
+        self.scale(minimum_jobs)
+"""
+
+
+@pytest.mark.slow
+def test_the_file_for_slurm_runs_a_benchmark(own, tmp_path, monkeypatch):
+    """In place of dask-jobqueue, which needs a cluster, something of its face that starts a process of this machine."""
+    (tmp_path / "dask_jobqueue.py").write_text(JOBQUEUE, encoding="utf-8")
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(json.dumps(asked(own, batch_size=8).model_dump()), encoding="utf-8")
+    path = os.pathsep.join(map(str, [ROOT, ROOT / "tests", tmp_path]))
+    asks = [sys.executable, str(ROOT / "book/slurm.py"), "-f", str(settings), "-o", str(tmp_path / "results")]
+    run = subprocess.run(asks, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert run.returncode == 0 and "7 samples scored" in run.stdout, run.stderr
+    monkeypatch.setattr(runner, "GROUP", 8)  # as the command has it
+    assert same(run_benchmark(asked(own, batch_size=8), tmp_path / "whole"), tmp_path / "results")

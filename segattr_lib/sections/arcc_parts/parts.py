@@ -20,8 +20,8 @@ from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.store import alone_in, full_disk, whole
 from segattr_lib.data.funnybirds import PartDataset
 from segattr_lib.models.runtime import Runtime, device_of
-from segattr_lib.provenance import OF_VALUES
 from segattr_lib.own_code import as_loaded, library_fingerprint
+from segattr_lib.provenance import OF_VALUES
 from segattr_lib.registry import Key, UserError, accepted, with_options
 from segattr_lib.sections.arcc_parts.funnybirds import Answers, Explain, ask, funnybirds_scores, summary
 from segattr_lib.seeds import Draws
