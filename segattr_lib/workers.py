@@ -220,7 +220,8 @@ def _started(workers: int) -> Iterator[Any]:
     # a part is not laid to a worker's end that only waited there; memory is the system's to watch, as in one process
     scheduling = {"distributed.scheduler.allowed-failures": DEATHS - 1, "distributed.scheduler.worker-saturation": 1.0}
     about = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "host": "127.0.0.1"}
-    quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+    pages = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # none; what is left of them at any free port
+    quiet = {"scheduler_kwargs": pages, "silence_logs": logging.CRITICAL}
     place = TemporaryDirectory(prefix="segattr-workers-", ignore_cleanup_errors=True)
     with _environment(), dask.config.set(scheduling), place as folder, _loop() as loop:
         try:
