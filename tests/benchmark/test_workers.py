@@ -26,6 +26,7 @@ from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.data.sample import SampleError
 from segattr_lib.registry import UserError, own_fingerprint, user_object
+from segattr_lib.workers import Begin, results
 
 ROOT = Path(__file__).parents[2]
 OWN = """
@@ -33,6 +34,7 @@ import os, signal, time
 from pathlib import Path
 from oracles import ConvNet
 from segattr_lib.benchmark.group import about_map, row_of
+from segattr_lib.models.runtime import runtime_of
 
 HERE = Path(__file__).parent
 
@@ -43,7 +45,7 @@ def tiny():
 
 def red(score, images, target):
     with open(HERE / "asked.txt", "a") as file:
-        print(float(images.sum()), os.getpid(), file=file)
+        print(float(images.sum()), os.getpid(), runtime_of(score.model).batch_size, file=file)
     if (HERE / "sleeps").exists():
         time.sleep(0.1)
     victim = HERE / "victim"
@@ -103,9 +105,9 @@ def same(first: Path, second: Path) -> bool:
     )
 
 
-def images_asked(own: Path) -> list[str]:
-    """The sums of the images that the method `red` was called with, in the order of the calls."""
-    return [line.split()[0] for line in (own.parent / "asked.txt").read_text(encoding="utf-8").splitlines()]
+def seen_by(own: Path, column: int) -> list[str]:
+    """What the method `red` wrote down at each call: the sum of an image, its process, the batch size of the model."""
+    return [line.split()[column] for line in (own.parent / "asked.txt").read_text(encoding="utf-8").splitlines()]
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
@@ -203,8 +205,8 @@ def test_the_bytes_are_the_same_on_any_number_of_workers(own, tmp_path, capfd):
     assert all(same(folders[0], folder) for folder in folders.values())
     (runtime,) = json.loads((folders[4] / "manifest.json").read_text(encoding="utf-8"))["runtimes"]
     assert runtime["threads"] == 1
-    pids = {line.split()[1] for line in (own.parent / "asked.txt").read_text(encoding="utf-8").splitlines()}
-    assert len(pids) > 4 and str(os.getpid()) in pids
+    pids = seen_by(own, 1)
+    assert len({*pids}) > 4 and str(os.getpid()) in pids
     lines = [line for line in capfd.readouterr().err.replace("\r", "\n").splitlines() if "sample" not in line]
     assert not [line for line in lines if line.strip()], lines
     assert not workers_of(os.getpid())
@@ -217,7 +219,7 @@ def test_the_group_of_a_killed_worker_is_done_by_another_once(own, tmp_path):
     (own.parent / "victim").write_text("0", encoding="utf-8")  # the worker itself
     folder = run_benchmark(asked(own, workers=2), tmp_path / "results")
     assert same(whole, folder)
-    images = images_asked(own)
+    images = seen_by(own, 0)
     assert len(images) - len(set(images)) in (1, 2, 3)  # the first of its group; a group that was not yet fetched
 
 
@@ -300,15 +302,46 @@ def test_one_worker_serves_one_run_after_another_of_questions_with_code_of_their
 
 
 @pytest.mark.slow
+def test_a_worker_runs_a_model_as_the_process_measured_it_that_began_the_run(own, tmp_path, shared, monkeypatch):
+    real = runner.Opened.prepared
+    monkeypatch.setattr(runner.Opened, "prepared", lambda *about, **known: real(*about, **{**known, "batch_size": 5}))
+    folder = run_benchmark(asked(own, workers=shared), tmp_path / "results")
+    (runtime,) = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["runtimes"]
+    assert {*seen_by(own, 2)} == {"5"} == {str(runtime["batch_size"])} and str(os.getpid()) not in seen_by(own, 1)
+
+
+def first_is_wrong(name: str, folder: Path) -> str:
+    """The first one knows it when the second is long done."""
+    if name == "first":
+        wait_until((folder / "second").exists)
+        time.sleep(1)
+        raise UserError("the first is wrong")
+    (folder / name).touch()
+    return name
+
+
+@contextmanager
+def wrong() -> Iterator[tuple[Any, dict[str, Any]]]:
+    yield first_is_wrong, {}
+
+
+@pytest.mark.slow
+def test_nothing_is_kept_before_the_first_is_known_to_be_right(tmp_path):
+    units = {name: (name, tmp_path) for name in ("first", "second")}
+    done = results(2, units, first_is_wrong, Begin(wrong, (), {}))
+    with pytest.raises(UserError, match=r"^the first is wrong$"):
+        next(done)
+
+
+@pytest.mark.slow
 def test_what_a_worker_refuses_is_the_sentence_of_one_process(own, tmp_path, shared):
-    for number, about in enumerate([{"methods": f"{own}:broken"}]):
-        said = []
-        for workers_at in (0, shared):
-            with pytest.raises(UserError) as raised:
-                run_benchmark(asked(own, workers=workers_at, **about), tmp_path / f"{number} {workers_at == 0}")
-            said.append(str(raised.value))
-            assert not list(tmp_path.glob(f"{number} */parts/*"))
-        assert said[0] == said[1] and "fails on each of the first 2 samples" in said[0]
+    said = []
+    for name, at in (("here", 0), ("there", shared)):
+        with pytest.raises(UserError) as raised:
+            run_benchmark(asked(own, workers=at, methods=f"{own}:broken"), tmp_path / name)
+        said.append(str(raised.value))
+        assert not list((tmp_path / name / "parts").iterdir())
+    assert said[0] == said[1] and "fails on each of the first 2 samples" in said[0]
 
 
 @pytest.mark.slow
