@@ -156,8 +156,8 @@ class Group:
         """The same samples seen by another model of the same layers, such as this one with weights drawn anew."""
         shape = (self.images.shape[2], self.images.shape[3])
         other = copy(self)
-        about = (str(self.runtime.device), self.run.precision, self.runtime.batch_size, self.runtime.memory_format)
-        other.runtime = prepare(module, shape, *about, engine=self.runtime.engine)
+        about = (str(self.runtime.device), self.run.precision, self.runtime.batch_size)
+        other.runtime = prepare(module, shape, *about)  # by torch: to export what is asked once does not pay
         other._judge_by(bind(module, self.target))
         other._maps, other._faults, other._parts = {}, {}, {}
         return other

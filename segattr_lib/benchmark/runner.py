@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ from segattr_lib.benchmark.group import NOT_FINITE, Group
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.store import Store, opened
 from segattr_lib.data import draw, load_dataset
+from segattr_lib.data.ahead import read_ahead
 from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, members
 from segattr_lib.data.regions import FREQUENT
 from segattr_lib.data.sample import UNKNOWN, Dataset, Sample, SampleError
 from segattr_lib.models import loading, predicted
 from segattr_lib.models.lending import give_back
 from segattr_lib.models.loading import Model
-from segattr_lib.models.predicted import PREDICTED, as_asked, check_target, known_by, region_of
-from segattr_lib.models.runtime import Runtime, device_of, prepare
+from segattr_lib.models.predicted import PREDICTED, as_asked, check_classes, check_target, known_by, region_of
+from segattr_lib.models.runtime import Runtime, device_of, prepare, runtime_of
 from segattr_lib.own_code import as_loaded, library_fingerprint
 from segattr_lib.registry import Key, UserError, own_fingerprint, with_options
 from segattr_lib.workers import Begin, results, threads_of
@@ -82,7 +83,9 @@ def open_run(settings: Settings, classes: bool = True) -> Opened:
     for model in models.values():
         check_target(settings, dataset, model)
     if classes and settings.class_map != PREDICTED and dataset.labelled:
-        check_classes(dataset, models, sorted(set().union(*ids.values())), settings.image_size)
+        check_classes(
+            dataset, models.values(), readable(dataset, sorted(set().union(*ids.values())), settings.image_size)
+        )
     return Opened(settings, dataset, models, ids, code)
 
 
@@ -110,14 +113,18 @@ def run_benchmark(settings: Settings, folder: str | Path, question: Question | N
                 groups[f"{name}-{start:06d}"] = (run, ids[start : start + GROUP], not groups)
         left = {part: group for part, group in groups.items() if not store.has(part)}
         runtimes = prepare_as_begun(store, opened_run, dict.fromkeys(run.model[0] for run, _, _ in left.values()))
-        work = partial(run_group, opened_run, runtimes, question)
+        ahead_of = [] if ":" in settings.dataset else [name for _, ids, _ in left.values() for name in ids]
         begin = Begin(on_worker, (settings.model_copy(update={"device": device}), runtimes, question), decides)
         total, ahead = (sum(len(ids) for _, ids, _ in some.values()) for some in (groups, left))
         progress = tqdm(total=total, initial=total - ahead, desc=store.folder.name, unit="sample", smoothing=0.1)
-        with progress, closing(results(settings.workers, left, work, begin)) as done:
-            for part, (rows, timings) in done:
-                store.write(part, rows, timings)
-                progress.update(len(left[part][1]))
+        with progress, read_ahead(opened_run.dataset, ahead_of, GROUP) as dataset:
+            work = partial(run_group, replace(opened_run, dataset=dataset), runtimes, question)
+            with closing(results(settings.workers, left, work, begin)) as done:
+                for part, (rows, timings) in done:
+                    store.write(part, rows, timings)
+                    progress.update(len(left[part][1]))
+                    for name in runtimes:  # memory may have ended, and batches be half as large
+                        store.record(name, runtime_of(opened_run.models[name].module))
         store.finish(list(groups))
         return store.folder
 
@@ -200,27 +207,6 @@ def load_model(dataset: Dataset, settings: Settings, name: str) -> Model:
     kind = predicted.kind_asked(settings, dataset, name)
     groups = None if chosen in (None, PREDICTED) else members(load_class_map(chosen), dataset.class_names)
     return loading.load_model(name, settings.layer, settings.layers, shape, kind, groups)
-
-
-def check_classes(dataset: Dataset, models: Mapping[str, Model], ids: list[str], size: int) -> None:
-    """Raises UserError where a model has fewer classes than the data set names.
-
-    A data set that does not say how many it has is read until a sample is of a class that every model has; without
-    one, no sample could be scored.
-    """
-    most = len(dataset.class_names) - 1
-    if most < 0:
-        fewest = min(model.classes for model in models.values())
-        for sample in readable(dataset, ids, size):
-            most = sample.class_id if most < 0 else min(most, sample.class_id)
-            if most < fewest:
-                break
-    for name, model in models.items():
-        if most >= model.classes:
-            raise UserError(
-                f"The data set {dataset.name!r} names class {most}, but the model {name!r} has {model.classes} "
-                f"classes (0 to {model.classes - 1}); choose data and a model that agree."
-            )
 
 
 def run_group(

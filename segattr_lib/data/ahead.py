@@ -14,10 +14,11 @@ from segattr_lib.data.sample import Dataset
 
 @contextmanager
 def read_ahead(dataset: Dataset, sample_ids: Iterable[str], depth: int) -> Iterator[Dataset]:
-    """The data set for a block that asks for these samples in this order: up to `depth` of them are read ahead.
+    """The data set for a block that asks for these samples in this order: up to `depth` of them are read ahead, by
+    another thread; one asked for out of order is read where it is asked for.
 
-    Whatever is read, in order or not, is read by one thread, for a `read` of a user's own may bear no second. What it
-    raises is raised when the sample is asked for.
+    What `read` raises is raised when the sample is asked for. A user's own `read` may bear no other thread: ask for
+    none of its samples ahead.
     """
     left, waiting = iter(sample_ids), deque[tuple[str, Future[Any]]]()
     reader = ThreadPoolExecutor(1, thread_name_prefix="read ahead")
@@ -29,10 +30,9 @@ def read_ahead(dataset: Dataset, sample_ids: Iterable[str], depth: int) -> Itera
     def read(sample_id: str) -> Any:
         if not waiting:
             fill()
-        expected = waiting and waiting[0][0] == sample_id
-        future = waiting.popleft()[1] if expected else reader.submit(dataset.read, sample_id)
+        future = waiting.popleft()[1] if waiting and waiting[0][0] == sample_id else None
         fill()
-        return future.result()
+        return dataset.read(sample_id) if future is None else future.result()
 
     try:
         yield replace(dataset, read=read)

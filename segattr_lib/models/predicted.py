@@ -116,6 +116,27 @@ def check_target(asked: Asked, dataset: Dataset, model: Model) -> None:
             raise UserError(f"target is {asked.target!r}, but the classifier {model.name!r} knows no such class.")
 
 
+def check_classes(dataset: Dataset, models: Iterable[Model], samples: Iterable[Sample]) -> None:
+    """Raises UserError where a model has fewer classes than the data set names.
+
+    A data set that does not say how many it has is read, its `samples`, until one is of a class that every model has;
+    without one, no sample could be scored.
+    """
+    models, most = list(models), len(dataset.class_names) - 1
+    if most < 0:
+        fewest = min(model.classes for model in models)
+        for sample in samples:
+            most = sample.class_id if most < 0 else min(most, sample.class_id)
+            if most < fewest:
+                break
+    for model in models:
+        if most >= model.classes:
+            raise UserError(
+                f"The data set {dataset.name!r} names class {most}, but the model {model.name!r} has {model.classes} "
+                f"classes (0 to {model.classes - 1}); choose data and a model that agree."
+            )
+
+
 def check_regions(metrics: Iterable[Key], models: Iterable[Model]) -> None:
     """Raises UserError for metrics that select among the pixels of a region, which a classifier's target has not."""
     names = [metric.text for metric in metrics if metric.entry.regions]
