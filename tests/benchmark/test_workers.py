@@ -146,7 +146,7 @@ def cluster(folder: Path, *about_worker: str) -> Iterator[tuple[str, int]]:
             yield json.loads(file.read_text(encoding="utf-8"))["address"], scheduler.pid
 
 
-def wait_until(seen: Any, seconds: float = 60) -> None:
+def wait_until(seen: Any, seconds: float = 120) -> None:
     ends = time.monotonic() + seconds
     while not seen():
         assert time.monotonic() < ends, "waited in vain"
