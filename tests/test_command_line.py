@@ -18,7 +18,7 @@ from PIL import Image
 
 from segattr_lib import execute
 from segattr_lib.__main__ import main, outcome
-from segattr_lib.benchmark import failures, runner
+from segattr_lib.benchmark import runner
 from segattr_lib.benchmark.failures import in_one_line
 from segattr_lib.benchmark.runner import group_of, run_benchmark
 from segattr_lib.benchmark.settings import Settings, read_settings
@@ -26,6 +26,7 @@ from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import read_samples, read_timings
 from segattr_lib.data import SampleError
 from segattr_lib.metrics import metric_key
+from segattr_lib.models import runtime
 from segattr_lib.registry import LONGEST
 
 ROOT = Path(__file__).parent.parent
@@ -344,9 +345,9 @@ def test_memory_that_ends_is_told_from_other_errors():
         "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
     )
     for error in (MemoryError(), torch.OutOfMemoryError("full"), RuntimeError(text)):
-        assert failures.out_of_memory(error)
-    assert not failures.out_of_memory(RuntimeError("singular"))
-    assert not failures.out_of_memory(ValueError(text))
+        assert runtime.out_of_memory(error)
+    assert not runtime.out_of_memory(RuntimeError("singular"))
+    assert not runtime.out_of_memory(ValueError(text))
 
 
 def test_the_end_of_memory_is_one_sentence(own, data, tmp_path, capsys):

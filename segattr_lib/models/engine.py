@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from platformdirs import user_cache_path
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from segattr_lib.models.state import prediction, weight_fingerprint
 from segattr_lib.registry import cause_of
@@ -28,6 +29,7 @@ from segattr_lib.writing import whole
 
 WITHIN = 1e-4  # of a logit, that the two may differ by
 OPSET = 17
+GREY = 90 / 255  # no sum of halves, so that a mean of it is rounded
 BESIDE = 24  # px more a side, of the second shape that a model is tried on
 
 
@@ -132,8 +134,10 @@ def _opened(module: nn.Module, shape: tuple[int, int], state: tuple[Any, ...]) -
         import onnxruntime
     except ImportError:
         return Exported(None, state, shape, reason="onnxruntime is not installed")
+    reason = _decides_by_values(module, shape)
+    if reason:
+        return Exported(None, state, shape, reason=reason)
     path = _kept_at(module, shape)
-    reason = ""
     for fresh in (False, True):
         try:
             content = None if fresh or path is None else path.read_bytes()
@@ -149,7 +153,7 @@ def _opened(module: nn.Module, shape: tuple[int, int], state: tuple[Any, ...]) -
             options.log_severity_level = 4
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             made = Exported(session, state, shape)
-            apart = max(_apart(module, made, count, shape) for count in (1, 3))
+            apart = np.max([_apart(module, made, count, shape) for count in (1, 3)])  # NaN, where one is
         except Exception as error:  # what an exporter and a runtime raise is theirs, and no model's fault
             reason = cause_of(error)
             continue
@@ -163,6 +167,17 @@ def _opened(module: nn.Module, shape: tuple[int, int], state: tuple[Any, ...]) -
                     partial.write_bytes(content)
         return Exported(session, state, shape, _takes_others(module, made))
     return Exported(None, state, shape, reason=reason)
+
+
+def _decides_by_values(module: nn.Module, shape: tuple[int, int]) -> str:
+    """Why a trace of the module on some images would not hold for others, if so: it looks at the values of images, as
+    in `if images.mean() > 0.5`. Tensors without values refuse to say what they hold."""
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+            module(torch.rand(2, 3, *shape))
+    except Exception as error:  # what torch raises there, and a module that does not expect it
+        return f"it cannot be followed without the values of its images ({cause_of(error)})"
+    return ""
 
 
 def _onnx(module: nn.Module, shape: tuple[int, int]) -> bytes:
@@ -196,11 +211,14 @@ def _onnx(module: nn.Module, shape: tuple[int, int]) -> bytes:
 
 
 def _apart(module: nn.Module, made: Exported, count: int, shape: tuple[int, int]) -> float:
-    """The largest difference of a logit between the two on random images."""
+    """The largest difference of a logit between the two on such images as runs ask about; NaN where but one has a
+    value."""
     images = _images(count, shape)
     with torch.no_grad():
         expected = prediction(module(images))
-    return float((made(images) - expected).abs().max())
+    answered = made(images)
+    alike = (answered == expected) | (answered.isnan() & expected.isnan())
+    return float((answered - expected).abs().masked_fill(alike, 0).max())
 
 
 def _takes_others(module: nn.Module, made: Exported) -> bool:
@@ -213,7 +231,12 @@ def _takes_others(module: nn.Module, made: Exported) -> bool:
 
 
 def _images(count: int, shape: tuple[int, int]) -> Tensor:
-    return torch.from_numpy(np.random.default_rng(0).random((count, 3, *shape), np.float32))
+    """Random images; of three the second is black and the third grey, which a fill may leave of an image."""
+    images = torch.from_numpy(np.random.default_rng(0).random((count, 3, *shape), np.float32))
+    if count == 3:
+        images[1] = 0
+        images[2] = GREY
+    return images
 
 
 def _kept_at(module: nn.Module, shape: tuple[int, int]) -> Path | None:

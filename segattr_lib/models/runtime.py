@@ -136,8 +136,11 @@ def out_of_memory(error: BaseException) -> bool:
     """Did memory end, the machine's or an accelerator's?"""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    text = str(error)  # torch's allocator of the CPU raises a plain RuntimeError, ONNX Runtime errors of its own
-    return any(sign in text for sign in ("DefaultCPUAllocator", "ALLOC_FAILED", "Failed to allocate memory"))
+    text = str(error)
+    if type(error).__module__.startswith("onnxruntime"):
+        return "Failed to allocate memory" in text
+    # torch's allocator of the CPU raises a plain RuntimeError
+    return isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in text or "ALLOC_FAILED" in text)
 
 
 def halved(model: nn.Module, images: int) -> Runtime:

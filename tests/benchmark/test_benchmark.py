@@ -379,6 +379,7 @@ OTHER: dict[str, Any] = {
     "k": 0.3,
     "grid": 7,
     "budget": 17,
+    "stability_grid": 3,
     "window": 2,
     "alpha": 0.5,
     "beta": 0.1,

@@ -171,3 +171,39 @@ def test_a_run_tells_its_engine_and_goes_on_with_it(tmp_path: Path):
     assert '"engine": "onnxruntime"' in manifest
     with pytest.raises(UserError, match="engine"):
         run_benchmark(read_settings({**about, "engine": "torch"}), tmp_path / "onnxruntime")
+
+
+class Choosy(ConvNet):
+    """Answers otherwise, or not at all, to images of some values: nothing that random images would show."""
+
+    def __init__(self, way: str):
+        super().__init__()
+        self.way = way
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.way == "raises" and bool((images.mean((1, 2, 3)) > 0.9).any()):
+            raise RuntimeError("too bright")
+        if self.way == "branches" and float(images.amax()) == 0:
+            return -super().forward(images)
+        if (
+            self.way == "divides"
+        ):  # 0 / 0 where all pixels are of one colour, and rounding where sums are made otherwise
+            images = (images - images.mean((1, 2, 3), keepdim=True)) / images.std((1, 2, 3), keepdim=True)
+        return super().forward(images)
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        ("raises", "it cannot be followed without the values of its images"),
+        ("branches", "it cannot be followed without the values of its images"),
+        ("divides", "its logits differ by nan"),
+    ],
+)
+def test_a_model_that_decides_by_the_values_of_its_images_stays_with_torch(way: str, reason: str, capsys):
+    torch.manual_seed(0)
+    module = Choosy(way).eval()
+    assert prepare(module, (24, 32), "cpu", batch_size=4, engine="auto").engine == "torch"
+    assert reason in capsys.readouterr().err
+    plain = prepare(Choosy("plain").eval(), (24, 32), "cpu", batch_size=4, engine="auto")
+    assert plain.engine == "onnxruntime"
