@@ -11,6 +11,7 @@ from segattr_lib.benchmark.runner import group_of
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.metrics.null import FIELDS
 from segattr_lib.models.engine import counted_passes
+from segattr_lib.perturbation import top_fraction
 from segattr_lib.sections.dea_mechanism.sweeps import (
     alpha_table,
     differences,
@@ -35,15 +36,24 @@ def test_settings_that_give_one_map_are_one_method(run):
 
 
 def test_a_sweep_asks_for_each_gradient_and_each_grid_once(run):
-    """Three passes for A_g, grid^2 + 1 for each A_r, TDD and ODD of each map, and the null once for all of them."""
+    """Three passes for A_g, grid^2 + 1 for each A_r, TDD and ODD of each map that selects other pixels than those before
+    it, and the null once for all of them."""
     points = lattice(run, [0, 0.2, 0.5, 1], [0, 0.35, 1], [2, 4])
     settings = run.changed({"methods": list(dict.fromkeys(points["written"]))})
     group = group_of(settings, ["test-00000", "test-00001"])
     with counted_passes(group.score.model) as passes:
         for key in settings.method_keys():
             group.rows_of(key, settings.metrics)
-    methods = points["written"].nunique()
-    assert passes[0] == 2 * (3 + (2**2 + 1) + (4**2 + 1) + methods * (1 + 1) + len(FIELDS[::20]))
+    mask, k = group.target.mask, settings.k[0]
+    maps = [group.maps_of(key)[0] for key in settings.method_keys()]
+    selected = {
+        (image, where.numpy().tobytes())
+        for region in (mask, ~mask)
+        for of_method in maps
+        for image, where in enumerate(top_fraction(of_method, region, k).pixels)
+    }
+    assert len(selected) < 2 * 2 * points["written"].nunique()
+    assert passes[0] == 2 * (3 + (2**2 + 1) + (4**2 + 1) + len(FIELDS[::20])) + len(selected)
 
 
 def test_the_corners_of_a_sweep_are_ria_and_ega(run):
