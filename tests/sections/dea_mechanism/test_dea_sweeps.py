@@ -36,8 +36,8 @@ def test_settings_that_give_one_map_are_one_method(run):
 
 
 def test_a_sweep_asks_for_each_gradient_and_each_grid_once(run):
-    """Three passes for A_g, grid^2 + 1 for each A_r, TDD and ODD of each map that selects other pixels than those before
-    it, and the null once for all of them."""
+    """Three passes for A_g, grid^2 + 1 for each A_r, TDD and ODD of each map that selects other pixels than one before
+    it, and the null once for all."""
     points = lattice(run, [0, 0.2, 0.5, 1], [0, 0.35, 1], [2, 4])
     settings = run.changed({"methods": list(dict.fromkeys(points["written"]))})
     group = group_of(settings, ["test-00000", "test-00001"])
