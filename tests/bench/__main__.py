@@ -1,14 +1,15 @@
 """What things cost, beside the same work by other packages: one table, one JSON (`make bench`).
 
 Calls that are compared take turns; the shortest and the median of the repeats are kept, and the ratios are of the
-shortest. The packages' models are as they were loaded, the images are the same, and where definitions agree the largest
-difference of what comes out is kept. The bound of a row is the passes it takes times an image's share of the model's own
-batched pass, by the engine that makes them. Not tests: a busy machine is not a fault.
+shortest. The packages' models are as they were loaded, the images are the same, and where definitions agree the
+largest difference of what comes out is kept. The bound of a row is the passes it takes times an image's share of the
+model's own batched pass, by the engine that makes them. Not tests: a busy machine is not a fault.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,11 +18,13 @@ from typing import Any
 
 from segattr_lib.models.runtime import ENGINES, PRECISIONS, device_of
 
-from . import growth, machine, metrics, methods, starting, whole
+from . import growth, machine, methods, metrics, starting, whole
 from .subjects import Machine, Subject, open_subject
 from .timing import Case, as_json, heading, rows_of
 
 ROOT = Path(__file__).parent.parent.parent
+WHOLE = {"many": 32, "few": 4, "size": 224, "grid": 14, "asks": 32}
+QUICK = {"many": 2, "few": 2, "size": 64, "grid": 4, "asks": 8}
 Cases = Callable[[Subject], list[Case]]
 SCENES, PHOTOGRAPHS = ("shapes_lraspp", "shapes"), ("voc_deeplabv3_mobilenetv2", "photographs")
 RESIDUAL, PLAIN = ("shapes_resnet18", "single_shapes"), ("shapes_vgg11", "single_shapes")
@@ -53,12 +56,15 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "book/evidence/bench.json")
     parser.add_argument("--quick", action="store_true", help="2 repeats of few images: does it run?")
     asked = parser.parse_args(words)
+    gc.collect()
+    gc.freeze()  # what is imported stays, and need not be gone through between two calls
     warnings.filterwarnings("ignore", module="captum|pytorch_grad_cam|torchcam|sklearn")
     if asked.quick:
         asked.repeats = 2
     device = device_of(asked.device)
-    many, few, samples = (2, 2, 1) if asked.quick else (32, 4, 2)
-    setting = Machine(str(device), asked.engine, asked.precision, many, few)
+    about = (str(device), asked.engine, asked.precision)
+    setting = Machine(*about, **(QUICK if asked.quick else WHOLE))
+    samples = 1 if asked.quick else 2
     record: dict[str, Any] = {"machine": machine.began(setting, asked.repeats)}
     print(machine.said(record["machine"]), heading(), sep="\n", flush=True)
     record["rows"] = list(table(setting, asked.repeats, asked.rows))

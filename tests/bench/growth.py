@@ -1,7 +1,7 @@
 """Time and memory of a run against its number of images, their size, the grid and the methods.
 
-Each point is a process of its own, whose peak of resident memory is the run's; its seconds are of `run_benchmark` alone,
-into a new folder each time.
+Each point is a process of its own, whose peak of resident memory is the run's; its seconds are of `run_benchmark`
+alone, into a new folder each time.
 """
 
 from __future__ import annotations

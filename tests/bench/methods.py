@@ -8,6 +8,7 @@ from functools import partial
 import captum.attr
 import pytorch_grad_cam as gc
 import torch
+from captum._utils.models.linear_model import SkLearnLasso
 from torch import Tensor, nn
 
 from segattr_lib.attribution import METHODS
@@ -22,8 +23,6 @@ from . import peers
 from .subjects import Subject
 from .timing import Call, Case, Compare, Peer, furthest
 
-GRID = 14
-STEPS, NOISY, SAMPLED = 25, 20, 64  # of Integrated Gradients, VarGrad, LIME and KernelSHAP
 CAPTUM, GRAD_CAM, TORCHCAM = "captum", "grad-cam", "torchcam"
 
 
@@ -60,12 +59,12 @@ def gradients_of_a_region(subject: Subject) -> list[Case]:
 
 def interventions_in_a_region(subject: Subject) -> list[Case]:
     """RIA, adaptive RIA and DEA beside captum's ablation of the same cells, window by window and in batches."""
-    at_once = subject.reference_runtime.batch_size
-    single = peers.feature_ablation(subject, GRID, 1)
-    batched = peers.feature_ablation(subject, GRID, at_once)
+    at_once, grid = subject.reference_runtime.batch_size, subject.machine.grid
+    single = peers.feature_ablation(subject, grid, 1)
+    batched = peers.feature_ablation(subject, grid, at_once)
     hires = peers.grad_cam(gc.HiResCAM, subject, subject.layer)
     height, width = subject.images.shape[2:]
-    regions = cells(height, width, GRID).to(subject.images.device)
+    regions = cells(height, width, grid).to(subject.images.device)
 
     def drops_apart(_: Tensor, theirs: Tensor) -> float:
         fill = bind_fill("mean", subject.images)
@@ -79,8 +78,8 @@ def interventions_in_a_region(subject: Subject) -> list[Case]:
     return [
         Case(
             "ria",
-            f"{GRID} x {GRID} cells filled in turn",
-            ours(subject, "ria", grid=GRID),
+            f"{grid} x {grid} cells filled in turn",
+            ours(subject, "ria", grid=grid),
             {
                 one_by_one: Peer(CAPTUM, [single], drops_apart),
                 in_batches: Peer(CAPTUM, [batched], drops_apart),
@@ -88,14 +87,14 @@ def interventions_in_a_region(subject: Subject) -> list[Case]:
         ),
         Case(
             "adaptive_ria",
-            f"49 passes beside the whole grid of {GRID} x {GRID}",
+            f"49 passes beside the whole grid of {grid} x {grid}",
             ours(subject, "adaptive_ria"),
             {one_by_one: Peer(CAPTUM, [single]), in_batches: Peer(CAPTUM, [batched])},
         ),
         Case(
             "dea",
             "EGA and RIA, fused",
-            ours(subject, "dea", grid=GRID, scalar="logit"),
+            ours(subject, "dea", grid=grid, scalar="logit"),
             {
                 f"HiResCAM + {one_by_one}": Peer("grad-cam + captum", [hires, single], fused_apart),
                 f"HiResCAM + {in_batches}": Peer("grad-cam + captum", [hires, batched], fused_apart),
@@ -205,13 +204,24 @@ def axiomatic(subject: Subject) -> list[Case]:
     ]
 
 
+class Within(nn.Module):
+    """A model as a part of another, since captum hands the hooks of the outermost what those of ours cannot take."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images)
+
+
 def rule_based(subject: Subject) -> list[Case]:
     """DeepLIFT and Guided Grad-CAM of a net whose ReLUs are called once and not in place, as captum wants them."""
     for module in subject.peer.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False
     layer = subject.layers[-1]
-    deep_lift = captum.attr.DeepLift(subject.peer)
+    deep_lift = captum.attr.DeepLift(Within(subject.peer))
     guided = captum.attr.GuidedGradCam(subject.peer, subject.peer.get_submodule(layer))
     return [
         Case(
@@ -241,12 +251,13 @@ def sampled(subject: Subject) -> list[Case]:
     """Explainers that ask an image many times: captum's as it is called without further thought, and in batches of the
     size that runs fastest, where it knows them."""
     at_once = subject.reference_runtime.batch_size
+    asks = subject.machine.asks
     integrated = captum.attr.IntegratedGradients(subject.peer)
     noisy = captum.attr.NoiseTunnel(captum.attr.Saliency(subject.peer))
-    noise = {"nt_type": "vargrad", "nt_samples": NOISY, "stdevs": 0.15, "abs": False}
+    noise = {"nt_type": "vargrad", "nt_samples": asks, "stdevs": 0.15, "abs": False}
 
     def path(image: Tensor, class_id: int, _: int, **options: int) -> Tensor:
-        return integrated.attribute(image, 0, class_id, n_steps=STEPS, **options).float()
+        return integrated.attribute(image, 0, class_id, n_steps=asks, **options).float()
 
     def tunnel(image: Tensor, class_id: int, _: int, **options: int) -> Tensor:
         return noisy.attribute(image, target=class_id, **noise, **options)
@@ -270,14 +281,14 @@ def sampled(subject: Subject) -> list[Case]:
     return [
         Case(
             "integrated_gradients",
-            f"{STEPS} passes forward and back",
-            ours(subject, "integrated_gradients", steps=STEPS),
+            f"{asks} passes forward and back",
+            ours(subject, "integrated_gradients", steps=asks),
             pair(path, "IntegratedGradients", "internal_batch_size", colours_apart),
         ),
         Case(
             "vargrad",
-            f"{NOISY} noisy copies, forward and back",
-            ours(subject, "vargrad", samples=NOISY),
+            f"{asks} noisy copies, forward and back",
+            ours(subject, "vargrad", samples=asks),
             pair(tunnel, "NoiseTunnel", "nt_samples_batch_size", None),  # of other noise
         ),
         Case(
@@ -286,13 +297,16 @@ def sampled(subject: Subject) -> list[Case]:
             ours(subject, "occlusion", patch=patch, stride=patch),
             pair(slide, "Occlusion", "perturbations_per_eval", colours_apart),
         ),
-        *[surrogate(subject, name, label, at_once) for name, label in (("lime", "Lime"), ("kernel_shap", "KernelShap"))],
+        surrogate(subject, "lime", "Lime", at_once),
+        surrogate(subject, "kernel_shap", "KernelShap", at_once),
     ]
 
 
 def surrogate(subject: Subject, name: str, label: str, at_once: int) -> Case:
-    """LIME or KernelSHAP on the same superpixels and the same draws as captum's."""
-    explainer = getattr(captum.attr, label)(subject.peer)
+    """LIME or KernelSHAP on the same superpixels and the same draws as captum's; LIME's lasso has as many rounds as ours
+    to converge in."""
+    fit_by = {"interpretable_model": SkLearnLasso(alpha=0.01, max_iter=100_000)} if name == "lime" else {}
+    explainer = getattr(captum.attr, label)(subject.peer, **fit_by)
     seeds = [int(source.integers(2**63)) for source in subject.draws.generators(label)]
 
     def fit(image: Tensor, class_id: int, place: int, **options: int) -> Tensor:
@@ -300,14 +314,14 @@ def surrogate(subject: Subject, name: str, label: str, at_once: int) -> Case:
         torch.manual_seed(seeds[place])
         with torch.no_grad():
             return explainer.attribute(
-                image, 0, target=class_id, feature_mask=regions, n_samples=SAMPLED, **options
+                image, 0, target=class_id, feature_mask=regions, n_samples=2 * subject.machine.asks, **options
             )
 
     batched = partial(fit, perturbations_per_eval=at_once)
     return Case(
         name,
-        f"{SAMPLED} images of superpixels, a linear model",
-        ours(subject, name, samples=SAMPLED),
+        f"{2 * subject.machine.asks} images of superpixels, a linear model",
+        ours(subject, name, samples=2 * subject.machine.asks),
         {
             label: Peer(CAPTUM, [peers.per_image(subject, fit)], colours_apart),
             f"{label}, {at_once} at once": Peer(CAPTUM, [peers.per_image(subject, batched)], colours_apart),

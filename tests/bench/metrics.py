@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -124,8 +125,6 @@ def stability_of_gpa(subject: Subject) -> list[Case]:
 
 def seen(subject: Subject, images: Tensor, masks: Tensor, place: int) -> Subject:
     """A subject of this image alone, as changed, for the packages' use."""
-    from dataclasses import replace
-
     target = Target(subject.target.class_id[[place]], masks[[place]])
     return replace(subject, images=images[[place]], target=target, ids=[subject.ids[place]])
 
@@ -168,9 +167,8 @@ def drop(subject: Subject) -> list[Case]:
         base = model_score(subject.score, subject.images).cpu()
         return furthest(values.cpu() * base, drops)
 
-    return [
-        Case("average_drop", "the image seen through its map", ours, {"DropInConfidence": Peer("grad-cam", [theirs], apart)})
-    ]
+    package = {"DropInConfidence": Peer("grad-cam", [theirs], apart)}
+    return [Case("average_drop", "the image seen through its map", ours, package)]
 
 
 def road_and_arcc(subject: Subject) -> list[Case]:

@@ -35,13 +35,22 @@ CALLS = {
         ["train", "--suite", "benchmrk"],
     ],
 }
-IMPORTS = ["torch", "segattr_lib", "segattr_lib.benchmark.runner", "captum.attr", "pytorch_grad_cam", "torchcam.methods"]
+IMPORTS = [
+    "torch",
+    "segattr_lib",
+    "segattr_lib.benchmark.runner",
+    "captum.attr",
+    "pytorch_grad_cam",
+    "torchcam.methods",
+]
 
 
 def points(repeats: int, quick: bool) -> list[dict[str, Any]]:
     """A point a command: its wall and its user seconds. quick: the first of each kind alone."""
     commands = [("import", f"import {name}", ["-c", f"import {name}"]) for name in IMPORTS]
-    commands += [(kind, f"segattr {' '.join(call)}", ["-m", "segattr_lib", *call]) for kind in CALLS for call in CALLS[kind]]
+    commands += [
+        (kind, f"segattr {' '.join(call)}", ["-m", "segattr_lib", *call]) for kind in CALLS for call in CALLS[kind]
+    ]
     if quick:
         commands = [next(command for command in commands if command[0] == kind) for kind in ("import", *CALLS)]
     taken: dict[str, list[tuple[float, float]]] = {name: [] for _, name, _ in commands}

