@@ -303,8 +303,8 @@ def sampled(subject: Subject) -> list[Case]:
 
 
 def surrogate(subject: Subject, name: str, label: str, at_once: int) -> Case:
-    """LIME or KernelSHAP on the same superpixels and the same draws as captum's; LIME's lasso has as many rounds as ours
-    to converge in."""
+    """LIME or KernelSHAP on the same superpixels and the same draws as captum's; LIME's lasso has as many rounds to
+    converge in as ours."""
     fit_by = {"interpretable_model": SkLearnLasso(alpha=0.01, max_iter=100_000)} if name == "lime" else {}
     explainer = getattr(captum.attr, label)(subject.peer, **fit_by)
     seeds = [int(source.integers(2**63)) for source in subject.draws.generators(label)]

@@ -154,7 +154,7 @@ def furthest(ours: Tensor, theirs: Tensor) -> float:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without grad-cam's progress bars."""
+    """Without progress bars."""
     with contextlib.redirect_stderr(io.StringIO()):
         yield
 

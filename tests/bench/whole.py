@@ -19,7 +19,7 @@ from segattr_lib.models import loading
 
 from . import script
 from .subjects import Machine, Subject, open_subject
-from .timing import Call, asked, fastest_peer, in_turn, line_of, summary
+from .timing import Call, asked, fastest_peer, in_turn, line_of, quiet, summary
 
 MODEL, DATASET = "shapes_lraspp", "shapes"
 METHODS, METRICS = ["gpa", "ega", "ria", "dea"], ["tdd", "odd_abs", "leak_abs", "insertion", "stability"]
@@ -48,7 +48,7 @@ def run(methods: list[str], samples: int, setting: Machine) -> pd.DataFrame:
             "engine": setting.engine,
         }
     )
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, quiet():
         return read_samples(run_benchmark(settings, Path(folder) / "run"))
 
 
