@@ -8,22 +8,22 @@ from pytorch_grad_cam import GradCAM, HiResCAM
 from pytorch_grad_cam.utils.model_targets import SemanticSegmentationTarget
 from torchvision.transforms.functional import gaussian_blur, hflip
 
-GRID, K, STRENGTH = 14, 0.2, 0.03
+K, STRENGTH = 0.2, 0.03
 
 
 def score(model, images, mask, class_id):
     return model(images)[:, :, mask].softmax(1)[:, class_id].mean(1)
 
 
-def explain(model, layer, image, mask, class_id, at_once):
+def explain(model, layer, image, mask, class_id, grid, at_once):
     target = [SemanticSegmentationTarget(class_id, mask.numpy().astype(np.float32))]
     maps = {}
     for name, explainer in {"gpa": GradCAM, "ega": HiResCAM}.items():
         with explainer(model, [layer]) as cam:
             maps[name] = torch.from_numpy(cam(image[None], target)[0])
     size = image.shape[1]
-    cell = torch.arange(size) * GRID // size
-    cells = (cell[:, None] * GRID + cell)[None, None]
+    cell = torch.arange(size) * grid // size
+    cells = (cell[:, None] * grid + cell)[None, None]
     mean = image.mean((1, 2), keepdim=True).expand_as(image)
     with torch.inference_mode():
         ablation = FeatureAblation(lambda images: score(model, images, mask, class_id))
@@ -51,11 +51,11 @@ def measure(model, image, mask, class_id, relevance):
     return {"tdd": tdd, "odd_abs": abs(odd), "leak_abs": abs(odd / tdd), "insertion": gain}
 
 
-def benchmark(model, layer, samples, at_once=1):
+def benchmark(model, layer, samples, grid=14, at_once=1):
     """A row a sample, method and metric. samples: (id, image (3,H,W), mask (H,W), class) each."""
     rows = []
     for sample_id, image, mask, class_id in samples:
-        maps = explain(model, layer, image, mask, class_id, at_once)
+        maps = explain(model, layer, image, mask, class_id, grid, at_once)
         mean = image.mean((1, 2), keepdim=True)
         changes = {
             "noise": image + STRENGTH * torch.randn_like(image),
@@ -67,7 +67,7 @@ def benchmark(model, layer, samples, at_once=1):
         alike = {name: [] for name in maps}
         for kind, changed in changes.items():
             region = mask.flip(1) if kind == "flip" else mask
-            again = explain(model, layer, changed.clamp(0, 1), region, class_id, at_once)
+            again = explain(model, layer, changed.clamp(0, 1), region, class_id, grid, at_once)
             for name, relevance in again.items():
                 back = relevance.flip(1) if kind == "flip" else relevance
                 alike[name].append(np.corrcoef(maps[name].flatten(), back.flatten())[0, 1])

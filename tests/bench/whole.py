@@ -39,7 +39,7 @@ def run(methods: list[str], samples: int, setting: Machine) -> pd.DataFrame:
             "model": MODEL,
             "samples": samples,
             "image_size": setting.size,
-            "grid": script.GRID,
+            "grid": setting.grid,
             "methods": methods,
             "metrics": METRICS,
             "scalar": "logit",  # which is what grad-cam's targets sum
@@ -52,12 +52,12 @@ def run(methods: list[str], samples: int, setting: Machine) -> pd.DataFrame:
         return read_samples(run_benchmark(settings, Path(folder) / "run"))
 
 
-def by_script(samples: int, size: int, at_once: int) -> pd.DataFrame:
+def by_script(samples: int, setting: Machine, at_once: int) -> pd.DataFrame:
     """The same by the other packages, from nothing as well."""
     loaded, data = loading.load_model(MODEL), load_dataset(DATASET)
-    some = [data.load(sample_id, size) for sample_id in data.sample_ids[:samples]]
+    some = [data.load(sample_id, setting.size) for sample_id in data.sample_ids[:samples]]
     about = [(sample.sample_id, sample.image, sample.mask, sample.class_id) for sample in some]
-    return script.benchmark(loaded.module, loaded.module.get_submodule(loaded.layer), about, at_once)
+    return script.benchmark(loaded.module, loaded.module.get_submodule(loaded.layer), about, setting.grid, at_once)
 
 
 def apart(ours: pd.DataFrame, theirs: pd.DataFrame) -> float:
@@ -81,8 +81,8 @@ def rows(setting: Machine, repeats: int, samples: int) -> list[dict[str, Any]]:
     subject = open_subject(MODEL, DATASET, 1, setting)
     at_once = subject.reference_runtime.batch_size
     scripts: dict[str, Call] = {
-        "script": partial(by_script, samples, setting.size, 1),
-        f"script, {at_once} at once": partial(by_script, samples, setting.size, at_once),
+        "script": partial(by_script, samples, setting, 1),
+        f"script, {at_once} at once": partial(by_script, samples, setting, at_once),
     }
     runs: dict[str, tuple[list[str], Callable[[], pd.DataFrame]]] = {
         "whole": (METHODS, partial(run, METHODS, samples, setting)),
