@@ -74,6 +74,7 @@ def main(words: list[str] | None = None) -> int:
         record["growth"] = growth.points(asked.quick, min(asked.repeats, 3))
     if asked.rows in "starting":
         record["starting"] = starting.points(asked.repeats if not asked.quick else 1, asked.quick)
+    gc.unfreeze()
     record["machine"] |= machine.ended(record["machine"])
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(as_json(record), encoding="utf-8")

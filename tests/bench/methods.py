@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import captum.attr
-import pytorch_grad_cam as gc
+import pytorch_grad_cam
 import torch
 from captum._utils.models.linear_model import SkLearnLasso
 from torch import Tensor, nn
@@ -43,15 +43,17 @@ def gradients_of_a_region(subject: Subject) -> list[Case]:
             "gpa",
             "one pass forward and back, a map",
             ours(subject, "gpa", scalar="logit"),
-            {"GradCAM": Peer(GRAD_CAM, [grad_cam(gc.GradCAM)], furthest)},
+            {"GradCAM": Peer(GRAD_CAM, [grad_cam(pytorch_grad_cam.GradCAM)], furthest)},
         ),
         Case(
             "ega",
             "one pass forward and back, a map",
             ours(subject, "ega", scalar="logit"),
             {
-                "HiResCAM": Peer(GRAD_CAM, [grad_cam(gc.HiResCAM)], furthest),
-                "GradCAMElementWise": Peer(GRAD_CAM, [grad_cam(gc.GradCAMElementWise)]),  # clamps before it sums
+                "HiResCAM": Peer(GRAD_CAM, [grad_cam(pytorch_grad_cam.HiResCAM)], furthest),
+                "GradCAMElementWise": Peer(
+                    GRAD_CAM, [grad_cam(pytorch_grad_cam.GradCAMElementWise)]
+                ),  # clamps before it sums
             },
         ),
     ]
@@ -62,7 +64,7 @@ def interventions_in_a_region(subject: Subject) -> list[Case]:
     at_once, grid = subject.reference_runtime.batch_size, subject.machine.grid
     single = peers.feature_ablation(subject, grid, 1)
     batched = peers.feature_ablation(subject, grid, at_once)
-    hires = peers.grad_cam(gc.HiResCAM, subject, subject.layer)
+    hires = peers.grad_cam(pytorch_grad_cam.HiResCAM, subject, subject.layer)
     height, width = subject.images.shape[2:]
     regions = cells(height, width, grid).to(subject.images.device)
 
@@ -107,11 +109,11 @@ def gradient_cams(subject: Subject) -> list[Case]:
     """A classifier's CAMs of one pass forward and back, at its deepest layer; RefineCAM at all four."""
     layer = subject.layers[-1]
     known = {
-        "gradcam": {"GradCAM": gc.GradCAM},
-        "gradcam_plus_plus": {"GradCAMPlusPlus": gc.GradCAMPlusPlus},
-        "hirescam": {"HiResCAM": gc.HiResCAM},
-        "layercam": {"LayerCAM": gc.LayerCAM},
-        "shapleycam": {"ShapleyCAM": gc.ShapleyCAM},
+        "gradcam": {"GradCAM": pytorch_grad_cam.GradCAM},
+        "gradcam_plus_plus": {"GradCAMPlusPlus": pytorch_grad_cam.GradCAMPlusPlus},
+        "hirescam": {"HiResCAM": pytorch_grad_cam.HiResCAM},
+        "layercam": {"LayerCAM": pytorch_grad_cam.LayerCAM},
+        "shapleycam": {"ShapleyCAM": pytorch_grad_cam.ShapleyCAM},
     }
     of_torchcam = {"gradcam": "GradCAM", "gradcam_plus_plus": "GradCAMpp", "layercam": "LayerCAM"}
     cases = []
@@ -126,7 +128,7 @@ def gradient_cams(subject: Subject) -> list[Case]:
             others[f"torchcam's {of_torchcam[name]}"] = Peer(TORCHCAM, [call], alike)
         work = "a pass forward and two back" if name == "shapleycam" else "one pass forward and back, a map"
         cases.append(Case(name, work, ours(subject, name, layer=layer), others))
-    refined = peers.layer_by_layer(gc.GradCAMPlusPlus, subject)
+    refined = peers.layer_by_layer(pytorch_grad_cam.GradCAMPlusPlus, subject)
     cases.append(
         Case(
             "refinecam",
@@ -147,7 +149,7 @@ def refine_cam(subject: Subject) -> Call:
     targets, layers = peers.cam_targets(subject), [subject.peer.get_submodule(layer) for layer in subject.layers]
 
     def call() -> Tensor:
-        explainer = gc.RefineCAM(subject.peer, layers)
+        explainer = pytorch_grad_cam.RefineCAM(subject.peer, layers)
         try:
             return torch.from_numpy(explainer(subject.plain, targets))
         finally:
@@ -167,7 +169,7 @@ def channel_cams(subject: Subject) -> list[Case]:
             "a pass a channel",
             ours(subject, "scorecam", layer=layer),
             {
-                "ScoreCAM": Peer(GRAD_CAM, [peers.grad_cam(gc.ScoreCAM, subject, layer)]),
+                "ScoreCAM": Peer(GRAD_CAM, [peers.grad_cam(pytorch_grad_cam.ScoreCAM, subject, layer)]),
                 "torchcam's ScoreCAM": Peer(TORCHCAM, [peers.torch_cam("ScoreCAM", subject, layer)]),
             },
         ),
@@ -175,7 +177,7 @@ def channel_cams(subject: Subject) -> list[Case]:
             "ablationcam",
             "a pass a channel",
             ours(subject, "ablationcam", layer=layer),
-            {"AblationCAM": Peer(GRAD_CAM, [peers.grad_cam(gc.AblationCAM, subject, layer)])},
+            {"AblationCAM": Peer(GRAD_CAM, [peers.grad_cam(pytorch_grad_cam.AblationCAM, subject, layer)])},
         ),
     ]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import pytorch_grad_cam as gc
+import pytorch_grad_cam
 import torch
 from pytorch_grad_cam.metrics.arcc import ARCC, Coherency
 from pytorch_grad_cam.metrics.cam_mult_image import DropInConfidence
@@ -81,7 +81,7 @@ def deletions(subject: Subject) -> list[Case]:
 def stability_of_gpa(subject: Subject) -> list[Case]:
     """GPA again of five perturbed copies; the same copies for both."""
     maps = region_maps(subject)
-    theirs = peers.grad_cam(gc.GradCAM, subject, subject.layer)()
+    theirs = peers.grad_cam(pytorch_grad_cam.GradCAM, subject, subject.layer)()
 
     def again(images: Tensor, target: Target, _: str) -> Tensor:
         return gpa(bind(subject.module, target), images, target, layer=subject.layer, scalar="logit").detach()
@@ -109,7 +109,7 @@ def stability_of_gpa(subject: Subject) -> list[Case]:
             assert subject.target.mask is not None
             masks = subject.target.mask.flip(2) if flipped else subject.target.mask
             copies = [
-                peers.grad_cam(gc.GradCAM, seen(subject, changed, masks, place), subject.layer)()
+                peers.grad_cam(pytorch_grad_cam.GradCAM, seen(subject, changed, masks, place), subject.layer)()
                 for place in range(len(changed))
             ]
             maps_again = torch.cat(copies).flip(2) if flipped else torch.cat(copies)
@@ -208,13 +208,13 @@ def road_and_arcc(subject: Subject) -> list[Case]:
         return arcc(our_coherency(), simple, ours())
 
     def their_coherency() -> Tensor:
-        with gc.GradCAM(subject.peer, [subject.peer.get_submodule(layer)]) as cam:
+        with pytorch_grad_cam.GradCAM(subject.peer, [subject.peer.get_submodule(layer)]) as cam:
             return torch.from_numpy(
                 Coherency()(subject.plain, numpy_maps, peers.cam_targets(subject), subject.peer, cam)
             )
 
     def their_arcc() -> Tensor:
-        with gc.GradCAM(subject.peer, [subject.peer.get_submodule(layer)]) as cam:
+        with pytorch_grad_cam.GradCAM(subject.peer, [subject.peer.get_submodule(layer)]) as cam:
             return torch.from_numpy(ARCC(cam)(subject.plain, numpy_maps, wanted(subject), subject.peer))
 
     return [

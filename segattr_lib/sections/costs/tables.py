@@ -15,7 +15,7 @@ DEVICES = {"cpu": "the processor"}
 def machine_table(runs: Runs) -> HTML:
     """What the bench ran on, and with what."""
     about = runs.machine
-    told = {
+    entries = {
         "Processor": about["cpu"],
         "Cores, threads of a process": f"{about['cores']}, {about['threads']}",
         "Models run on": DEVICES.get(about["device"], about["device"]),
@@ -26,7 +26,7 @@ def machine_table(runs: Runs) -> HTML:
         "Python": about["python"],
         **about["versions"],
     }
-    return wrapped(pd.DataFrame({"": list(told), "this bench": list(told.values())}), index=False)
+    return wrapped(pd.DataFrame({"": list(entries), "this bench": list(entries.values())}), index=False)
 
 
 def whole_table(runs: Runs) -> HTML:
