@@ -10,8 +10,8 @@
 # # What it costs
 #
 # In this notebook, we show what maps, metrics and a whole benchmark cost, beside the same work done
-# with captum, grad-cam and torchcam on the same models and images, and beside a bound that nothing
-# which asks the model as often can pass.
+# with captum, grad-cam and torchcam on the same models and images, and beside a bound: what their
+# passes alone would cost.
 #
 # :::{admonition} In short
 # The whole benchmark of four methods runs {glue:text}`whole` times as fast as a short script of the
@@ -49,8 +49,9 @@ glue_facts(page.facts(runs))
 # compared is {glue:text}`difference`.
 #
 # The *bound* is the number of passes a row takes times an image's share of the model's own batched
-# pass, by the engine that makes them (asked for: {glue:text}`engine`), a backward pass counting
-# as two. It was measured between the other calls.
+# pass, by the engine that makes them (asked for: {glue:text}`engine`). It was measured between the
+# other calls. A backward pass counts as two, which is more than it costs where it ends at a deep
+# layer, so that a CAM can lie below its bound.
 
 # %% tags=["hide-input"]
 page.machine_table(runs)
