@@ -66,14 +66,15 @@ def main(words: list[str] | None = None) -> int:
     setting = Machine(*about, **(QUICK if asked.quick else WHOLE))
     samples = 1 if asked.quick else 2
     record: dict[str, Any] = {"machine": machine.began(setting, asked.repeats)}
-    print(machine.said(record["machine"]), heading(), sep="\n", flush=True)
-    record["rows"] = list(table(setting, asked.repeats, asked.rows))
-    if asked.rows in "whole":
-        record["rows"] += whole.rows(setting, asked.repeats, samples)
-    if asked.rows in "growth":
+    print(machine.said(record["machine"]), flush=True)
+    if asked.rows in "growth":  # what is short first, so that a fault shows soon
         record["growth"] = growth.points(asked.quick, min(asked.repeats, 3))
     if asked.rows in "starting":
         record["starting"] = starting.points(asked.repeats if not asked.quick else 1, asked.quick)
+    print(heading(), flush=True)
+    record["rows"] = list(table(setting, asked.repeats, asked.rows))
+    if asked.rows in "whole":
+        record["rows"] += whole.rows(setting, asked.repeats, samples)
     gc.unfreeze()
     record["machine"] |= machine.ended(record["machine"])
     asked.out.parent.mkdir(parents=True, exist_ok=True)

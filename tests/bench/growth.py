@@ -32,7 +32,7 @@ PLAIN = {
     "device": "cpu",
 }
 AXES: dict[str, list[dict[str, Any]]] = {
-    "images": [{"samples": samples, "image_size": 64} for samples in (10, 100, 1000)],
+    "images": [{"samples": samples, "image_size": 64, "split": "train"} for samples in (10, 100, 1000)],
     "image size": [{"image_size": size} for size in (64, 128, 224, 320)],
     "grid": [{"grid": grid} for grid in (4, 7, 14, 28)],
     "methods": [{"methods": METHODS[:count]} for count in (1, 2, 4, 8)],
@@ -54,7 +54,7 @@ def points(quick: bool, repeats: int) -> list[dict[str, Any]]:
             if ended.returncode:
                 raise RuntimeError(f"The run of {change} failed: {ended.stderr.strip().splitlines()[-1]}")
             answer = json.loads(ended.stdout.splitlines()[-1])
-            (name,) = [name for name in change if name != "image_size"] or ["image_size"]
+            (name,) = [name for name in change if name in ("samples", "grid", "methods")] or ["image_size"]
             value = len(change[name]) if name == "methods" else change[name]
             point = {"axis": axis, "value": value, **summary(answer["seconds"]), "megabytes": answer["megabytes"]}
             made.append(point)
