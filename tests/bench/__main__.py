@@ -23,7 +23,7 @@ from .subjects import Machine, Subject, open_subject
 from .timing import Case, as_json, heading, rows_of
 
 ROOT = Path(__file__).parent.parent.parent
-WHOLE = {"many": 32, "few": 4, "size": 224, "grid": 14, "asks": 32}
+WHOLE = {"many": 32, "few": 3, "size": 224, "grid": 14, "asks": 16}
 QUICK = {"many": 2, "few": 2, "size": 64, "grid": 4, "asks": 8}
 Cases = Callable[[Subject], list[Case]]
 SCENES, PHOTOGRAPHS = ("shapes_lraspp", "shapes"), ("voc_deeplabv3_mobilenetv2", "photographs")
