@@ -49,8 +49,8 @@ lab: setup ## Open the notebooks in JupyterLab, with a live kernel for the explo
 	$(BIN)/python -m segattr_lib generate
 	$(BIN)/jupyter lab build/notebooks
 
-bench: setup ## Time the methods against their bounds, and measure memory
-	for one in bench bench_road bench_arcc bench_refusals; do $(BIN)/python tests/$$one.py || exit; done
+bench: setup ## Time all beside the same work by other packages (minutes, quiet machine) into book/evidence/bench.json
+	$(BIN)/python -m tests.bench $(BENCH)
 
 train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchmark, arcc or wsss, PROFILE=paper for the paper's
 	$(BIN)/python -m segattr_lib train --profile $(PROFILE) $(if $(SUITE),--suite $(SUITE))

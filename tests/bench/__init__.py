@@ -1,0 +1,1 @@
+"""What things cost, beside the same work done with captum, grad-cam and torchcam: `make bench`. Not tests."""
