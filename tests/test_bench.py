@@ -31,7 +31,11 @@ AGREE = 1e-4
 def check(record: dict[str, Any]) -> None:
     """That a record has every row, that no time is missing, and that what is compared agrees."""
     rows = record["rows"]
-    for group, names in {"methods": METHODS, "metrics": METRICS, "whole": {"whole", "whole_adaptive"}}.items():
+    for group, names in {
+        "methods": METHODS,
+        "metrics": METRICS,
+        "whole": {"whole", "whole_coarse", "whole_adaptive"},
+    }.items():
         mine = [row for row in rows if row["group"] == group]
         assert {row["name"] for row in mine} == names
         if group != "whole":

@@ -211,14 +211,15 @@ def _onnx(module: nn.Module, shape: tuple[int, int]) -> bytes:
 
 
 def _apart(module: nn.Module, made: Exported, count: int, shape: tuple[int, int]) -> float:
-    """The largest difference of a logit between the two on such images as runs ask about; NaN where but one has a
-    value."""
+    """The largest difference of a logit between the two on such images as runs ask about, in units of the logit where
+    it is above 1; NaN where but one of them has a value."""
     images = _images(count, shape)
     with torch.no_grad():
         expected = prediction(module(images))
     answered = made(images)
     alike = (answered == expected) | (answered.isnan() & expected.isnan())
-    return float((answered - expected).abs().masked_fill(alike, 0).max())
+    apart = (answered - expected).abs() / expected.abs().clamp_min(1)
+    return float(apart.masked_fill(alike, 0).max())
 
 
 def _takes_others(module: nn.Module, made: Exported) -> bool:

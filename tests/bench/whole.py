@@ -16,6 +16,7 @@ from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.data import load_dataset
 from segattr_lib.models import loading
+from segattr_lib.registry import PERTURBATIONS
 
 from . import script
 from .subjects import Machine, Subject, open_subject
@@ -24,14 +25,11 @@ from .timing import Call, asked, fastest_peer, in_turn, line_of, quiet, summary
 MODEL, DATASET = "shapes_lraspp", "shapes"
 METHODS, METRICS = ["gpa", "ega", "ria", "dea"], ["tdd", "odd_abs", "leak_abs", "insertion", "stability"]
 ADAPTIVE = ["gpa", "ega", "adaptive_ria", "adaptive_dea"]
-COMPARED = [
-    "tdd",
-    "odd_abs",
-    "insertion",
-]  # stability is under other noise, a ratio of small drops is no number to hold
+COARSE, BUDGET = 7, 49  # cells a side of the maps that stability may compare; passes of an adaptive map
+COMPARED = ["tdd", "odd_abs", "insertion"]  # stability is under other noise, a ratio of small drops no number to hold
 
 
-def run(methods: list[str], samples: int, setting: Machine) -> pd.DataFrame:
+def run(methods: list[str], samples: int, setting: Machine, coarse: int | None = None) -> pd.DataFrame:
     """The rows of a run from nothing: data set and model are loaded, the folder is written."""
     settings = read_settings(
         {
@@ -40,6 +38,8 @@ def run(methods: list[str], samples: int, setting: Machine) -> pd.DataFrame:
             "samples": samples,
             "image_size": setting.size,
             "grid": setting.grid,
+            "stability_grid": coarse,
+            "budget": BUDGET,
             "methods": methods,
             "metrics": METRICS,
             "scalar": "logit",  # which is what grad-cam's targets sum
@@ -67,6 +67,19 @@ def apart(ours: pd.DataFrame, theirs: pd.DataFrame) -> float:
     return float((pair[0] - pair[1]).abs().max())
 
 
+def needed(adaptive: bool, grid: int, coarse: int | None) -> int:
+    """The passes that a sample cannot do without: every map once, and every filled image.
+
+    A forward and a backward pass (3) for GPA and EGA together, the interventions for RIA and DEA together, s(x) among
+    them, for the image as it is and for each perturbed one; on a coarse grid for the image as it is once more. Three
+    filled images a map, and the blank one.
+    """
+    again = len(PERTURBATIONS) + (coarse is not None)
+    interventions = BUDGET if adaptive else grid**2 + 1
+    once_more = interventions if coarse is None else coarse**2 + 1
+    return (1 + again) * 3 + interventions + again * once_more + 3 * len(METHODS) + 1
+
+
 def passes_of(call: Call, subject: Subject) -> tuple[int, int]:
     """What a run asks the model, by torch and by the engine: of a model that is loaded already, so as to count."""
     loaded = loading.load_model(MODEL)
@@ -84,8 +97,10 @@ def rows(setting: Machine, repeats: int, samples: int) -> list[dict[str, Any]]:
         "script": partial(by_script, samples, setting, 1),
         f"script, {at_once} at once": partial(by_script, samples, setting, at_once),
     }
+    coarse = min(COARSE, setting.grid)
     runs: dict[str, tuple[list[str], Callable[[], pd.DataFrame]]] = {
         "whole": (METHODS, partial(run, METHODS, samples, setting)),
+        "whole_coarse": (METHODS, partial(run, METHODS, samples, setting, coarse)),
         "whole_adaptive": (ADAPTIVE, partial(run, ADAPTIVE, samples, setting)),
     }
     passes = {name: passes_of(call, subject) for name, (_, call) in runs.items()}
@@ -120,6 +135,7 @@ def rows(setting: Machine, repeats: int, samples: int) -> list[dict[str, Any]]:
             "ours": ours,
             "images_an_hour": 3600 * samples / ours["minimum"],
             "passes": sum(passes[name]),
+            "needed": samples * needed(methods is ADAPTIVE, setting.grid, coarse if name == "whole_coarse" else None),
             "bound": bound,
             "to_bound": ours["minimum"] / bound,
             "peers": others,

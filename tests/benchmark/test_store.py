@@ -270,7 +270,7 @@ def runtimes(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_the_manifest_names_batch_size_memory_format_and_threads_of_each_model(own, whole):
-    expected = {"model": f"{own}:tiny", "batch_size": 8, "channels_last": False, "engine": "onnxruntime"}
+    expected = {"model": f"{own}:tiny", "batch_size": 8, "channels_last": True, "engine": "onnxruntime"}
     assert runtimes(whole) == [{**expected, "threads": torch.get_num_threads()}]
 
 

@@ -64,6 +64,8 @@ def facts(runs: Runs) -> dict[str, Any]:
         "near": f"{NEAR:g}",
         "whole": times(whole.loc["whole", "ratio"]),
         "whole_adaptive": times(whole.loc["whole_adaptive", "ratio"]),
+        "whole_coarse": times(whole.loc["whole_coarse", "ratio"]),
+        "whole_to_needed": f"{whole.loc['whole', 'passes'] / whole.loc['whole', 'needed']:.3f}",
         "whole_to_bound": f"{whole.loc['whole', 'to_bound']:.2f}",
         "single": f"{single['ratio'].median():.2f}",
         "several": f"{several['ratio'].median():.2f}",

@@ -15,7 +15,11 @@ from segattr_lib.metrics import METRICS
 from segattr_lib.registry import UserError, unknown
 
 PARTS = ("machine", "rows", "growth", "starting")
-WHOLE = {"whole": "The four methods", "whole_adaptive": "The four methods, adaptive"}
+WHOLE = {
+    "whole": "The four methods",
+    "whole_coarse": "The four methods, stability on a coarser grid",
+    "whole_adaptive": "The four methods, adaptive",
+}
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,10 @@ class Runs:
     rows: a row a method, metric or benchmark, model and number of images: group, name, model, images, work, minimum and
     median, passes, bound, to_bound (the minimum over it); of the fastest other package that does it, peer, package,
     peer_minimum, peer_median and ratio (our minimum over its), NaN where none does; difference, the largest from any of
-    them where definitions agree; to_itself, RefineCAM's over one CAM's; images_an_hour and peer_images_an_hour of a
-    whole benchmark. growth: axis, value, minimum, median, megabytes (of 2^20 bytes, resident, at most). starting: kind,
-    name, minimum, median, user (seconds of one core), promised, kept.
+    them where definitions agree; to_itself, RefineCAM's over one CAM's; of a whole benchmark images_an_hour,
+    peer_images_an_hour and needed, the passes that cannot be done without. growth: axis, value, minimum, median,
+    megabytes (of 2^20 bytes, resident, at most). starting: kind, name, minimum, median, user (seconds of one core),
+    promised, kept.
     """
 
     machine: dict[str, Any]
@@ -85,6 +90,7 @@ def flat(row: Mapping[str, Any]) -> dict[str, Any]:
         "ratio": peer.get("ratio"),
         "difference": max(apart, default=None),
         "to_itself": max(itself, default=None),
+        "needed": row.get("needed"),
         "images_an_hour": row.get("images_an_hour"),
         "peer_images_an_hour": peer.get("images_an_hour"),
     }

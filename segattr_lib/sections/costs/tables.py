@@ -41,7 +41,8 @@ def whole_table(runs: Runs) -> HTML:
             "its setting": rows["peer"],
             "ratio": rows["ratio"].map("{:.2f}".format),
             "to bound": rows["to_bound"].map("{:.2f}".format),
-            "passes": rows["passes"],
+            "passes an image": (rows["passes"] / rows["images"]).map("{:.0f}".format),
+            "needed": (rows["needed"] / rows["images"]).map("{:.0f}".format),
             "difference": rows["difference"].map(power),
         }
     )
