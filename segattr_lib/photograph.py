@@ -154,6 +154,8 @@ def open_photographs(
     for name in ("model", "k", "fill", "seed"):
         if len(getattr(run, name)) > 1:
             raise UserError(f"{name} is {getattr(run, name)}; a photograph is explained under one value of it.")
+    if run.workers:
+        raise UserError(f"workers is {run.workers!r}; photographs are explained in this process, leave it out.")
     dataset = opened_pictures(photos)
     code = own_code_of(run)
     if classifies(model):
