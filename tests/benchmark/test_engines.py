@@ -51,7 +51,7 @@ def seen(engine: str, model: str) -> Group:
     return group_of(run, open_run(run).ids[0])
 
 
-@pytest.fixture(scope="module", params=["shapes_lraspp", "shapes_fcn"])
+@pytest.fixture(scope="module", params=["shapes_fcn"])
 def groups(request: pytest.FixtureRequest) -> dict[str, Group]:
     made = {engine: seen(engine, request.param) for engine in ("torch", "onnxruntime")}
     assert {engine: group.runtime.engine for engine, group in made.items()} == {name: name for name in made}
