@@ -74,7 +74,7 @@ def rows_table(rows: pd.DataFrame) -> HTML:
             "images": rows["images"],
             "ms (median)": pairs(rows["minimum"], rows["median"]),
             "fastest other": rows["peer"].fillna("–"),
-            "its ms (median)": pairs(rows["peer_minimum"], rows["peer_median"]),
+            "its ms": (1000 * rows["peer_minimum"]).map(lambda ms: "–" if pd.isna(ms) else f"{ms:,.0f}"),
             "ratio": rows["ratio"].map(share),
             "to bound": rows["to_bound"].map(share),
             "difference": rows["difference"].map(power),
