@@ -71,7 +71,8 @@ def record(tmp_path: Path) -> Path:
         **{"python": "3.12.1", "versions": {"torch": "2.0"}},
     }
     path = tmp_path / "bench.json"
-    path.write_text(json.dumps({"machine": machine, "rows": rows, "growth": growth, "starting": starting}))
+    record = {"machine": machine, "rows": rows, "growth": growth, "starting": starting}
+    path.write_text(json.dumps(record), encoding="utf-8")
     return path
 
 
@@ -111,7 +112,7 @@ def test_tables_and_figures_show_every_row_and_a_dash_where_nothing_is(record: P
 )
 def test_what_is_no_record_is_refused_in_a_sentence(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=said):
         page.run(page.read({"record": str(path)}))
     with pytest.raises(UserError, match="no file"):
