@@ -316,14 +316,14 @@ def surrogate(subject: Subject, name: str, label: str, at_once: int) -> Case:
         torch.manual_seed(seeds[place])
         with torch.no_grad():
             return explainer.attribute(
-                image, 0, target=class_id, feature_mask=regions, n_samples=2 * subject.machine.asks, **options
+                image, 0, target=class_id, feature_mask=regions, n_samples=4 * subject.machine.asks, **options
             )
 
     batched = partial(fit, perturbations_per_eval=at_once)
     return Case(
         name,
         f"{2 * subject.machine.asks} images of superpixels, a linear model",
-        ours(subject, name, samples=2 * subject.machine.asks),
+        ours(subject, name, samples=4 * subject.machine.asks),
         {
             label: Peer(CAPTUM, [peers.per_image(subject, fit)], colours_apart),
             f"{label}, {at_once} at once": Peer(CAPTUM, [peers.per_image(subject, batched)], colours_apart),

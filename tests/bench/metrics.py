@@ -66,13 +66,18 @@ def deletions(subject: Subject) -> list[Case]:
             values.append(gain / (base.abs() + EPS))
         return torch.cat(values)
 
+    def in_scores(first: Tensor, second: Tensor) -> float:
+        """The largest difference of the scores: a drop relative to a score near 0 would show it many times larger."""
+        base = model_score(subject.score, subject.images).cpu()
+        return furthest(first.cpu() * base, second.cpu() * base)
+
     kinds = {"tdd": deletion.tdd, "odd": deletion.odd, "insertion": deletion.insertion}
     return [
         Case(
             name,
             f"the top {K:.0%} of the {'outside' if name == 'odd' else 'region'}",
             partial(together, metric),
-            {"a loop over images": Peer("torch", [partial(loop, name)], furthest)},
+            {"a loop over images": Peer("torch", [partial(loop, name)], in_scores)},
         )
         for name, metric in kinds.items()
     ]
