@@ -7,6 +7,7 @@ opened. What torch alone can do stays with torch: gradients, and a pass whose la
 from __future__ import annotations
 
 import hashlib
+import inspect
 import io
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,11 +22,10 @@ import numpy as np
 import torch
 from platformdirs import user_cache_path
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from segattr_lib.models.state import prediction, weight_fingerprint
 from segattr_lib.registry import cause_of
-from segattr_lib.writing import whole
+from segattr_lib.writing import say, whole
 
 WITHIN = 1e-4  # of a logit, that the two may differ by
 OPSET = 17
@@ -72,12 +72,12 @@ def forward_of(module: nn.Module, engine: str) -> Callable[[Tensor], Any]:
     The latter as long as the module is what was exported: nobody watches or changes one of its layers.
     """
     known = _EXPORTED.get(module)
-    if (
-        engine != "onnxruntime"
-        or known is None
-        or known.session is None
-        or not unchanged(known.state, state_of(module))
-    ):
+    if engine != "onnxruntime" or known is None or known.session is None:
+        return module
+    state = state_of(module)
+    if not unchanged(known.state, state):
+        if known.state[0] == state[0]:  # nobody watches: other weights are a surprise, to be told
+            say(f"{type(module).__name__} has other weights than were exported; torch makes its passes.")
         return module
 
     def forward(images: Tensor) -> Any:
@@ -92,11 +92,11 @@ def forward_of(module: nn.Module, engine: str) -> Callable[[Tensor], Any]:
 def state_of(module: nn.Module) -> tuple[Any, ...]:
     """What tells that a module is no longer what was exported: the hooks on its parts, those of `counted_passes` aside,
     and the norms of its tensors, which no memory format changes; see `unchanged`."""
-    tensors = [*module.parameters(), *module.buffers()]
+    tensors = [tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.is_floating_point()]
     hooks = [key for part in module.modules() for key in (*part._forward_hooks, *part._forward_pre_hooks)]
     with torch.no_grad():
-        norms = torch._foreach_norm([tensor for tensor in tensors if tensor.is_floating_point()])
-    return tuple(key for key in hooks if key not in _COUNTING), tuple(map(float, norms)) if norms else ()
+        norms = torch._foreach_norm(tensors) if tensors else []
+    return tuple(key for key in hooks if key not in _COUNTING), tuple(map(float, norms))
 
 
 def unchanged(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
@@ -144,10 +144,8 @@ def _opened(module: nn.Module, shape: tuple[int, int], state: tuple[Any, ...]) -
         import onnxruntime
     except ImportError:
         return Exported(None, state, shape, reason="onnxruntime is not installed")
-    reason = _decides_by_values(module, shape)
-    if reason:
-        return Exported(None, state, shape, reason=reason)
     path = _kept_at(module, shape)
+    reason = ""
     for fresh in (False, True):
         try:
             content = None if fresh or path is None else path.read_bytes()
@@ -156,7 +154,11 @@ def _opened(module: nn.Module, shape: tuple[int, int], state: tuple[Any, ...]) -
         if content is None and not fresh:
             continue
         try:
-            content = content or _onnx(module, shape)
+            if content is None:
+                reason = _decides_by_values(module, shape)
+                if reason:
+                    break
+                content = _onnx(module, shape)
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -182,6 +184,8 @@ def _opened(module: nn.Module, shape: tuple[int, int], state: tuple[Any, ...]) -
 def _decides_by_values(module: nn.Module, shape: tuple[int, int]) -> str:
     """Why a trace of the module on some images would not hold for others, if so: it looks at the values of images, as
     in `if images.mean() > 0.5`. Tensors without values refuse to say what they hold."""
+    from torch._subclasses.fake_tensor import FakeTensorMode  # seconds, which only an export is to wait for
+
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
             module(torch.rand(2, 3, *shape))
@@ -251,8 +255,14 @@ def _images(count: int, shape: tuple[int, int]) -> Tensor:
 
 
 def _kept_at(module: nn.Module, shape: tuple[int, int]) -> Path | None:
-    """Where the export lies: by the module's weights, what it is made of, and who exports it; None without a home."""
+    """Where the export lies: by the module's weights, what it is made of, the files of its code, and who exports it;
+    None without a home, and for code that lies in no file."""
     parts = [weight_fingerprint(module), repr(module), shape, OPSET, torch.__version__]
+    try:
+        files = sorted({inspect.getfile(type(part)) for part in module.modules()})
+        parts += [hashlib.blake2b(Path(file).read_bytes()).hexdigest() for file in files]
+    except (TypeError, OSError):
+        return None
     name = hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
     try:
         return user_cache_path("segattr", appauthor=False) / "onnx" / f"{name}.onnx"

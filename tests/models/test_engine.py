@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from segattr_lib.benchmark.store import read_samples
 from segattr_lib.evaluate import evaluate
 from segattr_lib.models import names
 from segattr_lib.models.engine import WITHIN, counted_passes, exported, forward_of
+from segattr_lib.models.lending import give_back
 from segattr_lib.models.loading import load_model
 from segattr_lib.models.runtime import prepare
 from segattr_lib.registry import UserError
@@ -207,3 +210,49 @@ def test_a_model_that_decides_by_the_values_of_its_images_stays_with_torch(way: 
     assert reason in capsys.readouterr().err
     plain = prepare(Choosy("plain").eval(), (24, 32), "cpu", batch_size=4, engine="auto")
     assert plain.engine == "onnxruntime"
+
+
+class Normed(ConvNet):
+    """Has buffers, which another memory format makes other tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(self.norm(images))
+
+
+def test_a_model_laid_out_anew_and_given_back_is_still_the_one_that_was_exported(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    module = Normed().eval()
+    runtime = prepare(module, (24, 32), "cpu", batch_size=4, engine="onnxruntime")
+    monkeypatch.setattr(Normed, "forward", lambda *_: pytest.fail("torch was asked"))
+    for _ in range(2):
+        assert forward_of(module, runtime.engine) is not module
+        scores(module)
+        give_back(module)
+
+
+def test_weights_that_changed_are_torchs_which_is_said(capsys: pytest.CaptureFixture[str]):
+    module = small()
+    runtime = prepare(module, (24, 32), "cpu", batch_size=4, engine="onnxruntime")
+    with torch.no_grad():
+        next(module.parameters()).mul_(2)
+    assert forward_of(module, runtime.engine) is module
+    assert "ConvNet has other weights than were exported; torch makes its passes." in capsys.readouterr().err
+
+
+def test_an_edited_forward_pass_is_exported_anew(tmp_path: Path):
+    def engine_of(code: str) -> str:
+        file = tmp_path / "mine.py"
+        file.write_text(f"from torch import nn\n\nclass Net(nn.Module):\n    {code}\n", encoding="utf-8")
+        spec = importlib.util.spec_from_file_location("mine", file)
+        assert spec is not None and spec.loader is not None
+        sys.modules["mine"] = made = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(made)
+        net = made.Net().eval()
+        return prepare(net, (24, 32), "cpu", batch_size=4, engine="auto").engine
+
+    assert engine_of("forward = lambda self, x: x + 1") == "onnxruntime"
+    assert engine_of("forward = lambda self, x: -x if bool((x > 2).any()) else x + 1") == "torch"
