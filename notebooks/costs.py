@@ -85,8 +85,8 @@ page.ratios_plot(runs)
 # RIA takes {glue:text}`ratio_ria` times what captum's ablation of the same cells takes at most, and
 # {glue:text}`ria_to_bound` times its bound. Score-CAM takes {glue:text}`ratio_scorecam` times, ROAD
 # {glue:text}`ratio_road` times and ARCC {glue:text}`ratio_arcc` times what the packages' own take.
-# RefineCAM at all stages costs {glue:text}`refinecam` times one CAM at the shallowest, since all of
-# its maps are of one pass forward and back.
+# RefineCAM at all stages, whose maps are of one pass forward and back, costs at most
+# {glue:text}`refinecam` times one CAM at the shallowest.
 
 # %% tags=["hide-input"]
 page.methods_table(runs)
