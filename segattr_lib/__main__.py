@@ -183,6 +183,70 @@ def _need_the_book(command: str) -> None:
         )
 
 
+def _record(asked: argparse.Namespace) -> None:
+    from segattr_lib.evidence.plans import plan_names, read_plan
+
+    changes = _place(asked.parameter)
+    if asked.name is None:
+        for name in plan_names():
+            print(f"{name}: {read_plan(name).shows}")
+        return
+    plan = read_plan(asked.name, **changes)
+
+    from segattr_lib.evidence.recording import cost_of, record  # torch, which a refusal above does not wait for
+
+    if asked.plan:
+        cost = cost_of(plan)
+        hours, size = cost.seconds / 3600, cost.size / 2**20
+        print(
+            f"{plan.name}: {cost.samples} samples, {cost.passes:,} passes, {hours:.2f} hours of one process "
+            f"as fast as this, {size:.2f} MiB"
+        )
+        return
+    names = record(plan, shards=asked.shard)
+    print(f"{plan.name}: recorded {', '.join(names) or 'nothing new'}")
+
+
+def _verify(asked: argparse.Namespace) -> None:
+    from segattr_lib.evidence.records import recorded
+
+    changes = _place(asked.parameter)
+    if asked.samples < 1:
+        raise UserError(f"--samples is {asked.samples}; expected 1 or more.")
+    names = asked.name or recorded()
+
+    from segattr_lib.data import load_dataset  # torch
+    from segattr_lib.evidence.checking import verify
+    from segattr_lib.evidence.plans import read_plan
+
+    fallen = []
+    for name in names:
+        settings = read_plan(name, **changes).settings
+        try:
+            load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
+        except UserError as error:
+            print(f"{name}: not recomputed here. {error}")
+            continue
+        check = verify(name, asked.samples, asked.seed, **changes)
+        print(check.text())
+        if not check.holds:
+            fallen.append(name)
+    if fallen:
+        raise UserError(f"{len(fallen)} of {len(names)} records no longer stand: {', '.join(fallen)}.")
+
+
+def _place(written: list[str]) -> dict[str, Any]:
+    """Settings that are no matter of a record: where its data lie, and what computes. UserError for any other."""
+    from segattr_lib.evidence.records import PLACE
+    from segattr_lib.registry import unknown
+
+    changes = _pairs(written)
+    for name in changes:
+        if name not in PLACE:
+            raise unknown("parameter of a record", name, PLACE)
+    return changes
+
+
 def _train(asked: argparse.Namespace) -> None:
     from segattr_lib.registry import imported, unknown
     from segattr_lib.training.suites import SUITES
@@ -273,6 +337,24 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("generate", help="write build/notebooks/*.ipynb from their sources, for papermill")
     command.set_defaults(run=_generate)
+
+    command = commands.add_parser("record", help="do a recorded run of params/recorded.yaml into book/evidence/NAME")
+    command.add_argument("name", nargs="?", help="the names are listed when left out")
+    command.add_argument("--plan", action="store_true", help="only tell passes, hours and disk")
+    command.add_argument("--shard", type=int, nargs="+", metavar="N", help="these shards alone; all that are left")
+    command.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="root, device ..."
+    )
+    command.set_defaults(run=_record)
+
+    command = commands.add_parser("verify", help="compute some samples of the records again, and compare")
+    command.add_argument("name", nargs="*", help="all records when left out")
+    command.add_argument("--samples", type=int, default=3, help="of each record, drawn by --seed (default: 3)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="root, device ..."
+    )
+    command.set_defaults(run=_verify)
 
     command = commands.add_parser("train", help="train the embedded models, or tune torchvision's (paper)")
     command.add_argument("model", nargs="*", help="all of the suite and profile when left out")

@@ -69,7 +69,7 @@ def explore(**settings: Any) -> w.VBox:
         known = uploads.get(sample_id, data)
         with sample_errors():
             sample = known.load(sample_id, run.image_size, proportional=not known.labelled)
-        return Group(run.changed({"target": target}), known, *model_of(name), [sample], [sample_id])
+        return Group(run.changed({"target": target}), known, *model_of(name), [sample])
 
     @lru_cache(maxsize=16)
     def blind_of(group: Group, k: float) -> tuple[Tensor, Tensor]:

@@ -190,7 +190,7 @@ def explained(opened: Opened, runtime: Runtime, name: str, began: Began = lambda
             class_id = class_id_of(wanted.class_name, model.class_names) if named else int(seen.loc[0, "class_id"])
             sample = as_whole(sample, class_id)
         try:
-            group = Group(run, dataset, model, runtime, [sample], [name])
+            group = Group(run, dataset, model, runtime, [sample])
         except SampleError as error:
             if error.status != "skipped":
                 raise

@@ -111,7 +111,6 @@ class Group:
         model: Model,
         runtime: Runtime,
         samples: list[Sample],
-        everyone: list[str],
     ):
         self.run, self.runtime = run, runtime
         self.images = runtime.place(torch.stack([sample.image for sample in samples]))
@@ -126,7 +125,7 @@ class Group:
         self.others: Tensor | None = None
         used = {*run.fill, *(run.evaluation_fill or []), *(key.options.get("fill") for key in run.methods)}
         if "other_image" in used:
-            pictures = [_next_image(dataset, sample.sample_id, everyone, run.image_size) for sample in samples]
+            pictures = [_next_image(dataset, sample.sample_id, run.image_size) for sample in samples]
             self.others = runtime.place(torch.stack(pictures))
         self.offered = offered(run, model)
         self.raised: dict[str, str] = {}
@@ -437,7 +436,11 @@ def _taken_by(entry: Method | Metric, offered: Mapping[str, Any]) -> dict[str, A
     return {name: value for name, value in offered.items() if name in entry.options}
 
 
-def _next_image(dataset: Dataset, sample_id: str, everyone: list[str], size: int) -> Tensor:
-    """The image of the next sample that can be read, past the end from the first; itself where it is alone."""
+def _next_image(dataset: Dataset, sample_id: str, size: int) -> Tensor:
+    """The image of the data set's next sample that can be read, past the end from the first; itself where it is alone.
+
+    In the data set's own order, so that a run of fewer samples has the values of one of more.
+    """
+    everyone = list(dataset.sample_ids)
     place = everyone.index(sample_id)
     return next(iter(readable(dataset, everyone[place + 1 :] + everyone[: place + 1], size))).image

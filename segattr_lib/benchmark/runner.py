@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -69,9 +69,9 @@ class Opened:
         return prepare(self.models[name].module, shape, settings.device, settings.precision, **known)
 
 
-def open_run(settings: Settings, classes: bool = True) -> Opened:
+def open_run(settings: Settings, classes: bool = True, only: Collection[str] | None = None) -> Opened:
     """Load and try everything that the settings name, before any long work. classes: refuse a model that has fewer
-    classes than the data set names.
+    classes than the data set names. only: of the samples that the settings draw these alone.
 
     Raises UserError for whatever cannot be had, as load_dataset, load_model, draw and check_classes do.
     """
@@ -80,6 +80,8 @@ def open_run(settings: Settings, classes: bool = True) -> Opened:
     dataset = as_asked(settings, dataset)
     models = {name: load_model(dataset, settings, name) for name in settings.model}
     ids = {seed: draw(dataset, settings.samples, settings.order, seed) for seed in settings.seed}
+    if only is not None:
+        ids = {seed: [name for name in names if name in only] for seed, names in ids.items()}
     for model in models.values():
         check_target(settings, dataset, model)
     if classes and settings.class_map != PREDICTED and dataset.labelled:
@@ -90,15 +92,17 @@ def open_run(settings: Settings, classes: bool = True) -> Opened:
 
 
 @as_loaded()
-def run_benchmark(settings: Settings, folder: str | Path, question: Question | None = None) -> Path:
-    """Do what is not yet done of these runs, and leave their results in the folder; return it.
+def run_benchmark(
+    settings: Settings, folder: str | Path, question: Question | None = None, only: Collection[str] | None = None
+) -> Path:
+    """Do what is not yet done of these runs, and leave their results in the folder; return it. only: as open_run's.
 
     Everything the settings name is loaded and tried first. Raises UserError, before the long work, for
     whatever cannot be had; killed at any moment, the same call goes on where it stopped. A user's files are what
     they are when the run begins. A model is run as it was when the folder was begun, where the settings leave the
     batch size open.
     """
-    opened_run = open_run(settings)
+    opened_run = open_run(settings, only=only)
     models = opened_run.models.values()
     predicted.check_regions(settings.metrics, models)
     device = str(device_of(settings.device))
@@ -193,11 +197,11 @@ def group_of(run: Settings, sample_ids: list[str]) -> Group:
     Raises SampleError for a sample that cannot be read, or that the model fails on.
     """
     opened_run = open_run(run, classes=False)
-    model, everyone = opened_run.models[run.model[0]], opened_run.ids[run.seed[0]]
+    model = opened_run.models[run.model[0]]
     runtime = opened_run.prepared(run.model[0])
     samples = [load_sample(opened_run.dataset, sample_id, run.image_size) for sample_id in sample_ids]
     with sample_errors():
-        return Group(run, opened_run.dataset, model, runtime, samples, everyone)
+        return Group(run, opened_run.dataset, model, runtime, samples)
 
 
 def load_model(dataset: Dataset, settings: Settings, name: str) -> Model:
@@ -235,7 +239,7 @@ def run_group(
 
     def see(some: list[Sample]) -> Group:
         with sample_errors():
-            return Group(run, dataset, model, runtimes[model.name], some, opened_run.ids[run.seed[0]])
+            return Group(run, dataset, model, runtimes[model.name], some)
 
     group, lost = _recognised(see, samples, run.floor)
     rows += lost

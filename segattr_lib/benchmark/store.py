@@ -262,6 +262,12 @@ def read_timings(folder: str | Path) -> pd.DataFrame:
     return _read(Path(folder) / "timings.parquet", TIMINGS)
 
 
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """What the manifest of a results folder says; nothing where there is none. Raises UserError for one that cannot be
+    read."""
+    return _manifest_of(Path(folder))
+
+
 def _read(path: Path, schema: pa.Schema) -> pd.DataFrame:
     if not path.exists():
         raise UserError(f"There are no results at {str(path)!r}; the run is not finished, or the folder is another.")

@@ -110,7 +110,7 @@ def photographed(settings: Settings, ids: Sequence[str]) -> Photographs:
     (model,) = opened.models.values()
     dataset = replace(opened.dataset, read=central_squares(opened.dataset.read))
     samples = [load_sample(dataset, name, settings.image_size) for name in ids]
-    group = Group(settings, dataset, model, opened.prepared(model.name), samples, list(ids))
+    group = Group(settings, dataset, model, opened.prepared(model.name), samples)
     names = names_of(settings, dataset, model)
     return Photographs(group, [_name(names, sample.class_id) for sample in group.samples])
 

@@ -37,7 +37,7 @@ def seen(module: nn.Module, images: Tensor, masks: Tensor, names: list[str] | No
     ]
     model = Model("own.py:toy", module, "segmenter", "features", ("features",), 2, "")
     runtime = prepare(module, (images.shape[2], images.shape[3]), "cpu", run.precision, run.batch_size)
-    return Group(run, load_dataset("shapes"), model, runtime, samples, names)
+    return Group(run, load_dataset("shapes"), model, runtime, samples)
 
 
 def toy(count: int = 2, size: int = 16, **settings: Any) -> Group:

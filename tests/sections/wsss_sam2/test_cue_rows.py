@@ -447,7 +447,7 @@ def test_void_pixels_count_neither_for_nor_against(own: Path):
     settings = settings_of(own, "truth", "red", image_size=size)
     model = load_model(f"{own}:net", "features.4", shape=(size, size), kind="classifier")
     runtime = prepare(model.module, (size, size), "cpu", "float32", 8)
-    group = Group(settings, load_dataset("shapes"), model, runtime, [sample], ["image"])
+    group = Group(settings, load_dataset("shapes"), model, runtime, [sample])
 
     def iou(answered: Tensor) -> float:
         def segmenter(_image: Tensor) -> Any:

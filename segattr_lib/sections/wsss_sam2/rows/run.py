@@ -51,15 +51,24 @@ def run_with_cues(settings: Settings, cueing: CueSettings, folder: str | Path) -
     takes = [option for option in many if option in robustness.entry.options and option not in robustness.options]
     if robustness.name in MEASURED or any(len(many[option]) > 1 for option in takes):
         raise UserError(f"robustness is {cueing.robustness!r}; expected a metric that gives a map one number.")
+    return run_benchmark(settings, folder, question_of(settings, cueing))
+
+
+def question_of(settings: Settings, cueing: CueSettings) -> Question:
+    """What is asked of every sample beside the run's own metrics: `cue_rows`. Raises UserError as load_segmenter."""
     device = str(device_of(settings.device))
     segmenters = {name: load_segmenter(name, device) for name in cueing.segmenters}
-    question = Question(
+    return Question(
         CODE,
         {**cueing.about(), "weights": {name: fingerprint(segmenter) for name, segmenter in segmenters.items()}},
         lambda group, methods: cue_rows(group, methods, cueing, segmenters),
         {name: own_fingerprint("promptable segmenter", name) for name in segmenters if ":" in name},
     )
-    return run_benchmark(settings, folder, question)
+
+
+def recorded(settings: Settings, about: Mapping[str, Any]) -> Question:
+    """The Question of a recorded run; about: fields of CueSettings. Raises UserError as CueSettings and question_of."""
+    return question_of(settings, CueSettings(**about))
 
 
 def explainers_among(methods: Sequence[Key]) -> list[Key]:

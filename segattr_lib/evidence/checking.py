@@ -1,0 +1,172 @@
+"""A record computed again: some samples of it by the code at hand, held against the rows that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from segattr_lib.benchmark.runner import run_benchmark
+from segattr_lib.benchmark.settings import Settings
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR, plain
+from segattr_lib.benchmark.store import read_samples
+from segattr_lib.evidence.plans import RECORDED, Plan, plan_names, read_plan
+from segattr_lib.evidence.records import RECORDS, Record, read_record
+from segattr_lib.metrics import metric_key
+from segattr_lib.registry import UserError
+from segattr_lib.seeds import generator
+
+CLOSE = 1e-4  # of (1 + |value|); what another machine, other threads or another engine may move a value by
+SHARE = 0.98  # of values that have to be close: near-tied pixels swap, and each moves what it is deleted in
+OF_A_VALUE = ["model", "seed", "sample_id", "method", "variant", "metric", "k", "fill"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What came of computing some samples of a record again.
+
+    samples: their names. values: how many were compared of samples that the model scores at least ROBUST_FLOOR in the
+    record; share: of them those that are CLOSE; largest: the greatest difference over (1 + |value|); same: to float32's
+    last bit. apart: the others, with both values. lost: rows that either has alone, or with another status. orders: of
+    which metrics two methods stand the other way round, by the mean of these samples.
+    """
+
+    name: str
+    samples: list[str]
+    values: int
+    share: float
+    largest: float
+    same: float
+    apart: pd.DataFrame
+    lost: pd.DataFrame
+    orders: list[str]
+
+    @property
+    def holds(self) -> bool:
+        """Does the record stand?"""
+        return self.share >= SHARE and self.lost.empty and not self.orders
+
+    def text(self) -> str:
+        """What came of it, in one line, and a line for each value that lies apart."""
+        result = "stands" if self.holds else "DOES NOT STAND"
+        lines = [
+            f"{self.name}: {result}. Of {self.values} values of {len(self.samples)} samples {self.share:.2%} lie "
+            f"within {CLOSE:g} (1 + |value|), {self.same:.2%} are the same; the largest difference is "
+            f"{self.largest:.2g}."
+        ]
+        for row in self.apart.to_dict("records"):
+            where = ", ".join(str(row[name]) for name in OF_A_VALUE if row[name] not in ("", 0.0))
+            lines.append(f"  {where}: {row['value_recorded']:.6g} recorded, {row['value_again']:.6g} now")
+        for row in self.lost.to_dict("records"):
+            where = ", ".join(str(row[name]) for name in OF_A_VALUE if row[name] not in ("", 0.0))
+            lines.append(f"  {where}: {row['status_recorded']} recorded, {row['status_again']} now")
+        lines += [f"  the order of two methods is another under {order}" for order in self.orders]
+        return "\n".join(lines)
+
+
+def verify(
+    name: str, samples: int = 3, seed: int = 0, folder: Path = RECORDS, file: Path = RECORDED, **changes: Any
+) -> Check:
+    """Compute some samples of a record again, drawn by the seed, in batches as large as the record's and on as many
+    threads where the same engine computes here. changes: see read_plan.
+
+    Raises UserError as run_benchmark does, for an unknown record, and where the record was made of other settings than
+    are planned under its name.
+    """
+    record, plan = read_record(name, folder), read_plan(name, file, **changes) if name in plan_names(file) else None
+    if plan is None or not record.covers(plan.settings.changed({"samples": record.settings.samples})):
+        raise UserError(
+            f"The record {name!r} is of other settings than {file} plans; record it anew, or mend the plan."
+        )
+    chosen = drawn(record, samples, seed)
+    with TemporaryDirectory() as place, _threads_of(record):
+        run = run_benchmark(_as_recorded(plan, record), Path(place) / "run", plan.asked(), only=chosen)
+        again = read_samples(run)
+    return compare(record, again, chosen)
+
+
+def drawn(record: Record, samples: int, seed: int) -> list[str]:
+    """So many samples of a record, drawn at random; all where it has no more."""
+    names = record.sample_ids
+    order = generator(seed, record.name, "verify").permutation(len(names))[:samples]
+    return [names[place] for place in sorted(order)]
+
+
+def compare(record: Record, again: pd.DataFrame, samples: Sequence[str]) -> Check:
+    """Rows computed again, of some of the samples, held against the record's."""
+    kept = _by_value(record.rows[record.rows["sample_id"].isin(samples)], again)
+    computed = _by_value(again[again["sample_id"].isin(samples)], again)
+    both = kept.join(computed, how="outer", lsuffix="_recorded", rsuffix="_again")
+    parted = both["status_recorded"].astype(object).ne(both["status_again"].astype(object))
+    lost, both = both[parted], both[~parted & both["value_recorded"].notna()]
+    scores = record.rows[record.rows["metric"] == "score"]
+    well = scores.loc[scores["value"] >= ROBUST_FLOOR, ["model", "seed", "sample_id"]]
+    keys = pd.MultiIndex.from_frame(plain(well))
+    both = both[both.index.droplevel([name for name in OF_A_VALUE if name not in keys.names]).isin(keys)]
+    # the record holds float32's digits
+    away = (both["value_again"].astype(np.float32).astype(float) - both["value_recorded"]).abs()
+    away /= 1 + both["value_recorded"].abs()
+    return Check(
+        record.name,
+        list(samples),
+        len(both),
+        float((away <= CLOSE).mean()) if len(both) else np.nan,
+        float(away.max()) if len(both) else np.nan,
+        float((away == 0).mean()) if len(both) else np.nan,
+        both[away > CLOSE][["value_recorded", "value_again"]].reset_index(),
+        lost[["status_recorded", "status_again"]].reset_index(),
+        _orders_changed(both),
+    )
+
+
+def _by_value(rows: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
+    """Value and status by all that tells one value from another, of those models, methods and metrics that were asked
+    again; s(x) and lost samples, which are of no method, stand beside them."""
+    rows, asked = plain(rows), plain(asked)
+    for name in ("model", "seed", "method", "variant", "metric", "fill"):
+        rows = rows[rows[name].isin(asked[name].unique()) | rows[name].isna()]
+    rows = rows.fillna({"method": "", "variant": "", "metric": "", "fill": "", "k": 0.0})
+    return rows.assign(k=rows["k"].round(6)).set_index(OF_A_VALUE)[["value", "status"]]
+
+
+def _orders_changed(both: pd.DataFrame) -> list[str]:
+    """The metrics under which two methods' means stand the other way round, each by more than CLOSE."""
+    by = ["model", "metric", "k", "fill"]
+    means = both.groupby([*by, "method", "variant"])[["value_recorded", "value_again"]].mean()
+    changed = []
+    for place, table in means.groupby(by):
+        if place[1] and metric_key(place[1]).entry.direction:
+            was, now = (table[column].to_numpy() for column in ("value_recorded", "value_again"))
+            before, after = was[:, None] - was, now[:, None] - now
+            if ((before * after < 0) & (abs(before) > CLOSE) & (abs(after) > CLOSE)).any():
+                changed.append(" ".join(str(part) for part in place if part))
+    return changed
+
+
+def _as_recorded(plan: Plan, record: Record) -> Settings:
+    """The plan's settings, of those samples that are recorded, with the batch size of the record where it is known for
+    every model alike."""
+    sizes = {entry["batch_size"] for shard in record.made for entry in shard["runtimes"]}
+    on_cpu = all(shard["device"] == "cpu" for shard in record.made)
+    batch = {"batch_size": sizes.pop()} if on_cpu and len(sizes) == 1 and plan.settings.batch_size is None else {}
+    return plan.settings.changed({"samples": record.settings.samples, **batch})
+
+
+@contextmanager
+def _threads_of(record: Record) -> Iterator[None]:
+    """torch's threads as they were when a record was made on a CPU; as they are otherwise."""
+    before = torch.get_num_threads()
+    counts = {entry["threads"] for shard in record.made for entry in shard["runtimes"] if shard["device"] == "cpu"}
+    if len(counts) == 1:
+        torch.set_num_threads(counts.pop())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,83 @@
+"""What is recorded: params/recorded.yaml, name by name, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segattr_lib.benchmark.runner import Question
+from segattr_lib.benchmark.settings import Settings, read_settings
+from segattr_lib.profiles import PARAMETERS, read_mapping
+from segattr_lib.registry import UserError, imported, unknown
+
+RECORDED = PARAMETERS / "recorded.yaml"
+KEYS = ("of", "shows", "shard", "question", "about", "settings")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a record is of.
+
+    shows: one sentence, for the table of all records. shard: samples of which the rows are kept together, at most an
+    hour's work. question: what more is asked, as "package.module:function", which makes a Question of the settings and
+    of `about`; None for a plain run.
+    """
+
+    name: str
+    shows: str
+    settings: Settings
+    shard: int
+    question: str | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def asked(self) -> Question | None:
+        """The Question of this plan, whatever it needs being loaded. Raises UserError as its function does."""
+        if self.question is None:
+            return None
+        make: Callable[[Settings, dict[str, Any]], Question] = imported(self.question)
+        return make(self.settings, self.about)
+
+
+def plan_names(file: Path = RECORDED) -> list[str]:
+    """The names of all records that are planned, in the order of the file; none where there is no file."""
+    return [name for name in read_mapping("records", file) if name[:1] != "_"] if file.is_file() else []
+
+
+def read_plan(name: str, file: Path = RECORDED, **changes: Any) -> Plan:
+    """The plan of this name. `of` names another entry, whose settings these replace; names that begin with _ are such
+    entries alone. changes: settings that are no matter of a record: where its data lie, the device, the workers.
+
+    Raises UserError for an unknown name or key, and as read_settings does.
+    """
+    entries = read_mapping("records", file)
+    if name not in plan_names(file):
+        raise unknown("record", name, plan_names(file))
+    merged: dict[str, Any] = {"settings": {}}
+    for entry in _ancestry(name, entries):
+        for key in entry:
+            if key not in KEYS:
+                raise unknown(f"key of the record {name!r}", key, KEYS)
+        merged |= {**entry, "settings": {**merged["settings"], **entry.get("settings", {})}}
+    return Plan(
+        name,
+        merged.get("shows", ""),
+        read_settings({**merged["settings"], **changes}),
+        merged.get("shard", 16),
+        merged.get("question"),
+        merged.get("about", {}),
+    )
+
+
+def _ancestry(name: str, entries: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entry and those it is of, the first of all first."""
+    line: list[dict[str, Any]] = []
+    seen: list[str] = []
+    while name is not None:
+        if name not in entries or name in seen:
+            raise UserError(f"The record {seen[-1]!r} is of {name!r}, which is no other entry; name one there is.")
+        seen.append(name)
+        line.insert(0, entries[name])
+        name = entries[name].get("of")
+    return line

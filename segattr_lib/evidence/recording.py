@@ -1,0 +1,107 @@
+"""A plan carried out: shard by shard, each gone on with where it was stopped, each kept for git once it is through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from segattr_lib.benchmark.runner import borrowed, open_run, run_benchmark, run_group
+from segattr_lib.benchmark.store import read_manifest, read_samples, read_timings
+from segattr_lib.evidence.plans import Plan
+from segattr_lib.evidence.records import RECORDS, keep
+from segattr_lib.models.engine import counted_passes
+from segattr_lib.registry import UserError
+from segattr_lib.writing import say
+
+BYTES = 5  # of a value in a file: float32's four, which hardly grow smaller, and its share of the rest
+RESULTS = Path("results/recorded")  # where a shard's run lies until it is through
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a record would take here: of all samples, by the second sample of each run, which begins nothing.
+
+    passes: of all models, in images. seconds: of this process. size: bytes in git, about.
+    """
+
+    samples: int
+    passes: int
+    seconds: float
+    size: int
+
+
+def record(
+    plan: Plan, folder: Path = RECORDS, results: Path = RESULTS, shards: Sequence[int] | None = None
+) -> list[str]:
+    """Do the shards of a plan that are not kept yet, and keep each; return their names. shards: these alone, by number.
+
+    Killed at any moment, the same call goes on where it stopped. Raises UserError as run_benchmark does, and for a
+    shard that the plan does not have.
+    """
+    parts = shards_of(plan)
+    asked = range(len(parts)) if shards is None else shards
+    for number in asked:
+        if not 0 <= number < len(parts):
+            raise UserError(f"shards has {number}; {plan.name} has the shards 0 to {len(parts) - 1}.")
+    names = []
+    for number in asked:
+        name = f"{number:03d}"
+        if (folder / plan.name / f"{name}.json").is_file():
+            say(f"the shard {name} of {plan.name} is recorded; remove its files to have it made anew.")
+            continue
+        run = run_benchmark(plan.settings, results / plan.name / name, plan.asked(), only=parts[number])
+        keep(folder / plan.name, name, read_samples(run), read_timings(run), _made(run, parts[number]))
+        names.append(name)
+    return names
+
+
+def shards_of(plan: Plan) -> list[list[str]]:
+    """The samples of each shard, of all seeds. Raises UserError as open_run does."""
+    drawn = open_run(plan.settings, classes=False).ids.values()
+    slices = [[names[start : start + plan.shard] for start in range(0, len(names), plan.shard)] for names in drawn]
+    longest = max(map(len, slices))
+    return [
+        list(dict.fromkeys(name for parts in slices for name in (parts[number] if number < len(parts) else [])))
+        for number in range(longest)
+    ]
+
+
+def cost_of(plan: Plan) -> Cost:
+    """What the plan would cost here, measured on two samples a run. Raises UserError as open_run does."""
+    names = shards_of(plan)[0][:2]
+    opened, question = open_run(plan.settings, classes=False, only=names), plan.asked()
+    samples = sum(len(ids) for ids in open_run(plan.settings, classes=False).ids.values()) * len(opened.models)
+    passes, seconds, values = 0.0, 0.0, 0
+    with borrowed(opened.models.values()):
+        runtimes = {name: opened.prepared(name) for name in opened.models}
+        runs = plan.settings.runs()
+        for run in runs:
+            ids = opened.ids[run.seed[0]]
+            run_group(opened, runtimes, question, run, ids[:1], first=False)
+            with ExitStack() as counting:
+                counts = [counting.enter_context(counted_passes(model.module)) for model in opened.models.values()]
+                began = time.perf_counter()
+                rows, timings = run_group(opened, runtimes, question, run, ids[-1:], first=False)
+                seconds += time.perf_counter() - began
+            passes += sum(count[0] for count in counts)
+            values += len(rows) + len(timings)
+    share = samples / len(runs)
+    return Cost(samples, round(passes * share), seconds * share, round(values * share * BYTES))
+
+
+def _made(run: Path, samples: Sequence[str]) -> dict[str, object]:
+    """What is told of a shard: what the manifest of its run says, its samples, and the hours from begin to end."""
+    manifest = read_manifest(run)
+    began, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "finished"))
+    question = manifest["fingerprints"].pop("question", {})
+    return {
+        "samples": list(samples),
+        **{key: manifest[key] for key in ("settings", "fingerprints", "versions", "commit", "device", "runtimes")},
+        "question": question,
+        "started": manifest["started"],
+        "hours": round((ended - began).total_seconds() / 3600, 4),
+    }

@@ -1,0 +1,120 @@
+"""Recorded runs as they lie in git: shards of rows, each with what made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from segattr_lib.benchmark.settings import FREE, Settings, read_settings
+from segattr_lib.benchmark.store import SAMPLES, TIMINGS
+from segattr_lib.registry import UserError, unknown
+from segattr_lib.writing import whole, write_json
+
+RECORDS = Path("book/evidence")
+PLACE = ("root", *FREE, "engine")  # settings that say where and how, not what: a record stands for all of them
+MANY = ("methods", "metrics", "model", "seed", "k", "evaluation_fill")  # of these a run may ask for some alone
+
+
+@dataclass(frozen=True)
+class Record:
+    """A recorded run, read from its folder.
+
+    settings: of the whole run, defaults of later versions filled in. made: what each shard was made by, in order: its
+    samples, fingerprints, versions, device and runtimes. question: what more was asked, see runner.Question.about.
+    """
+
+    name: str
+    folder: Path
+    settings: Settings
+    made: list[dict[str, Any]]
+    question: dict[str, Any]
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The rows, with the columns of store.read_samples; values are float32's. Texts are categories."""
+        return self._read("rows", SAMPLES)
+
+    @cached_property
+    def timings(self) -> pd.DataFrame:
+        """Wall seconds of every explanation call, on the machine that `made` tells of."""
+        return self._read("timings", TIMINGS)
+
+    @property
+    def sample_ids(self) -> list[str]:
+        """The samples recorded, in order."""
+        return list(dict.fromkeys(name for shard in self.made for name in shard["samples"]))
+
+    @property
+    def size(self) -> int:
+        """Bytes of its folder."""
+        return sum(path.stat().st_size for path in self.folder.iterdir())
+
+    def covers(self, asked: Settings, question: Mapping[str, Any] | None = None) -> bool:
+        """Are the values of a run of these settings among the record's? It may ask for fewer methods, metrics, models,
+        seeds, k, fills and samples; the rest has to be the same, but for where the data lie and what computes."""
+        mine, theirs = self.settings.model_dump(exclude=set(PLACE)), asked.model_dump(exclude=set(PLACE))
+        if (question or {}) != self.question:
+            return False
+        some = {name: (mine.pop(name), theirs.pop(name)) for name in MANY}
+        samples = mine.pop("samples"), theirs.pop("samples")
+        fewer = samples[0] is None or (samples[1] is not None and samples[1] <= samples[0])
+        among = all(set(other or ()) <= set(own or ()) for own, other in some.values())
+        return fewer and among and mine == theirs
+
+    def _read(self, kind: str, schema: pa.Schema) -> pd.DataFrame:
+        texts = [column.name for column in schema if column.type == pa.string()]
+        paths = [self.folder / f"{shard['shard']}.{kind}.parquet" for shard in self.made]
+        tables = [pq.read_table(path, read_dictionary=texts) for path in paths]
+        whole_table = pa.concat_tables(tables).unify_dictionaries()
+        return whole_table.to_pandas().astype({"value": float} if kind == "rows" else {"seconds": float})
+
+
+def recorded(folder: Path = RECORDS) -> list[str]:
+    """The names of the records that lie in the folder."""
+    return sorted(path.name for path in folder.iterdir() if any(path.glob("*.json"))) if folder.is_dir() else []
+
+
+def read_record(name: str, folder: Path = RECORDS) -> Record:
+    """The record of this name. Raises UserError for an unknown one, and for a shard that cannot be read, or that was
+    made of other settings than the first."""
+    if name not in recorded(folder):
+        raise unknown("record", name, recorded(folder))
+    made = [_manifest(path) for path in sorted((folder / name).glob("[0-9]*.json"))]
+    first = made[0]
+    for shard in made[1:]:
+        for what in ("settings", "question"):
+            if shard[what] != first[what]:
+                raise UserError(f"The shard {shard['shard']} of {name!r} was made of other {what}; record it anew.")
+    settings = read_settings({key: value for key, value in first["settings"].items() if key in Settings.model_fields})
+    return Record(name, folder / name, settings, made, first["question"])
+
+
+def keep(folder: Path, shard: str, rows: pd.DataFrame, timings: pd.DataFrame, made: Mapping[str, Any]) -> None:
+    """Write a shard: its rows and timings, and last of all, so that it says that the shard is whole, what made it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, table, schema in (("rows", rows, SAMPLES), ("timings", timings, TIMINGS)):
+        numbers = {"value": pa.float32(), "seconds": pa.float32()}
+        narrow = pa.schema([(column.name, numbers.get(column.name, column.type)) for column in schema])
+        with whole(folder / f"{shard}.{kind}.parquet") as path:
+            pq.write_table(
+                pa.Table.from_pandas(table, narrow, preserve_index=False),
+                path,
+                compression="zstd",
+                compression_level=19,
+            )
+    write_json(folder / f"{shard}.json", {"shard": shard, **made})
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}; record it anew.") from error
