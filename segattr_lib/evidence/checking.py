@@ -32,7 +32,7 @@ OF_A_VALUE = ["model", "seed", "sample_id", "method", "variant", "metric", "k", 
 class Check:
     """What came of computing some samples of a record again.
 
-    samples: their names. values: how many were compared of samples that the model scores at least ROBUST_FLOOR in the
+    samples: their names. compared: how many values of samples that the model scores at least ROBUST_FLOOR in the
     record; share: of them those that are CLOSE; largest: the greatest difference over (1 + |value|); same: to float32's
     last bit. apart: the others, with both values. lost: rows that either has alone, or with another status. orders: of
     which metrics two methods stand the other way round, by the mean of these samples.
@@ -40,7 +40,7 @@ class Check:
 
     name: str
     samples: list[str]
-    values: int
+    compared: int
     share: float
     largest: float
     same: float
@@ -57,7 +57,7 @@ class Check:
         """What came of it, in one line, and a line for each value that lies apart."""
         result = "stands" if self.holds else "DOES NOT STAND"
         lines = [
-            f"{self.name}: {result}. Of {self.values} values of {len(self.samples)} samples {self.share:.2%} lie "
+            f"{self.name}: {result}. Of {self.compared} values of {len(self.samples)} samples {self.share:.2%} lie "
             f"within {CLOSE:g} (1 + |value|), {self.same:.2%} are the same; the largest difference is "
             f"{self.largest:.2g}."
         ]
@@ -103,7 +103,7 @@ def compare(record: Record, again: pd.DataFrame, samples: Sequence[str]) -> Chec
     """Rows computed again, of some of the samples, held against the record's."""
     kept = _by_value(record.rows[record.rows["sample_id"].isin(samples)], again)
     computed = _by_value(again[again["sample_id"].isin(samples)], again)
-    both = kept.join(computed, how="outer", lsuffix="_recorded", rsuffix="_again")
+    both = kept.join(computed, how="outer", suffixes=("_recorded", "_again"))
     parted = both["status_recorded"].astype(object).ne(both["status_again"].astype(object))
     lost, both = both[parted], both[~parted & both["value_recorded"].notna()]
     scores = record.rows[record.rows["metric"] == "score"]
@@ -139,10 +139,11 @@ def _by_value(rows: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
 def _orders_changed(both: pd.DataFrame) -> list[str]:
     """The metrics under which two methods' means stand the other way round, each by more than CLOSE."""
     by = ["model", "metric", "k", "fill"]
+    both = both[both.index.get_level_values("method") != ""]  # s(x) is of no method
     means = both.groupby([*by, "method", "variant"])[["value_recorded", "value_again"]].mean()
     changed = []
     for place, table in means.groupby(by):
-        if place[1] and metric_key(place[1]).entry.direction:
+        if metric_key(place[1]).entry.direction:
             was, now = (table[column].to_numpy() for column in ("value_recorded", "value_again"))
             before, after = was[:, None] - was, now[:, None] - now
             if ((before * after < 0) & (abs(before) > CLOSE) & (abs(after) > CLOSE)).any():

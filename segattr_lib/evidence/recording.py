@@ -12,7 +12,7 @@ from pathlib import Path
 from segattr_lib.benchmark.runner import borrowed, open_run, run_benchmark, run_group
 from segattr_lib.benchmark.store import read_manifest, read_samples, read_timings
 from segattr_lib.evidence.plans import Plan
-from segattr_lib.evidence.records import RECORDS, keep
+from segattr_lib.evidence.records import PLACE, RECORDS, keep
 from segattr_lib.models.engine import counted_passes
 from segattr_lib.registry import UserError
 from segattr_lib.writing import say
@@ -71,24 +71,30 @@ def shards_of(plan: Plan) -> list[list[str]]:
 
 
 def cost_of(plan: Plan) -> Cost:
-    """What the plan would cost here, measured on two samples a run. Raises UserError as open_run does."""
-    names = shards_of(plan)[0][:2]
+    """What the plan would cost here, were every sample scored. Raises UserError as open_run does, and where none of a
+    shard's samples can be."""
+    names = shards_of(plan)[0]
+    everyone = open_run(plan.settings, classes=False).ids.values()
     opened, question = open_run(plan.settings, classes=False, only=names), plan.asked()
-    samples = sum(len(ids) for ids in open_run(plan.settings, classes=False).ids.values()) * len(opened.models)
-    passes, seconds, values = 0.0, 0.0, 0
-    with borrowed(opened.models.values()):
+    passes, seconds, values = 0, 0.0, 0
+    with borrowed(opened.models.values()), ExitStack() as counting:
         runtimes = {name: opened.prepared(name) for name in opened.models}
+        counts = [counting.enter_context(counted_passes(model.module)) for model in opened.models.values()]
         runs = plan.settings.runs()
         for run in runs:
-            ids = opened.ids[run.seed[0]]
-            run_group(opened, runtimes, question, run, ids[:1], first=False)
-            with ExitStack() as counting:
-                counts = [counting.enter_context(counted_passes(model.module)) for model in opened.models.values()]
-                began = time.perf_counter()
-                rows, timings = run_group(opened, runtimes, question, run, ids[-1:], first=False)
-                seconds += time.perf_counter() - began
-            passes += sum(count[0] for count in counts)
-            values += len(rows) + len(timings)
+            scored = 0
+            for sample_id in opened.ids[run.seed[0]]:
+                before, began = sum(count[0] for count in counts), time.perf_counter()
+                rows, timings = run_group(opened, runtimes, question, run, [sample_id], first=False)
+                scored += bool(timings)
+                if scored == 2:
+                    passes += sum(count[0] for count in counts) - before
+                    seconds += time.perf_counter() - began
+                    values += len(rows) + len(timings)
+                    break
+            else:
+                raise UserError(f"{plan.name}: of {len(names)} samples of the first shard {scored} can be explained.")
+    samples = sum(map(len, everyone)) * len(opened.models)
     share = samples / len(runs)
     return Cost(samples, round(passes * share), seconds * share, round(values * share * BYTES))
 
@@ -100,7 +106,8 @@ def _made(run: Path, samples: Sequence[str]) -> dict[str, object]:
     question = manifest["fingerprints"].pop("question", {})
     return {
         "samples": list(samples),
-        **{key: manifest[key] for key in ("settings", "fingerprints", "versions", "commit", "device", "runtimes")},
+        "settings": {name: value for name, value in manifest["settings"].items() if name not in PLACE},
+        **{key: manifest[key] for key in ("fingerprints", "versions", "commit", "device", "runtimes")},
         "question": question,
         "started": manifest["started"],
         "hours": round((ended - began).total_seconds() / 3600, 4),

@@ -1,0 +1,246 @@
+"""Recorded runs: kept shard by shard, read as a run is, covered by what they are of, and computed again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from segattr_lib.__main__ import main
+from segattr_lib.benchmark.runner import run_benchmark
+from segattr_lib.benchmark.statistics import plain
+from segattr_lib.benchmark.store import SAMPLES, read_samples
+from segattr_lib.evidence.checking import CLOSE, OF_A_VALUE, compare, drawn, verify
+from segattr_lib.evidence.plans import plan_names, read_plan
+from segattr_lib.evidence.recording import record, shards_of
+from segattr_lib.evidence.records import Record, read_record, recorded
+from segattr_lib.registry import UserError
+
+PLANS = """
+_scenes:
+  settings: {dataset: shapes, order: shuffled, metrics: [tdd, odd_abs], null_every: 40, batch_size: 8}
+few:
+  of: _scenes
+  shows: A few scenes under two models
+  shard: 2
+  settings: {samples: 5, model: [shapes_fcn, shapes_lraspp], methods: [gpa, ega, random]}
+fewer:
+  of: few
+  settings: {samples: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with plans.yaml and the record `few` in `evidence`."""
+    folder = tmp_path_factory.mktemp("recorded")
+    (folder / "plans.yaml").write_text(PLANS)
+    plan = read_plan("few", folder / "plans.yaml")
+    assert record(plan, folder / "evidence", folder / "results", shards=[1]) == ["001"]
+    assert record(plan, folder / "evidence", folder / "results") == ["000", "002"]  # what is kept is not done again
+    return folder
+
+
+@pytest.fixture
+def few(place: Path) -> Record:
+    return read_record("few", place / "evidence")
+
+
+def by_value(rows: pd.DataFrame) -> pd.DataFrame:
+    return plain(rows).set_index(OF_A_VALUE).sort_index()
+
+
+def test_a_record_holds_the_rows_of_the_run_of_all_its_samples(place, few, tmp_path):
+    whole = read_samples(run_benchmark(read_plan("few", place / "plans.yaml").settings, tmp_path / "run"))
+    kept = few.rows
+    assert list(kept.columns) == [column.name for column in SAMPLES]
+    own, theirs = by_value(kept), by_value(whole)
+    assert own.index.equals(theirs.index)
+    np.testing.assert_allclose(own["value"], theirs["value"], atol=1e-6)  # groups of two share other batches
+    assert set(own["run_id"]) == set(theirs["run_id"])
+    assert few.sample_ids == list(dict.fromkeys(plain(whole)["sample_id"]))
+
+
+def test_the_shards_of_two_seeds_hold_the_samples_of_both(place):
+    plan = read_plan("few", place / "plans.yaml")
+    assert [len(samples) for samples in shards_of(plan)] == [2, 2, 1]
+    (place / "seeds.yaml").write_text(PLANS.replace("samples: 5", "samples: 5, seed: [0, 1]"))
+    both = shards_of(read_plan("few", place / "seeds.yaml"))
+    assert [len(samples) for samples in both] == [4, 4, 2]
+    assert len({name for samples in both for name in samples}) == 10
+
+
+def test_a_run_of_fewer_samples_methods_and_models_is_covered_and_no_other(few):
+    assert few.covers(few.settings)
+    for change in (
+        {"samples": 3},
+        {"methods": ["random", "gpa"]},
+        {"model": "shapes_fcn"},
+        {"metrics": ["tdd"]},
+        {"root": "elsewhere"},
+        {"workers": 2, "engine": "torch", "batch_size": 3},
+    ):
+        assert few.covers(few.settings.changed(change)), change
+    for change in (
+        {"samples": 6},
+        {"samples": None},
+        {"methods": ["gpa", "ria"]},
+        {"k": 0.3},
+        {"order": "listed"},
+        {"fill": "blur"},
+        {"seed": 1},
+        {"null_every": 1},
+    ):
+        assert not few.covers(few.settings.changed(change)), change
+    assert not few.covers(few.settings, {"segmenters": []})
+
+
+def test_a_setting_that_came_later_does_not_part_a_record_from_its_run(place, few, tmp_path):
+    for path in few.folder.iterdir():
+        (tmp_path / "few").mkdir(exist_ok=True)
+        (tmp_path / "few" / path.name).write_bytes(path.read_bytes())
+    for path in (tmp_path / "few").glob("*.json"):
+        shard = json.loads(path.read_text())
+        del shard["settings"]["stability_grid"]
+        path.write_text(json.dumps(shard))
+    assert read_record("few", tmp_path).covers(few.settings)
+
+
+def test_a_record_computed_again_stands_to_the_last_bit(place):
+    check = verify("few", 2, folder=place / "evidence", file=place / "plans.yaml")
+    assert check.holds
+    assert check.compared == 2 * 2 * (3 * 2 + 1)  # samples, models; methods, metrics, and s(x)
+    assert check.share == check.same == 1
+    assert check.largest == 0
+    assert "stands" in check.text()
+
+
+def test_a_value_that_changed_makes_a_record_fall(few):
+    names = drawn(few, 5, 0)
+    again = few.rows.copy()
+    assert compare(few, again, names).same == 1
+    rows = plain(again)
+    of_tdd = (rows["metric"] == "tdd") & (rows["method"] == "gpa")
+    by_much, by_little = again.copy(), again.copy()
+    by_much.loc[of_tdd, "value"] += 0.5
+    by_little.loc[of_tdd, "value"] += CLOSE / 2
+    fallen = compare(few, by_much, names)
+    assert not fallen.holds
+    assert len(fallen.apart) == (of_tdd & rows["sample_id"].isin(well(few))).sum()
+    assert compare(few, by_little, names).holds
+    assert "0." in fallen.text()
+
+
+def test_a_row_that_is_lost_or_has_another_status_makes_a_record_fall(few):
+    names = drawn(few, 5, 0)
+    again = plain(few.rows)
+    place = again.index[again["metric"] == "tdd"][0]
+    assert len(compare(few, again.drop(place), names).lost) == 1
+    again.loc[place, "status"] = "degenerate"
+    check = compare(few, again, names)
+    assert len(check.lost) == 1
+    assert not check.holds
+    assert "degenerate now" in check.text()
+
+
+def test_two_methods_that_change_places_make_a_record_fall_though_few_values_move(few):
+    rows = plain(few.rows)
+    asked = rows[(rows["model"] == "shapes_fcn") & rows["sample_id"].isin(well(few))]
+    names = list(dict.fromkeys(asked["sample_id"]))[:1]
+    mine = asked[(asked["sample_id"] == names[0]) & (asked["metric"] == "tdd")].set_index("method")["value"]
+    lowest, highest = mine.idxmin(), mine.idxmax()
+    again = rows.copy()
+    here = (again["sample_id"] == names[0]) & (again["metric"] == "tdd") & (again["model"] == "shapes_fcn")
+    again.loc[here & (again["method"] == lowest), "value"] = mine[highest]
+    again.loc[here & (again["method"] == highest), "value"] = mine[lowest]
+    check = compare(few, again, names)
+    assert check.orders == ["shapes_fcn tdd 0.2 mean"]
+    assert not check.holds
+
+
+def well(few: Record) -> list[str]:
+    """The samples that the model scores at least .3, where values are held to be close."""
+    rows = plain(few.rows)
+    scores = rows[(rows["metric"] == "score") & (rows["model"] == "shapes_fcn")]
+    return list(scores.loc[scores["value"] >= 0.3, "sample_id"])
+
+
+def test_a_plan_that_changed_parts_from_its_record(place, tmp_path):
+    (tmp_path / "plans.yaml").write_text(PLANS.replace("metrics: [tdd, odd_abs]", "metrics: [tdd, odd_abs], k: 0.3"))
+    with pytest.raises(UserError, match=r"'few' is of other settings than .* plans; record it anew"):
+        verify("few", folder=place / "evidence", file=tmp_path / "plans.yaml")
+
+
+def test_shards_of_other_settings_are_no_record(few, tmp_path):
+    (tmp_path / "few").mkdir()
+    for path in few.folder.iterdir():
+        (tmp_path / "few" / path.name).write_bytes(path.read_bytes())
+    path = tmp_path / "few" / "001.json"
+    shard = json.loads(path.read_text())
+    shard["settings"]["k"] = [0.5]
+    path.write_text(json.dumps(shard))
+    with pytest.raises(UserError, match="The shard 001 of 'few' was made of other settings"):
+        read_record("few", tmp_path)
+
+
+def test_values_are_kept_as_float32_and_texts_once(few):
+    table = pq.read_schema(few.folder / "000.rows.parquet")
+    assert table.field("value").type == pa.float32()
+    rows = plain(few.rows)
+    assert rows["value"].equals(rows["value"].astype(np.float32).astype(float))
+    assert few.rows["method"].dtype == "category"
+
+
+def test_what_is_planned_can_be_read_and_names_are_checked(place, tmp_path):
+    assert plan_names(place / "plans.yaml") == ["few", "fewer"]
+    assert read_plan("fewer", place / "plans.yaml").settings.samples == 2
+    assert read_plan("fewer", place / "plans.yaml").shard == 2
+    with pytest.raises(UserError, match="Unknown record 'fewest'"):
+        read_plan("fewest", place / "plans.yaml")
+    (tmp_path / "a.yaml").write_text("a: {of: b}\nb: {of: a}")
+    with pytest.raises(UserError, match="'b' is of 'a', which is no other entry"):
+        read_plan("a", tmp_path / "a.yaml")
+    (tmp_path / "a.yaml").write_text("a: {shrd: 3}")
+    with pytest.raises(UserError, match=r"Unknown key of the record 'a' 'shrd' \(did you mean 'shard'\?\)"):
+        read_plan("a", tmp_path / "a.yaml")
+
+
+def test_every_planned_record_of_the_book_can_be_read():
+    for name in plan_names():
+        plan = read_plan(name)
+        assert plan.shows, name
+        assert len(plan.settings.method_keys()) > 1, name
+
+
+def test_every_record_of_the_book_is_whole_and_of_its_plan():
+    for name in recorded():
+        kept, plan = read_record(name), read_plan(name)
+        assert kept.covers(plan.settings), name
+        assert not kept.rows.duplicated(OF_A_VALUE).any(), name
+        drawn_by_plan = plan.settings.samples
+        assert drawn_by_plan is None or len(kept.sample_ids) == drawn_by_plan, name
+
+
+def test_all_evidence_stays_small():
+    files = [path for path in Path("book/evidence").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 12 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["record", "photograps"], "Unknown record 'photograps' (did you mean 'photographs'?)"),
+        (["record", "scenes", "--shard", "99"], "shards has 99; scenes has the shards 0 to"),
+        (["record", "scenes", "-p", "k=0.3"], "Unknown parameter of a record 'k'"),
+        (["verify", "nothing"], "Unknown record 'nothing'"),
+        (["verify", "--samples", "0"], "--samples is 0; expected 1 or more"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_in_a_sentence(capsys, arguments, answer):
+    assert main(arguments) == 2
+    assert answer in capsys.readouterr().err
