@@ -54,7 +54,7 @@ def record(
             say(f"the shard {name} of {plan.name} is recorded; remove its files to have it made anew.")
             continue
         run = run_benchmark(plan.settings, results / plan.name / name, plan.asked(), only=parts[number])
-        keep(folder / plan.name, name, read_samples(run), read_timings(run), _made(run, parts[number]))
+        keep(folder / plan.name, name, read_samples(run), read_timings(run), _made(run, parts[number], len(parts)))
         names.append(name)
     return names
 
@@ -99,13 +99,15 @@ def cost_of(plan: Plan) -> Cost:
     return Cost(samples, round(passes * share), seconds * share, round(values * share * BYTES))
 
 
-def _made(run: Path, samples: Sequence[str]) -> dict[str, object]:
-    """What is told of a shard: what the manifest of its run says, its samples, and the hours from begin to end."""
+def _made(run: Path, samples: Sequence[str], shards: int) -> dict[str, object]:
+    """What is told of a shard: what the manifest of its run says, its samples, of how many shards the record is to be,
+    and the hours from begin to end."""
     manifest = read_manifest(run)
     began, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "finished"))
     question = manifest["fingerprints"].pop("question", {})
     return {
         "samples": list(samples),
+        "shards": shards,
         "settings": {name: value for name, value in manifest["settings"].items() if name not in PLACE},
         **{key: manifest[key] for key in ("fingerprints", "versions", "commit", "device", "runtimes")},
         "question": question,

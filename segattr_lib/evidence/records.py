@@ -78,17 +78,25 @@ class Record:
 
 
 def recorded(folder: Path = RECORDS) -> list[str]:
-    """The names of the records that lie in the folder."""
-    return sorted(path.name for path in folder.iterdir() if any(path.glob("*.json"))) if folder.is_dir() else []
+    """The names of the records that lie in the folder with all their shards."""
+    names = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        shards = sorted(path.glob("[0-9]*.json"))
+        if shards and len(shards) == _manifest(shards[0])["shards"]:
+            names.append(path.name)
+    return names
 
 
 def read_record(name: str, folder: Path = RECORDS) -> Record:
-    """The record of this name. Raises UserError for an unknown one, and for a shard that cannot be read, or that was
-    made of other settings than the first."""
-    if name not in recorded(folder):
-        raise unknown("record", name, recorded(folder))
+    """The record of this name. Raises UserError for an unknown one, for one that lacks shards, and for a shard
+    that cannot be read, or that was made of other settings than the first."""
     made = [_manifest(path) for path in sorted((folder / name).glob("[0-9]*.json"))]
+    if not made:
+        raise unknown("record", name, recorded(folder))
     first = made[0]
+    if len(made) < first["shards"]:
+        left = f"{len(made)} of {first['shards']} shards"
+        raise UserError(f"Of the record {name!r} there are {left}; go on with `record {name}`.")
     for shard in made[1:]:
         for what in ("settings", "question"):
             if shard[what] != first[what]:

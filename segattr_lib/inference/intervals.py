@@ -51,26 +51,10 @@ def studentised(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval ends of mean(values) / mean(per), each (*repeats); see `studentised_interval`, of any n above 1."""
-    n, below = values.shape[-1], per.mean(axis=-1)
-    ratio = values.mean(axis=-1) / below
-    errors = values - ratio[..., None] * per
-    squared, crossed, shares = errors**2, errors * per, per**2
-
-    def t(weights: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, "*repeats draws"]:
-        """How many of its own standard errors each draw's ratio lies above that of the values."""
-        times = weights.T / n  # a share of each draw
-        with np.errstate(divide="ignore", invalid="ignore"):
-            bottom = per @ times
-            away = errors @ times / bottom
-            spread = squared @ times - 2 * away * (crossed @ times) + away**2 * (shares @ times)
-            spread[spread <= 1e-12 * squared.mean(axis=-1, keepdims=True)] = 0  # all equal, but for rounding
-            return np.nan_to_num(away * np.abs(bottom) / np.sqrt(spread / (n - 1)), posinf=np.inf, neginf=-np.inf)
-
-    drawn = bootstrap(t, n, resamples, rng, n + below.size, level, "percentile").bootstrap_distribution
+    ratio, error, drawn = _resampled_t(values, per, level, resamples, rng)
     with np.errstate(invalid="ignore"):  # between two that are infinite
         least, most = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=-1, method="weibull")
-    reach = stats.t.ppf((1 + level) / 2, n - 1)
-    error = np.sqrt(squared.mean(axis=-1) / (n - 1)) / np.abs(below)
+    reach = stats.t.ppf((1 + level) / 2, values.shape[-1] - 1)
     low = ratio - np.maximum(most, reach) * error
     high = ratio - np.minimum(least, -reach) * error
     known = np.isfinite(low) & np.isfinite(high)
@@ -82,6 +66,57 @@ def studentised(
         first = values[..., 0] / per[..., 0]
     low, high = (np.where(alike, first, np.where(known, end, np.nan)) for end in (low, high))
     return low, high
+
+
+def studentised_p(values: Float[np.ndarray, " n"], seed: int = 0) -> float:
+    """Two-sided p of a mean of 0, of the bootstrap behind `studentised_interval`: the level at which an end of it
+    reaches 0. No smaller than Student's t has it, as the interval is no shorter; NaN for fewer than FEWEST values."""
+    if len(values) < FEWEST:
+        return np.nan
+    if not np.ptp(values):
+        return 1.0 if values[0] == 0 else 0.0
+    mean, error, drawn = _resampled_t(values, np.ones_like(values), 0.95, RESAMPLES, generator(seed, "", "bootstrap"))
+    t = mean / error
+    beyond = (drawn >= t).sum() if t > 0 else (drawn <= t).sum()
+    return float(max(min(1.0, 2 * (beyond + 1) / (RESAMPLES + 1)), 2 * stats.t.sf(abs(t), len(values) - 1)))
+
+
+def median_interval(values: Float[np.ndarray, " n"], level: float = 0.95) -> tuple[float, float]:
+    """Interval of the median between two of the values in order, as the sign test inverts: it holds the median at
+    least so often whatever the distribution. NaN for fewer than FEWEST values."""
+    n = len(values)
+    if n < FEWEST:
+        return np.nan, np.nan
+    below = int(stats.binom.ppf((1 - level) / 2, n, 0.5))  # so many lie below the lower end, or one more
+    ordered = np.sort(values)
+    return float(ordered[below - 1]), float(ordered[n - below])
+
+
+def _resampled_t(
+    values: Float[np.ndarray, "*repeats n"],
+    per: Float[np.ndarray, "*repeats n"],
+    level: float,
+    resamples: int,
+    rng: np.random.Generator,
+) -> tuple[Any, Any, np.ndarray]:
+    """mean(values) / mean(per) and its standard error, each (*repeats), and how many of its own standard errors each
+    resample's ratio lies above it (*repeats, resamples)."""
+    n, below = values.shape[-1], per.mean(axis=-1)
+    ratio = values.mean(axis=-1) / below
+    errors = values - ratio[..., None] * per
+    squared, crossed, shares = errors**2, errors * per, per**2
+
+    def t(weights: Float[np.ndarray, "draws n"]) -> Float[np.ndarray, "*repeats draws"]:
+        times = weights.T / n  # a share of each draw
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bottom = per @ times
+            away = errors @ times / bottom
+            spread = squared @ times - 2 * away * (crossed @ times) + away**2 * (shares @ times)
+            spread[spread <= 1e-12 * squared.mean(axis=-1, keepdims=True)] = 0  # all equal, but for rounding
+            return np.nan_to_num(away * np.abs(bottom) / np.sqrt(spread / (n - 1)), posinf=np.inf, neginf=-np.inf)
+
+    drawn = bootstrap(t, n, resamples, rng, n + below.size, level, "percentile").bootstrap_distribution
+    return ratio, np.sqrt(squared.mean(axis=-1) / (n - 1)) / np.abs(below), drawn
 
 
 def bootstrap(

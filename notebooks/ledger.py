@@ -1,0 +1,129 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The claims ledger
+#
+# In this notebook, we hold every claim of the three papers, and our own, against recorded runs: one
+# verdict a claim and kind of data, computed by one rule, with the images it stands on. No verdict
+# is typed.
+#
+# :::{admonition} In short
+# Of {glue:text}`photo_claims` verdicts on photographs {glue:text}`photo_holds` say that a claim
+# holds, {glue:text}`photo_contradicted` that it is contradicted, and {glue:text}`photo_undecided`
+# are undecided; of {glue:text}`scene_claims` on generated scenes it is {glue:text}`scene_holds`,
+# {glue:text}`scene_contradicted` and {glue:text}`scene_undecided`. Decided the contrary way on the
+# two: {glue:text}`apart`. Of {glue:text}`claims` claims {glue:text}`untestable` cannot be tested
+# here, and {glue:text}`absent` verdicts wait for a record.
+# :::
+
+# %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
+evidence = "book/evidence"  # the folder of the records
+
+# %% tags=["remove-cell"]
+from segattr_lib.report.page import glue_facts, parameters
+from segattr_lib.sections import ledger as page
+
+settings = page.read(parameters())
+runs = page.run(settings)
+glue_facts(page.facts(runs))
+
+# %% tags=["hide-input"]
+page.summary_table(runs)
+
+# %% [markdown]
+# ## The rule
+#
+# The unit is the image: seeds and models that see one image are averaged first. Only images count
+# that the model scores at least {glue:text}`well`, and of which every method compared has a value
+# that is not decided by a constant.
+#
+# *A above B.* The mean of the paired differences (for LeakAbs, a ratio of ratios, their median)
+# with its unadjusted interval of 95 %; p of the same resamples, adjusted by Holm over all such
+# claims of the same paper on the same record, at most {glue:text}`largest_family` at once. It
+# *holds* or is *contradicted* by the side that the difference lies on if the adjusted p is below
+# .05, else it is *undecided*; then the table tells from which difference on so many images would
+# have decided, with a power of .8. Fewer than {glue:text}`fewest` images decide nothing.
+#
+# *A is the best.* It holds if A is first in 95 % of the draws of images; it is contradicted if
+# another lies above it. *In every run.* It holds if it does in every run, and is contradicted if it
+# does not in any.
+#
+# Photographs and generated scenes are never pooled: of the former nobody knows what is true, of the
+# latter everything, and they are not alike.
+#
+# ## The faithfulness benchmark and Dual-Evidence Attribution
+#
+# The claims of {cite:t}`sakib2026dea`.
+
+# %% tags=["hide-input"]
+page.ledger_table(runs, "dea")
+
+# %% [markdown]
+# The paper's Table 1 stands beside the same means of the records. Data and models differ, so it is
+# the order of methods that can be compared.
+
+# %% tags=["hide-input"]
+page.table1(runs)
+
+# %% [markdown]
+# ## Ours
+#
+# What no table of a paper holds: controls that know nothing of the model, what a blind selection as
+# ragged earns, maps judged by another fill than made them, and adaptive interventions.
+
+# %% tags=["hide-input"]
+page.ledger_table(runs, "ours")
+
+# %% [markdown]
+# ## ARCC and RefineCAM
+#
+# The claims of {cite:t}`domeniconi2026cam`.
+
+# %% tags=["hide-input"]
+page.ledger_table(runs, "arcc")
+
+# %% [markdown]
+# ## Explainers as prompts
+#
+# The claims of {cite:t}`prasad_rethinking`.
+
+# %% tags=["hide-input"]
+page.ledger_table(runs, "wsss")
+
+# %% [markdown]
+# ## The records
+#
+# A recorded run is one that was made once and is kept: a row a sample, method and metric, no image
+# and no map. The rows of each lie in `book/evidence`, as Parquet tables that pandas opens. Whoever
+# believes nothing computes some of them again, `make verify` a sample of each, and
+#
+# ```bash
+# python -m segattr_lib verify photographs --samples 3 -p root=FOLDER
+# ```
+#
+# three samples of one, FOLDER being where VOC lies; it names every value that differs. What a
+# column means stands in [the evidence](../evidence.md).
+
+# %% tags=["hide-input"]
+page.records_table(runs)
+
+# %% [markdown]
+# Do the intervals cover? Differences of the first record were centred, so that their mean is known,
+# and drawn again a thousand times: how often each kind of interval held it. The tables above use
+# the last one.
+
+# %% tags=["hide-input"]
+page.coverage_table(runs)
+
+# %% [markdown]
+# **What we learnt.** On photographs {glue:text}`photo_holds` of {glue:text}`photo_claims` verdicts
+# hold and {glue:text}`photo_contradicted` are contradicted; on generated scenes
+# {glue:text}`scene_holds` and {glue:text}`scene_contradicted` of {glue:text}`scene_claims`. Where
+# the two decide the contrary ({glue:text}`apart`), the pages linked in the tables look for the
+# cause.

@@ -1,0 +1,160 @@
+"""What a run decides of a claim: differences of two methods, the best of several, and what holds in every run (ours).
+
+The unit is the image. Only images count that the model scores at least ROBUST_FLOOR and of which every method that is
+compared has a value of status ok.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy import stats
+
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, plain
+from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
+from segattr_lib.inference.holm import SIGNIFICANT, holm
+from segattr_lib.inference.intervals import FEWEST, RESAMPLES, median_interval, studentised_interval, studentised_p
+from segattr_lib.inference.paired import keyed, paired, settled
+from segattr_lib.metrics import metric_key
+from segattr_lib.registry import UserError
+from segattr_lib.seeds import generator
+
+POWER = 0.8  # with which the smallest difference is told that so many images decide
+LEVEL = 0.95
+SHARE_SAME = 0.98  # of images on which two methods that are said to be the same have one value
+SIDES = {"above": 1, "below": -1}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One method less another, image by image.
+
+    n: images. value: mean of the differences, or their median for a metric that is ranked by its median; low, high: its
+    interval, unadjusted. p: two-sided, of the same resamples, or of the sign test for a median. spread: the standard
+    error of the value.
+    """
+
+    n: int
+    value: float
+    low: float
+    high: float
+    p: float
+    spread: float
+
+    def smallest(self, tests: int = 1) -> float:
+        """The smallest difference that as many images decide with POWER, as the first of so many tests."""
+        return self._reach(tests) * self.spread
+
+    def images(self, tests: int = 1) -> float:
+        """About how many images would decide a difference as large as this one; infinite for none."""
+        if not self.value:
+            return np.inf
+        return ceil(self.n * (self._reach(tests) * self.spread / self.value) ** 2) if self.n else np.nan
+
+    @staticmethod
+    def _reach(tests: int) -> float:
+        return float(stats.norm.isf(SIGNIFICANT / (2 * tests)) + stats.norm.ppf(POWER))
+
+
+def sound(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a value only where their status is ok. An ARCC or ADCC that does not exist is 0, see
+    paired.settled."""
+    zero = settled(rows)
+    known = (zero["status"] == "ok") | ((zero["status"] == "undefined") & zero["value"].notna())
+    return zero.assign(value=zero["value"].where(known))
+
+
+def values_of(
+    rows: pd.DataFrame, metric: str, methods: Sequence[str], k: float | None, fill: str | None
+) -> pd.DataFrame:
+    """One metric's values: the images that the model scores well and that have a sound value of every one of the
+    methods as rows, the methods as columns. Empty where a method, or the metric, was not run."""
+    asked = plain(rows[(rows["metric"] == metric) | (rows["metric"] == "score") | rows["metric"].isna()])
+    takes = metric_key(metric).entry.options
+    place = (k if "k" in takes else None, fill if "fill" in takes else None)
+    try:
+        table = paired(sound(asked), metric, *place, floor=ROBUST_FLOOR)
+    except UserError:
+        return pd.DataFrame(columns=list(methods))
+    if not set(methods) <= set(table):
+        return pd.DataFrame(columns=list(methods))
+    return table[list(methods)].dropna()
+
+
+def difference(values: Float[np.ndarray, " n"], by_median: bool = False, seed: int = 0) -> Difference:
+    """Of the differences of every image. Fewer than FEWEST have no interval and no p."""
+    n = len(values)
+    if not n:
+        return Difference(0, *[np.nan] * 5)
+    if by_median:
+        low, high = median_interval(values, LEVEL)
+        signs = np.sign(values)
+        counts = int((signs > 0).sum()), int((signs != 0).sum())
+        p = stats.binomtest(*counts).pvalue if counts[1] else 1.0
+        spread = (high - low) / (2 * stats.norm.ppf((1 + LEVEL) / 2))
+        return Difference(n, float(np.median(values)), low, high, p if n >= FEWEST else np.nan, spread)
+    spread = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
+    interval = studentised_interval(values, LEVEL, seed)
+    return Difference(n, float(values.mean()), *interval, studentised_p(values, seed), spread)
+
+
+def decided(found: Sequence[Difference], sides: Sequence[str]) -> list[tuple[float, str]]:
+    """The p of each difference, adjusted over all of them (Holm), and its verdict: holds or contradicted by the side
+    that the difference lies on, undecided where the adjusted p is not below SIGNIFICANT, or where it has none."""
+    adjusted = holm(np.array([each.p for each in found], float))
+    verdicts = []
+    for each, side, p in zip(found, sides, adjusted, strict=True):
+        verdict = UNDECIDED
+        if p < SIGNIFICANT:
+            verdict = HOLDS if each.value * SIDES[side] > 0 else CONTRADICTED
+        verdicts.append((float(p), verdict))
+    return verdicts
+
+
+def best_of(
+    table: pd.DataFrame, method: str, direction: int, by_median: bool = False, seed: int = 0
+) -> tuple[float, str]:
+    """In how many of RESAMPLES draws of images this method is first, and the verdict: holds from LEVEL; contradicted
+    where another lies above it (Holm over the others); undecided else, and below FEWEST images.
+
+    table: of `values_of`. direction: of the metric, 1 where higher is better.
+    """
+    if len(table) < FEWEST:
+        return np.nan, UNDECIDED
+    signed = table.to_numpy(float) * direction
+    places = generator(seed, "", "bootstrap").integers(len(table), size=(RESAMPLES, len(table)))
+    first = 0
+    for some in np.array_split(places, max(1, places.size * signed.shape[1] // 2_000_000)):
+        centres = np.median(signed[some], axis=1) if by_median else signed[some].mean(axis=1)
+        own = list(table).index(method)
+        first += int((centres.argmax(axis=1) == own).sum())
+    share = first / RESAMPLES
+    others = [
+        difference(direction * (table[name] - table[method]).to_numpy(float), by_median, seed)
+        for name in table
+        if name != method
+    ]
+    beaten = any(verdict == HOLDS for _, verdict in decided(others, ["above"] * len(others)))
+    return share, HOLDS if share >= LEVEL else CONTRADICTED if beaten else UNDECIDED
+
+
+def every_run(
+    rows: pd.DataFrame, metric: str, method: str, over: str, side: str, k: float | None, fill: str | None
+) -> tuple[int, int, str]:
+    """Runs in which the method's mean (median where the metric is ranked by it) lies on this side of the other's, of
+    how many, and the verdict: holds in every one, or contradicted; undecided where none has both."""
+    by_median = metric_key(metric).entry.ranked_by == "median"
+    named = keyed(at(rows[rows["metric"] == metric], k, fill))
+    named = named[named["key"].isin([method, over])]
+    centre = "median" if by_median else "mean"
+    runs = named.pivot_table(index="run_id", columns="key", values="value", aggfunc=centre, observed=True)
+    if not {method, over} <= set(runs):
+        return 0, 0, UNDECIDED
+    runs = runs.dropna()
+    won = int(((runs[method] - runs[over]) * SIDES[side] > 0).sum())
+    return won, len(runs), UNDECIDED if not len(runs) else HOLDS if won == len(runs) else CONTRADICTED

@@ -1,0 +1,249 @@
+"""The claims ledger: every claim of the three papers and ours, and what the recorded runs decide of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR
+from segattr_lib.evidence.records import RECORDS, Record, read_record, recorded
+from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
+from segattr_lib.inference.coverage import simulated_coverage, standardised
+from segattr_lib.inference.intervals import FEWEST
+from segattr_lib.inference.verdicts import values_of
+from segattr_lib.metrics import metric_key
+from segattr_lib.registry import UserError, unknown
+from segattr_lib.report import tables
+from segattr_lib.report.labels import key_label
+from segattr_lib.report.reference import reference
+from segattr_lib.report.tables import interval, number, wrapped
+from segattr_lib.sections.ledger.claims import DECIDED, NOT_RECORDED, NOT_TESTABLE, groups, ledger
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+
+CLAIMS = tuple(claim.id for group in groups() for claim in group.claims)
+GENERATED = ("scenes", "scenes_many", "planted", "single_shapes", "part_figures", "prompting_scenes")
+TABLE1 = ("gpa", "ega", "ria", "dea")
+README_MARKS = ("<!-- ledger: begin -->", "<!-- ledger: end -->")
+
+__all__ = [
+    "CLAIMS",
+    "Runs",
+    "Settings",
+    "coverage_table",
+    "facts",
+    "ledger_table",
+    "read",
+    "records_table",
+    "run",
+    "summary_table",
+    "table1",
+]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """evidence: the folder of the records."""
+
+    evidence: Path
+
+
+@dataclass(frozen=True)
+class Runs:
+    """records: by name. ledger: of claims.ledger. coverage: of simulated_coverage on the headline's differences."""
+
+    records: dict[str, Record]
+    ledger: pd.DataFrame
+    coverage: pd.DataFrame
+
+
+def read(parameters: Mapping[str, Any]) -> Settings:
+    """The page's settings. Raises UserError for another parameter, and for a folder that is not there."""
+    for name in parameters:
+        if name != "evidence":
+            raise unknown("parameter", name, ["evidence"])
+    folder = Path(parameters["evidence"])
+    if not folder.is_dir():
+        raise UserError(f"evidence is {str(folder)!r}, no folder; expected the one that records lie in.")
+    return Settings(folder)
+
+
+def run(settings: Settings) -> Runs:
+    """Read the records, and decide every claim."""
+    records = {name: read_record(name, settings.evidence) for name in recorded(settings.evidence)}
+    headline = records.get("photographs")
+    shapes = [] if headline is None else standardised([values_of(headline.rows, "tdd", TABLE1, 0.2, "mean")])
+    return Runs(records, ledger(records), simulated_coverage(shapes))
+
+
+def facts(runs: Runs) -> dict[str, Any]:
+    """All that the page's prose quotes."""
+    decided = runs.ledger[runs.ledger["verdict"].isin(DECIDED)]
+    sides = {"photo": decided[~_generated(decided)], "scene": decided[_generated(decided)]}
+    verdicts = {
+        f"{side}_{verdict}": int((rows["verdict"] == verdict).sum())
+        for side, rows in sides.items()
+        for verdict in DECIDED
+    }
+    differences = decided[decided["kind"] == "difference"]
+    return {
+        "claims": len(CLAIMS),
+        "untestable": int((runs.ledger["verdict"] == NOT_TESTABLE).sum()),
+        "absent": int((runs.ledger["verdict"] == NOT_RECORDED).sum()),
+        "records": len(runs.records),
+        "record_names": ", ".join(runs.records),
+        "well": ROBUST_FLOOR,
+        "fewest": FEWEST,
+        "largest_family": int(differences["tests"].max()) if len(differences) else 0,
+        "apart": _apart(decided),
+        **verdicts,
+        **{f"{side}_claims": len(rows) for side, rows in sides.items()},
+    }
+
+
+def ledger_table(runs: Runs, paper: str) -> HTML:
+    """The claims of a paper (or "ours"): a row each, a column a kind of data, and how far the difference lies."""
+    rows = runs.ledger[runs.ledger["paper"] == paper]
+    table = []
+    for _, same in rows.groupby("id", sort=False):
+        first = same.iloc[0]
+        on_photographs, on_scenes = same[~_generated(same)], same[_generated(same)]
+        table.append(
+            {
+                "claim": f"{first['says']} <small>({first['where']})</small>",
+                "photographs": _cell(on_photographs),
+                "generated": _cell(on_scenes),
+                "page": f'<a href="{first["page"]}.html">{first["page"]}</a>',
+            }
+        )
+    return _html(pd.DataFrame(table))
+
+
+def summary_table(runs: Runs) -> pd.DataFrame:
+    """How many claims hold, are contradicted and undecided, by paper, on photographs and on generated scenes."""
+    titles = {group.name: group.title for group in groups()}
+    rows = []
+    for name, title in titles.items():
+        mine = runs.ledger[(runs.ledger["paper"] == name)]
+        for called, part in (("photographs", mine[~_generated(mine)]), ("generated", mine[_generated(mine)])):
+            counts = {verdict: int((part["verdict"] == verdict).sum()) for verdict in DECIDED}
+            if sum(counts.values()):
+                rows.append({"claims of": title, "on": called, **counts})
+    return pd.DataFrame(rows, columns=["claims of", "on", *DECIDED])
+
+
+def readme_table(runs: Runs) -> str:
+    """`summary_table` in Markdown, as README shows it between README_MARKS."""
+    table = summary_table(runs)
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.to_numpy()]
+    return "\n".join(lines)
+
+
+def table1(runs: Runs) -> HTML:
+    """The paper's Table 1 beside the same numbers of the records: mean over the images that the model scores well."""
+    columns = {}
+    metrics = ("tdd", "odd_abs", "insertion", "stability")
+    for dataset in ("voc", "sbd"):
+        rows = {row["method"]: row for row in reference()["dea_table1"]["rows"] if row["dataset"] == dataset}
+        columns[f"paper, {dataset.upper()}"] = {
+            (method, metric): f"{rows[method][metric][0]:.3f}" for method in TABLE1 for metric in metrics
+        }
+    for name in ("photographs", "scenes"):
+        if name not in runs.records:
+            continue
+        record = runs.records[name]
+        cells = {}
+        for metric in metrics:
+            values = values_of(record.rows, metric, TABLE1, 0.2, "mean")
+            for row in tables_of_means(values):
+                cells[row["method"], metric] = interval(row["mean"], row["low"], row["high"])
+        columns[f"{name}, n = {len(record.sample_ids)}"] = cells
+    table = pd.DataFrame(columns).fillna("–")
+    labels = [(key_label(method), metric_key(metric).entry.label) for method, metric in table.index]
+    table.index = pd.MultiIndex.from_tuples(labels)
+    return wrapped(table)
+
+
+def tables_of_means(values: pd.DataFrame) -> list[dict[str, Any]]:
+    """The mean of each column with its interval; see intervals.means."""
+    from segattr_lib.inference.intervals import means
+
+    return [] if values.empty else means(values).to_dict("records")
+
+
+def records_table(runs: Runs) -> HTML:
+    """What is recorded: images, models, rows, size, and what it was made with."""
+    rows = []
+    for name, record in runs.records.items():
+        engines = {entry["engine"] for shard in record.made for entry in shard["runtimes"]}
+        devices = {shard["device"].partition(":")[0] for shard in record.made}
+        rows.append(
+            {
+                "record": name,
+                "images": len(record.sample_ids),
+                "models": len(record.settings.model),
+                "values": f"{len(record.rows):,}",
+                "MB": f"{record.size / 1e6:.2f}",
+                "hours": f"{sum(shard['hours'] for shard in record.made):.1f}",
+                "made by": f"{', '.join(sorted(engines))} on {', '.join(sorted(devices))}",
+            }
+        )
+    return wrapped(pd.DataFrame(rows), index=False)
+
+
+def coverage_table(runs: Runs) -> pd.DataFrame:
+    """How often each kind of interval covers, on differences shaped as the headline's own."""
+    return tables.coverage(runs.coverage)
+
+
+def _generated(rows: pd.DataFrame) -> pd.Series:
+    return rows["record"].isin(GENERATED)
+
+
+def _cell(rows: pd.DataFrame) -> str:
+    """The verdicts of some rows of one claim, with what they stand on."""
+    cells = []
+    for row in rows.to_dict("records"):
+        text = f"<b>{row['verdict']}</b>"
+        if row["kind"] == "difference" and row["verdict"] in DECIDED:
+            numbers = interval(row["value"], row["low"], row["high"])
+            kind = "median " if row["by_median"] else ""
+            text += f"<br>{kind}{numbers}, n = {row['n']:.0f}, p = {_p(row['p'])}"
+            if row["verdict"] == UNDECIDED and not pd.isna(row["smallest"]):
+                text += f"; decides from {number(row['smallest'])}"
+        elif row["note"]:
+            text += f"<br>{row['note']}" + (f", n = {row['n']:.0f}" if row["kind"] in ("best_of", "same") else "")
+        if len(rows) > 1:
+            text = f"{row['record']}: {text}"
+        cells.append(text)
+    return "<br>".join(cells) or "–"
+
+
+def _p(value: float) -> str:
+    return "–" if pd.isna(value) else "&lt; .001" if value < 0.001 else f"{value:.3f}"
+
+
+def _apart(decided: pd.DataFrame) -> str:
+    """The claims of which photographs and generated scenes decide the contrary."""
+    on = {
+        side: decided[part].set_index("id")["verdict"]
+        for side, part in (("photographs", ~_generated(decided)), ("scenes", _generated(decided)))
+    }
+    both = pd.concat(on, axis=1, join="inner") if all(each.index.is_unique for each in on.values()) else pd.DataFrame()
+    if both.empty:
+        return "none"
+    contrary = both[(both != UNDECIDED).all(axis=1) & (both["photographs"] != both["scenes"])]
+    says = decided.drop_duplicates("id").set_index("id")["says"]
+    return "; ".join(says[contrary.index]) or "none"
+
+
+def _html(table: pd.DataFrame) -> HTML:
+    from IPython.display import HTML
+
+    return HTML(table.to_html(index=False, classes="wrap", border=0, escape=False))
