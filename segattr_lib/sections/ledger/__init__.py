@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
-from segattr_lib.evidence.records import RECORDS, Record, read_record, recorded
-from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
+from segattr_lib.evidence.records import Record, read_record, recorded
+from segattr_lib.inference.comparison import UNDECIDED
 from segattr_lib.inference.coverage import simulated_coverage, standardised
-from segattr_lib.inference.intervals import FEWEST
+from segattr_lib.inference.intervals import FEWEST, means
 from segattr_lib.inference.verdicts import values_of
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError, unknown
@@ -161,20 +161,13 @@ def table1(runs: Runs) -> HTML:
         cells = {}
         for metric in metrics:
             values = values_of(record.rows, metric, TABLE1, 0.2, "mean")
-            for row in tables_of_means(values):
+            for row in means(values).to_dict("records"):
                 cells[row["method"], metric] = interval(row["mean"], row["low"], row["high"])
         columns[f"{name}, n = {len(record.sample_ids)}"] = cells
     table = pd.DataFrame(columns).fillna("–")
     labels = [(key_label(method), metric_key(metric).entry.label) for method, metric in table.index]
     table.index = pd.MultiIndex.from_tuples(labels)
     return wrapped(table)
-
-
-def tables_of_means(values: pd.DataFrame) -> list[dict[str, Any]]:
-    """The mean of each column with its interval; see intervals.means."""
-    from segattr_lib.inference.intervals import means
-
-    return [] if values.empty else means(values).to_dict("records")
 
 
 def records_table(runs: Runs) -> HTML:

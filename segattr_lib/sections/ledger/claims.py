@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from segattr_lib.attribution import method_key
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.evidence.checking import CLOSE
 from segattr_lib.evidence.records import Record
 from segattr_lib.inference.agreement import agreement, ends
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
+from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.maps import PAPER, TRUTH, directed, maps_table
 from segattr_lib.inference.paired import settled
 from segattr_lib.inference.verdicts import SHARE_SAME, Difference, best_of, decided, difference, every_run, values_of
@@ -166,7 +168,7 @@ def _other(claim: Claim, name: str, record: Record) -> dict[str, Any]:
         return _row(claim, name, NOT_RUN)
     if claim.kind == "same":
         same = ((table[claim.method] - table[claim.over]).abs() <= CLOSE).mean()
-        verdict = HOLDS if same >= SHARE_SAME else CONTRADICTED
+        verdict = UNDECIDED if len(table) < FEWEST else HOLDS if same >= SHARE_SAME else CONTRADICTED
         return _row(claim, name, verdict, n=len(table), share=same, note=f"the same on {same:.0%} of images")
     share, verdict = best_of(table, claim.method, metric_key(claim.metric).entry.direction, claim.by_median)
     return _row(claim, name, verdict, n=len(table), share=share, note=f"first in {share:.0%} of draws of images")
@@ -184,8 +186,6 @@ def _agreement(claim: Claim, name: str, record: Record) -> dict[str, Any]:
 
 
 def _controls(maps: pd.DataFrame) -> list[str]:
-    from segattr_lib.attribution import method_key
-
     names = maps.index.unique("method")
     return [name for name in names if method_key(name).entry.family == "control"]
 
