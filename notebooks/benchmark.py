@@ -17,8 +17,8 @@
 # model stand beside every method.
 #
 # :::{admonition} In short
-# In {glue:text}`runs` runs over {glue:text}`samples` images of {glue:text}`dataset`, first of
-# {glue:text}`ranked` maps by mean TDD is {glue:text}`first_tdd`; pixels drawn at random are
+# In {glue:text}`runs` runs over {glue:text}`samples` images of {glue:text}`dataset`
+# ({glue:text}`basis`), first of {glue:text}`ranked` maps by mean TDD is {glue:text}`first_tdd`; pixels drawn at random are
 # {glue:text}`rank_random_tdd`, and first by excess TDD, what is left when a blind selection as
 # ragged is subtracted, is {glue:text}`first_excess_tdd`. Image by image, DEA's TDD is
 # {glue:text}`dea_side` EGA's: {glue:text}`dea_lead` over the {glue:text}`dea_images` images that
@@ -46,14 +46,14 @@
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 results = "results/benchmark"  # a folder of finished results is read, any other is made
-dataset = "photographs"
-root = None
-split = None
+dataset = "voc"  # where a record is of these settings, it stands for what is not here
+root = None  # where VOC lies; None leaves the record alone to speak
+split = "voc200"
 backgrounds = None
 class_map = None  # explain classifiers on masks: which of their classes each of the data's is
 target = "frequent"  # what of a picture is explained; see segattr_lib/data/regions.py
-region = None  # whose labels: "truth" or "predicted"; None takes the masks where there are any
-samples = None  # how many; None takes all
+region = "truth"  # whose labels: "truth" or "predicted"; None takes the masks where there are any
+samples = None  # how many are computed here; None takes all
 order = "listed"
 image_size = 224
 model = ["voc_deeplabv3_mobilenetv2", "voc_deeplabv3_mobilenetv2_half"]
@@ -63,7 +63,10 @@ scalar = None  # what is explained; None takes a segmenter's probability, a clas
 methods = None  # a list of names; None takes the registry's of segmentation, controls among them
 metrics = None
 k = 0.2
-curve_k = [0.05, 0.1, 0.2, 0.5, 0.9]  # the fractions of the deletion and insertion curves
+curve_k = [0.1, 0.2, 0.3, 0.5]  # the fractions of the deletion and insertion curves
+curve_model = ["voc_deeplabv3_mobilenetv2_half"]  # None takes model
+curve_methods = ["gpa", "ega", "ria", "dea", "random", "random_cells", "depth"]  # None takes methods
+curve_samples = 100  # at most; None takes samples
 grid = 14
 stability_grid = None  # cells a side of the maps that stability compares; None takes grid
 budget = 49
@@ -85,7 +88,7 @@ workers = 0  # processes, or the address of a scheduler: tcp://...
 gallery_rows = 3
 scenes_dataset = "shapes"  # of the run on generated scenes
 scenes_model = ["shapes_deeplabv3", "shapes_fcn", "shapes_lraspp"]
-scenes_samples = 3
+scenes_samples = 1
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
@@ -98,6 +101,10 @@ glue_facts(page.facts(settings, runs))
 # %% [markdown]
 # What follows is {glue:text}`runs` runs on {glue:text}`dataset`, a run being one model and seed;
 # models: {glue:text}`models`, seeds: {glue:text}`seeds`. The seed draws the samples and all noise.
+# Where the numbers are from: {glue:text}`basis`. What a record is, and how to compute it again,
+# stands in [the evidence](../evidence.md); verdicts on single claims stand in [the
+# ledger](ledger.ipynb).
+#
 # Of {glue:text}`drawn` different images {glue:text}`samples` were scored, {glue:text}`each_run` a
 # run. Left out: {glue:text}`lost`. Of the {glue:text}`scored` scores, the model gave its target
 # less than {glue:text}`well` in {glue:text}`low_score`, where a relative drop divides by next to
@@ -106,7 +113,7 @@ glue_facts(page.facts(settings, runs))
 #
 # ## A gallery, chosen by rule
 #
-# In the first run: samples at evenly spaced ranks of {glue:text}`gallery_by` in TDD, from the
+# Of {glue:text}`pictured`, under the first model: samples at evenly spaced ranks of {glue:text}`gallery_by` in TDD, from the
 # highest to the lowest, among those the model scores at least {glue:text}`well`. The target is
 # outlined; maps run from dark (0) to bright (1).
 
@@ -225,7 +232,7 @@ page.cost(runs.per_run)
 # ## Deletion and insertion curves
 #
 # One k is one point; the curves show whether the order depends on it. Bands are standard deviations
-# over runs.
+# over runs; {glue:text}`curve_basis`.
 
 # %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and insertion gain over the fraction k for every method, controls dashed."}} tags=["hide-input"]
 page.curves(runs.along_k, ["tdd", "odd_abs", "insertion"])
@@ -246,7 +253,7 @@ page.stability(runs.per_run)
 # Photographs show the methods at work where they are used, and nobody knows what is true of them.
 # Of generated scenes every pixel is known. The first table once more, with excess TDD below: on
 # {glue:text}`scenes_images` scenes of {glue:text}`scenes_dataset` under {glue:text}`scenes_models`
-# models, beside that of {glue:text}`dataset` and never pooled with it.
+# models, beside that of {glue:text}`dataset` and never pooled with it; {glue:text}`scenes_basis`.
 
 # %% tags=["hide-input"]
 page.whole(page.beside_scenes(settings, runs))

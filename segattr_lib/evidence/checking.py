@@ -93,8 +93,11 @@ def verify(
 
 
 def drawn(record: Record, samples: int, seed: int) -> list[str]:
-    """So many samples of a record, drawn at random; all where it has no more."""
-    names = record.sample_ids
+    """So many samples of a record, drawn at random of those that every model scores at least ROBUST_FLOOR, for only
+    their values are held to be close; all of these where there are no more, and of all where there is none."""
+    scores = record.rows[record.rows["metric"] == "score"].groupby("sample_id", observed=True)["value"].min()
+    well = set(scores.index[scores >= ROBUST_FLOOR])
+    names = [name for name in record.sample_ids if name in well] or record.sample_ids
     order = generator(seed, record.name, "verify").permutation(len(names))[:samples]
     return [names[place] for place in sorted(order)]
 

@@ -14,13 +14,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segattr_lib.benchmark.settings import FREE, Settings, read_settings
+from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import SAMPLES, TIMINGS
-from segattr_lib.registry import UserError, unknown
+from segattr_lib.metrics import load_metric
+from segattr_lib.registry import UserError, make_key, unknown
 from segattr_lib.writing import whole, write_json
 
 RECORDS = Path("book/evidence")
 PLACE = ("root", *FREE, "engine")  # settings that say where and how, not what: a record stands for all of them
 MANY = ("methods", "metrics", "model", "seed", "k", "evaluation_fill")  # of these a run may ask for some alone
+
+
+ONLY_OF = {  # settings that decide the values of some metrics alone: how the names of these begin
+    "null_every": ("excess", "chance"),
+    "stability_grid": ("stability",),
+    "strength": ("stability",),
+}
 
 
 @dataclass(frozen=True)
@@ -59,15 +68,29 @@ class Record:
 
     def covers(self, asked: Settings, question: Mapping[str, Any] | None = None) -> bool:
         """Are the values of a run of these settings among the record's? It may ask for fewer methods, metrics, models,
-        seeds, k, fills and samples; the rest has to be the same, but for where the data lie and what computes."""
-        mine, theirs = self.settings.model_dump(exclude=set(PLACE)), asked.model_dump(exclude=set(PLACE))
+        seeds, k, fills and samples; the rest has to be the same, but for where the data lie, what computes, and what
+        none of the metrics it asks for depends on."""
         if (question or {}) != self.question:
             return False
-        some = {name: (mine.pop(name), theirs.pop(name)) for name in MANY}
-        samples = mine.pop("samples"), theirs.pop("samples")
-        fewer = samples[0] is None or (samples[1] is not None and samples[1] <= samples[0])
-        among = all(set(other or ()) <= set(own or ()) for own, other in some.values())
+        mine, theirs = (each.model_dump(exclude={*PLACE, *MANY, "samples"}) for each in (self.settings, asked))
+        for setting, metrics in ONLY_OF.items():
+            if not any(key.name.startswith(metrics) for key in asked.metrics):
+                del mine[setting], theirs[setting]
+        recorded, wanted = self.settings.samples, asked.samples
+        fewer = recorded is None or (wanted is not None and wanted <= recorded)
+        among = all(set(_many(asked, name)) <= set(_many(self.settings, name)) for name in MANY)
         return fewer and among and mine == theirs
+
+    def of(self, asked: Settings) -> pd.DataFrame:
+        """The rows of all samples, of those methods, metrics, models, seeds, k and fills that a run of these settings
+        has; rows of no method, s(x) and lost samples, are among them."""
+        rows = self.rows
+        kept = rows["model"].isin(asked.model) & rows["seed"].isin(asked.seed)
+        pairs = pd.MultiIndex.from_frame(plain(rows[["method", "variant"]]).fillna(""))
+        kept &= pairs.isin([("", ""), *((key.name, key.pinned) for key in asked.method_keys())])
+        names = [make_key(key.name, _without_place(key.options), load_metric).text for key in asked.metrics]
+        kept &= rows["metric"].isna() | rows["metric"].isin([*names, "score"])
+        return rows[kept].reset_index(drop=True)
 
     def _read(self, kind: str, schema: pa.Schema) -> pd.DataFrame:
         texts = [column.name for column in schema if column.type == pa.string()]
@@ -75,6 +98,18 @@ class Record:
         tables = [pq.read_table(path, read_dictionary=texts) for path in paths]
         whole_table = pa.concat_tables(tables).unify_dictionaries()
         return whole_table.to_pandas().astype({"value": float} if kind == "rows" else {"seconds": float})
+
+
+def _many(settings: Settings, name: str) -> list[Any]:
+    """What a setting that is a list asks for."""
+    if name == "evaluation_fill":
+        return settings.evaluation_fills(None)
+    return [key.text for key in getattr(settings, name)] if name in ("methods", "metrics") else getattr(settings, name)
+
+
+def _without_place(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A metric's options but for k and fill, which stand in columns of their own."""
+    return {name: value for name, value in options.items() if name not in ("k", "fill")}
 
 
 def recorded(folder: Path = RECORDS) -> list[str]:

@@ -84,6 +84,8 @@ def test_a_run_of_fewer_samples_methods_and_models_is_covered_and_no_other(few):
         {"metrics": ["tdd"]},
         {"root": "elsewhere"},
         {"workers": 2, "engine": "torch", "batch_size": 3},
+        {"null_every": 1, "strength": 0.1},  # of which neither metric asks
+        {"evaluation_fill": "mean"},  # as left out: the fill's own
     ):
         assert few.covers(few.settings.changed(change)), change
     for change in (
@@ -94,7 +96,7 @@ def test_a_run_of_fewer_samples_methods_and_models_is_covered_and_no_other(few):
         {"order": "listed"},
         {"fill": "blur"},
         {"seed": 1},
-        {"null_every": 1},
+        {"evaluation_fill": "blur"},
     ):
         assert not few.covers(few.settings.changed(change)), change
     assert not few.covers(few.settings, {"segmenters": []})

@@ -13,8 +13,10 @@ from pydantic import Field, model_validator
 from segattr_lib.attribution import methods_of
 from segattr_lib.benchmark import settings as settings_
 from segattr_lib.benchmark.runner import run_benchmark
-from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, run_level
-from segattr_lib.benchmark.store import read_samples, read_timings
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, plain, run_level
+from segattr_lib.benchmark.store import read_samples
+from segattr_lib.data.regions import FREQUENT
+from segattr_lib.evidence.basis import Basis, basis_of
 from segattr_lib.inference.chance import VERDICTS, above_chance
 from segattr_lib.inference.comparison import HOLDS, compare
 from segattr_lib.inference.intervals import FEWEST
@@ -90,10 +92,14 @@ COUNTED = {  # wins of DEA that the prose quotes: over which method, in which me
 
 
 class Settings(Page):
-    """curve_k: the fractions of the deletion and insertion curves. gallery_rows: how many samples are shown. scenes_*:
-    data set, models and number of samples of the run on generated scenes."""
+    """curve_*: the fractions of the deletion and insertion curves, and of their run the models and methods, None being
+    the main run's, and the number of samples. gallery_rows: how many samples are shown. scenes_*: data set, models and
+    number of samples of the run on generated scenes."""
 
     curve_k: list[float]
+    curve_model: Annotated[list[str], Field(min_length=1)] | None = None
+    curve_methods: list[str] | None = None
+    curve_samples: Annotated[int, Field(ge=1)] | None = None
     gallery_rows: int = Field(ge=1)
     scenes_dataset: str
     scenes_model: list[str] = Field(min_length=1)
@@ -107,7 +113,20 @@ class Settings(Page):
 
     def along_k(self) -> settings_.Settings:
         """The settings of the run that the curves are drawn from. Raises UserError for fractions that are none."""
-        return self.run.changed({"k": self.curve_k, "metrics": list(ALONG_K)})
+        fewest = min((n for n in (self.curve_samples, self.run.samples) if n is not None), default=None)
+        own = {"model": self.curve_model, "methods": self.curve_methods, "samples": fewest}
+        chosen = {name: value for name, value in own.items() if value is not None}
+        return self.run.changed({"k": self.curve_k, "metrics": list(ALONG_K), **chosen})
+
+    def pictured(self, here: bool) -> settings_.Settings:
+        """The settings of the run that the gallery is of: the main run's, or where its data are not here that of the
+        photographs that packages bring, under its first model."""
+        if here:
+            return self.run
+        methods = [key.text for key in self.run.methods if key.entry.family != "control"]
+        own_data = dict.fromkeys(("root", "split", "region", "samples", "backgrounds"))
+        about = {"dataset": "photographs", "methods": methods, "metrics": "tdd", "target": FREQUENT, "order": "listed"}
+        return self.run.changed({**own_data, **about, "model": self.run.model[:1], "k": self.run.k[:1]})
 
     def on_scenes(self) -> settings_.Settings:
         """The settings of the run on generated scenes. Raises UserError as read_settings does."""
@@ -136,6 +155,8 @@ class Runs:
     verdicts: dict[str, str]
     cases: Cases
     scenes: Scenes
+    basis: Basis
+    curve_basis: Basis
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -150,12 +171,13 @@ def read(parameters: Mapping[str, Any]) -> Settings:
 
 
 def run(settings: Settings) -> Runs:
-    """Do or read the runs of the tables, of the curves and on generated scenes, and look at the gallery's samples."""
-    folder = run_benchmark(settings.run, settings.results)
-    folder_along_k = run_benchmark(settings.along_k(), f"{settings.results}-curves")
-    rows, k, fill = read_samples(folder), settings.run.k[0], settings.judge()
-    per_run = at(with_seconds(run_level(rows), read_timings(folder)), k, fill)
-    along_k = run_level(read_samples(folder_along_k))
+    """Do or read the runs of the tables, of the curves and on generated scenes, or take the records that they are of,
+    and look at the gallery's samples."""
+    basis = basis_of(settings.run, settings.results)
+    curve_basis = basis_of(settings.along_k(), f"{settings.results}-curves")
+    rows, k, fill = basis.rows, settings.run.k[0], settings.judge()
+    per_run = at(with_seconds(run_level(rows), _timed(basis)), k, fill)
+    along_k = run_level(curve_basis.rows)
     made = next((name for name in [fill, *fills_of(per_run)] if name in fills_of(per_run)), None)
     return Runs(
         rows=rows,
@@ -164,16 +186,33 @@ def run(settings: Settings) -> Runs:
         made=made,
         above_chance=above_chance(rows, k, fill),
         verdicts=claims.leads(rows, k, fill),
-        cases=look(settings.run.runs()[0], rows, fill, made, settings.gallery_rows),
+        cases=_cases(settings, basis, fill, made),
         scenes=on_scenes(settings),
+        basis=basis,
+        curve_basis=curve_basis,
     )
 
 
+def _cases(settings: Settings, basis: Basis, fill: str, made: str | None) -> Cases:
+    """The gallery's samples, of a run that was made here."""
+    asked = settings.pictured(basis.own)
+    folder = settings.results if basis.own else f"{settings.results}-pictured"
+    rows = read_samples(run_benchmark(asked, folder))
+    return look(asked.runs()[0], rows, fill, made, settings.gallery_rows)
+
+
+def _timed(basis: Basis) -> pd.DataFrame:
+    """The timings of the maps that the rows are of."""
+    asked = basis.rows[["run_id", "method", "variant"]].drop_duplicates()
+    return plain(basis.timings).merge(plain(asked), on=["run_id", "method", "variant"])
+
+
 def on_scenes(settings: Settings) -> Scenes:
-    """Do or read the run on generated scenes."""
+    """Do or read the run on generated scenes, or take the record that it is of."""
     asked, fill = settings.on_scenes(), settings.judge()
-    rows = read_samples(run_benchmark(asked, f"{settings.results}-scenes"))
-    return Scenes(rows, at(run_level(rows), asked.k[0], fill), above_chance(rows, asked.k[0], fill))
+    basis = basis_of(asked, f"{settings.results}-scenes")
+    rows = basis.rows
+    return Scenes(rows, at(run_level(rows), asked.k[0], fill), above_chance(rows, asked.k[0], fill), basis)
 
 
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
@@ -194,6 +233,9 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "low_score": int((scores < ROBUST_FLOOR).sum()),
         "scored": len(scores),
         "dataset": settings.run.dataset,
+        "basis": runs.basis.text(),
+        "curve_basis": runs.curve_basis.text(),
+        "pictured": runs.cases.group.run.dataset,
         "k": settings.run.k[0],
         "cells": settings.run.grid**2,
         "stability_cells": (settings.run.stability_grid or settings.run.grid) ** 2,
@@ -301,6 +343,7 @@ def _of_scenes(settings: Settings, runs: Runs) -> dict[str, Any]:
     return {
         "scenes_dataset": settings.scenes_dataset,
         "scenes_images": images_of(runs.scenes.rows),
+        "scenes_basis": runs.scenes.basis.text(),
         "scenes_models": len(settings.scenes_model),
         "scenes_above_chance": _of_chance(runs.scenes.above_chance)["above_chance"],
         **{f"scenes_{name}": ranked[name] for name in ("first_tdd", "first_excess_tdd", "rank_random_tdd")},

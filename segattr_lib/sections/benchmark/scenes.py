@@ -13,17 +13,19 @@ from scipy import stats
 from segattr_lib.attribution import method_key
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.data.regions import FREQUENT
+from segattr_lib.evidence.basis import Basis
 from segattr_lib.report.labels import key_label
 from segattr_lib.sections.benchmark.tables import TABLED, wide
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """The run on generated scenes. rows, per_run, above_chance: as those of Runs."""
+    """The run on generated scenes. rows, per_run, above_chance, basis: as those of Runs."""
 
     rows: pd.DataFrame
     per_run: pd.DataFrame
     above_chance: pd.DataFrame
+    basis: Basis
 
 
 def settings_of(run: Settings, dataset: str, models: Sequence[str], samples: int | None) -> Settings:

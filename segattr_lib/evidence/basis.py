@@ -1,0 +1,95 @@
+"""What a page stands on: a record where one is of its settings, checked by what the page computes itself; else its own
+run alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from segattr_lib.benchmark.runner import Question, run_benchmark
+from segattr_lib.benchmark.settings import Settings
+from segattr_lib.benchmark.store import read_samples, read_timings
+from segattr_lib.data import load_dataset
+from segattr_lib.evidence.checking import CLOSE, Check, compare
+from segattr_lib.evidence.records import RECORDS, Record, read_record, recorded
+from segattr_lib.registry import UserError
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Rows and timings that a page concludes from, and where they are from.
+
+    settings: of the rows, the samples being those of the record. record: its name; None for the page's own run. check:
+    what came of holding the page's own run against it; None where the data are not here, or there is no record. own:
+    was something computed here?
+    """
+
+    settings: Settings
+    rows: pd.DataFrame
+    timings: pd.DataFrame
+    record: str | None
+    check: Check | None
+    own: bool
+
+    @property
+    def images(self) -> int:
+        """How many different images the rows are of."""
+        return int(self.rows["sample_id"].nunique())
+
+    def text(self) -> str:
+        """Where the numbers are from, on how many images, and what the check found, for the page's prose."""
+        if self.record is None:
+            return f"computed with this page, on {self.images} images"
+        said = f"the record `{self.record}`, {self.images} images"
+        if self.check is None:
+            return f"{said}, not recomputed here"
+        check = self.check
+        if not check.compared:
+            return f"{said}, of which {len(check.samples)} were computed again, none of them scored well enough to tell"
+        fallen = "" if check.holds else "; by that the record does not stand"
+        return (
+            f"{said}, of which {len(check.samples)} were computed again with this page: {check.share:.1%} of "
+            f"{check.compared} values within {CLOSE:g} (1 + |value|), the largest difference "
+            f"{check.largest:.1g}{fallen}"
+        )
+
+
+def basis_of(
+    settings: Settings, folder: str | Path, question: Question | None = None, records: Path = RECORDS
+) -> Basis:
+    """Do or read the run of these settings in its folder, and take the record that covers it, if there is one.
+
+    Where the data of a record are not here, it stands for itself. Where the two do not agree, which `Basis.text` tells,
+    the record is what the page shows. Raises UserError as run_benchmark does, where nothing is recorded of the
+    settings.
+    """
+    record = record_of(settings, question, records)
+    if record is not None and not _is_here(settings):
+        return Basis(record.settings, record.of(settings), record.timings, record.name, None, False)
+    run = run_benchmark(settings, folder, question)
+    rows, timings = read_samples(run), read_timings(run)
+    if record is None:
+        return Basis(settings, rows, timings, None, None, True)
+    check = compare(record, rows, list(dict.fromkeys(rows["sample_id"].astype(str))))
+    return Basis(record.settings, record.of(settings), record.timings, record.name, check, True)
+
+
+def record_of(settings: Settings, question: Question | None = None, records: Path = RECORDS) -> Record | None:
+    """The record that covers these settings, the largest if there are several; None without one."""
+    covering = [
+        record
+        for record in (read_record(name, records) for name in recorded(records))
+        if record.covers(settings, question.about if question else None)
+    ]
+    return max(covering, key=lambda record: len(record.sample_ids), default=None)
+
+
+def _is_here(settings: Settings) -> bool:
+    """Can the data set be opened?"""
+    try:
+        load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
+    except UserError:
+        return False
+    return True
