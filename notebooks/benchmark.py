@@ -18,7 +18,8 @@
 #
 # :::{admonition} In short
 # In {glue:text}`runs` runs over {glue:text}`samples` images of {glue:text}`dataset`
-# ({glue:text}`basis`), first of {glue:text}`ranked` maps by mean TDD is {glue:text}`first_tdd`; pixels drawn at random are
+# ({glue:text}`basis`), first of {glue:text}`ranked` maps by mean TDD is
+# {glue:text}`first_tdd`; pixels drawn at random are
 # {glue:text}`rank_random_tdd`, and first by excess TDD, what is left when a blind selection as
 # ragged is subtracted, is {glue:text}`first_excess_tdd`. Image by image, DEA's TDD is
 # {glue:text}`dea_side` EGA's: {glue:text}`dea_lead` over the {glue:text}`dea_images` images that
@@ -65,7 +66,7 @@ metrics = None
 k = 0.2
 curve_k = [0.1, 0.2, 0.3, 0.5]  # the fractions of the deletion and insertion curves
 curve_model = ["voc_deeplabv3_mobilenetv2_half"]  # None takes model
-curve_methods = ["gpa", "ega", "ria", "dea", "random", "random_cells", "depth"]  # None takes methods
+curve_methods = ["gpa", "ega", "ria", "dea", "random", "random_cells"]  # None takes methods
 curve_samples = 100  # at most; None takes samples
 grid = 14
 stability_grid = None  # cells a side of the maps that stability compares; None takes grid
@@ -113,7 +114,8 @@ glue_facts(page.facts(settings, runs))
 #
 # ## A gallery, chosen by rule
 #
-# Of {glue:text}`pictured`, under the first model: samples at evenly spaced ranks of {glue:text}`gallery_by` in TDD, from the
+# Of {glue:text}`pictured`, under the first model: samples at evenly spaced ranks of
+# {glue:text}`gallery_by` in TDD, from the
 # highest to the lowest, among those the model scores at least {glue:text}`well`. The target is
 # outlined; maps run from dark (0) to bright (1).
 
