@@ -200,6 +200,7 @@ def test_a_mean_has_no_p_where_it_has_no_interval_and_equal_values_decide_it():
     assert np.isnan(studentised_p(np.array([5.0] * 9 + [6.0, 7.0, 8.0])))  # 3 % of resamples have no spread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", ["normal", "skewed", "heavy tails"])
 def test_the_p_of_a_mean_of_0_is_uniform_or_larger(draw, monkeypatch):
     monkeypatch.setattr("segattr_lib.inference.intervals.RESAMPLES", 499)
