@@ -36,8 +36,9 @@ ONLY_OF = {  # settings that decide the values of some metrics alone: how the na
 class Record:
     """A recorded run, read from its folder.
 
-    settings: of the whole run, defaults of later versions filled in. made: what each shard was made by, in order: its
-    samples, fingerprints, versions, device and runtimes. question: what more was asked, see runner.Question.about.
+    settings: of the run that is recorded so far, defaults of later versions filled in. made: what each shard was made
+    by, in order: its samples, fingerprints, versions, device and runtimes. question: what more was asked, see
+    runner.Question.about.
     """
 
     name: str
@@ -60,6 +61,11 @@ class Record:
     def sample_ids(self) -> list[str]:
         """The samples recorded, in order."""
         return list(dict.fromkeys(name for shard in self.made for name in shard["samples"]))
+
+    @property
+    def left(self) -> int:
+        """Shards that are planned and not recorded yet."""
+        return self.made[0]["shards"] - len(self.made)
 
     @property
     def size(self) -> int:
@@ -119,30 +125,31 @@ def _without_place(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def recorded(folder: Path = RECORDS) -> list[str]:
-    """The names of the records that lie in the folder with all their shards."""
-    names = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        shards = sorted(path.glob("[0-9]*.json"))
-        if shards and len(shards) == _manifest(shards[0])["shards"]:
-            names.append(path.name)
-    return names
+    """The names of the records that lie in the folder, those among them that are not whole yet."""
+    return sorted(path.parent.name for path in folder.glob("*/000.json"))
 
 
 def read_record(name: str, folder: Path = RECORDS) -> Record:
-    """The record of this name. Raises UserError for an unknown one, for one that lacks shards, and for a shard
-    that cannot be read, or that was made of other settings than the first."""
-    made = [_manifest(path) for path in sorted((folder / name).glob("[0-9]*.json"))]
+    """The record of this name: its first shards, up to one that is not recorded yet. What lies so far is a record of
+    fewer samples, for a run of the first of them is a part of one of all.
+
+    Raises UserError for an unknown one, and for a shard that cannot be read, or that was made of other settings than
+    the first.
+    """
+    made: list[dict[str, Any]] = []
+    while (path := folder / name / f"{len(made):03d}.json").is_file():
+        made.append(_manifest(path))
     if not made:
         raise unknown("record", name, recorded(folder))
     first = made[0]
-    if len(made) < first["shards"]:
-        left = f"{len(made)} of {first['shards']} shards"
-        raise UserError(f"Of the record {name!r} there are {left}; go on with `record {name}`.")
     for shard in made[1:]:
         for what in ("settings", "question"):
             if shard[what] != first[what]:
                 raise UserError(f"The shard {shard['shard']} of {name!r} was made of other {what}; record it anew.")
     settings = read_settings({key: value for key, value in first["settings"].items() if key in Settings.model_fields})
+    if len(made) < first["shards"]:
+        of_a_seed = sum(len(shard["samples"]) for shard in made) // len(settings.seed)
+        settings = settings.changed({"samples": of_a_seed})
     return Record(name, folder / name, settings, made, first["question"])
 
 

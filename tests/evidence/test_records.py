@@ -229,13 +229,25 @@ def test_every_planned_record_of_the_book_can_be_read():
         assert len(plan.settings.method_keys()) > 1, name
 
 
-def test_every_record_of_the_book_is_whole_and_of_its_plan():
+def test_every_record_of_the_book_is_of_its_plan_and_holds_no_value_twice():
     for name in recorded():
         kept, plan = read_record(name), read_plan(name)
-        assert kept.covers(plan.settings), name
+        assert kept.covers(plan.settings.changed({"samples": kept.settings.samples})), name
         assert not kept.rows.duplicated(OF_A_VALUE).any(), name
-        drawn_by_plan = plan.settings.samples
-        assert drawn_by_plan is None or len(kept.sample_ids) == drawn_by_plan, name
+        assert kept.left or plan.settings.samples in (None, len(kept.sample_ids)), name
+
+
+def test_the_first_shards_of_a_record_are_one_of_fewer_samples(few, tmp_path):
+    (tmp_path / "few").mkdir()
+    for path in few.folder.iterdir():
+        if path.name[:3] != "001":
+            (tmp_path / "few" / path.name).write_bytes(path.read_bytes())
+    assert recorded(tmp_path) == ["few"]
+    part = read_record("few", tmp_path)
+    assert (part.left, part.settings.samples, part.sample_ids) == (2, 2, few.sample_ids[:2])  # 002 waits for 001
+    assert part.covers(few.settings.changed({"samples": 2}))
+    assert not part.covers(few.settings)
+    assert few.left == 0
 
 
 def test_all_evidence_stays_small():
