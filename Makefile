@@ -1,6 +1,6 @@
 # `make` alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup explain test test-quick same lint notebooks book lab bench train clean vendor
+.PHONY: help setup explain test test-quick same lint notebooks book lab bench ledger train clean vendor
 
 PROFILE ?= embedded
 BASE ?= HEAD
@@ -51,6 +51,9 @@ lab: setup ## Open the notebooks in JupyterLab, with a live kernel for the explo
 
 bench: setup ## Time all beside the same work by other packages (minutes, quiet machine) into book/evidence/bench.json
 	$(BIN)/python -m tests.bench $(BENCH)
+
+ledger: setup ## Write the claims ledger's table into README.md anew, from the records of book/evidence
+	$(BIN)/python book/ledger.py
 
 train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchmark, arcc or wsss, PROFILE=paper for the paper's
 	$(BIN)/python -m segattr_lib train --profile $(PROFILE) $(if $(SUITE),--suite $(SUITE))
