@@ -157,8 +157,8 @@ def readme_table(runs: Runs) -> str:
     by = ", ".join(f"{name} ({count} images)" for name, count in images.items())
     lines += [
         "",
-        f"Of {quoted['claims']} claims {quoted['untestable']} cannot be tested here, and {quoted['absent']} verdicts wait "
-        f"for a record. Decided by: {by or 'no record'}.",
+        f"Of {quoted['claims']} claims {quoted['untestable']} cannot be tested here, and {quoted['absent']} verdicts "
+        f"wait for a record. Decided by: {by or 'no record'}.",
     ]
     return "\n".join(lines)
 

@@ -52,7 +52,8 @@ def places(seed: int) -> Places:
 
 def write(folder: Path, placed: Places, agreeing: int, without: Mapping[str, str] | None = None) -> None:
     """Every record that claims name. agreeing: 1 where of all metrics ARCC goes most with the truth, -1 where ROAD
-    does; Average Drop has the lowest correlation in either case. without: of some records alone, a method that each lacks."""
+    does; Average Drop has the lowest correlation in either case. without: these records alone, and a method that each
+    lacks."""
     for name in without or {record for claim in claims() for record in claim.records}:
         rng = np.random.default_rng(len(name))
         rows = []

@@ -28,5 +28,5 @@ def test_the_table_stands_between_the_marks_and_nothing_else_changes():
     assert page.in_readme(text, "a\nb") == f"before\n{begin}\na\nb\n{end}\nafter"
     assert page.in_readme(page.in_readme(text, "a"), "old") == text
     for broken in ("no marks", f"{begin} alone", f"{end} before {begin}"):
-        with pytest.raises(UserError, match="README.md lacks"):
+        with pytest.raises(UserError, match=r"README\.md lacks"):
             page.in_readme(broken, "a")
