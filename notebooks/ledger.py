@@ -44,18 +44,19 @@ page.summary_table(runs)
 # that is not decided by a constant.
 #
 # *A above B.* The mean of the paired differences (for LeakAbs, a ratio of ratios, their median)
-# with its unadjusted interval of 95 %; p of the same resamples, adjusted by Holm over all such
-# claims of the same paper on the same record, at most {glue:text}`largest_family` at once. It
-# *holds* or is *contradicted* by the side that the difference lies on if the adjusted p is below
-# .05, else it is *undecided*; then the table tells from which difference on so many images would
-# have decided, with a power of .8. Fewer than {glue:text}`fewest` images decide nothing.
+# with its unadjusted interval of {glue:text}`level`; p of the same resamples, adjusted by Holm over
+# all such claims of the same paper on the same record, at most {glue:text}`largest_family` at once.
+# It *holds* or is *contradicted* by the side that the difference lies on if the adjusted p is below
+# {glue:text}`significant`, else it is *undecided*; then the table tells from which difference on so
+# many images would have decided, with a power of {glue:text}`power`. Fewer than
+# {glue:text}`fewest` images decide nothing.
 #
 # *A lies beyond a number.* The same of A's values, where a paper names a number, or says that two
 # are comparable: then the number is a margin, and the claim names it.
 #
-# *A is the best.* It holds if A is first, alone, in 95 % of the draws of images; it is contradicted
-# if another lies above it. *In every run.* It holds if it does in every run, and is contradicted if
-# it does not in any.
+# *A is the best.* It holds if A is first, alone, in {glue:text}`level` of the draws of images; it
+# is contradicted if another lies above it. *In every run.* It holds if it does in every run, and is
+# contradicted if it does not in any.
 #
 # Photographs and generated scenes are never pooled: of the former nobody knows what is true, of the
 # latter everything, and they are not alike.

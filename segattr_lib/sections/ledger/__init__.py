@@ -13,8 +13,9 @@ from segattr_lib.benchmark.statistics import ROBUST_FLOOR
 from segattr_lib.evidence.records import Record, read_record, recorded
 from segattr_lib.inference.comparison import UNDECIDED
 from segattr_lib.inference.coverage import simulated_coverage, standardised
+from segattr_lib.inference.holm import SIGNIFICANT
 from segattr_lib.inference.intervals import FEWEST, means
-from segattr_lib.inference.verdicts import values_of
+from segattr_lib.inference.verdicts import LEVEL, POWER, values_of
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError, unknown
 from segattr_lib.report import tables
@@ -109,6 +110,9 @@ def facts(runs: Runs) -> dict[str, Any]:
         "record_names": ", ".join(runs.records),
         "well": ROBUST_FLOOR,
         "fewest": FEWEST,
+        "level": f"{LEVEL:.0%}",
+        "significant": SIGNIFICANT,
+        "power": POWER,
         "largest_family": int(differences["tests"].max()) if len(differences) else 0,
         "apart": _apart(decided),
         **verdicts,
