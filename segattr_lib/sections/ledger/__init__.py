@@ -46,8 +46,10 @@ __all__ = [
     "Settings",
     "coverage_table",
     "facts",
+    "in_readme",
     "ledger_table",
     "read",
+    "readme_table",
     "records_table",
     "run",
     "summary_table",
@@ -92,7 +94,7 @@ def run(settings: Settings) -> Runs:
 
 def facts(runs: Runs) -> dict[str, Any]:
     """All that the page's prose quotes."""
-    decided = runs.ledger[runs.ledger["verdict"].isin(DECIDED)]
+    decided = _decided(runs)
     sides = {"photo": decided[~_generated(decided)], "scene": decided[_generated(decided)]}
     verdicts = {
         f"{side}_{verdict}": int((rows["verdict"] == verdict).sum())
@@ -111,6 +113,9 @@ def facts(runs: Runs) -> dict[str, Any]:
         "significant": SIGNIFICANT,
         "power": POWER,
         "fewest": FEWEST,
+        "level": f"{LEVEL:.0%}",
+        "significant": SIGNIFICANT,
+        "power": POWER,
         "largest_family": int(differences["tests"].max()) if len(differences) else 0,
         "apart": _apart(decided),
         **verdicts,
@@ -150,11 +155,29 @@ def summary_table(runs: Runs) -> pd.DataFrame:
 
 
 def readme_table(runs: Runs) -> str:
-    """`summary_table` in Markdown, as README shows it between README_MARKS."""
+    """`summary_table` in Markdown with what it stands on, as README shows it between README_MARKS."""
     table = summary_table(runs)
     lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
     lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.to_numpy()]
+    quoted = facts(runs)
+    images = {name: len(runs.records[name].sample_ids) for name in _decided(runs)["record"].unique()}
+    by = ", ".join(f"{name} ({count} images)" for name, count in images.items())
+    lines += [
+        "",
+        f"Of {quoted['claims']} claims {quoted['untestable']} cannot be tested here, and {quoted['absent']} verdicts "
+        f"wait for a record. Decided by: {by or 'no record'}.",
+    ]
     return "\n".join(lines)
+
+
+def in_readme(text: str, table: str) -> str:
+    """README with this table between README_MARKS. Raises UserError where it lacks them."""
+    begin, end = README_MARKS
+    before, opened, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (opened and closed):
+        raise UserError(f"README.md lacks {begin} or {end} after it; put both where the ledger's table is to stand.")
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 def table1(runs: Runs) -> HTML:
@@ -205,6 +228,11 @@ def records_table(runs: Runs) -> HTML:
 def coverage_table(runs: Runs) -> pd.DataFrame:
     """How often each kind of interval covers, on differences shaped as the headline's own."""
     return tables.coverage(runs.coverage)
+
+
+def _decided(runs: Runs) -> pd.DataFrame:
+    """The rows of the ledger that have a verdict."""
+    return runs.ledger[runs.ledger["verdict"].isin(DECIDED)]
 
 
 def _generated(rows: pd.DataFrame) -> pd.Series:

@@ -1,0 +1,32 @@
+"""README's table of the ledger is what the records at hand decide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from segattr_lib.evidence.records import RECORDS
+from segattr_lib.registry import UserError
+from segattr_lib.sections import ledger as page
+
+README = Path(__file__).parent.parent.parent.parent / "README.md"
+
+
+def test_the_table_of_the_readme_is_that_of_the_records():
+    text = README.read_text(encoding="utf-8")
+    begin, end = page.README_MARKS
+    assert text.count(begin) == text.count(end) == 1
+    written = text.partition(begin)[2].partition(end)[0].strip()
+    made = page.readme_table(page.run(page.read({"evidence": str(RECORDS)})))
+    assert written == made, "the records changed; write the table anew with `make ledger`"
+
+
+def test_the_table_stands_between_the_marks_and_nothing_else_changes():
+    begin, end = page.README_MARKS
+    text = f"before\n{begin}\nold\n{end}\nafter"
+    assert page.in_readme(text, "a\nb") == f"before\n{begin}\na\nb\n{end}\nafter"
+    assert page.in_readme(page.in_readme(text, "a"), "old") == text
+    for broken in ("no marks", f"{begin} alone", f"{end} before {begin}"):
+        with pytest.raises(UserError, match=r"README\.md lacks"):
+            page.in_readme(broken, "a")
