@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -18,8 +19,9 @@ from segattr_lib.report.style import STYLE, method_colours
 from segattr_lib.sections.which.runs import Runs
 from segattr_lib.sections.which.tables import BUDGETS
 
-MOST_NAMED = 8  # points that are each named; more of them are a line a method
+MOST_NAMED = 8  # points that are each named; of more each method is a line
 ALIKE = 1.25  # passes up to which two points stand so near that they are moved apart
+LEVEL = 0.08  # of the axis: points nearer in height have no room for two names one above the other
 APART = 1.09  # by which factor each of the two is moved
 WIDER = 2.6  # by which factor the axis goes on beyond the points, for their names
 NAMED: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8.5}
@@ -33,19 +35,22 @@ def frontier_plot(runs: Runs) -> Figure:
     methods = list(dict.fromkeys(method_key(text).name for text in keys))
     colours = method_colours(methods)
     marks = dict(zip(methods, MARKS, strict=False))
+    across = min(max(len(names), 1), 2)
+    down = max(-(-len(names) // across), 1)
     with mpl.rc_context(STYLE):
-        size = (4.6 * max(len(names), 1), 3.9)
-        figure, panels = plt.subplots(1, max(len(names), 1), figsize=size, sharey=True, squeeze=False)
-        for name, axes in zip(names, panels[0], strict=False):
+        size = (4.2 * across + 1.2, 3.9 * down)
+        figure, grid = plt.subplots(down, across, figsize=size, sharey=True, squeeze=False)
+        for spare in grid.flat[len(names) :]:
+            spare.set_axis_off()
+        for name, axes in zip(names, grid.flat, strict=False):
             passes = runs.frontiers[name]
+            crowded = len(passes) > MOST_NAMED
             _stairs(axes, passes)
-            named = len(passes) <= MOST_NAMED
-            for key, x, row in zip(passes["method"], _moved(passes["passes"]), passes.to_dict("records"), strict=True):
-                method = method_key(key).name
-                style = {"color": colours[method], "marker": marks[method]}
-                reach = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
-                axes.errorbar(x, row["mean"], reach, markersize=7, markeredgecolor="black", linewidth=2, **style)
-            _name_points(axes, passes) if named else _join(axes, passes, colours)
+            _points(axes, passes, colours, marks, crowded)
+            if crowded:
+                axes.legend(fontsize=8, loc="lower right")
+            else:
+                _name_points(axes, passes)
             _control(axes, runs.controls.get(name))
             axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
             axes.set_xscale("log")
@@ -54,21 +59,44 @@ def frontier_plot(runs: Runs) -> Figure:
             axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
             axes.minorticks_off()
             axes.set(xlabel="passes a map takes", title=f"{BUDGETS[name]}, n = {passes['n'].min()}")
-        panels[0][0].set_ylabel("excess TDD ↑")
+            axes.set_ylabel("excess TDD ↑")
         figure.tight_layout()
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
 
-def _moved(passes: pd.Series) -> np.ndarray:
-    """The places of points along the axis: rising passes, those that are alike moved apart around their own place."""
+def _points(
+    axes: Axes,
+    passes: pd.DataFrame,
+    colours: Mapping[str, tuple[float, ...]],
+    marks: Mapping[str, str],
+    crowded: bool,
+) -> None:
+    """Every point with its interval; where they are many, a method's joined by a line and named in a legend."""
+    places = passes["passes"].to_numpy(float) if crowded else _moved(passes["passes"])
+    names = passes["method"].map(lambda text: method_key(text).name)
+    for name, rows in passes.assign(place=places).groupby(names, sort=False):
+        reach = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+        look: dict[str, Any] = {"color": colours[str(name)], "marker": marks[str(name)], "markeredgecolor": "black"}
+        look |= {"markersize": 5, "elinewidth": 1, "linewidth": 1} if crowded else {"markersize": 7, "elinewidth": 2}
+        label, line = key_label(str(name)), "-" if crowded else "none"
+        axes.errorbar(rows["place"], rows["mean"], reach, label=label, linestyle=line, **look)
+
+
+def _groups(passes: pd.Series) -> np.ndarray:
+    """The group of each of rising passes: those that are ALIKE share one."""
     counts = passes.to_numpy(float)
-    group = np.concatenate([[0], np.cumsum(counts[1:] > ALIKE * counts[:-1])]) if len(counts) else np.array([], int)
-    places = counts.copy()
-    for label in np.unique(group):
-        (members,) = np.nonzero(group == label)
-        if 1 < len(members) < MOST_NAMED / 2:
-            places[members] = counts[members].mean() * APART ** (2 * np.arange(len(members)) - len(members) + 1)
+    return np.concatenate([[0], np.cumsum(counts[1:] > ALIKE * counts[:-1])])
+
+
+def _moved(passes: pd.Series) -> np.ndarray:
+    """The places of points along the axis: rising passes, two that are alike moved apart around their own place."""
+    places = passes.to_numpy(float).copy()
+    groups = _groups(passes)
+    for label in np.unique(groups):
+        (members,) = np.nonzero(groups == label)
+        if len(members) == 2:
+            places[members] = places[members].mean() * APART ** np.array([-1, 1])
     return places
 
 
@@ -81,20 +109,17 @@ def _stairs(axes: Axes, passes: pd.DataFrame) -> None:
 
 
 def _name_points(axes: Axes, passes: pd.DataFrame) -> None:
-    """Each point's name beside it: of points moved apart the left one's at the left."""
-    places = _moved(passes["passes"])
-    for key, x, count, mean in zip(passes["method"], places, passes["passes"], passes["mean"], strict=True):
-        left = x < count
-        axes.annotate(key_label(key), (x, mean), (-8 if left else 8, 0), ha="right" if left else "left", **NAMED)
-
-
-def _join(axes: Axes, passes: pd.DataFrame, colours: dict[str, tuple[float, ...]]) -> None:
-    """A line a method through its points, its name at the last of them."""
-    names = passes["method"].map(lambda text: method_key(text).name)
-    for name, rows in passes.groupby(names, sort=False):
-        axes.plot(rows["passes"], rows["mean"], color=colours[str(name)], linewidth=1, zorder=1)
-        last = rows.iloc[-1]
-        axes.annotate(key_label(str(name)), (last["passes"], last["mean"]), (8, 0), ha="left", **NAMED)
+    """Each point's name beside it: of two of like passes and height to either side, else where there is room."""
+    groups, places, heights = _groups(passes["passes"]), _moved(passes["passes"]), passes["mean"].to_numpy(float)
+    low, high = axes.get_ylim()
+    for place, key in enumerate(passes["method"]):
+        mine = np.flatnonzero(groups == groups[place])
+        if len(mine) > 1 and np.ptp(heights[mine]) < LEVEL * (high - low):
+            left = place == mine[0]
+        else:
+            left = groups[place] < groups[-1]
+        point = (places[place], heights[place])
+        axes.annotate(key_label(key), point, (-8 if left else 8, 0), ha="right" if left else "left", **NAMED)
 
 
 def _control(axes: Axes, control: pd.Series | None) -> None:
@@ -104,17 +129,8 @@ def _control(axes: Axes, control: pd.Series | None) -> None:
     axes.axhspan(control["low"], control["high"], color="0.9", zorder=0)
     axes.axhline(control["mean"], color="0.45", linewidth=1, linestyle="--", zorder=0)
     text = f"best control: {key_label(control['method'])}"
-    axes.annotate(
-        text,
-        (0.99, control["high"]),
-        (0, 2),
-        xycoords=axes.get_yaxis_transform(),
-        ha="right",
-        va="bottom",
-        textcoords="offset points",
-        fontsize=8,
-        color="0.3",
-    )
+    place = (0.01, control["high"])
+    axes.annotate(text, place, (0, 2), xycoords=axes.get_yaxis_transform(), **{**NAMED, "va": "bottom", "fontsize": 8})
 
 
 def _ticks(passes: pd.Series) -> list[float]:

@@ -151,17 +151,17 @@ def answer(rows: pd.DataFrame, need: Need, k: float = K, fill: str = FILL) -> An
     table = table_of(rows, need, explaining(rows), k, fill)
     if table.empty:
         return None
-    values = _values(table, need.direction, need.by_median)
+    ranking = _ranking(table, need.direction, need.by_median)
     best = unbeaten(table, need.direction, need.by_median)
-    following = next((name for name in values["method"] if best and name not in best), None)
+    following = next((name for name in ranking["method"] if best and name not in best), None)
     lead, behind = (
         difference(np.array([])) if name is None else _better(table, best[0], name, need.direction, need.by_median)
         for name in (best[1] if len(best) > 1 else None, following)
     )
-    pairs = len(values) * (len(values) - 1) // 2
+    pairs = len(ranking) * (len(ranking) - 1) // 2
     smallest = (lead if len(best) > 1 else behind).smallest(pairs) if pairs else np.nan
     equalled_by = () if need.per_pass or not best else _equalled_by(rows, need, best[0], k, fill)
-    return Answer(need, len(table), values, best, following, lead, behind, smallest, equalled_by)
+    return Answer(need, len(table), ranking, best, following, lead, behind, smallest, equalled_by)
 
 
 def centres(table: pd.DataFrame, by_median: bool) -> pd.Series:
@@ -169,7 +169,7 @@ def centres(table: pd.DataFrame, by_median: bool) -> pd.Series:
     return table.median() if by_median else table.mean()
 
 
-def _values(table: pd.DataFrame, direction: int, by_median: bool) -> pd.DataFrame:
+def _ranking(table: pd.DataFrame, direction: int, by_median: bool) -> pd.DataFrame:
     """A row a method, the best first: method, value, low, high."""
     rows = means(table).rename(columns={"mean": "value"})
     if by_median:

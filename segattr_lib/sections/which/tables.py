@@ -51,7 +51,7 @@ def says(answer: Answer | None) -> str:
 def valued(answer: Answer) -> str:
     """The values of an answer's methods, in their order."""
     rows = answer.ranking.set_index("method").loc[list(answer.best), ["value", "low", "high"]].to_numpy(float)
-    return ", ".join(interval(*row, digits=digits(answer.need)) for row in rows)
+    return ", ".join(interval(value, low, high, digits(answer.need)) for value, low, high in rows)
 
 
 def next_best(answer: Answer) -> str:
