@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
@@ -58,7 +58,7 @@ def facts(runs: Runs) -> dict[str, Any]:
         "power": POWER,
         "significant": SIGNIFICANT,
         "level": f"{LEVEL:.0%}",
-        "k": K,
+        "k": f"{K:.0%}",
         "fill": FILL,
         "mark": KNOWS.strip(),
         "more_budgets": budgets(runs, MANY_BUDGETS),
@@ -77,7 +77,15 @@ def _of_images(runs: Runs, name: str) -> dict[str, Any]:
         answer = answers.get(need.name)
         quoted |= {f"{need.name}_{fact}": text for fact, text in _of_answer(answer).items()}
     quoted |= {"cheapest": cheapest_text(runs, name), "budgets": budgets(runs, name)}
+    quoted["images"], quoted["scored"] = runs.images.get(name, (ABSENT, ABSENT))
+    everywhere = [text for text in _methods(answers) if all(text in answer.best for answer in answers.values())]
+    quoted["everywhere"] = listed(everywhere) if answers else ABSENT
     return quoted | _beside_controls(runs, name) | _under_settings(runs, name)
+
+
+def _methods(answers: Mapping[str, Answer]) -> list[str]:
+    """All methods that stand in an answer."""
+    return list(dict.fromkeys(text for answer in answers.values() for text in answer.best))
 
 
 def _of_answer(answer: Answer | None) -> dict[str, Any]:
@@ -115,16 +123,19 @@ def _under_settings(runs: Runs, name: str) -> dict[str, Any]:
     quoted: dict[str, Any] = {f"{need.name}_among": ABSENT for need in NEEDS}
     quoted |= {f"{need.name}_same": ABSENT for need in NEEDS}
     if settings is None or settings.empty:
-        return quoted | {"settings": ABSENT, "hang": ABSENT, "hold": ABSENT}
+        return quoted | dict.fromkeys(("settings", "other_fill", "hang", "hold"), ABSENT)
     fares = kept(settings, answers)
     for fare in fares.to_dict("records"):
         quoted[f"{fare['need']}_among"] = f"{fare['among']} of {fare['settings']}"
         quoted[f"{fare['need']}_same"] = f"{fare['same']} of {fare['settings']}"
     moved = fares["among"] < fares["settings"]
+    faithful = (settings["need"] == "faithful") & ~settings["own_fill"].astype(bool)
+    others = next(iter(kept(settings[faithful], answers).to_dict("records")), None)
     return quoted | {
         "settings": len(settings[["record", "k", "fill"]].drop_duplicates()),
+        "other_fill": f"{others['among']} of {others['settings']}" if others else NONE,
         "hang": _wishes(fares.loc[moved, "need"]),
-        "hold": _wishes(fares.loc[~moved, "need"]),
+        "hold": f"{(~moved).sum()} of {len(fares)}",
     }
 
 

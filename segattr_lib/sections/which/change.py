@@ -24,15 +24,15 @@ MULTIVERSE = {
     "scenes": ("scenes_many",),
 }
 AXES = {"k": "k", "fill": "fill", "size": "image size", "region": "target by"}
-COLUMNS = ["need", "record", *AXES, "n", "first", "best"]
+COLUMNS = ["need", "record", *AXES, "own_fill", "n", "first", "best"]
 
 
 def by_setting(records: Mapping[str, Record], headline: str, answers: Mapping[str, Answer]) -> pd.DataFrame:
     """Every answered need under every setting of the headline's MULTIVERSE that is recorded, among the methods that
     answered there.
 
-    Columns: need, record, k, fill, size, region, n (images), first (the method of the best value) and best (the methods
-    that no other lies above). A setting under which fewer than FEWEST images count, or a method is missing, is no row.
+    Columns: need, record, k, fill, size, region, own_fill (is it a fill that interventions were made with?), n (images),
+    first (the method of the best value) and best (the methods that no other lies above). A setting under which fewer than FEWEST images count, or a method is missing, is no row.
     """
     rows = []
     for name in MULTIVERSE[headline]:
@@ -46,7 +46,8 @@ def by_setting(records: Mapping[str, Record], headline: str, answers: Mapping[st
             for k, fill in mine[["k", "fill"]].dropna().drop_duplicates().itertuples(index=False):
                 outcome = _outcome(mine, need, methods, k, fill)
                 if outcome is not None:
-                    rows.append({"need": need.name, **about, "k": k, "fill": fill, **outcome})
+                    place = {"k": k, "fill": fill, "own_fill": fill in settings.fill}
+                    rows.append({"need": need.name, **about, **place, **outcome})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

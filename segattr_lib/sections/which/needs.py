@@ -52,11 +52,11 @@ class Need:
 
 NEEDS = (
     Need("faithful", "The most faithful", EXCESS),
-    Need("drop", "The largest drop, whatever its shape earns", "tdd"),
+    Need("drop", "The largest drop as it stands", "tdd"),
     Need("per_pass", "The most faithful for each pass", EXCESS, per_pass=True),
     Need("stable", "The most stable", "stability"),
     Need("on_target", "The least off the target", "odd_abs"),
-    Need("leaks", "The least off the target for what it takes on it", "leak_abs"),
+    Need("leaks", "The least off the target for its drop", "leak_abs"),
     Need("forward", "The most faithful without gradients", EXCESS, forward_only=True),
 )
 

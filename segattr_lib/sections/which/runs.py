@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from segattr_lib.attribution import method_key
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR
 from segattr_lib.evidence.records import Record, read_record, recorded
 from segattr_lib.registry import UserError, unknown
 from segattr_lib.sections.which.change import MULTIVERSE, by_setting, models_alone
@@ -31,11 +32,12 @@ class Settings:
 class Runs:
     """What the records answer, by the name of the headline's record; a record that is absent is no key.
 
-    answers: by need. chances: each method's verdict beside the controls. controls: the best of those, see
+    images: how many are recorded, and how many of them a model scores at least ROBUST_FLOOR. answers: by need. chances: each method's verdict beside the controls. controls: the best of those, see
     needs.best_control. frontiers: of needs.frontier, the record of many budgets among them. settings: of
     change.by_setting. alone: of change.models_alone.
     """
 
+    images: dict[str, tuple[int, int]]
     answers: dict[str, dict[str, Answer]]
     chances: dict[str, pd.Series]
     controls: dict[str, pd.Series | None]
@@ -65,11 +67,13 @@ def run(settings: Settings) -> Runs:
 
 def of_records(records: Mapping[str, Record]) -> Runs:
     """Every need answered of these records."""
-    runs = Runs({}, {}, {}, {}, {}, {})
+    runs = Runs({}, {}, {}, {}, {}, {}, {})
     for name in HEADLINE:
         if name not in records:
             continue
         rows = records[name].rows
+        scored = rows[(rows["metric"] == "score") & (rows["value"] >= ROBUST_FLOOR)]
+        runs.images[name] = len(records[name].sample_ids), len(set(scored["sample_id"]))
         found = {need.name: answer(rows, need) for need in NEEDS}
         answers = {need: each for need, each in found.items() if each is not None}
         runs.answers[name] = answers

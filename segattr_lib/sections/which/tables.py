@@ -78,7 +78,7 @@ def answers_table(runs: Runs) -> HTML:
             rows.append({"you want": "The cheapest that earns more than every control<br><small>passes</small>"})
             rows[-1] |= {BUDGETS[name]: _cheapest_cell(runs, name) for name in HEADLINE}
             rows.append({"you want": "The most faithful within a budget<br><small>passes</small>"})
-            rows[-1] |= {BUDGETS[name]: budgets(runs, name).replace("; ", "<br>") for name in HEADLINE}
+            rows[-1] |= {BUDGETS[name]: _budget_cell(runs, name) for name in HEADLINE}
     return _html(pd.DataFrame(rows))
 
 
@@ -105,6 +105,13 @@ def _cheapest_cell(runs: Runs, name: str) -> str:
         return ABSENT
     found = cheapest(runs.frontiers[name])
     return NONE if found is None else f"<b>{_marked(runs, name, found[1])}</b><br>{found[0]} passes"
+
+
+def _budget_cell(runs: Runs, name: str) -> str:
+    if name not in runs.frontiers:
+        return ABSENT
+    rising = steps(runs.frontiers[name])
+    return "<br>".join(f"from {count} on: <b>{_marked(runs, name, best)}</b>" for count, best in rising) or "undecided"
 
 
 def cheapest_text(runs: Runs, name: str) -> str:
@@ -170,11 +177,11 @@ def settings_table(runs: Runs) -> HTML:
             row = {"on": BUDGETS[name], "you want": answer.need.wish, "answer": listed(answer.best)}
             mine = alone[alone["need"] == need]
             row["first with one model alone"] = "; ".join(key_label(text) for text in mine["first"]) or "–"
-            row |= dict.fromkeys(("the first again first", "one of them first", "the first unbeaten"), ABSENT)
+            row |= dict.fromkeys(("the same first", "one of them first", "the first unbeaten"), ABSENT)
             row["else first"] = "–"
             if need in fares.index:
                 fare = fares.loc[need]
-                row["the first again first"] = f"{fare['same']} of {fare['settings']}"
+                row["the same first"] = f"{fare['same']} of {fare['settings']}"
                 row["one of them first"] = f"{fare['among']} of {fare['settings']}"
                 row["the first unbeaten"] = f"{fare['stands']} of {fare['settings']}"
                 row["else first"] = ", ".join(key_label(t) for t in fare["others"] if t not in answer.best) or NONE
