@@ -22,8 +22,8 @@
 # {glue:text}`photo_unknown`. The most stable: {glue:text}`photo_stable_methods` (generated scenes:
 # {glue:text}`scene_stable_methods`); the least off the target:
 # {glue:text}`photo_on_target_methods` (generated scenes: {glue:text}`scene_on_target_methods`).
-# Under all of {glue:text}`photo_settings` other settings on photographs, one of the answer's methods
-# stays first for {glue:text}`photo_hold` needs; not so for: {glue:text}`photo_hang`.
+# Under all of {glue:text}`photo_settings` other settings on photographs, one of the answer's
+# methods stays first for {glue:text}`photo_hold` needs; not so for: {glue:text}`photo_hang`.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]

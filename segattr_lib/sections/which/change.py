@@ -31,8 +31,9 @@ def by_setting(records: Mapping[str, Record], headline: str, answers: Mapping[st
     """Every answered need under every setting of the headline's MULTIVERSE that is recorded, among the methods that
     answered there.
 
-    Columns: need, record, k, fill, size, region, own_fill (is it a fill that interventions were made with?), n (images),
-    first (the method of the best value) and best (the methods that no other lies above). A setting under which fewer than FEWEST images count, or a method is missing, is no row.
+    Columns: need, record, k, fill, size, region, own_fill (were interventions made with this fill?), n (images), first
+    (the method of the best value) and best (the methods that no other lies above). A setting under which fewer than
+    FEWEST images count, or a method is missing, is no row.
     """
     rows = []
     for name in MULTIVERSE[headline]:

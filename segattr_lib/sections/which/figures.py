@@ -102,7 +102,7 @@ def _moved(passes: pd.Series) -> np.ndarray:
 
 def _stairs(axes: Axes, passes: pd.DataFrame) -> None:
     """The best mean that lies on the frontier, from the fewest passes on."""
-    rising = passes[passes["step"]].groupby("passes")["mean"].max()
+    rising = passes[passes["step"].astype(bool)].groupby("passes")["mean"].max()
     if len(rising):
         ends = [*rising.index, passes["passes"].max() * WIDER]
         axes.step(ends, [*rising, rising.iloc[-1]], where="post", color="0.55", linewidth=1, linestyle=":", zorder=1)

@@ -96,7 +96,7 @@ def of_methods(rows: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
 
 def explaining(rows: pd.DataFrame) -> list[str]:
     """The run's methods that are no controls, in order, as texts of their keys."""
-    keys = keyed(rows[["method", "variant"]].drop_duplicates())["key"].dropna()
+    keys = keyed(rows.loc[rows["method"].notna(), ["method", "variant"]].drop_duplicates())["key"]
     return [text for text in keys if method_key(text).entry.family != "control"]
 
 
@@ -245,7 +245,7 @@ def frontier(
 
 def steps(passes: pd.DataFrame) -> list[tuple[int, tuple[str, ...]]]:
     """The frontier from the fewest passes on: the passes, and the methods that a reader with so many takes."""
-    rising = passes[passes["step"]].groupby("passes", sort=True)["method"]
+    rising = passes[passes["step"].astype(bool)].groupby("passes", sort=True)["method"]
     return [(round(float(count)), tuple(names)) for count, names in rising]
 
 

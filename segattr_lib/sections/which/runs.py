@@ -32,9 +32,10 @@ class Settings:
 class Runs:
     """What the records answer, by the name of the headline's record; a record that is absent is no key.
 
-    images: how many are recorded, and how many of them a model scores at least ROBUST_FLOOR. answers: by need. chances: each method's verdict beside the controls. controls: the best of those, see
-    needs.best_control. frontiers: of needs.frontier, the record of many budgets among them. settings: of
-    change.by_setting. alone: of change.models_alone.
+    images: how many are recorded, and how many of them a model scores at least ROBUST_FLOOR. answers: by need. chances:
+    each method's verdict beside the controls. controls: the best of those, see needs.best_control. frontiers: of
+    needs.frontier, the record of many budgets among them. settings: of change.by_setting. alone: of
+    change.models_alone.
     """
 
     images: dict[str, tuple[int, int]]

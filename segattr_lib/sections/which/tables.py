@@ -145,7 +145,7 @@ def values_table(runs: Runs) -> HTML:
             bold = {method: f"<b>{text}</b>" if method in answer.best else text for method, text in texts.items()}
             columns[f"{measure(answer.need)}<br><small>n = {answer.n}</small>"] = bold
         blocks[BUDGETS[name]] = pd.DataFrame(columns).rename(index=key_label)
-    return _html(pd.concat(blocks) if blocks else pd.DataFrame(), index=True)
+    return _html(pd.concat(blocks), index=True) if blocks else _absent()
 
 
 def passes_table(runs: Runs) -> HTML:
@@ -162,7 +162,7 @@ def passes_table(runs: Runs) -> HTML:
             "worth its passes": passes["step"].map({True: "yes", False: "no"}),
         }
         tables.append(pd.DataFrame(shown))
-    return wrapped(pd.concat(tables) if tables else pd.DataFrame(), index=False)
+    return wrapped(pd.concat(tables), index=False) if tables else _absent()
 
 
 def settings_table(runs: Runs) -> HTML:
@@ -188,7 +188,7 @@ def settings_table(runs: Runs) -> HTML:
             row["n"] = str(answer.n)
             row["decides from"] = number(answer.smallest, digits(answer.need))
             rows.append(row)
-    return wrapped(pd.DataFrame(rows), index=False)
+    return wrapped(pd.DataFrame(rows), index=False) if rows else _absent()
 
 
 def axes_table(runs: Runs) -> HTML:
@@ -199,9 +199,12 @@ def axes_table(runs: Runs) -> HTML:
         if len(shares):
             wishes = {need: answers[str(need)].need.wish for need in shares}
             blocks[BUDGETS[name]] = shares.rename(columns=wishes, index=AXES, level=0).map(_share)
-    if not blocks:
-        return wrapped(pd.DataFrame({"": [ABSENT]}), index=False)
-    return wrapped(pd.concat(blocks))
+    return wrapped(pd.concat(blocks)) if blocks else _absent()
+
+
+def _absent() -> HTML:
+    """In place of a table of records that are not there."""
+    return wrapped(pd.DataFrame({"": [ABSENT]}), index=False)
 
 
 def _share(value: float) -> str:
