@@ -205,12 +205,14 @@ def chances(rows: pd.DataFrame, k: float = K, fill: str = FILL) -> pd.Series:
 
 
 def best_control(rows: pd.DataFrame, k: float = K, fill: str = FILL) -> pd.Series | None:
-    """The control with the highest mean excess TDD: method, mean, low, high and n; None without any."""
+    """The control with the highest mean excess TDD over the images that all methods have, too: method, mean, low, high
+    and n; None without any."""
     rows = of_metrics(rows, [EXCESS])
-    found = [means(values_of(of_methods(rows, [name]), EXCESS, [name], k, fill)) for name in controls_of(rows)]
-    if not found:
+    methods = explaining(rows)
+    shared = [values_of(rows, EXCESS, [*methods, name], k, fill)[[name]] for name in controls_of(rows)]
+    if not shared:
         return None
-    table = pd.concat(found, ignore_index=True)
+    table = pd.concat([means(values) for values in shared], ignore_index=True)
     return table.loc[table["mean"].idxmax()]
 
 

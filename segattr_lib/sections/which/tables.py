@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -23,7 +23,7 @@ KNOWS = " ✓"  # beside a method that earns more than every control
 BUDGETS = {"photographs": "photographs", "scenes": "generated scenes", "photographs_settings": "photographs, one model"}
 
 
-def listed(methods: Sequence[str]) -> str:
+def listed(methods: Iterable[str]) -> str:
     """Methods' labels as a sentence names them: "RIA, DEA and EGA"."""
     labels = [key_label(text) for text in methods]
     return " and ".join([", ".join(labels[:-1]), labels[-1]] if len(labels) > 1 else labels) or NONE

@@ -156,6 +156,7 @@ def test_which_methods_earn_more_than_every_control(rows: pd.DataFrame) -> None:
     assert not (chances(blind) == ABOVE).any()
     control = best_control(rows)
     assert control is not None and control["method"] == "random_cells"
+    assert control["n"] == IMAGES  # the methods' own
     free = rows[~rows["method"].isin(CONTROLS)]
     assert chances(free).empty and best_control(free) is None
 
