@@ -58,8 +58,8 @@ page.answers_table(runs)
 # are equal; and pairs decide, not the order of values: one that is not an answer may have a better
 # value than one that is. Intervals, of {glue:text}`level`, are of one value or difference alone, so
 # that an undecided difference may have one off 0. Fewer than {glue:text}`fewest` images answer
-# nothing. Of {glue:text}`photo_images` photographs a model scores {glue:text}`photo_scored` so well
-# (generated scenes: {glue:text}`scene_scored` of {glue:text}`scene_images`).
+# nothing. Scored so well by a model: {glue:text}`photo_scored` photographs (generated scenes:
+# {glue:text}`scene_scored`).
 #
 # All values, the answers in bold:
 
@@ -138,17 +138,16 @@ page.passes_table(runs)
 # Other settings. The multiverse of records asks the same under other k, other fills, another size
 # of images, and with the target as the model sees it. Under how many of them has the answer's first
 # method the best value again (*the same first*), and under how many has one of the answer's
-# methods? That the first is
-# *unbeaten*, no other lying above it, is the weaker demand. *Decides from* is the smallest
-# difference between the first and the next that so many images decide with a power of
-# {glue:text}`power`.
+# methods? That the first is *unbeaten*, no other lying above it, is the weaker demand. *Decides
+# from* is the smallest difference between the first and the next that so many images decide with a
+# power of {glue:text}`power`. Models alone are in the order of the record.
 
 # %% tags=["hide-input"]
 page.settings_table(runs)
 
 # %% [markdown]
-# Of a tie the first is a matter of the draw: on photographs the first of the most faithful is first
-# again in {glue:text}`photo_faithful_same` settings, one of the answer's in
+# Of methods that are tied either may be first: on photographs the first of the most faithful is so
+# again in {glue:text}`photo_faithful_same` settings, one of the answer's methods in
 # {glue:text}`photo_faithful_among`. For the least off the target it is
 # {glue:text}`photo_on_target_same` and {glue:text}`photo_on_target_among`, for LeakAbs
 # {glue:text}`photo_leaks_same` and {glue:text}`photo_leaks_among`.
@@ -165,12 +164,12 @@ page.axes_table(runs)
 
 # %% [markdown]
 # Needs that photographs and generated scenes answer with no method in common:
-# {glue:text}`disagree`. More images would part what is tied only from a difference on: for the most
-# faithful on photographs {glue:text}`photo_faithful_decides`.
+# {glue:text}`disagree`. The smallest difference to the next that the images at hand decide, for the
+# most faithful on photographs: {glue:text}`photo_faithful_decides`; a smaller one takes more.
 #
 # **What we learnt.** For faithful maps the records name, on photographs,
 # {glue:text}`photo_faithful_methods`; the cheapest that earns more than every control is
-# {glue:text}`photo_cheapest`. Among the answers to every need stands: {glue:text}`photo_everywhere`.
-# The most stable is {glue:text}`photo_stable_methods`, the least off the target
-# {glue:text}`photo_on_target_methods`. Not shown to earn more than every control:
+# {glue:text}`photo_cheapest`. Among the answers to every need stands:
+# {glue:text}`photo_everywhere`. The most stable is {glue:text}`photo_stable_methods`, the least off
+# the target {glue:text}`photo_on_target_methods`. Not shown to earn more than every control:
 # {glue:text}`photo_unknown`. What hangs on the settings, on photographs: {glue:text}`photo_hang`.

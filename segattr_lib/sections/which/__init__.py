@@ -77,7 +77,8 @@ def _of_images(runs: Runs, name: str) -> dict[str, Any]:
         answer = answers.get(need.name)
         quoted |= {f"{need.name}_{fact}": text for fact, text in _of_answer(answer).items()}
     quoted |= {"cheapest": cheapest_text(runs, name), "budgets": budgets(runs, name)}
-    quoted["images"], quoted["scored"] = runs.images.get(name, (ABSENT, ABSENT))
+    counts = runs.images.get(name)
+    quoted["scored"] = ABSENT if counts is None else f"{counts[1]} of {counts[0]}"
     everywhere = [text for text in _methods(answers) if all(text in answer.best for answer in answers.values())]
     quoted["everywhere"] = listed(everywhere) if answers else ABSENT
     return quoted | _beside_controls(runs, name) | _under_settings(runs, name)

@@ -123,9 +123,9 @@ def unbeaten(table: pd.DataFrame, direction: int, by_median: bool = False) -> tu
         pairs = all_pairs(table, direction)
         return tuple(name for name in ordered if pairs.verdict(name) != CONTRADICTED)
     tested = list(combinations(ordered, 2))
-    found = [_better(table, *pair, direction, by_median) for pair in tested]
+    differences = [_better(table, *pair, direction, by_median) for pair in tested]
     beaten = set()
-    for (first, second), (_, verdict) in zip(tested, decided(found, ["above"] * len(tested)), strict=True):
+    for (first, second), (_, verdict) in zip(tested, decided(differences, ["above"] * len(tested)), strict=True):
         if verdict == HOLDS:
             beaten.add(second)
         elif verdict == CONTRADICTED:
@@ -237,12 +237,14 @@ def frontier(
         alike = [other for other in methods if passes[other] == passes[name]]
         beaten = pairs.verdict(name, alike) == CONTRADICTED
         on[name] = len(table) >= FEWEST and not beaten and (not cheaper or pairs.verdict(name, cheaper) == HOLDS)
-    found = means(table).assign(
+    bought = means(table).assign(
         passes=passes[list(table)].to_numpy(),
         above=[verdicts.get(name, NO_CONTROL) for name in table],
         step=[on[name] for name in table],
     )
-    return found.sort_values(["passes", "mean"], ascending=[True, False], kind="stable")[columns].reset_index(drop=True)
+    return bought.sort_values(["passes", "mean"], ascending=[True, False], kind="stable")[columns].reset_index(
+        drop=True
+    )
 
 
 def steps(passes: pd.DataFrame) -> list[tuple[int, tuple[str, ...]]]:

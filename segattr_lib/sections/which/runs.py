@@ -75,8 +75,8 @@ def of_records(records: Mapping[str, Record]) -> Runs:
         rows = records[name].rows
         scored = rows[(rows["metric"] == "score") & (rows["value"] >= ROBUST_FLOOR)]
         runs.images[name] = len(records[name].sample_ids), len(set(scored["sample_id"]))
-        found = {need.name: answer(rows, need) for need in NEEDS}
-        answers = {need: each for need, each in found.items() if each is not None}
+        every = {need.name: answer(rows, need) for need in NEEDS}
+        answers = {need: each for need, each in every.items() if each is not None}
         runs.answers[name] = answers
         runs.chances[name] = chances(rows)
         runs.controls[name] = best_control(rows)

@@ -103,8 +103,8 @@ def _answer_cell(runs: Runs, name: str, need: Need) -> str:
 def _cheapest_cell(runs: Runs, name: str) -> str:
     if name not in runs.frontiers:
         return ABSENT
-    found = cheapest(runs.frontiers[name])
-    return NONE if found is None else f"<b>{_marked(runs, name, found[1])}</b><br>{found[0]} passes"
+    fewest = cheapest(runs.frontiers[name])
+    return NONE if fewest is None else f"<b>{_marked(runs, name, fewest[1])}</b><br>{fewest[0]} passes"
 
 
 def _budget_cell(runs: Runs, name: str) -> str:
@@ -118,8 +118,8 @@ def cheapest_text(runs: Runs, name: str) -> str:
     """The cheapest method of a record that lies above every control, with its passes."""
     if name not in runs.frontiers:
         return ABSENT
-    found = cheapest(runs.frontiers[name])
-    return NONE if found is None else f"{listed(found[1])}, of {found[0]} passes"
+    fewest = cheapest(runs.frontiers[name])
+    return NONE if fewest is None else f"{listed(fewest[1])}, of {fewest[0]} passes"
 
 
 def budgets(runs: Runs, name: str) -> str:

@@ -53,8 +53,8 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def answers(rows: pd.DataFrame) -> dict[str, Answer]:
-    found = {need.name: answer(rows, need) for need in NEEDS}
-    return {name: each for name, each in found.items() if each is not None}
+    every = {need.name: answer(rows, need) for need in NEEDS}
+    return {name: each for name, each in every.items() if each is not None}
 
 
 def without(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -71,21 +71,21 @@ def test_an_answer_is_every_method_that_no_other_lies_above(answers: dict[str, A
 
 @pytest.mark.parametrize("need", FOLLOWING)
 def test_the_runner_up_is_behind_by_the_difference_of_the_means(answers: dict[str, Answer], need: str) -> None:
-    found, (name, behind) = answers[need], FOLLOWING[need]
+    mine, (name, behind) = answers[need], FOLLOWING[need]
     if need == "on_target":  # two methods of one mean follow
-        assert found.following in ("adaptive_ria", "adaptive_dea")
+        assert mine.following in ("adaptive_ria", "adaptive_dea")
     else:
-        assert found.following == name
+        assert mine.following == name
     if need == "leaks":  # the median of noisy differences
-        assert found.behind.value == pytest.approx(behind, abs=0.02)
+        assert mine.behind.value == pytest.approx(behind, abs=0.02)
     else:
-        assert found.behind.value == pytest.approx(behind, nan_ok=True)
-        assert np.isnan(behind) or found.behind.low < behind < found.behind.high
+        assert mine.behind.value == pytest.approx(behind, nan_ok=True)
+        assert np.isnan(behind) or mine.behind.low < behind < mine.behind.high
 
 
 def test_images_that_the_model_scores_low_or_a_constant_decides_count_for_nothing(answers: dict[str, Answer]) -> None:
     """They would raise every mean to near 9."""
-    counts = {name: found.n for name, found in answers.items()}
+    counts = {name: each.n for name, each in answers.items()}
     assert counts == {**dict.fromkeys(BEST, IMAGES), "forward": IMAGES + 1}  # there is no GPA among them
     shared = 0.1 * np.arange(IMAGES).mean() / IMAGES
     ranking = answers["drop"].ranking.set_index("method")["value"]
@@ -95,9 +95,9 @@ def test_images_that_the_model_scores_low_or_a_constant_decides_count_for_nothin
 
 
 def test_controls_that_equal_the_first_are_told(answers: dict[str, Answer]) -> None:
-    equals = {name: found.equalled_by for name, found in answers.items()}
-    told = {"stable": ("depth",), "on_target": ("random_cells",)}
-    assert equals == {**dict.fromkeys(BEST, ()), **told}
+    equals = {name: each.equalled_by for name, each in answers.items()}
+    equalled = {"stable": ("depth",), "on_target": ("random_cells",)}
+    assert equals == {**dict.fromkeys(BEST, ()), **equalled}
 
 
 def test_the_lead_of_a_tie_is_its_first_over_its_second(answers: dict[str, Answer]) -> None:
@@ -198,7 +198,7 @@ def test_without_controls_nothing_is_said_to_lie_above_them(rows: pd.DataFrame) 
 
 
 def test_a_need_of_forward_passes_leaves_out_what_takes_gradients(rows: pd.DataFrame) -> None:
-    found = answer(rows, NEED["forward"])
-    assert found is not None and set(found.ranking["method"]) == {"ria", "adaptive_ria"}
+    forward = answer(rows, NEED["forward"])
+    assert forward is not None and set(forward.ranking["method"]) == {"ria", "adaptive_ria"}
     every = answer(rows, dataclasses.replace(NEED["forward"], forward_only=False))
     assert every is not None and set(every.ranking["method"]) == set(PASSES)
