@@ -73,10 +73,16 @@ RECIPE = {  # in the order of training; a window around the object costs a tenth
 }
 FRESH = {"shapes_swin": 6}  # from this stage on another pool of scenes: it had learnt the first by heart
 TUNING = {  # behind RECIPE: on dense clutter, photographs and the generated grounds
-    "shapes_resnet18": [cycle(16_000, 1.5e-3, side=64), cycle(10_000, 1.5e-3, side=128), cycle(2_500, 6e-4, side=224)],
-    "shapes_vgg11": [cycle(24_000, 1e-3, side=64), cycle(12_000, 1e-3, side=128), cycle(2_500, 4e-4, side=224)],
-    "shapes_convnext": [cycle(12_000, 8e-4, side=64), cycle(6_000, 8e-4, side=128), cycle(2_000, 4e-4, side=224)],
-    "shapes_swin": [cycle(12_000, 8e-4, side=56), cycle(6_000, 8e-4, side=112), cycle(2_000, 4e-4, side=224)],
+    "shapes_resnet18": [cycle(24_000, 1.5e-3, side=128), cycle(2_000, 6e-4, side=224)],
+    "shapes_vgg11": [
+        cycle(24_000, 1e-3, side=64),
+        cycle(12_000, 1e-3, side=128),
+        cycle(2_500, 4e-4, side=224),
+        cycle(32_000, 1.5e-3, side=128),
+        cycle(2_500, 4e-4, side=224),
+    ],
+    "shapes_convnext": [cycle(16_000, 1e-3, side=128), cycle(1_500, 4e-4, side=224)],
+    "shapes_swin": [cycle(16_000, 1e-3, side=112), cycle(1_500, 4e-4, side=224)],
 }
 CLUTTERED = 4_000  # scenes of the pool that tuning draws from
 MEASURED_ON = 500  # scenes on each of the grounds held out
@@ -134,7 +140,7 @@ def tune_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[st
     if "tuned_images" in before:
         raise ValueError(f"{path} was tuned on clutter before")
     pool = _examples_on(TRAINED_ON, "train", CLUTTERED, 2 * POOL)
-    watched = {"generated": _examples("val", 200)} | {kind: _examples_on([kind], "val", 200) for kind in HELD_OUT}
+    watched = {"generated": _examples("val", 100)} | {kind: _examples_on([kind], "val", 100) for kind in HELD_OUT}
     began = time.monotonic()
     torch.manual_seed(seed)
     model = MODELS[name].build()
@@ -146,8 +152,7 @@ def tune_classifier(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[st
 
     for number, stage in enumerate(TUNING[name]):
         batches = (draw(pool, stage, rng) for rng in streams(seed, f"tune stage {number}", stage))
-        every = max(1, stage.steps // 2)
-        fit(model, stage, batches, loss, f"{name}, tuning {number + 1}", report=report, every=every)
+        fit(model, stage, batches, loss, f"{name}, tuning {number + 1}", report=report, every=stage.steps)
         as_stored(model)
     tuned = sum(stage.images for stage in TUNING[name])
     facts: dict[str, object] = {"images": int(before["images"]) + tuned, "tuned_images": tuned}

@@ -37,7 +37,8 @@ def test_shipped_weights_say_how_they_came_about(name: str):
     assert facts["command"] == f"python -m segattr_lib train {name} --seed {facts['seed']}"
     assert float(facts["seconds"]) > 0
     recipes = segmenters.RECIPE | classifiers.RECIPE | figures.RECIPE | sam2.RECIPE
-    assert int(facts["images"]) == sum(stage.images for stage in recipes[name])
+    stages = [*recipes[name], *(classifiers.TUNING[name] if "tuned_images" in facts else [])]
+    assert int(facts["images"]) == sum(stage.images for stage in stages)
 
 
 @pytest.mark.parametrize("name", SEGMENTERS)
