@@ -135,8 +135,9 @@ def _opened(path: Path) -> Image.Image:
 def _covered_with(
     rng: np.random.Generator, picture: Image.Image, figures: Mapping[str, Outline], least: float = 0.05
 ) -> np.ndarray:
-    """A picture with figures strewn over it, until boxes of their size would cover a drawn share of it, from `least`
-    to one and a half, or MOST of them; of all forms or of two, of all sizes or of much the same, with smooth rims or ragged ones."""
+    """A picture with figures strewn over it, of all forms or of two, of many sizes or of much the same, with smooth
+    rims or ragged ones; until squares of their extents would cover a drawn share of it, from `least` to one and a half,
+    or there are MOST of them."""
     fine = FINE if rng.random() < 0.7 else 1
     canvas = picture.resize((CANVAS * fine, CANVAS * fine), Image.Resampling.BILINEAR)
     pen = ImageDraw.Draw(canvas)
@@ -158,16 +159,16 @@ def _covered_with(
 
 
 def _put(
-    rng: np.random.Generator, pen: ImageDraw.ImageDraw, outline: np.ndarray, extent: float, fine: int, open_: bool
+    rng: np.random.Generator, pen: ImageDraw.ImageDraw, outline: np.ndarray, extent: float, fine: int, line: bool
 ) -> None:
-    """Draw a figure at a random place and turn, filled or as a line."""
+    """Draw a figure at a random place and turn; where it does not close its line alone, else that or its area."""
     turn = rng.uniform(0, 2 * np.pi)
     turned = outline @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     corners = (turned * extent / 2 + rng.uniform(0, CANVAS, 2)) * fine
     points = [tuple(corner) for corner in corners.tolist()]
     colour = _colour(rng)
     width = max(1, round(extent * rng.uniform(0.08, 0.25) * fine))
-    if open_:
+    if line:
         pen.line(points, fill=colour, width=width, joint="curve")
     elif rng.random() < 0.5:
         pen.polygon(points, fill=colour)
@@ -203,12 +204,8 @@ def _star(rng: np.random.Generator) -> np.ndarray:
 def _cross(rng: np.random.Generator) -> np.ndarray:
     arm = rng.uniform(0.12, 0.4)
     quarter = np.array([(1, -arm), (1, arm), (arm, arm)])
-    turns = [np.array([[0, 1], [-1, 0]])] * 4
-    corners, turned = [], quarter
-    for turn in turns:
-        corners.append(turned)
-        turned = turned @ turn
-    return np.concatenate(corners)
+    turn = np.array([[0, 1], [-1, 0]])
+    return np.concatenate([quarter @ np.linalg.matrix_power(turn, times) for times in range(4)])
 
 
 def _arc(rng: np.random.Generator) -> np.ndarray:
@@ -240,7 +237,7 @@ def _slanted(rng: np.random.Generator) -> np.ndarray:
     return corners / np.abs(corners).max()
 
 
-def _regular_many(rng: np.random.Generator) -> np.ndarray:
+def _pentagon(rng: np.random.Generator) -> np.ndarray:
     """A pentagon; with more corners a small one passes for a circle."""
     return _regular(5)
 
@@ -255,7 +252,7 @@ FIGURES: dict[str, Outline] = {
     "stroke": _stroke,
     "sliver": _sliver,
     "slanted": _slanted,
-    "pentagon": _regular_many,
+    "pentagon": _pentagon,
     "tiny circle": lambda rng: _regular(32),
     "tiny square": lambda rng: _regular(4),
     "tiny triangle": lambda rng: _regular(3),

@@ -132,13 +132,17 @@ def test_a_ground_tells_nothing_of_the_class_and_moves_no_object() -> None:
     for name in NAMES[:4]:
         plain = classifiers._example("single_shapes", "train", name)
         other = classifiers._example_on(TRAINED_ON, "train", name)
-        assert plain[1:] == other[1:] and np.array_equal(plain[0], other[0]) == (TRAINED_ON[int(name[-1])] == "generated")
+        assert plain[1:] == other[1:] and np.array_equal(plain[0], other[0]) == (
+            TRAINED_ON[int(name[-1])] == "generated"
+        )
         inside = dataset.load(name, 224).mask.numpy()
         middle = ndimage.binary_erosion(inside, iterations=2)
         assert np.abs(plain[0][middle].astype(int) - other[0][middle]).max(initial=0) <= 1
 
 
 def test_polygons_are_the_grounds_of_the_scenes_of_many_shapes() -> None:
-    small = Image.fromarray(ground("polygons", "test-00000")).resize((shapes.CANVAS, shapes.CANVAS), Image.Resampling.BOX)
+    small = Image.fromarray(ground("polygons", "test-00000")).resize(
+        (shapes.CANVAS, shapes.CANVAS), Image.Resampling.BOX
+    )
     drawn = shapes.background("test-00000").astype(float)
     assert np.abs(np.asarray(small, float) - drawn).mean() < np.abs(drawn - drawn.mean()).mean() / 3
