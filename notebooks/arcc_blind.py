@@ -89,7 +89,8 @@ page.photo_scores(runs)
 # one: the paper's trivial maps. Ours beyond them: a Gaussian at the *centre*, the image's *edges*,
 # and, where it is known, the *ground truth* as an upper control. Dots are means over
 # {glue:text}`images` images and {glue:text}`models` models, with {glue:text}`level` studentised
-# bootstrap intervals over images, the trivial maps in grey.
+# bootstrap intervals over images, the trivial maps in grey. The share of these images whose class a
+# model names rightly, with Wilson's interval: {glue:text}`accuracy`.
 
 # %% mystnb={"image": {"alt": "Dot plots of mean Average Drop and mean ADCC of the methods and the trivial maps, with intervals, the trivial maps in grey."}} tags=["hide-input"]
 page.dots(settings, runs, ["adcc", "average_drop"])

@@ -96,9 +96,10 @@ page.summed(runs)
 
 # %% [markdown]
 # Means over {glue:text}`images` images of {glue:text}`dataset`; in {glue:text}`right` of
-# {glue:text}`asked` cases {glue:text}`model` names the class rightly. The {glue:text}`methods`
-# methods above, the maps that know nothing below. A map that does not depend on the class has no
-# contrastivity to win; one that marks everything is complete by half.
+# {glue:text}`asked` cases {glue:text}`model` names the class rightly (share with Wilson's
+# {glue:text}`level` interval: {glue:text}`accuracy`). The {glue:text}`methods` methods above, the
+# maps that know nothing below. A map that does not depend on the class has no contrastivity to win;
+# one that marks everything is complete by half.
 #
 # ## Which metric follows the score?
 #

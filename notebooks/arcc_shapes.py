@@ -114,8 +114,9 @@ page.photo_scores(runs)
 # {glue:text}`maps` maps. {glue:text}`undefined` of them are constant, or get a constant map of the
 # faded image; they have no Coherency, and their ADCC and ARCC count 0 (ours). {glue:text}`lost`
 # images could not be scored; in {glue:text}`unsure` of {glue:text}`scored` cases the model gives
-# the image's own class less than {glue:text}`sure`. Intervals are {glue:text}`level` BCa bootstrap
-# intervals over images.
+# the image's own class less than {glue:text}`sure`. The share of these images whose class a model
+# names rightly, with Wilson's {glue:text}`level` interval: {glue:text}`accuracy`. Other intervals
+# are {glue:text}`level` BCa bootstrap intervals over images.
 #
 # ## The methods on the models
 #

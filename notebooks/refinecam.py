@@ -112,8 +112,10 @@ page.photo_table(runs)
 # The rest of the page is about {glue:text}`n` images of {glue:text}`dataset`, of which
 # {glue:text}`truth`, under {glue:text}`models` classifiers with {glue:text}`cams` CAMs each. A CAM
 # stands at the *shallowest* and the *deepest* of a model's stages; RefineCAM starts at the
-# shallowest, as in the paper. Intervals are {glue:text}`level` studentised bootstrap intervals over images, a value being
-# the mean over the models unless they are told apart.
+# shallowest, as in the paper. The share of the images whose class a classifier names rightly, with
+# Wilson's {glue:text}`level` interval: {glue:text}`accuracy`. Other intervals are
+# {glue:text}`level` studentised bootstrap intervals over images, a value being the mean over the
+# models unless they are told apart.
 #
 # A map that vanished has no coherency, hence no ARCC. RefineCAM can make such maps, by multiplying
 # what nowhere meets, and to leave them out would reward it: here their ARCC and ADCC count 0

@@ -129,18 +129,19 @@ page.photo_agreement(runs.photographs)
 #
 # {glue:text}`explainers` explainers of the classifier {glue:text}`model`, CAMs at its layer
 # {glue:text}`layer`, on {glue:text}`n` images of {glue:text}`dataset`; {glue:text}`skipped` more
-# were left out, because the classifier does not recognise them or has no such class. A map's
-# support is where it reaches {glue:text}`threshold`. Prompts are {glue:text}`foreground` foreground
-# points of the highest {glue:text}`top` of pixels and {glue:text}`background` background points of
-# the lowest {glue:text}`bottom`, {glue:text}`apart` px or more apart; robustness is
-# {glue:text}`robustness`.
+# were left out, because the classifier does not recognise them or has no such class. The share of
+# all images that it was asked about whose class it names rightly, with Wilson's {glue:text}`level`
+# interval: {glue:text}`accuracy`. A map's support is where it reaches {glue:text}`threshold`.
+# Prompts are {glue:text}`foreground` foreground points of the highest {glue:text}`top` of pixels
+# and {glue:text}`background` background points of the lowest {glue:text}`bottom`,
+# {glue:text}`apart` px or more apart; robustness is {glue:text}`robustness`.
 #
 # The segmenter is {glue:text}`segmenter`, and beside it {glue:text}`others`. Whatever a promptable
 # segmenter other than the random walker has learnt of objects, it adds to every mask below: that is
 # the scope. The embedded `shapes_sam2` has the architecture of SAM 2, but its prior is of drawn
 # shapes, not of photographs.
 #
-# Intervals are {glue:text}`level` studentised bootstrap intervals over images. A map that is
+# Other intervals are {glue:text}`level` studentised bootstrap intervals over images. A map that is
 # constant gives no cues; its mask counts as an IoU of 0 (ours), as it did for {glue:text}`without`
 # of {glue:text}`asked` prompts of {glue:text}`segmenter`.
 #

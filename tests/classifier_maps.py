@@ -58,6 +58,13 @@ def rows_of_maps(maps: pd.DataFrame, score: float = 0.75) -> pd.DataFrame:
     return rows.assign(dataset="single_shapes", seed=0, run_id=rows["model"], k=np.nan, fill=None, reason="")
 
 
+def answers_of_maps(right: int = 12) -> pd.DataFrame:
+    """What the first model names on each image, right in the first few of them; the second is always right."""
+    answers = pd.DataFrame([(model, image) for model in MODELS for image in IMAGES], columns=["model", "sample_id"])
+    wrong = (answers["model"] == MODELS[0]) & answers["sample_id"].isin(IMAGES[right:])
+    return answers.assign(class_id=3, said=np.where(wrong, 4, 3))
+
+
 def plain_classifier() -> nn.Module:
     """A net of one convolution with weights of its own, so that runs can name it."""
     torch.manual_seed(0)

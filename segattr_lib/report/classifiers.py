@@ -6,17 +6,25 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import pandas as pd
+import torch
 from pydantic import Field
+from statsmodels.stats.proportion import proportion_confint
 
 from segattr_lib.attribution import METHODS, method_key, methods_of
-from segattr_lib.benchmark.runner import run_benchmark
+from segattr_lib.benchmark.failures import load_sample
+from segattr_lib.benchmark.runner import GROUP, borrowed, open_run, run_benchmark
 from segattr_lib.benchmark.settings import Listed, MethodKey
+from segattr_lib.benchmark.settings import Settings as RunSettings
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.data.regions import FREQUENT
 from segattr_lib.inference.maps import PAPER, TRUTH
 from segattr_lib.inference.paired import settled
+from segattr_lib.models.predicted import PREDICTED, decided_by, targeted
 from segattr_lib.registry import UserError
+from segattr_lib.report.labels import model_label
 from segattr_lib.report.page import read_page
 from segattr_lib.report.photographs import Photographs, PhotoPage, photographed
+from segattr_lib.report.tables import interval
 
 MEASURES = (*PAPER, TRUTH)
 GROUND_TRUTH = "ground_truth"  # the upper control; every other one knows nothing
@@ -89,3 +97,49 @@ def rows_of(page: MapsPage) -> pd.DataFrame:
 def scored_images(rows: pd.DataFrame) -> list[str]:
     """The images that a model scored, in the order of the rows."""
     return list(dict.fromkeys(rows.loc[rows["metric"] == "score", "sample_id"].astype(str)))
+
+
+def answers_of(run: RunSettings, rows: pd.DataFrame) -> pd.DataFrame:
+    """What each model of a run names on each image that the run asked it about, those below its floor included.
+
+    rows: of the run. A row a model and image: model, sample_id, class_id (the data's) and said. Empty where the class
+    that is explained is the model's own answer, which cannot be wrong. Raises UserError as open_run does, and
+    SampleError for an image that cannot be read any more.
+    """
+    opened, answers = open_run(run, classes=False), []
+    own = run.changed({"class_map": PREDICTED, "target": FREQUENT, "region": None})
+    asked = rows.dropna(subset=["class_id"]).drop_duplicates(["model", "sample_id"])
+    with borrowed(opened.models.values()):
+        for name, model in opened.models.items():
+            if decided_by(run, opened.dataset, model):
+                continue
+            ids, runtime = list(asked.loc[asked["model"] == name, "sample_id"].astype(str)), opened.prepared(name)
+            for start in range(0, len(ids), GROUP):
+                samples = [load_sample(opened.dataset, one_id, run.image_size) for one_id in ids[start : start + GROUP]]
+                images = runtime.place(torch.stack([sample.image for sample in samples]))
+                named = targeted(own, opened.dataset, model, runtime, images, samples)
+                answers += [
+                    (name, sample.sample_id, sample.class_id, answer.class_id)
+                    for sample, answer in zip(samples, named, strict=True)
+                ]
+    return pd.DataFrame(answers, columns=["model", "sample_id", "class_id", "said"])
+
+
+def accuracies(answers: pd.DataFrame, level: float) -> pd.DataFrame:
+    """How often each model names the data's class: a row a model, in their order, with right, n, share, and low and
+    high, Wilson's interval of the share. answers: of `answers_of`, or whatever has its columns model, class_id, said.
+    """
+    right = (answers["said"] == answers["class_id"]).groupby(answers["model"].astype(str), sort=False)
+    table = pd.DataFrame({"right": right.sum(), "n": right.size()})
+    low, high = proportion_confint(table["right"], table["n"], alpha=1 - level, method="wilson")
+    return table.assign(share=table["right"] / table["n"], low=low, high=high)
+
+
+def accuracies_text(answers: pd.DataFrame, level: float) -> str:
+    """The same as the end of a sentence: "vgg11 0.94 [0.72, 0.99] of 16, resnet18 1.00 [0.81, 1.00] of 16"."""
+    if answers.empty:
+        return "1 by construction, the class that is explained being the model's own answer"
+    return ", ".join(
+        f"{model_label(str(row.Index))} {interval(row.share, row.low, row.high, 2)} of {row.n}"
+        for row in accuracies(answers, level).itertuples()
+    )

@@ -21,7 +21,13 @@ from segattr_lib.registry import UserError, unknown
 CLAIMS: tuple[str, ...] = ()
 OWN = Path(__file__).stem  # this page, which is not made while it is written
 SEGMENTERS = {"miou_test": "Regular", "miou_test_small": "Small", "miou_test_thin": "Thin"}
-CLASSIFIERS = {"accuracy_test": "All", **{f"accuracy_{tier}": tier.capitalize() for tier in TIERS}}
+CLASSIFIERS = {
+    "accuracy_test": "All",
+    **{f"accuracy_{tier}": tier.capitalize() for tier in TIERS},
+    "accuracy_polygons": "On polygons",
+    "accuracy_crowd": "On a crowd",
+    "accuracy_held_out_photograph": "On photographs",
+}
 FIGURES = {"accuracy_test": "Whole", "accuracy_parts": "Parts taken"}
 CARD = {  # of a model that others trained
     "source": "Source",
@@ -164,7 +170,8 @@ def classifiers_table(runs: Runs) -> Markdown:
     sizes = ", ".join(f"{least} to {most}" for least, most in TIERS.values())
     caption = (
         "The classifiers, trained and measured by make train: the share of held-out single shapes they tell, of all "
-        f"and of each size tier ({sizes} px)."
+        f"and of each size tier ({sizes} px); and of those on grounds of kinds that none was trained on: the polygons "
+        "and strokes of the scenes of many shapes, a crowd of figures, photographs."
     )
     return list_table(measured(runs, "accuracy_large", CLASSIFIERS), "tbl-classifiers", caption)
 
@@ -200,7 +207,8 @@ def cards(runs: Runs) -> Markdown:
 def measured(runs: Runs, measure: str, columns: Mapping[str, str]) -> pd.DataFrame:
     """A row a model whose metadata tell this measure: what is told of it, by name and the name of its column, and
     what it was trained on; a dash for what a model does not tell."""
-    models = runs.weights[runs.weights[measure].notna()]
+    untold = [name for name in columns if name not in runs.weights]
+    models = runs.weights[runs.weights[measure].notna()].assign(**dict.fromkeys(untold))
     table = {"Model": [f"`{name}`" for name in models.index]}
     table |= {column: models[name].fillna("–") for name, column in columns.items()}
     hours = [f"{float(seconds) / 3600:.1f}" for seconds in models["seconds"]]

@@ -14,6 +14,7 @@ from segattr_lib.models import MODELS, WEIGHTS
 from segattr_lib.models.loading import load_model
 from segattr_lib.models.sam2 import embedded_sam2
 from segattr_lib.training import classifiers, figures, sam2, segmenters
+from segattr_lib.training.clutter import HELD_OUT
 from segattr_lib.training.figures import accuracies
 from segattr_lib.training.segmenters import MEASURED
 from segattr_lib.training.suites import CLASSIFIERS, SEGMENTERS
@@ -37,7 +38,9 @@ def test_shipped_weights_say_how_they_came_about(name: str):
     assert facts["command"] == f"python -m segattr_lib train {name} --seed {facts['seed']}"
     assert float(facts["seconds"]) > 0
     recipes = segmenters.RECIPE | classifiers.RECIPE | figures.RECIPE | sam2.RECIPE
-    assert int(facts["images"]) == sum(stage.images for stage in recipes[name])
+    tuned = classifiers.TUNING.get(name, [])
+    assert int(facts["images"]) == sum(stage.images for stage in [*recipes[name], *tuned])
+    assert facts.get("tuned_images", "0") == str(sum(stage.images for stage in tuned))
 
 
 @pytest.mark.parametrize("name", SEGMENTERS)
@@ -51,6 +54,34 @@ def test_shipped_classifiers_are_measured_on_each_tier(name: str):
     tiers = [float(facts[f"accuracy_{tier}"]) for tier in TIERS]
     assert min(tiers) <= float(facts["accuracy_test"]) <= max(tiers)
     assert facts.get("stem_of") == classifiers.STEM_OF.get(name)
+
+
+TUNED = tuple(classifiers.TUNING)
+BAR = 0.85  # on each kind of ground that none was trained on, set before any was tuned
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_what_tuning_brought_cost_nothing_on_generated_grounds(name: str):
+    assert float(metadata(name)["accuracy_test"]) >= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TUNED)
+def test_what_a_classifier_says_of_grounds_it_does_not_know_is_what_it_reaches(name: str):
+    module, facts = load_model(name, kind="classifier").module, metadata(name)
+    for kind in HELD_OUT:
+        share = classifiers.accuracy(module, classifiers._examples_on([kind], "test", 200))["test"]
+        claimed = float(facts[f"accuracy_{kind}"])
+        assert abs(share - claimed) < 4 * np.sqrt(claimed * (1 - claimed) / 200)  # of the first 200 of them
+        assert claimed > 0.5  # before, 0.20 to 0.27 of a crowd, 0.33 to 0.49 of polygons, 0.43 to 0.60 of photographs
+
+
+@pytest.mark.parametrize("name", TUNED)
+@pytest.mark.xfail(
+    reason="the bar set before any was tuned; after two attempts those that ship stay below", strict=True
+)
+def test_a_tuned_classifier_reaches_the_bar_on_every_ground(name: str):
+    assert min(float(metadata(name)[f"accuracy_{kind}"]) for kind in HELD_OUT) >= BAR
 
 
 @cache

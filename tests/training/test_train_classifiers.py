@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from segattr_lib.data import load_dataset
 from segattr_lib.data.single_shapes import SPLITS, TIERS
-from segattr_lib.models import MODELS, loading
+from segattr_lib.models import MODELS, WEIGHTS, loading
 from segattr_lib.models import embedded as models
 from segattr_lib.models.loading import load_model
 from segattr_lib.training import classifiers
@@ -24,13 +25,16 @@ from segattr_lib.training.classifiers import (
     EPOCH,
     RECIPE,
     STEM_OF,
+    TUNING,
     Examples,
     begin_with_stem,
     cycle,
     draw,
     fine_tune,
     train_classifier,
+    tune_classifier,
 )
+from segattr_lib.training.clutter import HELD_OUT
 from segattr_lib.training.loop import in_half_precision
 
 FEW = 24
@@ -45,6 +49,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training sees two dozen scenes, drawn in this process."""
     pool = drawn_examples()
     monkeypatch.setattr(classifiers, "_examples", lambda split, count=None, start=0: pool)
+    monkeypatch.setattr(classifiers, "_examples_on", lambda kinds, split, count, start=0: cluttered(tuple(kinds)))
     monkeypatch.setattr(classifiers, "EPOCH", replace(EPOCH, images=FEW, batch=8))
 
 
@@ -56,10 +61,17 @@ def drawn_examples() -> Examples:
     return Examples(np.stack(pixels), np.array(classes), np.array(boxes), np.array(tiers))
 
 
+@cache
+def cluttered(kinds: tuple[str, ...]) -> Examples:
+    names = load_dataset("single_shapes", split="train").sample_ids[:FEW]
+    return classifiers._stacked([classifiers._example_on(kinds, "train", name) for name in names])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["shapes_resnet18", "shapes_vgg11"])
 def test_training_writes_what_loads_and_says_how(name: str, few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(RECIPE, name, [cycle(8, 1e-3, batch=4, side=128), cycle(4, 1e-4, batch=4, side=224)])
+    monkeypatch.setitem(TUNING, name, [cycle(4, 1e-4, batch=4, side=128)])
     states = []
     for part, seed in (("a", 3), ("b", 3), ("c", 4)):
         facts = train_classifier(name, seed, tmp_path / part)
@@ -68,13 +80,16 @@ def test_training_writes_what_loads_and_says_how(name: str, few: None, tmp_path:
     assert any(not torch.equal(states[0][key], states[2][key]) for key in states[0])
     with safe_open(tmp_path / "c" / f"{name}.safetensors", framework="pt") as file:
         assert file.metadata() == facts
-    assert (facts["seed"], facts["images"]) == ("4", "12")
+    assert (facts["seed"], facts["images"], facts["tuned_images"]) == ("4", "16", "4")
     monkeypatch.setattr(loading, "WEIGHTS", tmp_path / "c")
     module = load_model(name, kind="classifier").module
     pool = drawn_examples()
-    with torch.inference_mode():
-        predicted = module(torch.from_numpy(pool.images).permute(0, 3, 1, 2) / 255).argmax(1).numpy()
-    assert facts["accuracy_test"] == f"{np.mean(predicted == pool.classes):.4f}"
+    for part, examples in {"test": pool, **{kind: cluttered((kind,)) for kind in HELD_OUT}}.items():
+        with torch.inference_mode():
+            predicted = module(torch.from_numpy(examples.images).permute(0, 3, 1, 2) / 255).argmax(1).numpy()
+        assert facts[f"accuracy_{part}"] == f"{np.mean(predicted == examples.classes):.4f}"
+    with pytest.raises(ValueError, match="was tuned"):
+        tune_classifier(name, 4, tmp_path / "c")
 
 
 @pytest.mark.slow
@@ -234,3 +249,22 @@ def test_fine_tuning_keeps_the_best_epoch(tiny: None, tmp_path: Path, monkeypatc
     assert kept["5.weight"].shape == (6, 16)
     monkeypatch.setattr(classifiers, "fetched", lambda name: pytest.fail("done already"))
     assert fine_tune("finetuned_resnet18", 0, tmp_path, epochs=4) == facts
+
+
+# Tuning on clutter.
+
+
+@pytest.mark.slow
+def test_tuning_begins_where_training_ended(few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without a rate the weights stay as they were, and what was measured on the scenes is measured again."""
+    name = "shapes_vgg11"
+    monkeypatch.setitem(TUNING, name, [cycle(8, 0.0, batch=4, side=224)])
+    shutil.copy(WEIGHTS / f"{name}.safetensors", tmp_path / f"{name}.safetensors")
+    path = tmp_path / f"{name}.safetensors"
+    before = load_file(path)
+    save_file(before, path, {"seed": "0", "images": "100", "seconds": "10"})
+    facts = tune_classifier(name, 0, tmp_path)
+    after = load_file(path)
+    assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
+    assert (facts["images"], facts["tuned_images"]) == ("108", "8") and float(facts["seconds"]) >= 10
+    assert "stem_of" not in facts

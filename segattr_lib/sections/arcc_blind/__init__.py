@@ -19,7 +19,16 @@ from segattr_lib.inference.maps import by_image, maps_table, truth_known
 from segattr_lib.metrics import METRICS, metric_key
 from segattr_lib.registry import Key
 from segattr_lib.report import charts, tables
-from segattr_lib.report.classifiers import MEASURES, MapsPage, opening, read_maps_page, rows_of, scored_images
+from segattr_lib.report.classifiers import (
+    MEASURES,
+    MapsPage,
+    accuracies_text,
+    answers_of,
+    opening,
+    read_maps_page,
+    rows_of,
+    scored_images,
+)
 from segattr_lib.report.labels import metric_label
 from segattr_lib.report.photographs import Photographs, first_by, maps_by_label, photo_gallery, values_of, values_table
 from segattr_lib.report.reproduced import NO, YES, claims_table, held
@@ -56,6 +65,7 @@ class Runs:
     maps: every map, a row each, a column a metric. images: that were scored. fooled: of `fooled`. shown: the methods
     and the trivial maps; the ground truth is none of them where no truth is known. coverage: of simulated_coverage.
     photographs: that the page opens with, photo_values: what the judged metrics say of their maps.
+    answers: what each model names on each image.
     """
 
     maps: pd.DataFrame
@@ -65,6 +75,7 @@ class Runs:
     coverage: pd.DataFrame
     photographs: Photographs
     photo_values: pd.DataFrame
+    answers: pd.DataFrame
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -88,6 +99,7 @@ def run(settings: Settings) -> Runs:
         coverage.simulated_coverage(shapes, seed=seed, level=level),
         photographs,
         values_of(photographs, settings.photo_methods, JUDGED),
+        answers_of(settings.run, rows),
     )
 
 
@@ -146,6 +158,7 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "methods": len(settings.real),
         "blind": len(settings.blind),
         "level": f"{settings.level:.0%}",
+        "accuracy": accuracies_text(runs.answers, settings.level),
         "margin": MARGIN,
         "fewest": FEWEST,
         "coverage": f"{reached.iloc[0]:.1%}" if len(reached) else "–",

@@ -13,7 +13,16 @@ from pydantic import Field
 
 from segattr_lib.inference.agreement import WAYS
 from segattr_lib.inference.maps import PAPER, TRUTH, maps_table, truth_known
-from segattr_lib.report.classifiers import MEASURES, MapsPage, opening, read_maps_page, rows_of, scored_images
+from segattr_lib.report.classifiers import (
+    MEASURES,
+    MapsPage,
+    accuracies_text,
+    answers_of,
+    opening,
+    read_maps_page,
+    rows_of,
+    scored_images,
+)
 from segattr_lib.report.labels import key_label, metric_label, model_label
 from segattr_lib.report.photographs import Photographs, first_by, maps_by_label, photo_gallery, values_of, values_table
 from segattr_lib.report.reproduced import (
@@ -73,7 +82,7 @@ class Settings(MapsPage):
 @dataclass(frozen=True)
 class Runs:
     """The rows of the run; the methods' maps as a table, a column a metric; what was made of them; and the photographs
-    that the page opens with, with what the paper's metrics say of their maps."""
+    that the page opens with, with what the paper's metrics say of their maps. answers: what each model names."""
 
     rows: pd.DataFrame
     maps: pd.DataFrame
@@ -83,6 +92,7 @@ class Runs:
     bends: Bends
     photographs: Photographs
     photo_values: pd.DataFrame
+    answers: pd.DataFrame
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -108,6 +118,7 @@ def run(settings: Settings) -> Runs:
         bends.bend(settings.run.runs()[0], images, settings.bent, MEASURES if known else PAPER),
         photographs,
         values_of(photographs, settings.photo_methods, PAPER),
+        answers_of(settings.run, rows),
     )
 
 
@@ -125,6 +136,7 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "sure": SURE,
         "unsure": int((scores < SURE).sum()),
         "scored": len(scores),
+        "accuracy": accuracies_text(runs.answers, settings.level),
         "lost": int(runs.rows.loc[runs.rows["metric"].isna(), "sample_id"].nunique()),
         "level": f"{settings.level:.0%}",
         "truth": known,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from segattr_lib.report.classifiers import accuracies_text
 from segattr_lib.report.labels import method_label
 from segattr_lib.sections.refinecam import choices, lift, opening, segmentation, shortcut
 from segattr_lib.sections.refinecam.choices import fusion_plot, fusion_table, start_curves
@@ -61,6 +62,7 @@ def facts(page: Settings, runs: Runs) -> dict[str, Any]:
         "models": len(page.run.model),
         "cams": len(page.bases),
         "level": f"{page.level:.0%}",
+        "accuracy": accuracies_text(runs.answers, page.level),
         "vanished": int((refined["status"] == "undefined").sum()),
         "composites": len(refined),
         "truth": "the truth is known" if known else "no truth is known, and columns that need it are left out",

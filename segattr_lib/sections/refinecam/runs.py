@@ -19,6 +19,7 @@ from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference.coverage import simulated_coverage, standardised
 from segattr_lib.inference.paired import paired, settled
 from segattr_lib.registry import make_key
+from segattr_lib.report.classifiers import answers_of
 from segattr_lib.report.photographs import Photographs, photographed, values_of
 from segattr_lib.sections.refinecam.maps import shortcuts
 from segattr_lib.sections.refinecam.settings import FIRST, Settings
@@ -36,7 +37,7 @@ class Runs:
     have a value at all. fused: as ends, of the first few images, with RefineCAM by the means beside. starts: of these
     images, the swept CAM and RefineCAM of it from every layer. shortcuts: see maps.shortcuts. segmentation: of the
     segmenter. shallow, deep: the names of its layers at the ends. coverage: of the intervals on ARCC's differences.
-    photographs, photo_values: of `photographs_of`.
+    photographs, photo_values: of `photographs_of`. answers: what each model names on each image.
     """
 
     ends: pd.DataFrame
@@ -50,6 +51,7 @@ class Runs:
     coverage: pd.DataFrame
     photographs: Photographs
     photo_values: pd.DataFrame
+    answers: pd.DataFrame
 
     @property
     def arcc(self) -> pd.DataFrame:
@@ -97,6 +99,7 @@ def run(page: Settings) -> Runs:
         coverage=simulated_coverage(standardised([arcc]), seed=page.seed, level=page.level),
         photographs=photographs,
         photo_values=photo_values,
+        answers=answers_of(page.run, ends),
     )
 
 

@@ -12,6 +12,7 @@ from segattr_lib.benchmark.store import read_samples
 from segattr_lib.inference.comparison import compare
 from segattr_lib.inference.coverage import simulated_coverage, standardised
 from segattr_lib.registry import make_key
+from segattr_lib.report.classifiers import answers_of
 from segattr_lib.report.labels import metric_label
 from segattr_lib.sections.wsss_sam2.opening import CuedPhotographs, cued_photographs
 from segattr_lib.sections.wsss_sam2.recommendations import recommendations
@@ -42,6 +43,7 @@ class Runs:
     explainers: the keys of those that are fused. main: the segmenter that is assisted. assisted, plain, walked: IoU of
     its masks, of the maps' own supports and of the random walker's masks, images by ways. compared: the weighted
     fusion paired with every other way, by segmenter. photographs: that the page opens with.
+    answers: what the model names on each image that it was asked about.
     """
 
     run: RunSettings
@@ -60,6 +62,7 @@ class Runs:
     shares: pd.DataFrame
     checks: pd.DataFrame
     photographs: CuedPhotographs
+    answers: pd.DataFrame
 
 
 def run(settings: Settings) -> Runs:
@@ -69,11 +72,13 @@ def run(settings: Settings) -> Runs:
         model = open_run(of_run, classes=False).models[of_run.model[0]]
         of_run = of_run.changed({"layer": model.layers[-1]})
     raw = read_samples(run_with_cues(of_run, settings.cueing, settings.results))
-    return runs_of(settings, of_run, raw, cued_photographs(settings))
+    return runs_of(settings, of_run, raw, cued_photographs(settings), answers_of(of_run, raw))
 
 
-def runs_of(settings: Settings, of_run: RunSettings, raw: pd.DataFrame, photographs: CuedPhotographs) -> Runs:
-    """What the rows of a run come to; photographs: that the page opens with."""
+def runs_of(
+    settings: Settings, of_run: RunSettings, raw: pd.DataFrame, photographs: CuedPhotographs, answers: pd.DataFrame
+) -> Runs:
+    """What the rows of a run come to; photographs: that the page opens with; answers: of the model."""
     segmenters, level, seed = settings.cueing.segmenters, settings.level, settings.seed
     rows = settled(raw)
     explainers, main = explainers_of(rows), assisted(segmenters)
@@ -102,6 +107,7 @@ def runs_of(settings: Settings, of_run: RunSettings, raw: pd.DataFrame, photogra
         shares=prior_shares(plain, walked, table, cued, level, seed),
         checks=recommendations(rows, segmenters, held_apart(settings), level, seed),
         photographs=photographs,
+        answers=answers,
     )
 
 

@@ -11,6 +11,7 @@ from segattr_lib.inference.comparison import HOLDS
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.max_t import all_pairs, cross_fitted
 from segattr_lib.inference.paired import paired
+from segattr_lib.report.classifiers import accuracies_text
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, number, off_zero, side
 from segattr_lib.sections.wsss_sam2 import opening
@@ -60,6 +61,7 @@ def _of_settings(settings: Settings, runs: Runs) -> dict[str, Any]:
         "apart": cueing.apart,
         "robustness": cueing.robustness,
         "n": len(runs.assisted),
+        "accuracy": accuracies_text(runs.answers, settings.level),
         "skipped": int((rows["metric"].isna() & (rows["status"] == "skipped")).sum()),
         "without": int((asked["status"] == "undefined").sum()),
         "asked": len(asked),

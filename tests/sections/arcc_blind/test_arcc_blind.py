@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import papermill
 import pytest
-from classifier_maps import IMAGES, METHODS, PARAMETERS, cells, followed_maps, rows_of_maps
+from classifier_maps import IMAGES, METHODS, PARAMETERS, answers_of_maps, cells, followed_maps, rows_of_maps
 from matplotlib.collections import PathCollection
 from small_photographs import IDS, small_photographs
 
@@ -108,6 +108,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> page.Runs:
 
 def runs_of(maps: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> page.Runs:
     monkeypatch.setattr(page, "rows_of", lambda settings: rows_of_maps(maps))
+    monkeypatch.setattr(page, "answers_of", lambda run, rows: answers_of_maps())
     monkeypatch.setattr(page, "opening", lambda settings: small_photographs("layercam", "half"))
     monkeypatch.setattr("segattr_lib.inference.intervals.RESAMPLES", 499)
     return page.run(page.read(PARAMETERS))
@@ -150,6 +151,7 @@ def test_facts_and_claims_say_what_the_table_marks(runs: page.Runs) -> None:
     assert (facts["images"], facts["models"], facts["methods"], facts["blind"]) == (15, 2, 3, 1)
     assert facts["lead_road"] == page.leads(page.read(PARAMETERS), runs).loc["half", "ROAD ↑"]
     assert facts["held"] == "3 of 4 (0 undecided)"
+    assert facts["accuracy"] == "vgg11 0.80 [0.55, 0.93] of 15, resnet18 1.00 [0.80, 1.00] of 15"
     _, *rows = cells(page.reproduced(runs))
     assert len(page.CLAIMS) == 4 and [answer for _, answer in rows] == ["yes", "yes", "yes", "no"]
     reached = runs.coverage.set_index("interval").loc["studentised bootstrap", "reached"]

@@ -192,6 +192,7 @@ def test_the_page_says_which_metric_follows_the_score(monkeypatch: pytest.Monkey
     runs = page_runs(monkeypatch, scores, rows)
     facts = page.facts(page.read(OWN), runs)
     assert (facts["images"], facts["asked"], facts["right"], facts["model"]) == (15, 15, 14, "figures_resnet")
+    assert facts["accuracy"] == "vgg11 0.93 [0.70, 0.99] of 15"
     assert facts["highest_pooled"] == "ROAD"
     assert facts["arcc_pooled"] == page.with_score(runs).loc[("Pearson", "ARCC"), "all maps"]
     assert facts["compared"] == "45 maps have a value of every metric and score, 0 lack one."

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from classifier_maps import IMAGES, METHODS, MODELS, PARAMETERS, bent_images, cells, followed_maps, rows_of_maps
+from classifier_maps import (
+    IMAGES,
+    METHODS,
+    MODELS,
+    PARAMETERS,
+    answers_of_maps,
+    bent_images,
+    cells,
+    followed_maps,
+    rows_of_maps,
+)
 from matplotlib.collections import PathCollection
 from scipy import stats
 from small_photographs import IDS, small_photographs
@@ -41,6 +51,7 @@ def runs_of(maps: pd.DataFrame, known: bool = True) -> page.Runs:
         bent_images(),
         small_photographs("layercam", "half"),
         photo_values(),
+        answers_of_maps(),
     )
 
 
@@ -162,6 +173,7 @@ def test_facts_of_hand_made_maps(runs: page.Runs) -> None:
     assert (facts["images"], facts["models"], facts["methods"], facts["maps"]) == (15, 2, 3, 90)
     assert (facts["unsure"], facts["scored"], facts["lost"], facts["undefined"]) == (0, 30, 0, 0)
     assert (facts["complete"], facts["incomplete"]) == (90, 0)
+    assert facts["accuracy"] == "vgg11 0.80 [0.55, 0.93] of 15, resnet18 1.00 [0.80, 1.00] of 15"
     assert facts["truth"] == "The truth is known here."
     assert facts["highest_pooled"] == "ARCC" and facts["lowest_pooled"] == "− AD"
     assert facts["lead_pooled"] == "0.00"

@@ -122,6 +122,7 @@ def runs(bases: tuple[str, ...] = BASES) -> Runs:
         coverage=pd.DataFrame(coverage).assign(low=0.9, high=0.96),
         photographs=small_photographs("layercam"),
         photo_values=photo_values(),
+        answers=pd.DataFrame({"model": MODELS, "sample_id": "s00", "class_id": 1, "said": [1, 2]}),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from made_rows import LIME, columns, cued_by_hand, whole
@@ -56,9 +57,15 @@ def settings() -> page.Settings:
     return page.read(GIVEN)
 
 
+def answers() -> pd.DataFrame:
+    """Of twenty images the classifier names the class of eighteen."""
+    said = [2] * 18 + [5] * 2
+    return pd.DataFrame({"model": "shapes_vgg11", "sample_id": range(20), "class_id": 2, "said": said})
+
+
 @pytest.fixture(scope="module")
 def runs(settings: page.Settings, few: None) -> page.Runs:
-    return runs_of(settings, settings.run, whole(), cued_by_hand())
+    return runs_of(settings, settings.run, whole(), cued_by_hand(), answers())
 
 
 def test_parameters_pin_what_the_page_has_for_a_method_and_for_a_metric(settings: page.Settings) -> None:
@@ -132,6 +139,7 @@ def test_what_the_prose_quotes_is_what_the_rows_say(settings: page.Settings, run
     }
     assert {name: float(facts[name].split(" [")[0]) for name in means} == means
     assert facts["shap_spills"] == "not run"
+    assert facts["accuracy"] == "vgg11 0.90 [0.70, 0.97] of 20"
     assert (facts["heaviest"], facts["heaviest_weight"], facts["even_weight"]) == ("Grad-CAM", "0.75", "0.50")
     assert (facts["single_above"], facts["single_below"]) == ("2", "0")
     assert facts["beside_uniform"] == facts["beside_mean"] == "higher than"
@@ -207,13 +215,13 @@ def test_verdicts_and_words_follow_the_rows(settings: page.Settings) -> None:
         (rows["metric"] == "iou(segmenter=shapes_sam2)") & (rows["sample_id"] == "i3") & (rows["method"] == "random")
     )
     rows.loc[undefined, ["value", "status"]] = [None, "undefined"]
-    facts = page.facts(settings, runs_of(settings, settings.run, rows, cued_by_hand()))
+    facts = page.facts(settings, runs_of(settings, settings.run, rows, cued_by_hand(), answers()))
     assert facts["beside_uniform"] == facts["beside_mean"] == "lower than"
     assert (facts["assists"], facts["weighs"], facts["grounds"]) == ("did not hold",) * 3
     assert facts["fused_rank"] == 3 and facts["without"] == 1
     assert float(facts["random_iou"].split(" [")[0]) == pytest.approx(0.1 * 14 / 15, abs=0.01)
     few = rows[rows["sample_id"].isin(["lost", *(f"i{index}" for index in range(5))])]
-    facts = page.facts(settings, runs_of(settings, settings.run, few, cued_by_hand()))
+    facts = page.facts(settings, runs_of(settings, settings.run, few, cued_by_hand(), answers()))
     assert facts["beside_uniform"] == "not told apart from" and facts["assists"] == "could not be told"
     assert facts["untold"] == 12 and facts["fused_iou"] == "0.15 (n = 5)"
 
@@ -222,7 +230,7 @@ def test_the_walker_alone_is_assisted_and_has_no_control() -> None:
     alone = page.read({**GIVEN, "segmenters": ["random_walker"]})
     rows = whole()
     rows = rows[~rows["metric"].astype(str).str.contains("shapes_sam2")]
-    facts = page.facts(alone, runs_of(alone, alone.run, rows, cued_by_hand(["random_walker"])))
+    facts = page.facts(alone, runs_of(alone, alone.run, rows, cued_by_hand(["random_walker"]), answers()))
     assert (facts["segmenter"], facts["others"], facts["declares"]) == (
         "random_walker",
         "no other",
