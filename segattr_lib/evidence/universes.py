@@ -58,10 +58,10 @@ def recorded_values(record: Record, metric: str) -> Recorded:
     tables = {}
     for (region, model), part in rows.groupby(["region", "model"], sort=False):
         mine = sound(part)
-        measured = mine[mine["metric"] == metric]
-        for k, fill in measured[["k", "fill"]].drop_duplicates().itertuples(index=False):
+        measured = mine["metric"] == metric
+        for (k, fill), rows_there in mine[measured].groupby(["k", "fill"], sort=False, dropna=False):
             place = (float(k) if "k" in takes else None, fill if "fill" in takes else None)
-            table = paired(mine, metric, *place, floor=ROBUST_FLOOR)
+            table = paired(pd.concat([mine[~measured], rows_there]), metric, *place, floor=ROBUST_FLOOR)
             tables[(*place, str(region), str(model))] = table.droplevel("dataset")
     return Recorded(record.settings.image_size, record.settings.grid, tables)
 

@@ -257,6 +257,7 @@ def _span(counts: pd.Series) -> str:
 
 def _apart(table: pd.DataFrame, says: Mapping[str, str]) -> str:
     """The claims that lie as claimed in most universes of the one kind of data, and in the fewest of the other."""
-    wide = table["sign"].unstack("data").reindex(columns=list(KINDS)).dropna()
+    wide = table.pivot_table(index="claim", columns="data", values="sign", sort=False).reindex(columns=list(KINDS))
+    wide = wide.dropna()
     contrary = wide[((wide > 0.5).sum(axis=1) == 1) & (wide != 0.5).all(axis=1)]
     return "; ".join(says[name] for name in contrary.index) or NONE
