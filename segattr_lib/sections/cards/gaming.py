@@ -1,0 +1,106 @@
+"""What a metric costs, and what is gained by choosing among random maps with it: computed on a few images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from segattr_lib.attribution import method_key
+from segattr_lib.benchmark.group import Group
+from segattr_lib.benchmark.runner import group_of, open_run
+from segattr_lib.benchmark.settings import Settings
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR
+from segattr_lib.data.sample import SampleError
+from segattr_lib.metrics import metric_key
+from segattr_lib.models.engine import counted_passes
+from segattr_lib.registry import Key
+
+COLUMNS = ("metric", "sample_id", "best", "centre")
+
+
+@dataclass(frozen=True)
+class Gamed:
+    """chosen: a row a metric and image, the best of the random maps and their mean (the median for a metric ranked by
+    it). passes: of one value of each metric, of a map of `probe`, beside those of the map itself. images: their ids;
+    draws: random maps of each; control: what they are maps of."""
+
+    chosen: pd.DataFrame
+    passes: dict[str, int]
+    images: list[str]
+    draws: int
+    control: str
+    probe: str
+
+
+def gamed(run: Settings, metrics: Sequence[str], draws: int, control: str, probe: str) -> Gamed:
+    """Score random maps of the run's images by every metric, and let each metric choose the best.
+
+    Of the run's images those that the model scores at least ROBUST_FLOOR. run: of one model and seed.
+    """
+    (one_run,) = run.runs()
+    seen = [sample_id for sample_id in open_run(one_run, classes=False).ids[run.seed[0]] if _scored(one_run, sample_id)]
+    if not seen:
+        return Gamed(pd.DataFrame(columns=list(COLUMNS)), {}, [], draws, control, probe)
+    group = group_of(one_run, seen)
+    keys = [key for key in one_run.metrics if key.text in metrics]
+    return Gamed(
+        chosen(group, keys, draws, method_key(control)),
+        cost(group, keys, method_key(probe)),
+        seen,
+        draws,
+        control,
+        probe,
+    )
+
+
+def chosen(group: Group, metrics: Sequence[Key], draws: int, control: Key) -> pd.DataFrame:
+    """Of so many random maps of each image the best by every metric, beside their mean; columns COLUMNS."""
+    rows = []
+    for number in range(draws):
+        function, options = control.entry.function, {"draws": group.draws.on(f"random map {number}")}
+        if "grid" in control.entry.options:
+            options["grid"] = group.run.grid
+        maps = function(group.score, group.images, group.target, **options)
+        rows += group.judged(control, maps, list(metrics), [0] * len(maps))
+    values = pd.DataFrame(rows)
+    values = values[values["status"] == "ok"]
+    kept = []
+    for (metric, sample_id), mine in values.groupby(["metric", "sample_id"], sort=False):
+        entry = metric_key(str(metric)).entry
+        scores = mine["value"].astype(float)
+        centre = scores.median() if entry.ranked_by == "median" else scores.mean()
+        best = scores.max() if entry.direction > 0 else scores.min()
+        kept.append({"metric": metric, "sample_id": sample_id, "best": best, "centre": centre})
+    return pd.DataFrame(kept, columns=list(COLUMNS))
+
+
+def gain(chosen_by: pd.DataFrame, metric: str) -> float:
+    """How much better the best of the random maps is than their mean, over the images; NaN where none was scored."""
+    mine = chosen_by[chosen_by["metric"] == metric]
+    better = ((mine["best"] - mine["centre"]) * metric_key(metric).entry.direction).astype(float)
+    if mine.empty:
+        return np.nan
+    return float(better.median() if metric_key(metric).entry.ranked_by == "median" else better.mean())
+
+
+def cost(group: Group, metrics: Sequence[Key], probe: Key) -> dict[str, int]:
+    """Passes of one value of each metric, of a map of `probe`, beside those of s(x) and of the map."""
+    alone = group.at([0])
+    maps = alone.maps_of(probe)[0].to(alone.images.device)
+    passes = {}
+    for metric in metrics:
+        with counted_passes(alone.score.model) as counted:
+            alone.judged(probe, maps, [metric], [0])
+        passes[metric.text] = counted[0]
+    return passes
+
+
+def _scored(run: Settings, sample_id: str) -> bool:
+    """Does the model see something in this image, and is it sure enough of it?"""
+    try:
+        return float(group_of(run, [sample_id]).base[0]) >= ROBUST_FLOOR
+    except SampleError:
+        return False
