@@ -1,4 +1,4 @@
-"""One card a metric: what it measures, what it is worth, and what it is to be trusted for, computed from the records."""
+"""One card a metric: what it measures, and what it is to be trusted for, computed from the records."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ MANY_SETTINGS = (
 OWN, CONTEXT, SHAPES = "planted_own", "planted_context", "single_shapes"
 CONTROL = {SEGMENTERS: "random_cells", CLASSIFIERS: "random"}  # what is drawn again and again to game a metric
 PROBE = {SEGMENTERS: "ega", CLASSIFIERS: "gradcam_plus_plus"}  # whose map a metric's passes are counted on
+LEVELS = {"random": "Random maps", "other": "Other maps that know nothing", "method": "Methods"}
 MARKS = {True: "✓", False: "✗", None: "–"}
 
 __all__ = ["CLAIMS", "Runs", "Settings", "card", "facts", "levels_dots", "read", "run", "trust_table"]
@@ -91,9 +92,8 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True)
 class Runs:
-    """records: those that are there, by name. levels: of measures.levels, by metric and record. answers: by metric and
-    record, what the metric is to be trusted for on such data. measured: what they are computed from. games: of
-    gaming.gamed, by kind of model; draws, null_every: as the settings have them."""
+    """records: those that are there, by name. measured: what the answers are computed from, by metric and record.
+    games: of gaming.gamed, by kind of model."""
 
     records: dict[str, Record]
     measured: dict[tuple[str, str], Measured]
@@ -132,7 +132,7 @@ def run(settings: Settings) -> Runs:
     wanted = {*MANY_SETTINGS, OWN, CONTEXT, *(name for names in HEADLINES.values() for name in names)}
     records = {name: read_record(name, folder) for name in recorded(folder) if name in wanted}
     games = {
-        kind: gaming.gamed(settings.game(kind), METRICS[kind], settings.draws, CONTROL[kind], PROBE[kind])
+        kind: gaming.gamed(settings.game(kind), settings.draws, CONTROL[kind], PROBE[kind])
         for kind, names in HEADLINES.items()
         if any(name in records for name in names)
     }
@@ -173,6 +173,7 @@ def _measured(
         truth=None if truth is None else truth[truth["metric"] == metric],
         taus=measures.setting_taus([records[other] for other in among], metric),
         sets=bool({"k", "fill"} & options),
+        again=measures.explains_again(metric),
         faults=measures.faults(record, metric),
         gain=gaming.gain(game.chosen, metric),
         draws=game.draws,
@@ -212,15 +213,13 @@ def card(runs: Runs, metric: str) -> HTML:
     """The card of a metric; where no record has it yet, a sentence that says so."""
     from IPython.display import HTML
 
-    kind = next((kind for kind, names in METRICS.items() if metric in names), None)
-    if kind is None:
-        raise unknown("metric with a card", metric, [name for names in METRICS.values() for name in names])
+    kind = _kind(metric)
     label = metric_key(metric).entry.label
     records = runs.of(metric)
     if not records:
         waited = " or ".join(HEADLINES[kind])
         return HTML(f"<p>{escape(label)}: no record has it yet ({escape(waited)}).</p>")
-    rows = [*_registered(runs, metric, kind), *_recorded(runs, metric, kind), *_trusted(runs, metric)]
+    rows = [*_registered(runs, metric), *_recorded(runs, metric), *_trusted(runs, metric)]
     cells = "".join(f"<tr><th>{escape(title)}</th><td>{text}</td></tr>" for title, text in rows)
     return HTML(
         f'<table class="wrap" border="0"><caption><b>{escape(label)}</b></caption><tbody>{cells}</tbody></table>'
@@ -251,6 +250,14 @@ def levels_dots(runs: Runs, metrics: list[str]) -> Figure:
     return charts.interval_dots(pd.concat(panels))
 
 
+def _kind(metric: str) -> str:
+    """What models the metric is of."""
+    for kind, names in METRICS.items():
+        if metric in names:
+            return kind
+    raise unknown("metric with a card", metric, [name for names in METRICS.values() for name in names])
+
+
 def _names(metrics: list[str]) -> str:
     return ", ".join(metric_key(metric).entry.label for metric in metrics) or "none"
 
@@ -261,16 +268,18 @@ def _answer(runs: Runs, metric: str, use: str) -> Answer:
     return answer
 
 
-def _registered(runs: Runs, metric: str, kind: str) -> list[tuple[str, str]]:
+def _registered(runs: Runs, metric: str) -> list[tuple[str, str]]:
     """What is known of a metric without measuring it, and what one value costs."""
     said = yaml.safe_load(files(__package__).joinpath("said.yaml").read_text(encoding="utf-8"))[metric]
     entry = metric_key(metric).entry
     better = {1: "higher is better", -1: "lower is better", 0: "neither end is better"}[entry.direction]
     ends = " to ".join({float("inf"): "∞", float("-inf"): "−∞"}.get(end, f"{end:g}") for end in entry.range)
     ranked = "; methods are ranked by its median" if entry.ranked_by == "median" else ""
-    game = runs.games[kind]
+    game = runs.games[_kind(metric)]
     passes = game.passes.get(metric)
-    cost = "not measured" if passes is None else f"{passes} passes an image, beside those of s(x) and of the map"
+    cost = "not measured" if passes is None else f"{passes} pass{'' if passes == 1 else 'es'} a map, beside its own"
+    if "null" in entry.options:
+        cost += ", all maps of an image sharing those of the blind selections"
     return [
         ("Said to measure", f"{escape(said['says'])} ({escape(said['by'])})"),
         ("Reads", f"{better}, {ends}{ranked}"),
@@ -278,18 +287,18 @@ def _registered(runs: Runs, metric: str, kind: str) -> list[tuple[str, str]]:
     ]
 
 
-def _recorded(runs: Runs, metric: str, kind: str) -> list[tuple[str, str]]:
+def _recorded(runs: Runs, metric: str) -> list[tuple[str, str]]:
     """What was measured, with the data it was measured on."""
     rows = []
     for name in runs.of(metric):
         where = runs.measured[metric, name].where
-        for blind, title in ((True, "Random maps"), (False, "Methods")):
+        for kind, title in LEVELS.items():
             texts = [
                 f"{escape(key_label(row['method']))} {interval(row['mean'], row['low'], row['high'], n=row['n'])}"
-                for row in where[where["blind"] == blind].to_dict("records")
+                for row in where[where["kind"] == kind].to_dict("records")
             ]
             rows.append((f"{title}, {name}", "; ".join(texts) or "–"))
-    game = runs.games[kind]
+    game = runs.games[_kind(metric)]
     measured = runs.measured[metric, runs.of(metric)[0]]
     gained = (
         "not gamed"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,36 +35,29 @@ class Gamed:
     probe: str
 
 
-def gamed(run: Settings, metrics: Sequence[str], draws: int, control: str, probe: str) -> Gamed:
-    """Score random maps of the run's images by every metric, and let each metric choose the best.
+def gamed(run: Settings, draws: int, control: str, probe: str) -> Gamed:
+    """Score random maps of the run's images by every of its metrics, and let each metric choose the best.
 
     Of the run's images those that the model scores at least ROBUST_FLOOR. run: of one model and seed.
     """
-    (one_run,) = run.runs()
-    seen = [sample_id for sample_id in open_run(one_run, classes=False).ids[run.seed[0]] if _scored(one_run, sample_id)]
+    (alone,) = run.runs()
+    seen = [sample_id for sample_id in open_run(alone, classes=False).ids[run.seed[0]] if _scored(alone, sample_id)]
     if not seen:
         return Gamed(pd.DataFrame(columns=list(COLUMNS)), {}, [], draws, control, probe)
-    group = group_of(one_run, seen)
-    keys = [key for key in one_run.metrics if key.text in metrics]
-    return Gamed(
-        chosen(group, keys, draws, method_key(control)),
-        cost(group, keys, method_key(probe)),
-        seen,
-        draws,
-        control,
-        probe,
-    )
+    picked = chosen(group_of(alone, seen), draws, method_key(control))
+    return Gamed(picked, cost(alone, seen[0], probe), seen, draws, control, probe)
 
 
-def chosen(group: Group, metrics: Sequence[Key], draws: int, control: Key) -> pd.DataFrame:
+def chosen(group: Group, draws: int, control: Key) -> pd.DataFrame:
     """Of so many random maps of each image the best by every metric, beside their mean; columns COLUMNS."""
     rows = []
     for number in range(draws):
-        function, options = control.entry.function, {"draws": group.draws.on(f"random map {number}")}
+        function = control.entry.function
+        options: dict[str, Any] = {"draws": group.draws.on(f"random map {number}")}
         if "grid" in control.entry.options:
             options["grid"] = group.run.grid
         maps = function(group.score, group.images, group.target, **options)
-        rows += group.judged(control, maps, list(metrics), [0] * len(maps))
+        rows += group.judged(control, maps, list(group.run.metrics), [0] * len(maps))
     values = pd.DataFrame(rows)
     values = values[values["status"] == "ok"]
     kept = []
@@ -86,14 +79,14 @@ def gain(chosen_by: pd.DataFrame, metric: str) -> float:
     return float(better.median() if metric_key(metric).entry.ranked_by == "median" else better.mean())
 
 
-def cost(group: Group, metrics: Sequence[Key], probe: Key) -> dict[str, int]:
-    """Passes of one value of each metric, of a map of `probe`, beside those of s(x) and of the map."""
-    alone = group.at([0])
-    maps = alone.maps_of(probe)[0].to(alone.images.device)
-    passes = {}
-    for metric in metrics:
-        with counted_passes(alone.score.model) as counted:
-            alone.judged(probe, maps, [metric], [0])
+def cost(run: Settings, sample_id: str, probe: str) -> dict[str, int]:
+    """Passes of one value of each of the run's metrics, beside those of s(x) and of the map, which `probe` makes."""
+    method, passes = method_key(probe), {}
+    for metric in run.metrics:
+        group = group_of(run, [sample_id])  # anew: what one metric asked costs another nothing
+        maps = group.maps_of(method)[0].to(group.images.device)
+        with counted_passes(group.score.model) as counted:
+            group.judged(method, maps, [metric], [0])
         passes[metric.text] = counted[0]
     return passes
 

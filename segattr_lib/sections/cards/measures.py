@@ -1,4 +1,4 @@
-"""What the records say of a metric: its null, its agreement with known truth, its faults, and what its settings move."""
+"""What the records say of a metric: its null, its agreement with truth, its faults, and what its settings move."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from segattr_lib.benchmark.statistics import plain
 from segattr_lib.evidence.records import Record
 from segattr_lib.evidence.universes import kendall, orders, pairs_apart, recorded_values, universes
 from segattr_lib.inference.agreement import EVERY, agreement, correlations
-from segattr_lib.inference.intervals import median_interval, studentised_interval
+from segattr_lib.inference.intervals import FEWEST, median_interval, studentised_interval
 from segattr_lib.inference.maps import PAPER, TRUTH, directed, maps_table
 from segattr_lib.inference.paired import keyed, settled
 from segattr_lib.inference.verdicts import LEVEL, values_of
 from segattr_lib.metrics import metric_key
 
-GRAINS = ("random", "random_cells", "random_smooth_28", "random_smooth")  # maps that know nothing, finest first
+GRAINS = ("random", "random_cells", "random_smooth_28", "random_smooth")  # random maps, the most ragged first
+TRUE = "ground_truth"  # the control that knows something: the truth
 K, FILL = 0.2, "mean"  # the setting that values are told at
 Estimate = tuple[float, float, float, int]  # a value, the ends of its interval, and of how many images
 
@@ -45,31 +46,52 @@ def explaining(record: Record, metric: str) -> list[str]:
     return [key for key in named if not method_key(key).pinned and method_key(key).entry.family != "control"]
 
 
-def levels(record: Record, metric: str) -> pd.DataFrame:
-    """Where the methods and the maps that know nothing lie: a row each, columns method, blind, mean, low, high, n.
+def blind(record: Record, metric: str) -> list[str]:
+    """The maps of a record that know nothing of the model or the truth, of which it has the metric: random ones of
+    every grain, and others, such as the distance to the target's edge."""
+    rows = record.rows
+    there = rows.loc[rows["metric"] == metric, "method"].dropna().unique()
+    controls = [str(name) for name in there if method_key(str(name)).entry.family == "control" and name != TRUE]
+    return sorted(controls, key=lambda name: GRAINS.index(name) if name in GRAINS else len(GRAINS))
 
-    mean: the median for a metric that is ranked by it.
+
+def levels(record: Record, metric: str) -> pd.DataFrame:
+    """Where the methods and the maps that know nothing lie: a row each, columns method, kind, mean, low, high, n.
+
+    kind: "method", "random" for those of GRAINS, "other" for the rest that knows nothing. mean: the median for a metric
+    that is ranked by it. Maps with sound values of fewer than FEWEST images are left out.
     """
     rows = []
-    for method in [*explaining(record, metric), *GRAINS]:
+    for method in [*explaining(record, metric), *blind(record, metric)]:
         values = values_of(record.rows, metric, [method], K, FILL)
-        if not values.empty:
-            mean, low, high, n = estimate(metric, values[method].to_numpy(float))
-            rows.append({"method": method, "blind": method in GRAINS, "mean": mean, "low": low, "high": high, "n": n})
-    return pd.DataFrame(rows, columns=["method", "blind", "mean", "low", "high", "n"])
+        if len(values) < FEWEST:
+            continue
+        mean, low, high, n = estimate(metric, values[method].to_numpy(float))
+        control = method_key(method).entry.family == "control"
+        kind = "method" if not control else "random" if method in GRAINS else "other"
+        rows.append({"method": method, "kind": kind, "mean": mean, "low": low, "high": high, "n": n})
+    return pd.DataFrame(rows, columns=["method", "kind", "mean", "low", "high", "n"])
 
 
-def spread(where: pd.DataFrame, blind: bool) -> float:
-    """How far apart the methods lie, or the maps that know nothing: the greatest mean less the least; NaN of none."""
-    means = where.loc[where["blind"] == blind, "mean"]
+def spread(where: pd.DataFrame, kind: str) -> float:
+    """How far apart the maps of a kind lie: the greatest mean less the least; NaN of none."""
+    means = where.loc[where["kind"] == kind, "mean"]
     return float(np.ptp(means)) if len(means) else np.nan
+
+
+def explains_again(metric: str) -> bool:
+    """Is the metric nothing but a comparison with maps that are made anew? Random maps are then drawn anew, too."""
+    entry = metric_key(metric).entry
+    parts = [metric_key(part).entry for part in entry.parts] or [entry]
+    return all("explain" in part.options for part in parts)
 
 
 def lead(record: Record, metric: str, where: pd.DataFrame) -> tuple[str, str, Estimate] | None:
     """The best method beside the best map that knows nothing: both, and how much better the method is on the same
     images (above 0: better). None where the record lacks either."""
     direction = metric_key(metric).entry.direction
-    sides = [where[where["blind"] == blind] for blind in (False, True)]
+    looks = where["kind"] == "method"
+    sides = [where[looks], where[~looks]]
     if any(side.empty for side in sides):
         return None
     best, rival = (str(side["method"].iloc[int((side["mean"] * direction).argmax())]) for side in sides)

@@ -1,4 +1,4 @@
-"""What a metric is to be trusted for: five questions, each answered by a number and a bound (ours)."""
+"""What a metric is to be trusted for: six questions, each answered by a number and a bound (ours)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLAT = 0.5  # of the methods' spread: no further may maps that know nothing lie 
 ORDERED = 0.8  # Kendall's tau from which on one setting's order of methods stands for another's
 LOST = 0.05  # share of values that may be undefined, degenerate or failed
 USES = {
-    "chance": "telling a map from one that knows nothing",
+    "chance": "telling the best method from maps that know nothing",
     "grain": "comparing maps of different grain",
     "truth": "telling where the evidence lies",
     "settings": "an order of methods at any k and fill",
@@ -41,7 +41,7 @@ class Measured:
     where: of measures.levels, of the data that decide. lead: of measures.lead. planted: of measures.planted, and
     planted_blind of maps that know nothing. truth: of
     measures.with_truth, the metric's rows, for a metric of classifiers. taus: of measures.setting_taus; sets: has the
-    metric a k or fill at all? faults: of measures.faults. gain: of gaming.gain, of so many draws.
+    metric a k or fill at all? again: of measures.explains_again. faults: of measures.faults. gain: of gaming.gain, of so many draws.
     """
 
     where: pd.DataFrame
@@ -51,6 +51,7 @@ class Measured:
     truth: pd.DataFrame | None
     taus: pd.DataFrame | None
     sets: bool
+    again: bool
     faults: dict[str, float]
     gain: float
     draws: int
@@ -66,30 +67,35 @@ def _chance(of: Measured) -> Answer:
     if of.lead is None:
         return Answer("chance", None, "no maps that know nothing are recorded")
     best, rival, (value, low, high, n) = of.lead
-    because = f"{key_label(best)} is better than {key_label(rival)} by {interval(value, low, high, n=n)}"
+    because = (
+        f"the best method, {key_label(best)}, less the best blind map, {key_label(rival)}, in the better direction: "
+    )
+    because += interval(value, low, high, n=n)
     return Answer("chance", bool(low > 0), because)
 
 
 def _grain(of: Measured) -> Answer:
-    """Trusted if the maps that know nothing lie within FLAT of the spread of the methods."""
-    if of.where["blind"].sum() < 2:
+    """Trusted if random maps of different grain lie within FLAT of the spread of the methods."""
+    if of.again:
+        return Answer("grain", None, "random maps are drawn anew where it explains again")
+    if (of.where["kind"] == "random").sum() < 2:
         return Answer("grain", None, "random maps of one grain alone are recorded")
-    blind, methods = spread(of.where, True), spread(of.where, False)
-    because = f"random maps of different grain lie up to {number(blind)} apart, methods up to {number(methods)}"
-    return Answer("grain", bool(blind <= FLAT * methods), because)
+    apart, methods = spread(of.where, "random"), spread(of.where, "method")
+    because = f"random maps of different grain lie up to {number(apart)} apart, methods up to {number(methods)}"
+    return Answer("grain", bool(apart <= FLAT * methods), because)
 
 
 def _truth(of: Measured) -> Answer:
-    """Trusted if the planted evidence is found on its side, or the correlation with the truth lies above 0, by the whole
+    """Trusted if planted evidence is found on its side, or the correlation with the truth is above 0, by the whole
     interval."""
     if of.truth is not None and len(of.truth):
         rows = of.truth.set_index("way")
-        texts = [
-            f"{interval(*rows.loc[way, ['value', 'low', 'high']].astype(float), digits=2)} over {WAYS[way]}"
-            for way in ("pooled", "within")
-        ]
-        low = rows.loc[["pooled", "within"], "low"].astype(float)
-        return Answer("truth", bool((low > 0).all()), f"its correlation with the true shape is {' and '.join(texts)}")
+        texts = []
+        for way in ("pooled", "within"):
+            value, low, high = (float(rows.loc[way, name]) for name in ("value", "low", "high"))
+            texts.append(f"{interval(value, low, high, 2)} over {WAYS[way]}")
+        above = rows.loc[["pooled", "within"], "low"].astype(float) > 0
+        return Answer("truth", bool(above.all()), f"its correlation with the true shape is {' and '.join(texts)}")
     if of.planted is None:
         return Answer("truth", None, "no record of a known truth has it")
     value, low, high, n = of.planted
@@ -113,12 +119,14 @@ def _every(of: Measured) -> Answer:
     """Trusted if no more than LOST of the values are undefined, degenerate or failed."""
     lost = sum(of.faults.values())
     texts = [f"{share:.1%} {status}" for status, share in of.faults.items() if share]
-    return Answer("every", lost <= LOST, f"of its values {', '.join(texts) or 'none'} {'are' if texts else 'is lost'}")
+    return Answer("every", lost <= LOST, f"values that do not count: {', '.join(texts) or 'none'}")
 
 
 def _objective(of: Measured) -> Answer:
     """Trusted if choosing the best of some random maps by it gains less than the methods lie apart."""
-    methods = spread(of.where, False)
+    methods = spread(of.where, "method")
+    if of.again:
+        return Answer("objective", None, "a random map that it chose cannot be made again")
     if pd.isna(of.gain) or pd.isna(methods):
         return Answer("objective", None, "it was not gamed")
     because = f"the best of {of.draws} random maps gains {number(of.gain)}, methods lie up to {number(methods)} apart"

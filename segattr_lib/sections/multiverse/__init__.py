@@ -149,10 +149,10 @@ def facts(runs: Runs) -> dict[str, Any]:
 
 def strip(runs: Runs, claim: str) -> Figure:
     """One claim in every universe, photographs beside generated scenes. Raises UserError for a claim that is none."""
-    (examined,) = [each for each in EXAMINED if each.id == claim] or [None]
-    if examined is None:
-        raise unknown("claim", claim, [each.id for each in EXAMINED])
-    return strips.strip(examined, runs.differences[runs.differences["claim"] == claim], KINDS)
+    examined = {each.id: each for each in EXAMINED}
+    if claim not in examined:
+        raise unknown("claim", claim, examined)
+    return strips.strip(examined[claim], runs.differences[runs.differences["claim"] == claim], KINDS)
 
 
 def shares_table(runs: Runs) -> HTML:
