@@ -19,8 +19,8 @@
 # 4. What does half precision save, and what does it change?
 #
 # :::{admonition} In short
-# On {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`model`,
-# {glue:text}`central_tdd` of the paper's {glue:text}`central` central claims have a
+# On {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`model`
+# ({glue:text}`basis`), {glue:text}`central_tdd` of the paper's {glue:text}`central` central claims have a
 # {glue:text}`level` interval above 0 in plain TDD, and {glue:text}`central_excess` in excess TDD.
 # Noise that knows nothing of the model has a plain TDD from {glue:text}`noise_least` to
 # {glue:text}`noise_most`, by its grain and the fill alone. Held against every control,

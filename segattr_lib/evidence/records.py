@@ -73,6 +73,8 @@ class Record:
         if (question or {}) != self.question:
             return False
         mine, theirs = (each.model_dump(exclude={*PLACE, *MANY, "samples"}) for each in (self.settings, asked))
+        if mine["floor"] is None:  # what lies below another is left out of the rows
+            del mine["floor"], theirs["floor"]
         for setting, metrics in ONLY_OF.items():
             if not any(key.name.startswith(metrics) for key in asked.metrics):
                 del mine[setting], theirs[setting]
@@ -83,13 +85,17 @@ class Record:
 
     def of(self, asked: Settings) -> pd.DataFrame:
         """The rows of all samples, of those methods, metrics, models, seeds, k and fills that a run of these settings
-        has; rows of no method, s(x) and lost samples, are among them."""
+        has; rows of no method, s(x) and lost samples, are among them. Without samples below its floor."""
         rows = self.rows
         kept = rows["model"].isin(asked.model) & rows["seed"].isin(asked.seed)
         pairs = pd.MultiIndex.from_frame(plain(rows[["method", "variant"]]).fillna(""))
         kept &= pairs.isin([("", ""), *((key.name, key.pinned) for key in asked.method_keys())])
         names = [make_key(key.name, _without_place(key.options), load_metric).text for key in asked.metrics]
         kept &= rows["metric"].isna() | rows["metric"].isin([*names, "score"])
+        if asked.floor is not None:
+            low = rows[(rows["metric"] == "score") & (rows["value"] < asked.floor)]
+            runs = pd.MultiIndex.from_frame(plain(rows[["run_id", "sample_id"]]))
+            kept &= ~runs.isin(pd.MultiIndex.from_frame(plain(low[["run_id", "sample_id"]])))
         return rows[kept].reset_index(drop=True)
 
     def _read(self, kind: str, schema: pa.Schema) -> pd.DataFrame:

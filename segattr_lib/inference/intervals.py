@@ -70,14 +70,19 @@ def studentised(
 
 def studentised_p(values: Float[np.ndarray, " n"], seed: int = 0) -> float:
     """Two-sided p of a mean of 0, of the bootstrap behind `studentised_interval`: the level at which an end of it
-    reaches 0. No smaller than Student's t has it, as the interval is no shorter; NaN for fewer than FEWEST values."""
+    reaches 0, so that it is at most .05 where the interval of 95 % leaves 0 out, but where that does so only because
+    it is cut at the least or greatest value: there p says how far the resamples go. No smaller than Student's t has
+    it, as the interval is no shorter. NaN where there is no such interval."""
     if len(values) < FEWEST:
         return np.nan
     if not np.ptp(values):
         return 1.0 if values[0] == 0 else 0.0
     mean, error, drawn = _resampled_t(values, np.ones_like(values), 0.95, RESAMPLES, generator(seed, "", "bootstrap"))
+    if max((drawn == np.inf).sum(), (drawn == -np.inf).sum()) >= (RESAMPLES + 1) // 40:  # 2.5 % on a side
+        return np.nan
     t = mean / error
-    beyond = (drawn >= t).sum() if t > 0 else (drawn <= t).sum()
+    near = abs(t) * (1 - 1e-9)  # resamples that lie as far, but for rounding, count as beyond
+    beyond = (drawn >= near).sum() if t > 0 else (drawn <= -near).sum()
     return float(max(min(1.0, 2 * (beyond + 1) / (RESAMPLES + 1)), 2 * stats.t.sf(abs(t), len(values) - 1)))
 
 
@@ -87,9 +92,20 @@ def median_interval(values: Float[np.ndarray, " n"], level: float = 0.95) -> tup
     n = len(values)
     if n < FEWEST:
         return np.nan, np.nan
-    below = int(stats.binom.ppf((1 - level) / 2, n, 0.5))  # so many lie below the lower end, or one more
+    place = int(stats.binom.ppf((1 - level) / 2, n, 0.5))  # fewer than so many lie below the median in 2.5 % at most
     ordered = np.sort(values)
-    return float(ordered[below - 1]), float(ordered[n - below])
+    return float(ordered[place - 1]), float(ordered[n - place])
+
+
+def median_p(values: Float[np.ndarray, " n"]) -> float:
+    """Two-sided p of a median of 0, of the sign test that `median_interval` inverts: below .05 exactly where the
+    interval of 95 % leaves 0 out. Zeros speak for the median of 0: where they are many it is 0, however the others
+    lie. NaN for fewer than FEWEST values."""
+    n = len(values)
+    if n < FEWEST:
+        return np.nan
+    fewer = min(int((values <= 0).sum()), int((values >= 0).sum()))
+    return float(min(1.0, 2 * stats.binom.cdf(fewer, n, 0.5)))
 
 
 def _resampled_t(

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, plain
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR, plain
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.holm import SIGNIFICANT, holm
-from segattr_lib.inference.intervals import FEWEST, RESAMPLES, median_interval, studentised_interval, studentised_p
-from segattr_lib.inference.paired import keyed, paired, settled
+from segattr_lib.inference.intervals import (
+    FEWEST,
+    RESAMPLES,
+    median_interval,
+    median_p,
+    studentised_interval,
+    studentised_p,
+)
+from segattr_lib.inference.paired import paired, settled
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError
 from segattr_lib.seeds import generator
@@ -47,18 +53,18 @@ class Difference:
     spread: float
 
     def smallest(self, tests: int = 1) -> float:
-        """The smallest difference that as many images decide with POWER, as the first of so many tests."""
-        return self._reach(tests) * self.spread
+        """The smallest difference that as many images decide with POWER, as the first of so many tests; NaN for fewer
+        than FEWEST images, which decide none."""
+        if self.n < FEWEST:
+            return np.nan
+        degrees = self.n - 1
+        return float(stats.t.isf(SIGNIFICANT / (2 * tests), degrees) + stats.t.ppf(POWER, degrees)) * self.spread
 
     def images(self, tests: int = 1) -> float:
-        """About how many images would decide a difference as large as this one; infinite for none."""
+        """About how many images would decide a difference as large as this one, FEWEST or more; infinite for none."""
         if not self.value:
             return np.inf
-        return ceil(self.n * (self._reach(tests) * self.spread / self.value) ** 2) if self.n else np.nan
-
-    @staticmethod
-    def _reach(tests: int) -> float:
-        return float(stats.norm.isf(SIGNIFICANT / (2 * tests)) + stats.norm.ppf(POWER))
+        return float(np.maximum(FEWEST, np.ceil(self.n * (self.smallest(tests) / self.value) ** 2)))
 
 
 def sound(rows: pd.DataFrame) -> pd.DataFrame:
@@ -93,24 +99,21 @@ def difference(values: Float[np.ndarray, " n"], by_median: bool = False, seed: i
         return Difference(0, *[np.nan] * 5)
     if by_median:
         low, high = median_interval(values, LEVEL)
-        signs = np.sign(values)
-        counts = int((signs > 0).sum()), int((signs != 0).sum())
-        p = stats.binomtest(*counts).pvalue if counts[1] else 1.0
         spread = (high - low) / (2 * stats.norm.ppf((1 + LEVEL) / 2))
-        return Difference(n, float(np.median(values)), low, high, p if n >= FEWEST else np.nan, spread)
+        return Difference(n, float(np.median(values)), low, high, median_p(values), float(spread))
     spread = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
     interval = studentised_interval(values, LEVEL, seed)
     return Difference(n, float(values.mean()), *interval, studentised_p(values, seed), spread)
 
 
-def decided(found: Sequence[Difference], sides: Sequence[str]) -> list[tuple[float, str]]:
+def decided(differences: Sequence[Difference], sides: Sequence[str]) -> list[tuple[float, str]]:
     """The p of each difference, adjusted over all of them (Holm), and its verdict: holds or contradicted by the side
     that the difference lies on, undecided where the adjusted p is not below SIGNIFICANT, or where it has none."""
-    adjusted = holm(np.array([each.p for each in found], float))
+    adjusted = holm(np.array([each.p for each in differences], float))
     verdicts = []
-    for each, side, p in zip(found, sides, adjusted, strict=True):
+    for each, side, p in zip(differences, sides, adjusted, strict=True):
         verdict = UNDECIDED
-        if p < SIGNIFICANT:
+        if p < SIGNIFICANT and each.value:
             verdict = HOLDS if each.value * SIDES[side] > 0 else CONTRADICTED
         verdicts.append((float(p), verdict))
     return verdicts
@@ -119,8 +122,8 @@ def decided(found: Sequence[Difference], sides: Sequence[str]) -> list[tuple[flo
 def best_of(
     table: pd.DataFrame, method: str, direction: int, by_median: bool = False, seed: int = 0
 ) -> tuple[float, str]:
-    """In how many of RESAMPLES draws of images this method is first, and the verdict: holds from LEVEL; contradicted
-    where another lies above it (Holm over the others); undecided else, and below FEWEST images.
+    """In what share of RESAMPLES draws of images this method is first, alone, and the verdict: holds from LEVEL;
+    contradicted where another lies above it (Holm over the others); undecided else, and below FEWEST images.
 
     table: of `values_of`. direction: of the metric, 1 where higher is better.
     """
@@ -128,11 +131,10 @@ def best_of(
         return np.nan, UNDECIDED
     signed = table.to_numpy(float) * direction
     places = generator(seed, "", "bootstrap").integers(len(table), size=(RESAMPLES, len(table)))
-    first = 0
+    own, first = list(table).index(method), 0
     for some in np.array_split(places, max(1, places.size * signed.shape[1] // 2_000_000)):
         centres = np.median(signed[some], axis=1) if by_median else signed[some].mean(axis=1)
-        own = list(table).index(method)
-        first += int((centres.argmax(axis=1) == own).sum())
+        first += int((centres[:, own] > np.delete(centres, own, axis=1).max(axis=1)).sum())
     share = first / RESAMPLES
     others = [
         difference(direction * (table[name] - table[method]).to_numpy(float), by_median, seed)
@@ -146,15 +148,17 @@ def best_of(
 def every_run(
     rows: pd.DataFrame, metric: str, method: str, over: str, side: str, k: float | None, fill: str | None
 ) -> tuple[int, int, str]:
-    """Runs in which the method's mean (median where the metric is ranked by it) lies on this side of the other's, of
-    how many, and the verdict: holds in every one, or contradicted; undecided where none has both."""
+    """Runs in which the method's mean (median where the metric is ranked by it) over the images of `values_of` lies
+    on this side of the other's, of how many, and the verdict: holds in every one, or contradicted; undecided where none
+    has both, and where one has fewer than FEWEST images."""
     by_median = metric_key(metric).entry.ranked_by == "median"
-    named = keyed(at(rows[rows["metric"] == metric], k, fill))
-    named = named[named["key"].isin([method, over])]
-    centre = "median" if by_median else "mean"
-    runs = named.pivot_table(index="run_id", columns="key", values="value", aggfunc=centre, observed=True)
-    if not {method, over} <= set(runs):
-        return 0, 0, UNDECIDED
-    runs = runs.dropna()
-    won = int(((runs[method] - runs[over]) * SIDES[side] > 0).sum())
-    return won, len(runs), UNDECIDED if not len(runs) else HOLDS if won == len(runs) else CONTRADICTED
+    won, images = 0, []
+    for _, of_run in rows.groupby("run_id", sort=False, observed=True):
+        values = values_of(of_run, metric, [method, over], k, fill)
+        if len(values):
+            centre = values.median() if by_median else values.mean()
+            won += bool((centre[method] - centre[over]) * SIDES[side] > 0)
+            images.append(len(values))
+    if not images or min(images) < FEWEST:
+        return won, len(images), UNDECIDED
+    return won, len(images), HOLDS if won == len(images) else CONTRADICTED

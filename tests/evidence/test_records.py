@@ -102,6 +102,16 @@ def test_a_run_of_fewer_samples_methods_and_models_is_covered_and_no_other(few):
     assert not few.covers(few.settings, {"segmenters": []})
 
 
+def test_samples_below_the_floor_of_a_run_are_no_part_of_its_rows(few):
+    scores = plain(few.rows)[lambda rows: rows["metric"] == "score"]["value"]
+    floor = float(scores.sort_values().iloc[2])
+    asked = few.settings.changed({"floor": floor})
+    assert few.covers(asked)
+    kept = plain(few.of(asked))
+    assert kept.loc[kept["metric"] == "score", "value"].min() == floor
+    assert len(kept) == len(few.rows) * (len(scores) - 2) / len(scores)
+
+
 def test_a_setting_that_came_later_does_not_part_a_record_from_its_run(place, few, tmp_path):
     for path in few.folder.iterdir():
         (tmp_path / "few").mkdir(exist_ok=True)

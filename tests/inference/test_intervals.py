@@ -6,8 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.descriptivestats import sign_test
 
-from segattr_lib.inference.intervals import RESAMPLES, bootstrap, means, studentised, studentised_interval
+from segattr_lib.inference.intervals import (
+    RESAMPLES,
+    bootstrap,
+    means,
+    median_interval,
+    median_p,
+    studentised,
+    studentised_interval,
+    studentised_p,
+)
 from segattr_lib.seeds import generator
 
 pytestmark = pytest.mark.filterwarnings("error")  # none leaks, however odd the data
@@ -126,3 +136,120 @@ def test_means_leave_out_what_is_missing_and_count_the_rest():
     many = np.random.default_rng(0).random(15)
     (row,) = means(pd.DataFrame({"d": [*many, np.nan]}), 0.9, 5)[["low", "high"]].to_numpy()
     assert row.tolist() == list(studentised_interval(many, 0.9, 5))
+
+
+DIFFERENCES = {  # as metrics of two methods may differ: (rng, n) to n values
+    "normal": lambda rng, n: rng.normal(size=n),
+    "skewed": lambda rng, n: rng.gamma(2.0, size=n) - 2,
+    "skewed to the left": lambda rng, n: 2 - rng.gamma(2.0, size=n),
+    "heavy tails": lambda rng, n: rng.standard_t(2, size=n),
+    "tied": lambda rng, n: rng.integers(-1, 2, size=n).astype(float),
+    "mostly 0": lambda rng, n: rng.normal(size=n) * (rng.random(n) < 0.3),
+}
+
+
+def test_the_p_of_a_mean_is_below_05_exactly_where_the_interval_leaves_0_out():
+    rng = np.random.default_rng(0)
+    decided, without = {True: 0, False: 0}, 0
+    for repeat in range(180):
+        draw = list(DIFFERENCES.values())[repeat % len(DIFFERENCES)]
+        n = int(rng.integers(12, 40))
+        values = draw(rng, n) + rng.choice([0.0, 0.2, 0.5, -0.4])
+        (low, high), p = studentised_interval(values), studentised_p(values)
+        assert np.isnan(p) == np.isnan(low)
+        if np.isnan(p):
+            without += 1
+            continue
+        excluded = low > 0 or high < 0
+        decided[excluded] += 1
+        # of 9999 resamples one more or less moves p by .0002
+        assert excluded == (p < 0.0501) or (excluded and (values.min() > 0 or values.max() < 0)), values
+        assert p < 0.0502 or not excluded or values.min() > 0 or values.max() < 0
+    assert min(decided.values()) > 30
+
+
+def test_the_p_of_a_mean_is_never_below_students_and_has_the_symmetries_of_the_mean():
+    rng = np.random.default_rng(1)
+    for draw in DIFFERENCES.values():
+        values = draw(rng, 20) + 0.3
+        p = studentised_p(values)
+        assert p >= stats.ttest_1samp(values, 0).pvalue * (1 - 1e-9)
+        assert [studentised_p(-values), studentised_p(7 * values)] == pytest.approx([p, p], rel=1e-9)
+    normal = rng.normal(size=60) + 0.3
+    assert studentised_p(normal) == pytest.approx(stats.ttest_1samp(normal, 0).pvalue, rel=0.25)
+
+
+def test_the_p_of_a_mean_is_the_share_of_resamples_beyond_twice():
+    values = np.random.default_rng(0).gamma(2, size=12) - 1.2
+    mean, error = values.mean(), values.std(ddof=1) / 12**0.5
+    drawn = values[generator(0, "", "bootstrap").integers(0, 12, (9999, 12))]
+    t = (drawn.mean(1) - mean) / (drawn.std(1, ddof=1) / 12**0.5)
+    beyond = (t >= mean / error).sum()
+    by_hand = 2 * (beyond + 1) / 10000
+    assert studentised_p(values) == pytest.approx(max(by_hand, stats.ttest_1samp(values, 0).pvalue))
+    shifted = values - 2 * mean  # now below 0, where the long tail of t lies
+    beyond = (t <= -mean / error).sum()
+    by_hand = 2 * (beyond + 1) / 10000
+    assert studentised_p(shifted) == pytest.approx(max(by_hand, stats.ttest_1samp(shifted, 0).pvalue))
+
+
+def test_a_mean_has_no_p_where_it_has_no_interval_and_equal_values_decide_it():
+    assert np.isnan(studentised_p(np.arange(11.0)))
+    assert studentised_p(np.zeros(12)) == 1
+    assert studentised_p(np.full(12, 0.1)) == studentised_p(np.full(12, -0.1)) == 0
+    assert np.isnan(studentised_p(np.array([5.0] * 9 + [6.0, 7.0, 8.0])))  # 3 % of resamples have no spread
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", ["normal", "skewed", "heavy tails"])
+def test_the_p_of_a_mean_of_0_is_uniform_or_larger(draw, monkeypatch):
+    monkeypatch.setattr("segattr_lib.inference.intervals.RESAMPLES", 499)
+    rng, repeats = np.random.default_rng(4), 600
+    drawing = {"heavy tails": lambda: rng.laplace(size=25)}.get(draw, lambda: DIFFERENCES[draw](rng, 25))
+    p = np.array([studentised_p(drawing()) for _ in range(repeats)])
+    for level in (0.05, 0.1, 0.2, 0.5):
+        # 99.9 % of binomial counts above; below, room for Student's t, which is never undercut
+        least, most = stats.binom.ppf([0.0005, 0.9995], repeats, level)
+        assert 0.7 * least <= (p <= level).sum() <= most
+    assert (p > 0.5).mean() > 0.4
+
+
+@pytest.mark.parametrize("n", [12, 13, 40, 151])
+def test_the_interval_of_a_median_is_scipys_and_its_p_the_sign_tests(n):
+    rng = np.random.default_rng(n)
+    for draw in DIFFERENCES.values():
+        values = draw(rng, n)
+        for level in (0.8, 0.95, 0.99):
+            scipys = stats.quantile_test(values, q=0, p=0.5).confidence_interval(level)
+            assert median_interval(values, level) == (scipys.low, scipys.high)
+        low, high = median_interval(values)
+        assert low <= np.median(values) <= high
+        p = median_p(values)
+        if values.all():
+            assert p == pytest.approx(sign_test(values, 0)[1])
+        assert (p < 0.05) == (low > 0 or high < 0)
+        for shift in (0.5, -1.5):
+            low, high = median_interval(values + shift)
+            assert (median_p(values + shift) < 0.05) == (low > 0 or high < 0)
+
+
+def test_a_median_solved_by_hand():
+    # of 12 fair coins 2 or fewer are heads in 79 of 4096 cases, 1.9 %, 3 or fewer in 7.3 %: third from either end
+    assert median_interval(np.arange(12.0)) == (2, 9)
+    assert median_p(np.array([-1.0, -2.0] + [3.0] * 10)) == pytest.approx(2 * 79 / 4096)
+    assert median_p(np.array([1.0, 2.0, 4.0] + [-3.0] * 9)) == pytest.approx(2 * 299 / 4096)
+    # eight of twenty lie above 0 and none below, but the median is 0
+    assert median_p(np.array([0.0] * 12 + [1.0] * 8)) == 1
+    assert np.isnan(median_interval(np.arange(11.0))).all() and np.isnan(median_p(np.arange(11.0)))
+
+
+@pytest.mark.parametrize("n", [12, 17, 60])
+@pytest.mark.parametrize("draw", [*DIFFERENCES, "of few counts"])
+def test_the_interval_of_a_median_covers_at_least_at_its_level(draw, n):
+    rng, repeats = np.random.default_rng(n), 2000
+    draws = {**DIFFERENCES, "of few counts": lambda rng, n: rng.poisson(1.2, size=n).astype(float)}
+    middle = {"skewed": stats.gamma(2).median() - 2, "skewed to the left": 2 - stats.gamma(2).median()}
+    truth = {**middle, "of few counts": 1.0}.get(draw, 0.0)
+    intervals = np.array([median_interval(draws[draw](rng, n)) for _ in range(repeats)])
+    covered = ((intervals[:, 0] <= truth) & (truth <= intervals[:, 1])).sum()
+    assert covered >= stats.binom.ppf(0.0005, repeats, 0.95)

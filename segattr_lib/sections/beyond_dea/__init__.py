@@ -8,6 +8,7 @@ import pandas as pd
 
 from segattr_lib.benchmark.runner import group_of, open_run, run_benchmark
 from segattr_lib.benchmark.store import read_samples
+from segattr_lib.evidence.basis import basis_of
 from segattr_lib.sections.beyond_dea import (
     chance,
     economy,
@@ -91,7 +92,10 @@ def run(settings: Settings) -> Runs:
     """
     k, fill = settings.k, settings.fill
     asked = parts(settings)
-    rows = {name: read_samples(run_benchmark(part, f"{settings.results}/{name}")) for name, part in asked.items()}
+    basis = basis_of(asked["main"], f"{settings.results}/main")
+    own = {name: part for name, part in asked.items() if name != "main"}
+    rows = {name: read_samples(run_benchmark(part, f"{settings.results}/{name}")) for name, part in own.items()}
+    rows["main"] = basis.rows
 
     main, scored = asked["main"].runs()[0], _scored(rows["main"], k, fill)
     methods = main.method_keys()
@@ -102,7 +106,7 @@ def run(settings: Settings) -> Runs:
 
     groups = {name: group_of(asked[name].runs()[0], _scored(rows[name])) for name in PLANTED}
     planted = evidence.planted_evidence(groups, settings.run.image_size)
-    own, badges = groups["planted_own"], planted["planted_own"]["badge"]
+    on_object, badges = groups["planted_own"], planted["planted_own"]["badge"]
 
     seen = asked["photographs"].runs()[0]
     opened, judged_there = open_run(seen), set(_scored(rows["photographs"], k, fill))
@@ -112,10 +116,11 @@ def run(settings: Settings) -> Runs:
     coverage, rejections = significance.simulated(settings, rows["main"])
     return Runs(
         rows=rows,
+        basis=basis.text(),
         fooled=fooled,
         drops=evidence.drops(groups, planted, fill),
         finds=evidence.finds(groups, planted),
-        made=judge.ordering(own, badges, judge.made_maps(own, badges), k, fill),
+        made=judge.ordering(on_object, badges, judge.made_maps(on_object, badges), k, fill),
         redrawn=redrawn,
         precisions=precisions,
         compared=significance.compared(settings, rows["main"]),
@@ -129,7 +134,8 @@ def run(settings: Settings) -> Runs:
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
     """All that the page quotes, formatted, by name."""
     modules = (photographs, significance, chance, judge, fills, evidence, economy, precision)
-    return {name: value for module in modules for name, value in module.facts(settings, runs).items()}
+    quoted = {name: value for module in modules for name, value in module.facts(settings, runs).items()}
+    return {**quoted, "basis": runs.basis}
 
 
 def _scored(rows: pd.DataFrame, k: float | None = None, fill: str | None = None) -> list[str]:

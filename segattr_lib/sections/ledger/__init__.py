@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
 CLAIMS = tuple(claim.id for group in groups() for claim in group.claims)
-GENERATED = ("scenes", "scenes_many", "planted", "single_shapes", "part_figures", "prompting_scenes")
+GENERATED = (  # records; all others are of photographs
+    "scenes",
+    "scenes_many",
+    "planted_context",
+    "planted_own",
+    "single_shapes",
+    "part_figures",
+    "prompting_scenes",
+)
 TABLE1 = ("gpa", "ega", "ria", "dea")
 README_MARKS = ("<!-- ledger: begin -->", "<!-- ledger: end -->")
 

@@ -13,19 +13,29 @@ import pandas as pd
 import yaml
 
 from segattr_lib.attribution import method_key
-from segattr_lib.benchmark.statistics import plain
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR, plain
 from segattr_lib.evidence.checking import CLOSE
 from segattr_lib.evidence.records import Record
 from segattr_lib.inference.agreement import agreement, ends
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.maps import PAPER, TRUTH, directed, maps_table
-from segattr_lib.inference.paired import settled
-from segattr_lib.inference.verdicts import SHARE_SAME, Difference, best_of, decided, difference, every_run, values_of
+from segattr_lib.inference.paired import keyed
+from segattr_lib.inference.verdicts import (
+    SHARE_SAME,
+    Difference,
+    best_of,
+    decided,
+    difference,
+    every_run,
+    sound,
+    values_of,
+)
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError
 
 CLAIMS_FILE = Path(__file__).with_name("claims.yaml")
+DECIDED = (HOLDS, CONTRADICTED, UNDECIDED)
 NOT_TESTABLE, NOT_RECORDED, NOT_RUN = "not testable here", "not recorded", "not run"
 Kind = Literal["difference", "best_of", "every_run", "same", "agreement", "not_testable"]
 
@@ -36,7 +46,8 @@ class Claim:
 
     paper: its group there. says: the claim in our words; where: of the paper. side: "above" or "below", where the
     method is said to lie beside `over`, in the metric's own unit. minus: another metric of the same method, whose
-    values are taken off instead of another method's. among: the methods of a best-of claim. end: of an agreement with
+    values are taken off instead of another method's. than: the difference that it is said to lie beyond; without
+    `over` and `minus` the value itself. among: the methods of a best-of claim. end: of an agreement with
     the truth. takes: what it would take to test it. records: what decides it, a verdict each. page: of the book.
     """
 
@@ -50,6 +61,7 @@ class Claim:
     method: str = ""
     over: str = ""
     minus: str = ""
+    than: float = 0.0
     side: str = "above"
     among: Sequence[str] = ()
     end: str = ""
@@ -121,67 +133,84 @@ def _of_record(claims: Sequence[Claim], name: str, record: Record | None) -> lis
     compared: list[tuple[Claim, Difference]] = []
     for claim in claims:
         if claim.kind == "difference":
-            found = _difference(claim, record)
-            if found is None:
-                rows.append(_row(claim, name, NOT_RUN))
+            values = _differences(claim, record)
+            if len(values):
+                compared.append((claim, difference(values - claim.than, claim.by_median)))
             else:
-                compared.append((claim, found))
+                rows.append(_without_images(claim, name, record))
         else:
             rows.append(_other(claim, name, record))
-    outcomes = decided([found for _, found in compared], [claim.side for claim, _ in compared])
-    for (claim, found), (p, verdict) in zip(compared, outcomes, strict=True):
-        about = {"n": found.n, "value": found.value, "low": found.low, "high": found.high, "p": p}
-        tests = len(compared)
-        about |= {"smallest": found.smallest(tests), "images": found.images(tests), "tests": tests}
-        rows.append(_row(claim, name, verdict, **about))
+    tests = len(compared)
+    outcomes = decided([beyond for _, beyond in compared], [claim.side for claim, _ in compared])
+    for (claim, beyond), (p, verdict) in zip(compared, outcomes, strict=True):
+        numbers = {end: getattr(beyond, end) + claim.than for end in ("value", "low", "high")}
+        reach = {"smallest": beyond.smallest(tests), "images": beyond.images(tests), "tests": tests}
+        rows.append(_row(claim, name, verdict, n=beyond.n, p=p, **numbers, **reach))
     return rows
 
 
-def _difference(claim: Claim, record: Record) -> Difference | None:
-    """Image by image; None where the record lacks what is compared."""
+def _differences(claim: Claim, record: Record) -> np.ndarray:
+    """The method's values less what it is held against, image by image; none where the record lacks either."""
+    table = values_of(record.rows, claim.metric, _methods(claim), claim.k, claim.fill)
+    values = table[claim.method]
+    if claim.over:
+        values = values - table[claim.over]
     if claim.minus:
-        columns = [
-            values_of(record.rows, metric, [claim.method], claim.k, claim.fill)
-            for metric in (claim.metric, claim.minus)
-        ]
-        both = pd.concat([table[claim.method] for table in columns], axis=1, join="inner", keys=["metric", "minus"])
-        values = (both["metric"] - both["minus"]).dropna()
-    else:
-        table = values_of(record.rows, claim.metric, [claim.method, claim.over], claim.k, claim.fill)
-        values = table[claim.method] - table[claim.over]
-    return difference(values.to_numpy(float), claim.by_median) if len(values) else None
+        other = values_of(record.rows, claim.minus, [claim.method], claim.k, claim.fill)[claim.method]
+        values = values.sub(other).dropna()
+    return values.to_numpy(float)
 
 
 def _other(claim: Claim, name: str, record: Record) -> dict[str, Any]:
     """A claim that is no difference."""
     rows = record.rows
     if claim.kind == "every_run":
-        won, runs, verdict = every_run(
-            plain(rows), claim.metric, claim.method, claim.over, claim.side, claim.k, claim.fill
-        )
-        return _row(claim, name, verdict, n=runs, share=won / runs if runs else np.nan, note=f"{won} of {runs} runs")
+        won, runs, verdict = every_run(rows, claim.metric, claim.method, claim.over, claim.side, claim.k, claim.fill)
+        if not runs:
+            return _without_images(claim, name, record)
+        return _row(claim, name, verdict, n=runs, share=won / runs, note=f"{won} of {runs} runs")
     if claim.kind == "agreement":
         return _agreement(claim, name, record)
-    methods = list(claim.among) or [claim.method, claim.over]
-    table = values_of(rows, claim.metric, methods, claim.k, claim.fill)
+    table = values_of(rows, claim.metric, _methods(claim), claim.k, claim.fill)
     if table.empty:
-        return _row(claim, name, NOT_RUN)
+        return _without_images(claim, name, record)
     if claim.kind == "same":
         same = ((table[claim.method] - table[claim.over]).abs() <= CLOSE).mean()
         verdict = UNDECIDED if len(table) < FEWEST else HOLDS if same >= SHARE_SAME else CONTRADICTED
         return _row(claim, name, verdict, n=len(table), share=same, note=f"the same on {same:.0%} of images")
     share, verdict = best_of(table, claim.method, metric_key(claim.metric).entry.direction, claim.by_median)
-    return _row(claim, name, verdict, n=len(table), share=share, note=f"first in {share:.0%} of draws of images")
+    note = "too few images" if np.isnan(share) else f"first in {share:.0%} of draws of images"
+    return _row(claim, name, verdict, n=len(table), share=share, note=note)
+
+
+def _methods(claim: Claim) -> list[str]:
+    """All that a claim holds beside each other."""
+    return list(claim.among) or [name for name in (claim.method, claim.over) if name]
+
+
+def _without_images(claim: Claim, name: str, record: Record) -> dict[str, Any]:
+    """A claim that no image decides: not run, or run, and no image counts."""
+    missing = []
+    for metric in filter(None, (claim.metric, claim.minus)):
+        run = set(keyed(record.rows[record.rows["metric"] == metric])["key"])
+        missing += [method for method in _methods(claim) if method not in run]
+    return _row(claim, name, NOT_RUN) if missing else _row(claim, name, UNDECIDED, n=0, note="no image counts")
 
 
 def _agreement(claim: Claim, name: str, record: Record) -> dict[str, Any]:
-    """Has a metric the highest, or lowest, correlation with the truth over all maps?"""
-    maps = maps_table(settled(record.rows), [*PAPER, TRUTH])
+    """Has a metric the highest, or lowest, correlation with the truth over all maps of the images that count?"""
+    rows = plain(sound(record.rows))
+    well = rows.loc[(rows["metric"] == "score") & (rows["value"] >= ROBUST_FLOOR), ["run_id", "sample_id"]]
+    try:
+        maps = maps_table(rows.merge(well), [*PAPER, TRUTH])
+    except UserError:  # a metric without rows
+        return _row(claim, name, NOT_RUN)
     explained = maps[~maps.index.get_level_values("method").isin(_controls(maps))]
-    agreed = agreement(directed(explained), explained[TRUTH])
-    table = ends(agreed)
+    if explained.dropna().empty:
+        return _row(claim, name, UNDECIDED, n=0, note="no image counts")
+    table = ends(agreement(directed(explained), explained[TRUTH]))
     (row,) = table[(table["way"] == "pooled") & (table["end"] == claim.end)].to_dict("records")
-    note = f"{claim.end}: {row['metric']}, {row['value']:.2f}"
+    note = f"{claim.end}: {metric_key(row['metric']).entry.label}, {row['value']:.2f}"
     return _row(claim, name, row["claim"], n=row["n"], value=row["value"], note=note)
 
 
@@ -195,6 +224,3 @@ def _row(claim: Claim, record: str | None, verdict: str, **numbers: Any) -> dict
     about = {name: getattr(claim, name) for name in ("id", "paper", "says", "where", "kind", "metric", "page")}
     about["by_median"] = claim.by_median
     return {**about, "record": record, "verdict": verdict, **empty, "note": "", **numbers}
-
-
-DECIDED = (HOLDS, CONTRADICTED, UNDECIDED)

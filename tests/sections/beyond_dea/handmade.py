@@ -192,7 +192,9 @@ def runs(chosen: page.Settings) -> page.Runs:
     rows = {name: part_rows(name, part) for name, part in parts(chosen).items()}
     compared = significance.compared(chosen, rows["main"])
     above = chance.chance(chosen, rows["main"])
-    return page.Runs(rows=rows, compared=compared, chance=above, photographs=photographs(), **beside(chosen))
+    return page.Runs(
+        rows=rows, basis="made by hand", compared=compared, chance=above, photographs=photographs(), **beside(chosen)
+    )
 
 
 def photographs() -> page.Photographs:
