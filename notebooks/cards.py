@@ -69,7 +69,7 @@ glue_facts(page.facts(runs))
 #   {glue:text}`segmenters_gamed` images of segmenters and {glue:text}`classifiers_gamed` of
 #   classifiers.
 #
-# ✓ yes, ✗ no, – nothing is recorded that could tell. Records that are not there yet:
+# ✓ is yes, ✗ no; a dash says that nothing is recorded that could tell. Records not there yet:
 # {glue:text}`absent`; metrics without a card for want of them: {glue:text}`without`.
 
 # %% tags=["hide-input"]

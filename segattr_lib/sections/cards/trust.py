@@ -39,9 +39,9 @@ class Measured:
     """All that a metric's answers are computed from.
 
     where: of measures.levels, of the data that decide. lead: of measures.lead. planted: of measures.planted, and
-    planted_blind of maps that know nothing. truth: of
-    measures.with_truth, the metric's rows, for a metric of classifiers. taus: of measures.setting_taus; sets: has the
-    metric a k or fill at all? again: of measures.explains_again. faults: of measures.faults. gain: of gaming.gain, of so many draws.
+    planted_blind of random maps. truth: of measures.with_truth, the metric's rows, for a metric of classifiers. taus:
+    of measures.setting_taus; sets: has the metric a k or fill at all? again: of measures.explains_again. faults: of
+    measures.faults. gain: of gaming.gain, of so many draws.
     """
 
     where: pd.DataFrame
