@@ -24,7 +24,7 @@ from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError, unknown
 from segattr_lib.report import charts
 from segattr_lib.report.labels import key_label, metric_label
-from segattr_lib.report.tables import interval, number
+from segattr_lib.report.tables import interval, number, wrapped
 from segattr_lib.sections.cards import gaming, measures, trust
 from segattr_lib.sections.cards.trust import Answer, Measured
 
@@ -226,13 +226,13 @@ def card(runs: Runs, metric: str) -> HTML:
     )
 
 
-def trust_table(runs: Runs) -> pd.DataFrame:
+def trust_table(runs: Runs) -> HTML:
     """Every metric and kind of data: may it be used so? ✓ yes, ✗ no, – not known."""
     rows = {
         (metric_label(metric), record): {trust.USES[each.use]: MARKS[each.trusted] for each in answers}
         for (metric, record), answers in runs.answers.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(trust.USES.values()))
+    return wrapped(pd.DataFrame.from_dict(rows, orient="index", columns=list(trust.USES.values())))
 
 
 def levels_dots(runs: Runs, metrics: list[str]) -> Figure:
@@ -258,6 +258,11 @@ def _kind(metric: str) -> str:
     raise unknown("metric with a card", metric, [name for names in METRICS.values() for name in names])
 
 
+def said() -> dict[str, dict[str, str]]:
+    """What each metric is said to measure ("says"), and by whom ("by"), of the file said.yaml."""
+    return yaml.safe_load(files(__package__).joinpath("said.yaml").read_text(encoding="utf-8"))
+
+
 def _names(metrics: list[str]) -> str:
     return ", ".join(metric_key(metric).entry.label for metric in metrics) or "none"
 
@@ -270,7 +275,7 @@ def _answer(runs: Runs, metric: str, use: str) -> Answer:
 
 def _registered(runs: Runs, metric: str) -> list[tuple[str, str]]:
     """What is known of a metric without measuring it, and what one value costs."""
-    said = yaml.safe_load(files(__package__).joinpath("said.yaml").read_text(encoding="utf-8"))[metric]
+    words = said()[metric]
     entry = metric_key(metric).entry
     better = {1: "higher is better", -1: "lower is better", 0: "neither end is better"}[entry.direction]
     ends = " to ".join({float("inf"): "∞", float("-inf"): "−∞"}.get(end, f"{end:g}") for end in entry.range)
@@ -281,7 +286,7 @@ def _registered(runs: Runs, metric: str) -> list[tuple[str, str]]:
     if "null" in entry.options:
         cost += ", all maps of an image sharing those of the blind selections"
     return [
-        ("Said to measure", f"{escape(said['says'])} ({escape(said['by'])})"),
+        ("Said to measure", f"{escape(words['says'])} ({escape(words['by'])})"),
         ("Reads", f"{better}, {ends}{ranked}"),
         ("Costs", f"{cost} (counted on a map of {escape(key_label(game.probe))})"),
     ]
@@ -305,7 +310,7 @@ def _recorded(runs: Runs, metric: str) -> list[tuple[str, str]]:
         if pd.isna(measured.gain)
         else (
             f"the best of {game.draws} maps of {escape(key_label(game.control))} is better than their mean by "
-            f"{number(measured.gain)}, on {len(game.images)} images"
+            f"{number(measured.gain)}, on {len(game.images)} image{'' if len(game.images) == 1 else 's'}"
         )
     )
     return [*rows, ("Gamed", gained)]
