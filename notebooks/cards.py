@@ -63,9 +63,11 @@ glue_facts(page.facts(runs))
 # - *An order of methods at any k and fill.* Kendall's tau between the orders at two k, and at two
 #   fills, is at least {glue:text}`ordered` in the mean.
 # - *A mean over every image.* No more than {glue:text}`lost` of its values are undefined, degenerate
-#   or failed.
+#   or failed, and images that the model scores lower move no method's mean by more than
+#   {glue:text}`flat` of what the methods lie apart.
 # - *Choosing a map by it.* The best of {glue:text}`draws` random maps, chosen by the metric itself,
-#   is better than their mean by less than the methods lie apart. Computed with this page, on
+#   is better than their mean by less than methods lie apart on the same images. A map that a metric
+#   of repeated explanation chose cannot be made again. Computed with this page, on
 #   {glue:text}`segmenters_gamed` images of segmenters and {glue:text}`classifiers_gamed` of
 #   classifiers.
 #

@@ -48,6 +48,10 @@ MANY_SETTINGS = (
 OWN, CONTEXT, SHAPES = "planted_own", "planted_context", "single_shapes"
 CONTROL = {SEGMENTERS: "random_cells", CLASSIFIERS: "random"}  # what is drawn again and again to game a metric
 PROBE = {SEGMENTERS: "ega", CLASSIFIERS: "gradcam_plus_plus"}  # whose map a metric's passes are counted on
+COMPARED = {  # methods on whose spread the gain is measured, on the same images: cheap ones, and RIA
+    SEGMENTERS: ("gpa", "ega", "ria", "dea"),
+    CLASSIFIERS: ("gradcam_plus_plus", "layercam", "input_x_gradient"),
+}
 LEVELS = {"random": "Random maps", "other": "Other maps that know nothing", "method": "Methods"}
 MARKS = {True: "✓", False: "✗", None: "–"}
 
@@ -132,7 +136,7 @@ def run(settings: Settings) -> Runs:
     wanted = {*MANY_SETTINGS, OWN, CONTEXT, *(name for names in HEADLINES.values() for name in names)}
     records = {name: read_record(name, folder) for name in recorded(folder) if name in wanted}
     games = {
-        kind: gaming.gamed(settings.game(kind), settings.draws, CONTROL[kind], PROBE[kind])
+        kind: gaming.gamed(settings.game(kind), settings.draws, CONTROL[kind], PROBE[kind], COMPARED[kind])
         for kind, names in HEADLINES.items()
         if any(name in records for name in names)
     }
@@ -175,7 +179,9 @@ def _measured(
         sets=bool({"k", "fill"} & options),
         again=measures.explains_again(metric),
         faults=measures.faults(record, metric),
+        shift=measures.shift(record, metric),
         gain=gaming.gain(game.chosen, metric),
+        apart=gaming.apart(game.methods, metric),
         draws=game.draws,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +18,23 @@ from segattr_lib.data.sample import SampleError
 from segattr_lib.metrics import metric_key
 from segattr_lib.models.engine import counted_passes
 from segattr_lib.registry import Key
+from segattr_lib.sections.cards.measures import explains_again
 
 COLUMNS = ("metric", "sample_id", "best", "centre")
 
 
 @dataclass(frozen=True)
 class Gamed:
-    """chosen: a row a metric and image, the best of the random maps and their mean (the median for a metric ranked by
-    it). passes: of one value of each metric, of a map of `probe`, beside those of the map itself. images: their ids;
-    draws: random maps of each; control: what they are maps of."""
+    """What came of gaming the metrics of a run on the images of these ids.
+
+    chosen: a row a metric and image, the best of the random maps and their mean (the median for a metric ranked by it).
+    methods: rows of some methods' maps on the same images, but for metrics that explain again. passes: of one value of
+    each metric, of a map of `probe`, beside those of the map itself. draws: random maps of each image. control: what
+    they are maps of.
+    """
 
     chosen: pd.DataFrame
+    methods: pd.DataFrame
     passes: dict[str, int]
     images: list[str]
     draws: int
@@ -35,7 +42,7 @@ class Gamed:
     probe: str
 
 
-def gamed(run: Settings, draws: int, control: str, probe: str) -> Gamed:
+def gamed(run: Settings, draws: int, control: str, probe: str, methods: Sequence[str]) -> Gamed:
     """Score random maps of the run's images by every of its metrics, and let each metric choose the best.
 
     Of the run's images those that the model scores at least ROBUST_FLOOR. run: of one model and seed.
@@ -43,9 +50,12 @@ def gamed(run: Settings, draws: int, control: str, probe: str) -> Gamed:
     (alone,) = run.runs()
     seen = [sample_id for sample_id in open_run(alone, classes=False).ids[run.seed[0]] if _scored(alone, sample_id)]
     if not seen:
-        return Gamed(pd.DataFrame(columns=list(COLUMNS)), {}, [], draws, control, probe)
-    picked = chosen(group_of(alone, seen), draws, method_key(control))
-    return Gamed(picked, cost(alone, seen[0], probe), seen, draws, control, probe)
+        return Gamed(pd.DataFrame(columns=list(COLUMNS)), pd.DataFrame(), {}, [], draws, control, probe)
+    group = group_of(alone, seen)
+    picked = chosen(group, draws, method_key(control))
+    lasting = [metric for metric in alone.metrics if not explains_again(metric.text)]
+    judged = [row for method in methods for row in group.rows_of(method_key(method), lasting)[0]]
+    return Gamed(picked, pd.DataFrame(judged), cost(alone, seen[0], probe), seen, draws, control, probe)
 
 
 def chosen(group: Group, draws: int, control: Key) -> pd.DataFrame:
@@ -77,6 +87,19 @@ def gain(chosen_by: pd.DataFrame, metric: str) -> float:
     if mine.empty:
         return np.nan
     return float(better.median() if metric_key(metric).entry.ranked_by == "median" else better.mean())
+
+
+def apart(methods: pd.DataFrame, metric: str) -> float:
+    """How far apart the means (medians for a metric that is ranked by them) of some methods lie; NaN of none.
+
+    methods: rows, as Gamed has them.
+    """
+    if methods.empty:
+        return np.nan
+    mine = methods[(methods["metric"] == metric) & (methods["status"] == "ok")]
+    by = mine.assign(value=mine["value"].astype(float)).groupby("method")["value"]
+    centres = by.median() if metric_key(metric).entry.ranked_by == "median" else by.mean()
+    return float(np.ptp(centres)) if len(centres) else np.nan
 
 
 def cost(run: Settings, sample_id: str, probe: str) -> dict[str, int]:

@@ -15,8 +15,8 @@ from segattr_lib.evidence.universes import kendall, orders, pairs_apart, recorde
 from segattr_lib.inference.agreement import EVERY, agreement, correlations
 from segattr_lib.inference.intervals import FEWEST, median_interval, studentised_interval
 from segattr_lib.inference.maps import PAPER, TRUTH, directed, maps_table
-from segattr_lib.inference.paired import keyed, settled
-from segattr_lib.inference.verdicts import LEVEL, values_of
+from segattr_lib.inference.paired import keyed, paired, settled
+from segattr_lib.inference.verdicts import LEVEL, sound, values_of
 from segattr_lib.metrics import metric_key
 
 GRAINS = ("random", "random_cells", "random_smooth_28", "random_smooth")  # random maps, the most ragged first
@@ -110,6 +110,21 @@ def faults(record: Record, metric: str) -> dict[str, float]:
     mine = keyed(rows)
     mine = mine[mine["key"].isin(explaining(record, metric))]
     return {status: float((mine["status"] == status).mean()) for status in ("undefined", "degenerate", "failed")}
+
+
+def shift(record: Record, metric: str) -> float:
+    """How far the mean (the median for a metric that is ranked by it) of some method moves when the images that the
+    model scores low are taken in: the largest move of all methods, NaN of none. Relative drops explode there."""
+    keys = explaining(record, metric)
+    well = values_of(record.rows, metric, keys, K, FILL)
+    rows = record.rows
+    takes = metric_key(metric).entry.options
+    place = (K if "k" in takes else None, FILL if "fill" in takes else None)
+    if well.empty:
+        return np.nan
+    every = paired(sound(plain(rows[rows["metric"] == metric])), metric, *place)[keys]
+    centre = "median" if by_median(metric) else "mean"
+    return float((every.agg(centre) - well.agg(centre)).abs().max())
 
 
 def setting_taus(records: Sequence[Record], metric: str) -> pd.DataFrame | None:

@@ -41,7 +41,7 @@ class Measured:
     where: of measures.levels, of the data that decide. lead: of measures.lead. planted: of measures.planted, and
     planted_blind of random maps. truth: of measures.with_truth, the metric's rows, for a metric of classifiers. taus:
     of measures.setting_taus; sets: has the metric a k or fill at all? again: of measures.explains_again. faults: of
-    measures.faults. gain: of gaming.gain, of so many draws.
+    measures.faults. shift: of measures.shift. gain, apart: of gaming.gain and gaming.apart, of so many draws.
     """
 
     where: pd.DataFrame
@@ -53,7 +53,9 @@ class Measured:
     sets: bool
     again: bool
     faults: dict[str, float]
+    shift: float
     gain: float
+    apart: float
     draws: int
 
 
@@ -67,9 +69,7 @@ def _chance(of: Measured) -> Answer:
     if of.lead is None:
         return Answer("chance", None, "no maps that know nothing are recorded")
     best, rival, (value, low, high, n) = of.lead
-    because = (
-        f"the best method, {key_label(best)}, less the best blind map, {key_label(rival)}, in the better direction: "
-    )
+    because = f"the best method, {key_label(best)}, is ahead of the best blind map, {key_label(rival)}, by "
     because += interval(value, low, high, n=n)
     return Answer("chance", bool(low > 0), because)
 
@@ -116,18 +116,22 @@ def _settings(of: Measured) -> Answer:
 
 
 def _every(of: Measured) -> Answer:
-    """Trusted if no more than LOST of the values are undefined, degenerate or failed."""
-    lost = sum(of.faults.values())
+    """Trusted if no more than LOST of the values are undefined, degenerate or failed, and if images that the model
+    scores low move no method's mean by more than FLAT of the spread of the methods."""
+    lost, methods = sum(of.faults.values()), spread(of.where, "method")
     texts = [f"{share:.1%} {status}" for status, share in of.faults.items() if share]
-    return Answer("every", lost <= LOST, f"values that do not count: {', '.join(texts) or 'none'}")
+    because = (
+        f"values that do not count: {', '.join(texts) or 'none'}; images scored low move a method's mean by up to "
+    )
+    because += f"{number(of.shift)}, methods lie up to {number(methods)} apart"
+    return Answer("every", bool(lost <= LOST and of.shift <= FLAT * methods), because)
 
 
 def _objective(of: Measured) -> Answer:
-    """Trusted if choosing the best of some random maps by it gains less than the methods lie apart."""
-    methods = spread(of.where, "method")
+    """Trusted if choosing the best of some random maps by it gains less than methods lie apart on the same images."""
     if of.again:
         return Answer("objective", None, "a random map that it chose cannot be made again")
-    if pd.isna(of.gain) or pd.isna(methods):
+    if pd.isna(of.gain) or pd.isna(of.apart):
         return Answer("objective", None, "it was not gamed")
-    because = f"the best of {of.draws} random maps gains {number(of.gain)}, methods lie up to {number(methods)} apart"
-    return Answer("objective", bool(of.gain < methods), because)
+    because = f"the best of {of.draws} random maps gains {number(of.gain)}, on the same images methods lie up to "
+    return Answer("objective", bool(of.gain < of.apart), because + f"{number(of.apart)} apart")

@@ -96,6 +96,27 @@ def test_taus_of_k_and_fill_are_over_pairs_that_differ_in_that_alone() -> None:
     assert measures.setting_taus([record(rows_of("tdd", at_k(up)))], "tdd") is None
 
 
+def test_images_that_the_model_scores_low_move_a_mean_and_are_measured_apart() -> None:
+    low = rows_of("tdd", at_k({"ria": -3.0, "ega": 0.0}), score=0.1).assign(model="n")  # other images, scored low
+    low["sample_id"] = "low " + low["sample_id"]
+    made = record(pd.concat([rows_of("tdd", at_k({"ria": 0.6, "ega": 0.3})), low]))
+    assert measures.shift(made, "tdd") == pytest.approx(0.6 - (0.6 - 3.0) / 2)
+    assert measures.shift(record(rows_of("tdd", at_k({"ria": 0.6, "ega": 0.3}))), "tdd") == pytest.approx(0)
+
+
+def test_methods_lie_apart_by_their_means_and_in_leakage_by_their_medians() -> None:
+    values = {"gpa": [0.1, 0.2, 0.9], "ega": [0.3, 0.3, 0.3], "ria": [0.5, np.nan, 0.7]}
+    rows = [
+        {"metric": metric, "method": method, "value": value, "status": "undefined" if np.isnan(value) else "ok"}
+        for metric in ("tdd", "leak_abs")
+        for method, several in values.items()
+        for value in several
+    ]
+    assert gaming.apart(pd.DataFrame(rows), "tdd") == pytest.approx(0.6 - 0.3)
+    assert gaming.apart(pd.DataFrame(rows), "leak_abs") == pytest.approx(0.6 - 0.2)
+    assert np.isnan(gaming.apart(pd.DataFrame(rows), "road")) and np.isnan(gaming.apart(pd.DataFrame(), "tdd"))
+
+
 @pytest.mark.parametrize(("metric", "found"), [("tdd", 0.3), ("odd_abs", -0.3)])
 def test_planted_evidence_is_found_scene_by_scene_in_the_better_direction(metric: str, found: float) -> None:
     own = record(rows_of(metric, at_k({"ria": 0.6 + SPREAD, "ega": 0.4 - SPREAD / 2, "random": 0.2})))
@@ -107,7 +128,7 @@ def test_planted_evidence_is_found_scene_by_scene_in_the_better_direction(metric
 
 
 def test_what_only_compares_maps_that_are_made_anew() -> None:
-    again = {name for name in [*cards.METRICS["segmenters"], *cards.METRICS["classifiers"]]}
+    again = {*cards.METRICS["segmenters"], *cards.METRICS["classifiers"]}
     assert {name for name in again if measures.explains_again(name)} == {"stability", "coherency"}
 
 
@@ -124,7 +145,9 @@ MEASURED = trust.Measured(
     sets=True,
     again=False,
     faults={"undefined": 0.03, "degenerate": 0.02, "failed": 0.0},
+    shift=0.15,
     gain=0.29,
+    apart=0.3,
     draws=49,
 )
 
@@ -158,7 +181,9 @@ CORRELATED = pd.DataFrame({"way": ["pooled", "within"], "value": 0.3, "low": [0.
         ({"taus": None}, "settings", None),
         ({"sets": False}, "settings", None),
         ({"faults": {"undefined": 0.03, "degenerate": 0.03, "failed": 0.0}}, "every", False),
+        ({"shift": 0.16}, "every", False),
         ({"gain": 0.31}, "objective", False),
+        ({"apart": np.nan}, "objective", None),
         ({"gain": np.nan}, "objective", None),
     ],
 )
