@@ -1,10 +1,6 @@
 # `make` alone prints the targets.
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help setup explain test test-quick same lint notebooks book lab bench record verify train clean vendor
-=======
-.PHONY: help setup explain test test-quick same lint notebooks book lab bench ledger train clean vendor
->>>>>>> verdicts
+.PHONY: help setup explain test test-quick same lint notebooks book lab bench record verify ledger train clean vendor
 
 PROFILE ?= embedded
 BASE ?= HEAD
@@ -57,16 +53,14 @@ lab: setup ## Open the notebooks in JupyterLab, with a live kernel for the explo
 bench: setup ## Time all beside the same work by other packages (minutes, quiet machine) into book/evidence/bench.json
 	$(BIN)/python -m tests.bench $(BENCH)
 
-<<<<<<< HEAD
 record: setup ## Do the recorded run NAME of params/recorded.yaml into book/evidence; gone on with where it stopped, ROOT=where VOC lies
 	OMP_NUM_THREADS=1 $(BIN)/python -m segattr_lib record $(NAME) $(if $(ROOT),-p root=$(ROOT))
 
 verify: setup ## Compute SAMPLES samples of every record again and compare; ROOT=where VOC lies
 	$(BIN)/python -m segattr_lib verify $(NAME) --samples $(SAMPLES) $(if $(ROOT),-p root=$(ROOT))
-=======
+
 ledger: setup ## Write the claims ledger's table into README.md anew, from the records of book/evidence
 	$(BIN)/python book/ledger.py
->>>>>>> verdicts
 
 train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchmark, arcc or wsss, PROFILE=paper for the paper's
 	$(BIN)/python -m segattr_lib train --profile $(PROFILE) $(if $(SUITE),--suite $(SUITE))

@@ -51,18 +51,12 @@ page.summary_table(runs)
 # many images would have decided, with a power of {glue:text}`power`. Fewer than
 # {glue:text}`fewest` images decide nothing.
 #
-<<<<<<< HEAD
-# *A is the best.* It holds if A is first in {glue:text}`level` of the draws of images; it is
-# contradicted if another lies above it. *In every run.* It holds if it does in every run, and is contradicted if it
-# does not in any.
-=======
 # *A lies beyond a number.* The same of A's values, where a paper names a number, or says that two
 # are comparable: then the number is a margin, and the claim names it.
 #
 # *A is the best.* It holds if A is first, alone, in {glue:text}`level` of the draws of images; it
 # is contradicted if another lies above it. *In every run.* It holds if it does in every run, and is
 # contradicted if it does not in any.
->>>>>>> verdicts
 #
 # Photographs and generated scenes are never pooled: of the former nobody knows what is true, of the
 # latter everything, and they are not alike.

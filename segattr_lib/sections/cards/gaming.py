@@ -1,0 +1,122 @@
+"""What a metric costs, and what is gained by choosing among random maps with it: computed on a few images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segattr_lib.attribution import method_key
+from segattr_lib.benchmark.group import Group
+from segattr_lib.benchmark.runner import group_of, open_run
+from segattr_lib.benchmark.settings import Settings
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR
+from segattr_lib.data.sample import SampleError
+from segattr_lib.metrics import metric_key
+from segattr_lib.models.engine import counted_passes
+from segattr_lib.registry import Key
+from segattr_lib.sections.cards.measures import explains_again
+
+COLUMNS = ("metric", "sample_id", "best", "centre")
+
+
+@dataclass(frozen=True)
+class Gamed:
+    """What came of gaming the metrics of a run on the images of these ids.
+
+    chosen: a row a metric and image, the best of the random maps and their mean (the median for a metric ranked by it).
+    methods: rows of some methods' maps on the same images, but for metrics that explain again. passes: of one value of
+    each metric, of a map of `probe`, beside those of the map itself. draws: random maps of each image. control: what
+    they are maps of.
+    """
+
+    chosen: pd.DataFrame
+    methods: pd.DataFrame
+    passes: dict[str, int]
+    images: list[str]
+    draws: int
+    control: str
+    probe: str
+
+
+def gamed(run: Settings, draws: int, control: str, probe: str, methods: Sequence[str]) -> Gamed:
+    """Score random maps of the run's images by every of its metrics, and let each metric choose the best.
+
+    Of the run's images those that the model scores at least ROBUST_FLOOR. run: of one model and seed.
+    """
+    (alone,) = run.runs()
+    seen = [sample_id for sample_id in open_run(alone, classes=False).ids[run.seed[0]] if _scored(alone, sample_id)]
+    if not seen:
+        return Gamed(pd.DataFrame(columns=list(COLUMNS)), pd.DataFrame(), {}, [], draws, control, probe)
+    group = group_of(alone, seen)
+    picked = chosen(group, draws, method_key(control))
+    lasting = [metric for metric in alone.metrics if not explains_again(metric.text)]
+    judged = [row for method in methods for row in group.rows_of(method_key(method), lasting)[0]]
+    return Gamed(picked, pd.DataFrame(judged), cost(alone, seen[0], probe), seen, draws, control, probe)
+
+
+def chosen(group: Group, draws: int, control: Key) -> pd.DataFrame:
+    """Of so many random maps of each image the best by every metric, beside their mean; columns COLUMNS."""
+    rows = []
+    for number in range(draws):
+        function = control.entry.function
+        options: dict[str, Any] = {"draws": group.draws.on(f"random map {number}")}
+        if "grid" in control.entry.options:
+            options["grid"] = group.run.grid
+        maps = function(group.score, group.images, group.target, **options)
+        rows += group.judged(control, maps, list(group.run.metrics), [0] * len(maps))
+    values = pd.DataFrame(rows)
+    values = values[values["status"] == "ok"]
+    kept = []
+    for (metric, sample_id), mine in values.groupby(["metric", "sample_id"], sort=False):
+        entry = metric_key(str(metric)).entry
+        scores = mine["value"].astype(float)
+        centre = scores.median() if entry.ranked_by == "median" else scores.mean()
+        best = scores.max() if entry.direction > 0 else scores.min()
+        kept.append({"metric": metric, "sample_id": sample_id, "best": best, "centre": centre})
+    return pd.DataFrame(kept, columns=list(COLUMNS))
+
+
+def gain(chosen_by: pd.DataFrame, metric: str) -> float:
+    """How much better the best of the random maps is than their mean, over the images; NaN where none was scored."""
+    mine = chosen_by[chosen_by["metric"] == metric]
+    better = ((mine["best"] - mine["centre"]) * metric_key(metric).entry.direction).astype(float)
+    if mine.empty:
+        return np.nan
+    return float(better.median() if metric_key(metric).entry.ranked_by == "median" else better.mean())
+
+
+def apart(methods: pd.DataFrame, metric: str) -> float:
+    """How far apart the means (medians for a metric that is ranked by them) of some methods lie; NaN of none.
+
+    methods: rows, as Gamed has them.
+    """
+    if methods.empty:
+        return np.nan
+    mine = methods[(methods["metric"] == metric) & (methods["status"] == "ok")]
+    by = mine.assign(value=mine["value"].astype(float)).groupby("method")["value"]
+    centres = by.median() if metric_key(metric).entry.ranked_by == "median" else by.mean()
+    return float(np.ptp(centres)) if len(centres) else np.nan
+
+
+def cost(run: Settings, sample_id: str, probe: str) -> dict[str, int]:
+    """Passes of one value of each of the run's metrics, beside those of s(x) and of the map, which `probe` makes."""
+    method, passes = method_key(probe), {}
+    for metric in run.metrics:
+        group = group_of(run, [sample_id])  # anew: what one metric asked costs another nothing
+        maps = group.maps_of(method)[0].to(group.images.device)
+        with counted_passes(group.score.model) as counted:
+            group.judged(method, maps, [metric], [0])
+        passes[metric.text] = counted[0]
+    return passes
+
+
+def _scored(run: Settings, sample_id: str) -> bool:
+    """Does the model see something in this image, and is it sure enough of it?"""
+    try:
+        return float(group_of(run, [sample_id]).base[0]) >= ROBUST_FLOOR
+    except SampleError:
+        return False
