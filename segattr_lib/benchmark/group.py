@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from segattr_lib.attribution import Method, load_method
 from segattr_lib.benchmark.failures import readable, sample_errors
 from segattr_lib.benchmark.settings import Settings
+from segattr_lib.benchmark.statistics import OF_EXPLAINED
 from segattr_lib.data.sample import Dataset, Sample, SampleError
 from segattr_lib.evaluate import model_score
 from segattr_lib.metrics import Metric, Region, load_metric
@@ -100,6 +101,7 @@ Groups = dict[tuple[int, ...], tuple["Group", Tensor, dict[tuple[Any, ...], Tens
 class Group:
     """A group of samples as a run sees them: images, target, scores, and each map and value once computed.
 
+    The judge, the explained model unless there is another, scores whatever is made of the images and their maps.
     A method that raises on a sample gives it a map of NaN, and a metric that raises no value; `raised` holds the
     reasons of such rows, and who raised: "method" or "metric".
     """
@@ -111,8 +113,9 @@ class Group:
         model: Model,
         runtime: Runtime,
         samples: list[Sample],
+        judge: Model | None = None,
     ):
-        self.run, self.runtime = run, runtime
+        self.run, self.runtime, self.explained = run, runtime, model.module
         self.images = runtime.place(torch.stack([sample.image for sample in samples]))
         self.samples = samples = targeted(run, dataset, model, runtime, self.images, samples)
         classes = torch.tensor([sample.class_id for sample in samples])
@@ -121,7 +124,7 @@ class Group:
         self.ring = torch.stack([sample.ring for sample in samples]).to(runtime.device)
         self.void = self.ring if run.ignore == "exclude" else None
         self.draws = Draws(run.seed[0], [sample.sample_id for sample in samples])
-        self._judge_by(bind(model.module, self.target))
+        self._judge_by((judge or model).module)
         self.others: Tensor | None = None
         used = {*run.fill, *(run.evaluation_fill or []), *(key.options.get("fill") for key in run.methods)}
         if "other_image" in used:
@@ -141,7 +144,9 @@ class Group:
         other = copy(self)
         other.samples = [self.samples[place] for place in places]
         other.images = self.runtime.place(self.images[places])
-        other.target, other.score, other.base = self.target[places], self.score_of(places), self.base[places]
+        other.target, other.base = self.target[places], self.base[places]
+        other.score = bind(self.score.model, other.target)
+        other.scores = {name: values[places] for name, values in self.scores.items()}
         other.ring = self.ring[places]
         other.void = None if self.void is None else self.void[places]
         other.others = None if self.others is None else self.others[places]
@@ -157,13 +162,18 @@ class Group:
         other = copy(self)
         about = (str(self.runtime.device), self.run.precision, self.runtime.batch_size)
         other.runtime = prepare(module, shape, *about)  # by torch: to export what is asked once does not pay
-        other._judge_by(bind(module, self.target))
+        other.explained = module
+        other._judge_by(module)
         other._maps, other._faults, other._parts = {}, {}, {}
         return other
 
-    def _judge_by(self, score: Score) -> None:
-        """Whose score it is: s(x) of every sample, and the null that all maps of them share."""
-        self.score, self.base = score, model_score(score, self.images)
+    def _judge_by(self, judge: nn.Module) -> None:
+        """Whose score it is: s(x) of every sample, the explained model's beside it, and the null of all their maps."""
+        self.score = bind(judge, self.target)
+        self.base = model_score(self.score, self.images)
+        self.scores = {"score": self.base}
+        if judge is not self.explained:
+            self.scores[OF_EXPLAINED] = model_score(bind(self.explained, self.target), self.images)
         self._bind_null()
 
     def _bind_null(self) -> None:
@@ -173,11 +183,12 @@ class Group:
             self.null = bind_null(self.score, self.images, *about, every=self.run.null_every)
 
     def model_rows(self) -> list[dict[str, Any]]:
-        """s(x) of every sample."""
+        """s(x) of every sample, by the judge and by the explained model."""
         rows = []
-        for sample, value in zip(self.samples, self.base.tolist(), strict=True):
-            fault = None if math.isfinite(value) else NOT_FINITE
-            rows.append(row_of(about_sample(sample), "score", value, fault))
+        for name, values in self.scores.items():
+            for sample, value in zip(self.samples, values.tolist(), strict=True):
+                fault = None if math.isfinite(value) else NOT_FINITE
+                rows.append(row_of(about_sample(sample), name, value, fault))
         return rows
 
     def rows_of(self, method: Key, metrics: list[Key]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -247,11 +258,11 @@ class Group:
         return torch.cat([maps for maps, _, _ in calls]), [s for _, s, _ in calls], [p for _, _, p in calls]
 
     def score_of(self, index: list[int]) -> Score:
-        return bind(self.score.model, self.target[index])
+        return bind(self.explained, self.target[index])
 
     def again(self, method: Key, images: Tensor, target: Target, occasion: str) -> Tensor:
         """A method's maps of changed images, all in one call, or in calls of half as many where memory ends."""
-        score = bind(self.score.model, target)
+        score = bind(self.explained, target)
         try:
             return self._explain(method, self.runtime.place(images), target, score, occasion)[0]
         except Exception as error:

@@ -23,6 +23,7 @@ from segattr_lib.data.class_maps import class_map_fingerprint, load_class_map, m
 from segattr_lib.data.regions import FREQUENT
 from segattr_lib.data.sample import UNKNOWN, Dataset, Sample, SampleError
 from segattr_lib.models import loading, predicted
+from segattr_lib.models.judging import check_judging
 from segattr_lib.models.lending import give_back
 from segattr_lib.models.loading import Model
 from segattr_lib.models.predicted import PREDICTED, as_asked, check_classes, check_target, known_by, region_of
@@ -50,7 +51,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Opened:
-    """What the settings of some runs name, loaded and tried: the data set, each model, and each seed's sample ids.
+    """What the settings of some runs name, loaded and tried: the data set, each model, the judge among them, and each
+    seed's sample ids.
 
     code: fingerprints of the code behind a user's own names, by name.
     """
@@ -60,6 +62,11 @@ class Opened:
     models: dict[str, Model]
     ids: dict[int, list[str]]
     code: dict[str, str]
+
+    @property
+    def judge(self) -> Model | None:
+        """The model that scores the maps, where it is not the explained one."""
+        return self.models[self.settings.judge] if self.settings.judge else None
 
     def prepared(self, name: str, **known: Any) -> Runtime:
         """How the model of this name is run, measured where neither the settings nor what is known of it (batch_size,
@@ -78,10 +85,11 @@ def open_run(settings: Settings, classes: bool = True, only: Collection[str] | N
     code = own_code_of(settings)
     dataset = load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
     dataset = as_asked(settings, dataset)
-    models = {name: load_model(dataset, settings, name) for name in settings.model}
+    models = {name: load_model(dataset, settings, name) for name in settings.all_models()}
     ids = {seed: draw(dataset, settings.samples, settings.order, seed) for seed in settings.seed}
     if only is not None:
         ids = {seed: [name for name in names if name in only] for seed, names in ids.items()}
+    check_judging(settings, models, set().union(*ids.values()))
     for model in models.values():
         check_target(settings, dataset, model)
     if classes and settings.class_map != PREDICTED and dataset.labelled:
@@ -97,11 +105,13 @@ def run_benchmark(
 ) -> Path:
     """Do what is not yet done of these runs, and leave their results in the folder; return it. only: as open_run's.
 
-    Everything the settings name is loaded and tried first. Raises UserError, before the long work, for
-    whatever cannot be had; killed at any moment, the same call goes on where it stopped. A user's files are what
-    they are when the run begins. A model is run as it was when the folder was begun, where the settings leave the
-    batch size open.
+    Everything the settings name is loaded and tried first. Raises UserError, before the long work, for whatever cannot
+    be had, a question beside a judge among it; killed at any moment, the same call goes on where it stopped. A user's
+    files are what they are when the run begins. A model is run as it was when the folder was begun, where the settings
+    leave the batch size open.
     """
+    if question and settings.judge:
+        raise UserError(f"judge is {settings.judge!r}, but {question.section} asks the explained model; leave it out.")
     opened_run = open_run(settings, only=only)
     models = opened_run.models.values()
     predicted.check_regions(settings.metrics, models)
@@ -116,7 +126,8 @@ def run_benchmark(
             for start in range(0, len(ids), GROUP):
                 groups[f"{name}-{start:06d}"] = (run, ids[start : start + GROUP], not groups)
         left = {part: group for part, group in groups.items() if not store.has(part)}
-        runtimes = prepare_as_begun(store, opened_run, dict.fromkeys(run.model[0] for run, _, _ in left.values()))
+        names = dict.fromkeys(name for run, _, _ in left.values() for name in run.all_models())
+        runtimes = prepare_as_begun(store, opened_run, names)
         ahead_of = [] if ":" in settings.dataset else [name for _, ids, _ in left.values() for name in ids]
         begin = Begin(on_worker, (settings.model_copy(update={"device": device}), runtimes, question), decides)
         total, ahead = (sum(len(ids) for _, ids, _ in some.values()) for some in (groups, left))
@@ -185,7 +196,7 @@ def prepare_as_begun(store: Store, opened_run: Opened, names: Iterable[str]) -> 
 
 def own_code_of(settings: Settings) -> dict[str, str]:
     """A fingerprint of the code behind each of a user's own names in the settings, which is loaded where it is not."""
-    named = [("data set", settings.dataset), *(("model", name) for name in settings.model)]
+    named = [("data set", settings.dataset), *(("model", name) for name in settings.all_models())]
     named += [("method", key.name) for key in settings.methods]
     named += [("metric", key.name) for key in settings.metrics]
     return {name: own_fingerprint(kind, name) for kind, name in named if ":" in name}
@@ -198,10 +209,10 @@ def group_of(run: Settings, sample_ids: list[str]) -> Group:
     """
     opened_run = open_run(run, classes=False)
     model = opened_run.models[run.model[0]]
-    runtime = opened_run.prepared(run.model[0])
+    runtimes = {name: opened_run.prepared(name) for name in run.all_models()}
     samples = [load_sample(opened_run.dataset, sample_id, run.image_size) for sample_id in sample_ids]
     with sample_errors():
-        return Group(run, opened_run.dataset, model, runtime, samples)
+        return Group(run, opened_run.dataset, model, runtimes[model.name], samples, opened_run.judge)
 
 
 def load_model(dataset: Dataset, settings: Settings, name: str) -> Model:
@@ -210,7 +221,9 @@ def load_model(dataset: Dataset, settings: Settings, name: str) -> Model:
     shape, chosen = (settings.image_size, settings.image_size), settings.class_map
     kind = predicted.kind_asked(settings, dataset, name)
     groups = None if chosen in (None, PREDICTED) else members(load_class_map(chosen), dataset.class_names)
-    return loading.load_model(name, settings.layer, settings.layers, shape, kind, groups)
+    return loading.load_model(
+        name, settings.layer, settings.layers, shape, kind, groups, explained=name in settings.model
+    )
 
 
 def run_group(
@@ -239,7 +252,7 @@ def run_group(
 
     def see(some: list[Sample]) -> Group:
         with sample_errors():
-            return Group(run, dataset, model, runtimes[model.name], some)
+            return Group(run, dataset, model, runtimes[model.name], some, opened_run.judge)
 
     group, lost = _recognised(see, samples, run.floor)
     rows += lost
@@ -304,7 +317,8 @@ def _recognised(
     if group is None:
         return None, rows
     kept = []
-    for sample, seen, score in zip(samples, group.samples, group.base.tolist(), strict=True):
+    least = torch.stack([*group.scores.values()]).amin(0).tolist()  # by judge and explained model; NaN if one is
+    for sample, seen, score in zip(samples, group.samples, least, strict=True):
         row = {"sample_id": seen.sample_id, "class_id": seen.class_id}
         if not math.isfinite(score):
             rows.append({**row, "status": "failed", "reason": NOT_FINITE})

@@ -99,6 +99,7 @@ class Settings(BaseModel):
     order: Literal["listed", "shuffled"] = "listed"
     image_size: int = Field(224, ge=8, description="px a side")
     model: Annotated[list[str], Listed] = ["voc_deeplabv3_mobilenetv2"]
+    judge: str | None = Field(None, description="the model that scores the maps; the explained one when left out")
     layer: str | None = Field(None, description="the model's own default when left out, a classifier's shallowest")
     layers: list[str] | None = Field(None, description="shallow to deep; the model's own stages when left out")
     scalar: Scalar | None = Field(None, description="probability for segmenters, logit for classifiers when left out")
@@ -179,10 +180,10 @@ class Settings(BaseModel):
     def _different(cls, keys: list[Key]) -> list[Key]:
         return list(dict.fromkeys(keys))  # "ega(window=1)" and "ega( window=1 )" are one
 
-    @field_validator("model")
+    @field_validator("model", "judge")
     @classmethod
-    def _models(cls, values: list[str]) -> list[str]:
-        for value in values:
+    def _models(cls, values: list[str] | str | None) -> list[str] | str | None:
+        for value in _listed(values) if values is not None else []:
             if value not in MODELS and ":" not in value:
                 raise unknown("model", value, [*MODELS, *OWN])
         return values
@@ -226,13 +227,17 @@ class Settings(BaseModel):
         """The fills that score a map: the evaluation fills, else the fill that made it, else all fills."""
         return self.evaluation_fill or ([pinned] if pinned else self.fill)
 
+    def all_models(self) -> list[str]:
+        """Those that are explained and the judge, each once."""
+        return list(dict.fromkeys([*self.model, *([self.judge] if self.judge else [])]))
+
     def runs(self) -> list[Settings]:
         """One Settings a model and seed, in order."""
         return [self.model_copy(update={"model": [m], "seed": [s]}) for m in self.model for s in self.seed]
 
     def run_id(self) -> str:
         """A hash of every setting that can change a value."""
-        deciding = self.model_dump(exclude=set(FREE))
+        deciding = self.model_dump(exclude={*FREE, *([] if self.judge else ["judge"])})  # as before there were any
         return hashlib.blake2b(json.dumps(deciding, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 ROBUST_FLOOR = 0.3  # below this model score a relative drop explodes (spec, section 4.1)
+OF_EXPLAINED = "score_explained"  # the explained model's own score, where another one is the judge
 TIED = 0.5  # of a selection: above this its pixels are a matter of order more than of the map
 RUN = ["run_id", "dataset", "model", "seed"]
 SCORED = ["method", "variant", "metric", "k", "fill"]
@@ -21,9 +22,8 @@ def run_level(samples: pd.DataFrame) -> pd.DataFrame:
     """
     keys = RUN + SCORED
     lost = samples[samples["metric"].isna()]
-    scores = samples[samples["metric"] == "score"].set_index(["run_id", "sample_id"])["value"]
-    values = samples[samples["metric"].notna() & (samples["metric"] != "score")]
-    model_score = scores.reindex(pd.MultiIndex.from_frame(values[["run_id", "sample_id"]])).to_numpy()
+    values = samples[samples["metric"].notna() & ~samples["metric"].isin(["score", OF_EXPLAINED])]
+    model_score = least_score(samples).reindex(pd.MultiIndex.from_frame(values[["run_id", "sample_id"]])).to_numpy()
     tied = _tied_share(values)
     values = values.assign(
         untied=values["value"].where(tied <= TIED) if tied is not None else np.nan,
@@ -51,6 +51,12 @@ def run_level(samples: pd.DataFrame) -> pd.DataFrame:
         counts = lost[lost["status"] == status]["run_id"].astype(str).value_counts()
         table[f"samples_{status}"] = table["run_id"].astype(str).map(counts).fillna(0).astype(int)
     return table
+
+
+def least_score(samples: pd.DataFrame) -> pd.Series:
+    """The model's score of every sample, by run_id and sample_id: the lower of judge's and explained model's."""
+    scores = samples[samples["metric"].isin(["score", OF_EXPLAINED])]
+    return scores.groupby(["run_id", "sample_id"], observed=True, sort=False)["value"].min()
 
 
 def _tied_share(values: pd.DataFrame) -> np.ndarray | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from segattr_lib.benchmark.statistics import at, plain
+from segattr_lib.benchmark.statistics import at, least_score, plain
 from segattr_lib.registry import UserError, read_key, with_options
 
 COMPOSITES = ["arcc", "adcc"]  # harmonic means with coherency among their parts
@@ -45,16 +45,16 @@ def paired(
     samples: rows of store.read_samples, of one folder or several together. A value is the mean over the seeds and
     models that saw the image; by_model keeps the models apart (dataset, model, sample_id). An image has no value (NaN)
     of a method that lacks one in any of them, so that a pair's two means are over the same runs; images that
-    could not be scored at all are rows of NaN. floor: leave out the samples whose model score is below it (an
-    image that was not scored has none). A method with pinned options is "name(options)".
+    could not be scored at all are rows of NaN. floor: leave out the samples whose model score is below it, of judge
+    or explained model (an image that was not scored has none). A method with pinned options is "name(options)".
 
     Raises UserError where there are no such values, or values of several k or fills to choose from; ValueError
     where a method has two values of an image under one model and seed.
     """
     rows = plain(samples)
     if floor is not None:
-        scored = rows[(rows["metric"] == "score") & (rows["value"] >= floor)]
-        rows = rows.merge(scored[["run_id", "sample_id"]])
+        scores = least_score(rows)
+        rows = rows.merge(scores[scores >= floor].index.to_frame(index=False))
     values = at(rows[rows["metric"] == metric], k, fill)
     given = values[["k", "fill"]].drop_duplicates()
     if len(given) != 1:

@@ -29,8 +29,8 @@ class Entry:
     in the module. names: where the names of its classes are, "module:sequence". torchvision: what torchvision calls
     it, if it is one of its own; the function is called with that, and its weights are torchvision's unless it is
     trained here. trained_on: the data set whose training split it learns here. source: who trained the weights that are
-    shipped, where it was not done here. remedy: how the file of its weights in WEIGHTS comes about, for the error where
-    it is missing.
+    shipped, where it was not done here. copy_of: the model whose copy it is, tuned here to judge that one in domain.
+    remedy: how the file of its weights in WEIGHTS comes about, for the error where it is missing.
     """
 
     kind: Kind
@@ -40,13 +40,14 @@ class Entry:
     torchvision: str = ""
     trained_on: str = ""
     source: str = ""
+    copy_of: str = ""
     remedy: str = SHIPPED
 
     @property
     def stored(self) -> bool:
-        """Whether its weights are a file of WEIGHTS: of the models trained here, and of those shipped as others trained
-        them."""
-        return bool(self.trained_on or self.source)
+        """Whether its weights are a file of WEIGHTS: of the models trained here, or tuned, and of those shipped as
+        others trained them."""
+        return bool(self.trained_on or self.source or self.copy_of)
 
     @property
     def class_names(self) -> Sequence[str]:

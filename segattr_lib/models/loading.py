@@ -54,6 +54,8 @@ def load_model(
     shape: tuple[int, int] = (224, 224),
     kind: Kind | None = None,
     members: Sequence[Sequence[int]] | None = None,
+    *,
+    explained: bool = True,
 ) -> Model:
     """Load a model by registered name, "file.py:function" or "package.module:function", and try it on an image.
 
@@ -62,6 +64,7 @@ def load_model(
     user's model has no defaults: a segmenter must name a layer, a classifier layers, or one. shape: (H,W) of the
     image, px. kind: what the data demand; None takes a registered model for what it is, a user's must be asked for
     as one or the other. members: see Model; a classifier then answers for groups of its classes, see `grouped`.
+    explained: False of one that is asked for scores alone, which needs no layers and has none.
 
     Raises UserError for an unknown model, weights that are missing or truncated, an output of another shape than
     its kind has, layers that do not exist or are not named, listing candidates, a classifier's layers in another
@@ -82,7 +85,10 @@ def load_model(
     output, candidates = tried(name, module, shape)
     _check_logits(name, kind, output, shape)
     default = MODELS[name].layers if name in MODELS else ()
-    if kind == "segmenter":
+    chosen: tuple[str, ...] = ()
+    if not explained:
+        layer = ""
+    elif kind == "segmenter":
         layer, chosen = _layers_of_a_segmenter(name, module, candidates, layer, layers, default)
     else:
         layer, chosen = _layers_of_a_classifier(name, candidates, layer, layers, default)

@@ -381,6 +381,7 @@ OTHER: dict[str, Any] = {
     "budget": 17,
     "stability_grid": 3,
     "window": 2,
+    "judge": "shapes_lraspp",
     "alpha": 0.5,
     "beta": 0.1,
     "fill": "zeros",
