@@ -48,7 +48,7 @@ MANY_SETTINGS = (
 OWN, CONTEXT, SHAPES = "planted_own", "planted_context", "single_shapes"
 CONTROL = {SEGMENTERS: "random_cells", CLASSIFIERS: "random"}  # what is drawn again and again to game a metric
 PROBE = {SEGMENTERS: "ega", CLASSIFIERS: "gradcam_plus_plus"}  # whose map a metric's passes are counted on
-COMPARED = {  # methods on whose spread the gain is measured, on the same images: cheap ones, and RIA
+COMPARED = {  # methods that random maps chosen by a metric are held against, on the same images
     SEGMENTERS: ("gpa", "ega", "ria", "dea"),
     CLASSIFIERS: ("gradcam_plus_plus", "layercam", "input_x_gradient"),
 }
@@ -181,8 +181,10 @@ def _measured(
         faults=measures.faults(record, metric),
         shift=measures.shift(record, metric),
         gain=gaming.gain(game.chosen, metric),
-        apart=gaming.apart(game.methods, metric),
+        reached=gaming.reached(game.chosen, metric),
+        best=gaming.best_method(game.methods, metric),
         draws=game.draws,
+        direction=metric_key(metric).entry.direction,
     )
 
 

@@ -89,17 +89,27 @@ def gain(chosen_by: pd.DataFrame, metric: str) -> float:
     return float(better.median() if metric_key(metric).entry.ranked_by == "median" else better.mean())
 
 
-def apart(methods: pd.DataFrame, metric: str) -> float:
-    """How far apart the means (medians for a metric that is ranked by them) of some methods lie; NaN of none.
+def reached(chosen_by: pd.DataFrame, metric: str) -> float:
+    """What the best of the random maps reach, the mean over the images (the median for a metric ranked by it)."""
+    mine = chosen_by.loc[chosen_by["metric"] == metric, "best"].astype(float)
+    return float(mine.median() if metric_key(metric).entry.ranked_by == "median" else mine.mean())
+
+
+def best_method(methods: pd.DataFrame, metric: str) -> tuple[str, float] | None:
+    """The method with the best mean (median for a metric ranked by it), and that mean; None of none.
 
     methods: rows, as Gamed has them.
     """
     if methods.empty:
-        return np.nan
+        return None
     mine = methods[(methods["metric"] == metric) & (methods["status"] == "ok")]
-    by = mine.assign(value=mine["value"].astype(float)).groupby("method")["value"]
-    centres = by.median() if metric_key(metric).entry.ranked_by == "median" else by.mean()
-    return float(np.ptp(centres)) if len(centres) else np.nan
+    by = mine.assign(value=mine["value"].astype(float)).groupby("method", sort=False)["value"]
+    entry = metric_key(metric).entry
+    centres = by.median() if entry.ranked_by == "median" else by.mean()
+    if centres.empty:
+        return None
+    name = (centres * entry.direction).idxmax()
+    return str(name), float(centres[name])
 
 
 def cost(run: Settings, sample_id: str, probe: str) -> dict[str, int]:

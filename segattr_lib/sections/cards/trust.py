@@ -41,7 +41,8 @@ class Measured:
     where: of measures.levels, of the data that decide. lead: of measures.lead. planted: of measures.planted, and
     planted_blind of random maps. truth: of measures.with_truth, the metric's rows, for a metric of classifiers. taus:
     of measures.setting_taus; sets: has the metric a k or fill at all? again: of measures.explains_again. faults: of
-    measures.faults. shift: of measures.shift. gain, apart: of gaming.gain and gaming.apart, of so many draws.
+    measures.faults. shift: of measures.shift. gain, reached, best: of gaming, of so many draws.
+    direction: of the metric.
     """
 
     where: pd.DataFrame
@@ -55,8 +56,10 @@ class Measured:
     faults: dict[str, float]
     shift: float
     gain: float
-    apart: float
+    reached: float
+    best: tuple[str, float] | None
     draws: int
+    direction: int
 
 
 def answers(of: Measured) -> list[Answer]:
@@ -128,10 +131,12 @@ def _every(of: Measured) -> Answer:
 
 
 def _objective(of: Measured) -> Answer:
-    """Trusted if choosing the best of some random maps by it gains less than methods lie apart on the same images."""
+    """Trusted if the best of some random maps, chosen by it, stay behind the best method on the same images."""
     if of.again:
         return Answer("objective", None, "a random map that it chose cannot be made again")
-    if pd.isna(of.gain) or pd.isna(of.apart):
+    if pd.isna(of.reached) or of.best is None:
         return Answer("objective", None, "it was not gamed")
-    because = f"the best of {of.draws} random maps gains {number(of.gain)}, on the same images methods lie up to "
-    return Answer("objective", bool(of.gain < of.apart), because + f"{number(of.apart)} apart")
+    name, best = of.best
+    because = f"the best of {of.draws} random maps reach {number(of.reached)}, on the same images the best method, "
+    because += f"{key_label(name)}, {number(best)}"
+    return Answer("objective", bool((best - of.reached) * of.direction > 0), because)

@@ -104,17 +104,20 @@ def test_images_that_the_model_scores_low_move_a_mean_and_are_measured_apart() -
     assert measures.shift(record(rows_of("tdd", at_k({"ria": 0.6, "ega": 0.3}))), "tdd") == pytest.approx(0)
 
 
-def test_methods_lie_apart_by_their_means_and_in_leakage_by_their_medians() -> None:
+def test_the_best_method_is_so_by_its_mean_and_in_leakage_by_its_median() -> None:
     values = {"gpa": [0.1, 0.2, 0.9], "ega": [0.3, 0.3, 0.3], "ria": [0.5, np.nan, 0.7]}
-    rows = [
-        {"metric": metric, "method": method, "value": value, "status": "undefined" if np.isnan(value) else "ok"}
-        for metric in ("tdd", "leak_abs")
-        for method, several in values.items()
-        for value in several
-    ]
-    assert gaming.apart(pd.DataFrame(rows), "tdd") == pytest.approx(0.6 - 0.3)
-    assert gaming.apart(pd.DataFrame(rows), "leak_abs") == pytest.approx(0.6 - 0.2)
-    assert np.isnan(gaming.apart(pd.DataFrame(rows), "road")) and np.isnan(gaming.apart(pd.DataFrame(), "tdd"))
+    rows = pd.DataFrame(
+        [
+            {"metric": metric, "method": method, "value": value, "status": "undefined" if np.isnan(value) else "ok"}
+            for metric in ("tdd", "odd_abs", "leak_abs")
+            for method, several in values.items()
+            for value in several
+        ]
+    )
+    assert gaming.best_method(rows, "tdd") == ("ria", pytest.approx(0.6))
+    assert gaming.best_method(rows, "odd_abs") == ("ega", pytest.approx(0.3))
+    assert gaming.best_method(rows, "leak_abs") == ("gpa", pytest.approx(0.2))
+    assert gaming.best_method(rows, "road") is None and gaming.best_method(pd.DataFrame(), "tdd") is None
 
 
 @pytest.mark.parametrize(("metric", "found"), [("tdd", 0.3), ("odd_abs", -0.3)])
@@ -147,8 +150,10 @@ MEASURED = trust.Measured(
     faults={"undefined": 0.03, "degenerate": 0.02, "failed": 0.0},
     shift=0.15,
     gain=0.29,
-    apart=0.3,
+    reached=0.54,
+    best=("ria", 0.55),
     draws=49,
+    direction=1,
 )
 
 
@@ -182,9 +187,10 @@ CORRELATED = pd.DataFrame({"way": ["pooled", "within"], "value": 0.3, "low": [0.
         ({"sets": False}, "settings", None),
         ({"faults": {"undefined": 0.03, "degenerate": 0.03, "failed": 0.0}}, "every", False),
         ({"shift": 0.16}, "every", False),
-        ({"gain": 0.31}, "objective", False),
-        ({"apart": np.nan}, "objective", None),
-        ({"gain": np.nan}, "objective", None),
+        ({"reached": 0.56}, "objective", False),
+        ({"direction": -1}, "objective", False),
+        ({"best": None}, "objective", None),
+        ({"reached": np.nan}, "objective", None),
     ],
 )
 def test_each_bound_decides_its_own_use_and_no_other(changed: dict[str, Any], use: str, trusted: bool | None) -> None:
@@ -216,7 +222,9 @@ def test_the_best_of_random_maps_is_theirs_by_the_metric_that_chose_it() -> None
         mine = rows[(rows["metric"] == metric) & (rows["sample_id"] == sample_id) & (rows["status"] == "ok")]
         best = mine["value"].max() if metric == "tdd" else mine["value"].min()
         assert row.tolist() == pytest.approx([best, mine["value"].mean()])
-    assert gaming.gain(picked.reset_index(), "odd_abs") >= 0
+    assert gaming.reached(picked.reset_index(), "tdd") == pytest.approx(picked.loc["tdd", "best"].mean())
+    gained = (picked["centre"] - picked["best"]).loc["odd_abs"].mean()
+    assert gaming.gain(picked.reset_index(), "odd_abs") == pytest.approx(gained) and gained > 0
     assert np.isnan(gaming.gain(picked.reset_index(), "insertion"))
 
 
