@@ -79,6 +79,7 @@ evaluation_fill = None
 strength = 0.03
 null_every = 1
 floor = None
+judge = None  # the model that scores the maps; None takes the explained one
 ignore = "include"
 seed = [0]
 device = None
