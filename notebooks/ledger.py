@@ -34,7 +34,7 @@ runs = page.run(settings)
 glue_facts(page.facts(runs))
 
 # %% tags=["hide-input"]
-page.summary_table(runs)
+page.whole_summary(runs)
 
 # %% [markdown]
 # ## The rule

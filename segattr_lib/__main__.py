@@ -191,9 +191,12 @@ def _record(asked: argparse.Namespace) -> None:
         for name in plan_names():
             print(f"{name}: {read_plan(name).shows}")
         return
-    plan = read_plan(asked.name, **changes)
+    read_plan(asked.name, **changes)  # refuses what cannot be
 
-    from segattr_lib.evidence.recording import cost_of, record  # torch, which a refusal above does not wait for
+    from segattr_lib.evidence.plans import placed  # torch, which a refusal above does not wait for
+    from segattr_lib.evidence.recording import cost_of, record
+
+    plan = placed(asked.name, **changes)
 
     if asked.plan:
         cost = cost_of(plan)
@@ -217,11 +220,11 @@ def _verify(asked: argparse.Namespace) -> None:
 
     from segattr_lib.data import load_dataset  # torch
     from segattr_lib.evidence.checking import verify
-    from segattr_lib.evidence.plans import read_plan
+    from segattr_lib.evidence.plans import placed
 
     fallen = []
     for name in names:
-        settings = read_plan(name, **changes).settings
+        settings = placed(name, **changes).settings
         try:
             load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
         except UserError as error:

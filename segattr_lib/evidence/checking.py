@@ -17,7 +17,7 @@ from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR, plain
 from segattr_lib.benchmark.store import read_samples
-from segattr_lib.evidence.plans import RECORDED, Plan, plan_names, read_plan
+from segattr_lib.evidence.plans import RECORDED, Plan, placed, plan_names
 from segattr_lib.evidence.records import RECORDS, Record, read_record
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError
@@ -74,13 +74,13 @@ class Check:
 def verify(
     name: str, samples: int = 3, seed: int = 0, folder: Path = RECORDS, file: Path = RECORDED, **changes: Any
 ) -> Check:
-    """Compute some samples of a record again, drawn by the seed, in batches as large as the record's and on as many
-    threads where the same engine computes here. changes: see read_plan.
+    """Compute some samples of a record again, drawn by the seed, in batches as large as the record's, and on as many
+    threads where that was made on a CPU. changes: see plans.placed.
 
     Raises UserError as run_benchmark does, for an unknown record, and where the record was made of other settings than
     are planned under its name.
     """
-    record, plan = read_record(name, folder), read_plan(name, file, **changes) if name in plan_names(file) else None
+    record, plan = read_record(name, folder), placed(name, file, **changes) if name in plan_names(file) else None
     if plan is None or not record.covers(plan.settings.changed({"samples": record.settings.samples})):
         raise UserError(
             f"The record {name!r} is of other settings than {file} plans; record it anew, or mend the plan."
@@ -158,8 +158,7 @@ def _as_recorded(plan: Plan, record: Record) -> Settings:
     """The plan's settings, of those samples that are recorded, with the batch size of the record where it is known for
     every model alike."""
     sizes = {entry["batch_size"] for shard in record.made for entry in shard["runtimes"]}
-    on_cpu = all(shard["device"] == "cpu" for shard in record.made)
-    batch = {"batch_size": sizes.pop()} if on_cpu and len(sizes) == 1 and plan.settings.batch_size is None else {}
+    batch = {"batch_size": sizes.pop()} if len(sizes) == 1 and plan.settings.batch_size is None else {}
     return plan.settings.changed({"samples": record.settings.samples, **batch})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from segattr_lib.benchmark.runner import Question
 from segattr_lib.benchmark.settings import Settings, read_settings
+from segattr_lib.data import load_dataset
 from segattr_lib.profiles import PARAMETERS, read_mapping
 from segattr_lib.registry import UserError, imported, unknown
 
@@ -68,6 +69,19 @@ def read_plan(name: str, file: Path = RECORDED, **changes: Any) -> Plan:
         merged.get("question"),
         merged.get("about", {}),
     )
+
+
+def placed(name: str, file: Path = RECORDED, **changes: Any) -> Plan:
+    """As read_plan, but a root is of those data sets alone that lie somewhere: a generated one has none."""
+    settings = read_plan(name, file).settings
+    if changes.get("root") is not None:
+        try:
+            load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
+        except UserError:
+            pass  # it needs one
+        else:
+            changes = {key: value for key, value in changes.items() if key != "root"}
+    return read_plan(name, file, **changes)
 
 
 def _ancestry(name: str, entries: dict[str, Any]) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ few:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("basis")
-    (folder / "plans.yaml").write_text(PLANS)
+    (folder / "plans.yaml").write_text(PLANS, encoding="utf-8")
     record(read_plan("few", folder / "plans.yaml"), folder / "evidence", folder / "results")
     return folder
 

@@ -16,7 +16,7 @@ from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.statistics import plain
 from segattr_lib.benchmark.store import SAMPLES, read_samples
 from segattr_lib.evidence.checking import CLOSE, OF_A_VALUE, compare, drawn, verify
-from segattr_lib.evidence.plans import plan_names, read_plan
+from segattr_lib.evidence.plans import placed, plan_names, read_plan
 from segattr_lib.evidence.recording import record, shards_of
 from segattr_lib.evidence.records import Record, read_record, recorded
 from segattr_lib.registry import UserError
@@ -39,7 +39,7 @@ fewer:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with plans.yaml and the record `few` in `evidence`."""
     folder = tmp_path_factory.mktemp("recorded")
-    (folder / "plans.yaml").write_text(PLANS)
+    (folder / "plans.yaml").write_text(PLANS, encoding="utf-8")
     plan = read_plan("few", folder / "plans.yaml")
     assert record(plan, folder / "evidence", folder / "results", shards=[1]) == ["001"]
     assert record(plan, folder / "evidence", folder / "results") == ["000", "002"]  # what is kept is not done again
@@ -69,7 +69,7 @@ def test_a_record_holds_the_rows_of_the_run_of_all_its_samples(place, few, tmp_p
 def test_the_shards_of_two_seeds_hold_the_samples_of_both(place):
     plan = read_plan("few", place / "plans.yaml")
     assert [len(samples) for samples in shards_of(plan)] == [2, 2, 1]
-    (place / "seeds.yaml").write_text(PLANS.replace("samples: 5", "samples: 5, seed: [0, 1]"))
+    (place / "seeds.yaml").write_text(PLANS.replace("samples: 5", "samples: 5, seed: [0, 1]"), encoding="utf-8")
     both = shards_of(read_plan("few", place / "seeds.yaml"))
     assert [len(samples) for samples in both] == [4, 4, 2]
     assert len({name for samples in both for name in samples}) == 10
@@ -117,9 +117,9 @@ def test_a_setting_that_came_later_does_not_part_a_record_from_its_run(place, fe
         (tmp_path / "few").mkdir(exist_ok=True)
         (tmp_path / "few" / path.name).write_bytes(path.read_bytes())
     for path in (tmp_path / "few").glob("*.json"):
-        shard = json.loads(path.read_text())
+        shard = json.loads(path.read_text(encoding="utf-8"))
         del shard["settings"]["stability_grid"]
-        path.write_text(json.dumps(shard))
+        path.write_text(json.dumps(shard), encoding="utf-8")
     assert read_record("few", tmp_path).covers(few.settings)
 
 
@@ -183,7 +183,9 @@ def well(few: Record) -> list[str]:
 
 
 def test_a_plan_that_changed_parts_from_its_record(place, tmp_path):
-    (tmp_path / "plans.yaml").write_text(PLANS.replace("metrics: [tdd, odd_abs]", "metrics: [tdd, odd_abs], k: 0.3"))
+    (tmp_path / "plans.yaml").write_text(
+        PLANS.replace("metrics: [tdd, odd_abs]", "metrics: [tdd, odd_abs], k: 0.3"), encoding="utf-8"
+    )
     with pytest.raises(UserError, match=r"'few' is of other settings than .* plans; record it anew"):
         verify("few", folder=place / "evidence", file=tmp_path / "plans.yaml")
 
@@ -193,9 +195,9 @@ def test_shards_of_other_settings_are_no_record(few, tmp_path):
     for path in few.folder.iterdir():
         (tmp_path / "few" / path.name).write_bytes(path.read_bytes())
     path = tmp_path / "few" / "001.json"
-    shard = json.loads(path.read_text())
+    shard = json.loads(path.read_text(encoding="utf-8"))
     shard["settings"]["k"] = [0.5]
-    path.write_text(json.dumps(shard))
+    path.write_text(json.dumps(shard), encoding="utf-8")
     with pytest.raises(UserError, match="The shard 001 of 'few' was made of other settings"):
         read_record("few", tmp_path)
 
@@ -214,12 +216,18 @@ def test_what_is_planned_can_be_read_and_names_are_checked(place, tmp_path):
     assert read_plan("fewer", place / "plans.yaml").shard == 2
     with pytest.raises(UserError, match="Unknown record 'fewest'"):
         read_plan("fewest", place / "plans.yaml")
-    (tmp_path / "a.yaml").write_text("a: {of: b}\nb: {of: a}")
+    (tmp_path / "a.yaml").write_text("a: {of: b}\nb: {of: a}", encoding="utf-8")
     with pytest.raises(UserError, match="'b' is of 'a', which is no other entry"):
         read_plan("a", tmp_path / "a.yaml")
-    (tmp_path / "a.yaml").write_text("a: {shrd: 3}")
+    (tmp_path / "a.yaml").write_text("a: {shrd: 3}", encoding="utf-8")
     with pytest.raises(UserError, match=r"Unknown key of the record 'a' 'shrd' \(did you mean 'shard'\?\)"):
         read_plan("a", tmp_path / "a.yaml")
+
+
+def test_a_root_is_of_data_that_lie_somewhere_alone(place):
+    assert placed("few", place / "plans.yaml", root="somewhere", device="cpu").settings.root is None
+    assert placed("few", place / "plans.yaml", root="somewhere", device="cpu").settings.device == "cpu"
+    assert placed("photographs", root="somewhere").settings.root == "somewhere"
 
 
 def test_every_planned_record_of_the_book_can_be_read():

@@ -25,7 +25,7 @@ from segattr_lib.data.single_shapes import CLASS_NAMES, TIERS, class_of, tier_of
 from segattr_lib.models import MODELS, WEIGHTS, names
 from segattr_lib.models.embedded import MEAN, STD
 from segattr_lib.models.loading import load_model
-from segattr_lib.training.classifiers import RECIPE
+from segattr_lib.training.classifiers import RECIPE, TUNING
 from segattr_lib.training.segmenters import MEASURED
 
 HEADS = {"deeplabv3": DeepLabHead(8, 7), "fcn": FCNHead(8, 7), "lraspp": LRASPPHead(8, 8, 7, 8)}
@@ -178,7 +178,8 @@ def test_a_shipped_classifier_says_how_it_came_about(name: str):
     facts = about(shipped(name))
     assert facts["command"] == f"python -m segattr_lib train {name} --seed {facts['seed']}"
     assert float(facts["seconds"]) > 0
-    assert int(facts["images"]) == sum(stage.images for stage in RECIPE[name])
+    stages = [*RECIPE[name], *TUNING.get(name, [])]
+    assert int(facts["images"]) == sum(stage.images for stage in stages)
     tiers = [float(facts[f"accuracy_{tier}"]) for tier in TIERS]
     assert min(tiers) <= float(facts["accuracy_test"]) <= max(tiers)
 

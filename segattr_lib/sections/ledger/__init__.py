@@ -54,6 +54,7 @@ __all__ = [
     "run",
     "summary_table",
     "table1",
+    "whole_summary",
 ]
 
 
@@ -149,6 +150,11 @@ def summary_table(runs: Runs) -> pd.DataFrame:
             if sum(counts.values()):
                 rows.append({"claims of": title, "on": called, **counts})
     return pd.DataFrame(rows, columns=["claims of", "on", *DECIDED])
+
+
+def whole_summary(runs: Runs) -> HTML:
+    """`summary_table` as the page shows it."""
+    return wrapped(summary_table(runs), index=False)
 
 
 def readme_table(runs: Runs) -> str:

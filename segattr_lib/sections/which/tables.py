@@ -130,6 +130,9 @@ def budgets(runs: Runs, name: str) -> str:
     return "; ".join(rising) or "undecided"
 
 
+IMAGES = "n"  # the row that tells on how many images each column stands
+
+
 def values_table(runs: Runs) -> HTML:
     """Every method's value under every measure, the answers of each in bold."""
     blocks = {}
@@ -143,9 +146,9 @@ def values_table(runs: Runs) -> HTML:
                 row["method"]: interval(row["value"], row["low"], row["high"], digits(answer.need)) for row in rows
             }
             bold = {method: f"<b>{text}</b>" if method in answer.best else text for method, text in texts.items()}
-            columns[f"{measure(answer.need)}<br><small>n = {answer.n}</small>"] = bold
-        blocks[BUDGETS[name]] = pd.DataFrame(columns).rename(index=key_label)
-    return _html(pd.concat(blocks), index=True) if blocks else _absent()
+            columns[measure(answer.need)] = bold | {IMAGES: str(answer.n)}
+        blocks[BUDGETS[name]] = pd.DataFrame(columns).rename(index=lambda key: key if key == IMAGES else key_label(key))
+    return _html(pd.concat(blocks).fillna("–"), index=True) if blocks else _absent()
 
 
 def passes_table(runs: Runs) -> HTML:

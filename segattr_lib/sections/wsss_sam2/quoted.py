@@ -81,6 +81,9 @@ def _coverage(table: pd.DataFrame) -> str:
 
 def _of_weights(settings: Settings, runs: Runs) -> dict[str, Any]:
     weights = paired(runs.rows, "weight").droplevel("dataset")
+    even = f"{1 / len(runs.explainers):.2f}"
+    if weights.dropna().empty:  # no image of which every explainer can be weighed
+        return {"heaviest": "none", "heaviest_weight": "–", "even_weight": even}
     pairs = all_pairs(weights, seed=settings.seed)
     heaviest = labels([pairs.highest])[pairs.highest]
     if pairs.verdict(pairs.highest, level=settings.level) != HOLDS:
@@ -88,7 +91,7 @@ def _of_weights(settings: Settings, runs: Runs) -> dict[str, Any]:
     return {
         "heaviest": heaviest,
         "heaviest_weight": number(cross_fitted(weights, seed=settings.seed).mean(), 2),
-        "even_weight": f"{1 / len(runs.explainers):.2f}",
+        "even_weight": even,
     }
 
 

@@ -134,7 +134,7 @@ def test_numbers_of_claims_are_those_of_the_papers_and_the_margin_of_the_page():
 def test_a_claim_that_stands_twice_or_has_an_unknown_key_is_refused(change, answer, tmp_path, monkeypatch):
     entries = yaml.safe_load(CLAIMS_FILE.read_text(encoding="utf-8"))
     entries["ours"]["claims"][0] |= change
-    (tmp_path / "claims.yaml").write_text(yaml.safe_dump(entries))
+    (tmp_path / "claims.yaml").write_text(yaml.safe_dump(entries), encoding="utf-8")
     monkeypatch.setattr(module, "CLAIMS_FILE", tmp_path / "claims.yaml")
     groups.cache_clear()
     try:

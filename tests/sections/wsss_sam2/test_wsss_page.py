@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -343,8 +344,19 @@ def test_figures_of_explainers_show_the_rows_values(settings: page.Settings, run
 
 
 @pytest.mark.slow
+def test_a_run_of_which_no_image_can_be_weighed_says_so(tmp_path: Path) -> None:
+    small = {"samples": 2, "image_size": 64, "surrogate_samples": 4, "foreground": 3, "apart": 4, "layer": None}
+    about = {**GIVEN, **small, "counts": [1], "robustness": "stability_noise", "results": str(tmp_path / "here")}
+    settings = page.read(about)
+    runs = page.run(settings)
+    lost = replace(runs, rows=runs.rows.assign(value=runs.rows["value"].where(runs.rows["metric"] != "weight")))
+    facts = page.facts(settings, lost)
+    assert (facts["heaviest"], facts["heaviest_weight"]) == ("none", "–")
+
+
+@pytest.mark.slow
 def test_a_small_run_has_all_its_facts_and_its_panel(tmp_path: Path) -> None:
-    small = {"samples": 3, "image_size": 64, "surrogate_samples": 8, "foreground": 3, "apart": 4, "layer": None}
+    small = {"samples": 3, "image_size": 96, "surrogate_samples": 8, "foreground": 3, "apart": 4, "layer": None}
     about = {**GIVEN, **small, "counts": [1], "robustness": "stability_noise", "results": str(tmp_path / "here")}
     settings = page.read(about)
     runs = page.run(settings)
