@@ -57,7 +57,7 @@ record: setup ## Do the recorded run NAME of params/recorded.yaml into book/evid
 	OMP_NUM_THREADS=1 $(BIN)/python -m segattr_lib record $(NAME) $(if $(ROOT),-p root=$(ROOT))
 
 verify: setup ## Compute SAMPLES samples of every record again and compare; ROOT=where VOC lies
-	$(BIN)/python -m segattr_lib verify $(NAME) --samples $(SAMPLES) $(if $(ROOT),-p root=$(ROOT))
+	OMP_NUM_THREADS=1 $(BIN)/python -m segattr_lib verify $(NAME) --samples $(SAMPLES) $(if $(ROOT),-p root=$(ROOT))
 
 ledger: setup ## Write the claims ledger's table into README.md anew, from the records of book/evidence
 	$(BIN)/python book/ledger.py
