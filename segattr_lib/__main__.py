@@ -228,6 +228,8 @@ def _verify(asked: argparse.Namespace) -> None:
         try:
             load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
         except UserError as error:
+            if settings.root is not None:  # a wrong one is no absence
+                raise
             print(f"{name}: not recomputed here. {error}")
             continue
         check = verify(name, asked.samples, asked.seed, **changes)

@@ -129,7 +129,8 @@ def run_benchmark(
         names = dict.fromkeys(name for run, _, _ in left.values() for name in run.all_models())
         runtimes = prepare_as_begun(store, opened_run, names)
         ahead_of = [] if ":" in settings.dataset else [name for _, ids, _ in left.values() for name in ids]
-        begin = Begin(on_worker, (settings.model_copy(update={"device": device}), runtimes, question), decides)
+        elsewhere = settings.model_copy(update={"device": device})
+        begin = Begin(on_worker, (elsewhere, runtimes, question, only), decides)
         total, ahead = (sum(len(ids) for _, ids, _ in some.values()) for some in (groups, left))
         progress = tqdm(total=total, initial=total - ahead, desc=store.folder.name, unit="sample", smoothing=0.1)
         with progress, read_ahead(opened_run.dataset, ahead_of, GROUP) as dataset:
@@ -145,10 +146,12 @@ def run_benchmark(
 
 
 @contextmanager
-def on_worker(settings: Settings, runtimes: dict[str, Runtime], question: Question | None) -> Iterator[Any]:
+def on_worker(
+    settings: Settings, runtimes: dict[str, Runtime], question: Question | None, only: Collection[str] | None
+) -> Iterator[Any]:
     """In a worker process: run_group for this run, opened anew and prepared as it was where it began, and all that
     decides its values here."""
-    opened_run = open_run(settings, classes=False)
+    opened_run = open_run(settings, classes=False, only=only)
     with borrowed(opened_run.models.values()):
         for name, was in runtimes.items():
             opened_run.prepared(name, batch_size=was.batch_size, memory_format=was.memory_format, engine=was.engine)

@@ -84,7 +84,7 @@ class Store:
 
     def manifest(self) -> dict[str, Any]:
         """What the folder's manifest says; nothing where there is none, or where it was cut short."""
-        return _manifest_of(self.folder)
+        return read_manifest(self.folder)
 
     def has(self, part: str) -> bool:
         """Is this part done? Not where a file of it is gone, cut short, or of another run."""
@@ -247,7 +247,7 @@ def opened(folder: str | Path, settings: Settings, fingerprints: dict[str, Any],
 def is_finished(folder: Path) -> bool:
     """Does the manifest say so, and are the tables there?"""
     tables = {"samples": SAMPLES, "timings": TIMINGS}
-    return bool(_manifest_of(folder).get("finished")) and all(
+    return bool(read_manifest(folder).get("finished")) and all(
         _is_whole(folder / f"{name}.parquet", schema) for name, schema in tables.items()
     )
 
@@ -260,12 +260,6 @@ def read_samples(folder: str | Path) -> pd.DataFrame:
 def read_timings(folder: str | Path) -> pd.DataFrame:
     """Wall seconds of every explanation call."""
     return _read(Path(folder) / "timings.parquet", TIMINGS)
-
-
-def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """What the manifest of a results folder says; nothing where there is none. Raises UserError for one that cannot be
-    read."""
-    return _manifest_of(Path(folder))
 
 
 def _read(path: Path, schema: pa.Schema) -> pd.DataFrame:
@@ -293,7 +287,9 @@ def _is_whole(path: Path, schema: pa.Schema) -> bool:
         return False
 
 
-def _manifest_of(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest of a results folder says; nothing where there is none, or where it was cut short. Raises
+    UserError for one that cannot be read."""
     path = folder / "manifest.json"
     try:
         text = path.read_text(encoding="utf-8")

@@ -21,12 +21,11 @@ from segattr_lib.registry import UserError
 class Basis:
     """Rows and timings that a page concludes from, and where they are from.
 
-    settings: of the rows, the samples being those of the record. record: its name; None for the page's own run. check:
+    record: its name; None for the page's own run. check:
     what came of holding the page's own run against it; None where the data are not here, or there is no record. own:
     was something computed here?
     """
 
-    settings: Settings
     rows: pd.DataFrame
     timings: pd.DataFrame
     record: str | None
@@ -67,13 +66,13 @@ def basis_of(
     """
     record = record_of(settings, question, records)
     if record is not None and not _is_here(settings):
-        return Basis(record.settings, record.of(settings), record.timings, record.name, None, False)
+        return Basis(record.of(settings), record.timings, record.name, None, False)
     run = run_benchmark(settings, folder, question)
     rows, timings = read_samples(run), read_timings(run)
     if record is None:
-        return Basis(settings, rows, timings, None, None, True)
+        return Basis(rows, timings, None, None, True)
     check = compare(record, rows, list(dict.fromkeys(rows["sample_id"].astype(str))))
-    return Basis(record.settings, record.of(settings), record.timings, record.name, check, True)
+    return Basis(record.of(settings), record.timings, record.name, check, True)
 
 
 def record_of(settings: Settings, question: Question | None = None, records: Path = RECORDS) -> Record | None:
@@ -87,7 +86,9 @@ def record_of(settings: Settings, question: Question | None = None, records: Pat
 
 
 def _is_here(settings: Settings) -> bool:
-    """Can the data set be opened?"""
+    """Can the data set be opened? A root that is given has to be right: a wrong one is no absence."""
+    if settings.root is not None:
+        return True
     try:
         load_dataset(settings.dataset, settings.root, settings.split, settings.backgrounds)
     except UserError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +62,16 @@ class Check:
             f"{self.largest:.2g}."
         ]
         for row in self.apart.to_dict("records"):
-            where = ", ".join(str(row[name]) for name in OF_A_VALUE if row[name] not in ("", 0.0))
-            lines.append(f"  {where}: {row['value_recorded']:.6g} recorded, {row['value_again']:.6g} now")
+            lines.append(f"  {_named(row)}: {row['value_recorded']:.6g} recorded, {row['value_again']:.6g} now")
         for row in self.lost.to_dict("records"):
-            where = ", ".join(str(row[name]) for name in OF_A_VALUE if row[name] not in ("", 0.0))
-            lines.append(f"  {where}: {row['status_recorded']} recorded, {row['status_again']} now")
+            lines.append(f"  {_named(row)}: {row['status_recorded']} recorded, {row['status_again']} now")
         lines += [f"  the order of two methods is another under {order}" for order in self.orders]
         return "\n".join(lines)
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    """Which value a row is of, as text."""
+    return ", ".join(str(row[name]) for name in OF_A_VALUE if row[name] not in ("", 0.0))
 
 
 def verify(

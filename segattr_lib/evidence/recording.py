@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, zip_longest
 from pathlib import Path
 
 from segattr_lib.benchmark.runner import borrowed, open_run, run_benchmark, run_group
@@ -63,11 +64,8 @@ def shards_of(plan: Plan) -> list[list[str]]:
     """The samples of each shard, of all seeds. Raises UserError as open_run does."""
     drawn = open_run(plan.settings, classes=False).ids.values()
     slices = [[names[start : start + plan.shard] for start in range(0, len(names), plan.shard)] for names in drawn]
-    longest = max(map(len, slices))
-    return [
-        list(dict.fromkeys(name for parts in slices for name in (parts[number] if number < len(parts) else [])))
-        for number in range(longest)
-    ]
+    together = zip_longest(*slices, fillvalue=[])
+    return [list(dict.fromkeys(chain.from_iterable(parts))) for parts in together]
 
 
 def cost_of(plan: Plan) -> Cost:

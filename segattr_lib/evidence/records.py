@@ -124,6 +124,14 @@ def _without_place(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in ("k", "fill")}
 
 
+def records_folder(place: str | Path) -> Path:
+    """The folder that a page's parameter `evidence` names. Raises UserError for one that is not there."""
+    folder = Path(place)
+    if not folder.is_dir():
+        raise UserError(f"evidence is {str(folder)!r}, no folder; expected the one that records lie in.")
+    return folder
+
+
 def recorded(folder: Path = RECORDS) -> list[str]:
     """The names of the records that lie in the folder, those among them that are not whole yet."""
     return sorted(path.parent.name for path in folder.glob("*/000.json"))

@@ -224,6 +224,19 @@ def test_what_is_planned_can_be_read_and_names_are_checked(place, tmp_path):
         read_plan("a", tmp_path / "a.yaml")
 
 
+def test_a_record_made_by_other_processes_is_the_same(place, few, tmp_path):
+    plan = read_plan("few", place / "plans.yaml", workers=1)
+    record(plan, tmp_path / "evidence", tmp_path / "results", shards=[0])
+    own, theirs = few.rows, read_record("few", tmp_path / "evidence").rows
+    first = plain(own)[plain(own)["sample_id"].isin(few.sample_ids[:2])]
+    assert by_value(theirs).equals(by_value(first))
+
+
+def test_a_wrong_root_is_an_error_and_no_absence(capsys):
+    assert main(["verify", "photographs", "-p", "root=nowhere"]) == 2
+    assert "There is no voc at root 'nowhere'" in capsys.readouterr().err
+
+
 def test_a_root_is_of_data_that_lie_somewhere_alone(place):
     assert placed("few", place / "plans.yaml", root="somewhere", device="cpu").settings.root is None
     assert placed("few", place / "plans.yaml", root="somewhere", device="cpu").settings.device == "cpu"

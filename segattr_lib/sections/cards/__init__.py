@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from segattr_lib.benchmark.settings import Settings as Run
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
-from segattr_lib.evidence.records import Record, read_record, recorded
+from segattr_lib.evidence.records import Record, read_record, recorded, records_folder
 from segattr_lib.inference.verdicts import LEVEL
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError, unknown
@@ -125,8 +125,7 @@ def read(parameters: Mapping[str, Any]) -> Settings:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise UserError(f"{name} is {first['input']!r}: {first['msg'].lower()}.") from error
-    if not Path(settings.evidence).is_dir():
-        raise UserError(f"evidence is {settings.evidence!r}, no folder; expected the one that records lie in.")
+    records_folder(settings.evidence)
     return settings
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
-from segattr_lib.evidence.records import Record, read_record, recorded
+from segattr_lib.evidence.records import Record, read_record, recorded, records_folder
 from segattr_lib.inference.comparison import UNDECIDED
 from segattr_lib.inference.coverage import simulated_coverage, standardised
 from segattr_lib.inference.holm import SIGNIFICANT
@@ -79,10 +79,7 @@ def read(parameters: Mapping[str, Any]) -> Settings:
     for name in parameters:
         if name != "evidence":
             raise unknown("parameter", name, ["evidence"])
-    folder = Path(parameters["evidence"])
-    if not folder.is_dir():
-        raise UserError(f"evidence is {str(folder)!r}, no folder; expected the one that records lie in.")
-    return Settings(folder)
+    return Settings(records_folder(parameters["evidence"]))
 
 
 def run(settings: Settings) -> Runs:

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
-from segattr_lib.evidence.records import Record, read_record, recorded
+from segattr_lib.evidence.records import Record, read_record, recorded, records_folder
 from segattr_lib.evidence.universes import orders, recorded_values, tau_by_setting, universes
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.verdicts import LEVEL
@@ -79,9 +79,7 @@ def read(parameters: Mapping[str, Any]) -> Settings:
     for name in parameters:
         if name not in expected:
             raise unknown("parameter", name, expected)
-    folder = Path(parameters["evidence"])
-    if not folder.is_dir():
-        raise UserError(f"evidence is {str(folder)!r}, no folder; expected the one that records lie in.")
+    folder = records_folder(parameters["evidence"])
     for kind in KINDS:
         if not isinstance(parameters[kind], list) or not all(isinstance(name, str) for name in parameters[kind]):
             raise UserError(f"{kind} is {parameters[kind]!r}; expected a list of names of records.")

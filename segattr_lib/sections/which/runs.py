@@ -11,8 +11,8 @@ import pandas as pd
 
 from segattr_lib.attribution import method_key
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
-from segattr_lib.evidence.records import Record, read_record, recorded
-from segattr_lib.registry import UserError, unknown
+from segattr_lib.evidence.records import Record, read_record, recorded, records_folder
+from segattr_lib.registry import unknown
 from segattr_lib.sections.which.change import MULTIVERSE, by_setting, models_alone
 from segattr_lib.sections.which.needs import NEEDS, Answer, answer, best_control, chances, explaining, frontier
 
@@ -52,10 +52,7 @@ def read(parameters: Mapping[str, Any]) -> Settings:
     for name in parameters:
         if name != "evidence":
             raise unknown("parameter", name, ["evidence"])
-    folder = Path(parameters["evidence"])
-    if not folder.is_dir():
-        raise UserError(f"evidence is {str(folder)!r}, no folder; expected the one that records lie in.")
-    return Settings(folder)
+    return Settings(records_folder(parameters["evidence"]))
 
 
 def run(settings: Settings) -> Runs:
