@@ -36,6 +36,13 @@ GENERATED = (  # records; all others are of photographs
     "single_shapes",
     "part_figures",
     "prompting_scenes",
+    "beyond_noise",
+    "beyond_cross",
+    "beyond_budget",
+    "beyond_strategies",
+    "beyond_thin",
+    "beyond_stability",
+    "beyond_stability_coarse",
 )
 TABLE1 = ("gpa", "ega", "ria", "dea")
 README_MARKS = ("<!-- ledger: begin -->", "<!-- ledger: end -->")
