@@ -251,8 +251,8 @@ def test_a_folder_with_parentheses_is_no_option(tmp_path: Path, folder: str) -> 
     assert read_key(place) == Key(place)
     assert read_key(f"{place}(grid=7, fill=blur)") == make_key(place, {"grid": 7, "fill": "blur"})
     assert read_key(f" {folder}/own.py:value (grid=7)") == make_key(f"{folder}/own.py:value", {"grid": 7})
-    from segattr_lib.metrics import OF_QUESTIONS, metric_key
+    from segattr_lib.metrics import OF_CUES, metric_key
 
     function = user_object("metric", place)
     assert metric_key(place).entry.function is function
-    assert metric_key(make_key("agreement", {"with": f"{place}(grid=7)"}).text).entry is OF_QUESTIONS["agreement"]
+    assert metric_key(make_key("agreement", {"with": f"{place}(grid=7)"}).text).entry is OF_CUES["agreement"]

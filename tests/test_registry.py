@@ -180,8 +180,8 @@ def test_a_key_as_the_value_of_an_option_reads_back_as_it_was(inner: str) -> Non
 
 
 def test_a_metric_is_known_by_its_name_whatever_it_is_pinned_to() -> None:
-    from segattr_lib.metrics import METRICS, OF_QUESTIONS, metric_key
+    from segattr_lib.metrics import METRICS, OF_CUES, metric_key
 
     assert metric_key("excess_tdd(k=0.2)").entry is METRICS["excess_tdd"]
     agreement = metric_key("agreement(with=lime(samples=60))")
-    assert agreement.entry is OF_QUESTIONS["agreement"] and agreement.options == {"with": "lime(samples=60)"}
+    assert agreement.entry is OF_CUES["agreement"] and agreement.options == {"with": "lime(samples=60)"}
