@@ -250,7 +250,11 @@ OF_SAMPLES: dict[str, Metric] = {  # by the page dea_mechanism, of a sample and 
     "clutter": Metric(None, "clutter outside", 0, FALL, undefined="no pixel lies off the target"),
     "others": Metric(None, "other objects, area", 0, SHARE),
 }
-BY_PAGES = OF_CUES | OF_REDRAWN | OF_SAMPLES  # no metrics of a map, which a run could be asked for
+OF_GAMES: dict[str, Metric] = {  # by the page cards, of many random maps of an image, of which a metric chooses one
+    "best": Metric(None, "the best of random maps", 0, SIGNED),
+    "centre": Metric(None, "the mean of random maps", 0, SIGNED),
+}
+BY_PAGES = OF_CUES | OF_REDRAWN | OF_SAMPLES | OF_GAMES  # no metrics of a map, which a run could be asked for
 MEASURED: dict[str, Metric] = {  # by the run itself, while it explains
     "passes": Metric(None, "passes", -1, FALL),
     "seconds": Metric(None, "seconds", -1, FALL),
