@@ -22,7 +22,7 @@ segattr.live.rgba(rgb)           Uint8ClampedArray of RGBA, opaque, for ImageDat
 segattr.live.noise(count, seed)  Float32Array in [0,1): a map of random pixels
 segattr.live.partAt(labels, height, width, row, column)
                                  mask of the connected part of one label that holds this pixel, over edges and corners
-                                 (noise and partAt: from selection.js and regions.js, which `open` loads)
+                                 (noise and partAt: from chance.js and regions.js, which `open` loads)
 segattr.live.open(model_id, {progress(fraction, text)})
                                  Promise<engine>
 
@@ -77,6 +77,13 @@ is one sentence for the reader. */
       + "not be fetched when the book was built.",
   });
 
+  /* Loads the files that answer requests, those that are not there yet. */
+  live.modules = async function modules() {
+    for (const name of MODULES) {
+      if (!live.sources[name]) await script(`${folder}${name}.js`);
+    }
+  };
+
   live.open = async function open(modelId, { progress = () => {} } = {}) {
     const about = live.models.find((model) => model.id === modelId);
     if (!about) {
@@ -86,9 +93,7 @@ is one sentence for the reader. */
     if (typeof DecompressionStream === "undefined" || typeof Worker === "undefined") {
       throw new Error("This browser is too old for the live model; any of 2023 or later runs it.");
     }
-    for (const name of MODULES) {
-      if (!live.sources[name]) await script(`${folder}${name}.js`);
-    }
+    await live.modules();
     const total = about.files.reduce((sum, file) => sum + file.bytes, 0);
     const files = {};
     let loaded = 0;
@@ -98,13 +103,13 @@ is one sentence for the reader. */
       loaded += bytes;
     }
     progress(STARTED, "starting the model");
-    const worker = workerOf(files["ort.js"]);
+    const worker = workerOf(files.ort);
     const { engine, ask } = live.connected(worker, about, () => worker.terminate());
     try {
       await ask("open", {
         model: files[about.id],
-        wasm: files["ort.wasm"],
-        glue: files["ort.mjs"],
+        wasm: files["ort-wasm"],
+        glue: files["ort-glue"],
         size: about.size,
         classes: about.classes,
       });
@@ -121,6 +126,7 @@ is one sentence for the reader. */
   live.connected = function connected(port, about, close) {
     let pending = null;
     let latest = 0;
+    let [look, target] = [0, 0];  // the requests whose answers the reader has
     let ended = "";
 
     function settle(how) {
@@ -135,15 +141,21 @@ is one sentence for the reader. */
       latest += 1;
       const id = latest;
       return new Promise((resolve, reject) => {
-        pending = { id, resolve, reject, progress };
-        port.postMessage({ id, kind, request });
+        pending = { id, kind, resolve, reject, progress };
+        port.postMessage({ id, kind, request, look, target });
       });
     }
+
+    const answered = (value) => ({ id, kind, resolve }) => {
+      if (kind === "look") [look, target] = [id, 0];
+      if (kind === "target") target = id;
+      resolve(value);
+    };
 
     port.onmessage = ({ data }) => {
       if (!pending || data.id !== pending.id) return;  // of a request that was superseded: it is not for the reader
       if (data.kind === "progress") pending.progress?.(...data.values);
-      else if (data.kind === "answer") settle(({ resolve }) => resolve(data.value));
+      else if (data.kind === "answer") settle(answered(data.value));
       else settle(({ reject }) => reject(new Error(data.message)));
     };
     port.onerror = () => {
@@ -163,7 +175,7 @@ is one sentence for the reader. */
       null: withProgress("null"),
       cancel() {
         settle(({ reject }) => reject(superseded()));
-        if (!ended) port.postMessage({ kind: "cancel" });
+        if (!ended) port.postMessage({ id: 0, kind: "cancel" });
       },
       close() {
         settle(({ reject }) => reject(superseded()));
@@ -216,8 +228,9 @@ is one sentence for the reader. */
 
   live.pictures = async function pictures(modelId) {
     if (!live.models.length) return [];
-    if (!live.shown) await script(`${folder}../vendor/live/pictures.js`);
-    return live.shown.filter(({ model }) => model === modelId);
+    live.shown ??= {};
+    if (!live.shown[modelId]) await script(`${folder}../vendor/live/pictures-${modelId}.js`);
+    return live.shown[modelId];
   };
 
   live.pixels = async function pixels(image) {
@@ -234,7 +247,7 @@ is one sentence for the reader. */
     const canvas = document.createElement("canvas");
     Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d", { willReadFrequently: true });
-    if (!context) throw new Error(`The picture of ${width} x ${height} px is too large for this browser; make it smaller.`);
+    if (!context) throw new Error(`A picture of ${width} x ${height} px is too large for this browser; make it smaller.`);
     context.drawImage(bitmap, 0, 0);
     bitmap.close();
     return { width, height, data: context.getImageData(0, 0, width, height).data };
