@@ -3,7 +3,7 @@
 A page loads two classic scripts, in either order, and everything else is loaded when `open` is called:
 
     <script src="_static/live/engine.js"></script>
-    <script src="_static/vendor/live/models.js"></script>     made by `make vendor`; lists no model without npm
+    <script src="_static/vendor/live/models.js"></script>     made by `make vendor`, where npm is
 
 Pictures are {width, height, data}: 8-bit RGBA, row-major, as a canvas' ImageData. A mask or selection is a Uint8Array
 of H*W, not 0 where selected, row-major; a map is a Float32Array of H*W. H and W are those of the picture as the model
@@ -53,6 +53,7 @@ engine.null({map, draws, k, fill, progress(done, total)})
                                  fit at the map's own grain; excess: own.value - expected; p: the share of draws (and
                                  the map) whose excess is at least as high. The draws of a target, fill and k are
                                  scored when they are first asked for and then serve every map
+engine.logits()                  Promise<Float32Array C*H*W>: what the model answered to the picture, class after class
 engine.cancel()                  drops what is going on
 engine.close()                   ends the model and gives its memory back
 
@@ -173,6 +174,7 @@ is one sentence for the reader. */
       curve: withProgress("curve"),
       tdd: withProgress("tdd"),
       null: withProgress("null"),
+      logits: () => ask("logits"),
       cancel() {
         settle(({ reject }) => reject(superseded()));
         if (!ended) port.postMessage({ id: 0, kind: "cancel" });

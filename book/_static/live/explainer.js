@@ -87,6 +87,7 @@
       return nearest;
     }
 
+    /* What the model sees: what is for the reader, and pixels, logits and fills for what else is asked. */
     async function look(picture, on) {
       const { width, height } = live.resizedShape(picture.width, picture.height, size);
       const numbers = 4 * picture.width * picture.height;
@@ -107,6 +108,7 @@
         width,
         rgb,
         pixels,
+        logits,
         labels,
         fills: new Map(),
         classes: present.map((label) => described(label, maskOf(labels, label), logits)).sort(bySize),
@@ -291,6 +293,10 @@
       };
     }
 
-    return { look, target, without, explain, curve, tdd, null: nullOf };
+    async function logits(seen) {
+      return seen.logits;
+    }
+
+    return { look, logits, target, without, explain, curve, tdd, null: nullOf };
   };
 })();

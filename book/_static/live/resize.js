@@ -51,7 +51,7 @@
       const first = Math.max(0, Math.trunc(centre - support + 0.5));
       const end = Math.min(before, Math.trunc(centre + support + 0.5));
       const shares = Array.from({ length: end - first }, (_unused, step) =>
-        Math.max(0, 1 - Math.abs((first + step - centre + 0.5) / support)));
+        Math.max(0, 1 - Math.abs((first + step - centre + 0.5) * (1 / support))));
       const sum = shares.reduce((total, share) => total + share, 0);
       const weights = shares.map((share) => Math.trunc(0.5 + share / sum * (1 << WEIGHT_BITS)));
       return { first, weights: Int32Array.from(weights) };
@@ -77,18 +77,19 @@
     return result;
   }
 
-  /* RGB of another size by Pillow's bilinear filter, antialiased: first along rows, rounded to 8 bits, then along
-   * columns. */
+  /* RGB of another size by the bilinear filter of Pillow 13, antialiased, in two passes, each rounded to 8 bits: along
+   * the columns first where that takes away more than twice as many lines as the other would pixels of a line. */
   live.resized = function resized(rgb, width, height, newWidth, newHeight) {
-    let result = rgb;
-    if (newWidth !== width) {
-      result = passed(result, height, width, newWidth, { line: 3 * width, pixel: 3 },
-        { line: 3 * newWidth, pixel: 3 });
-    }
-    if (newHeight !== height) {
-      const strides = { line: 3, pixel: 3 * newWidth };
-      result = passed(result, newWidth, height, newHeight, strides, strides);
-    }
-    return result;
+    const alongRows = (pixels, lines) => passed(pixels, lines, width, newWidth,
+      { line: 3 * width, pixel: 3 }, { line: 3 * newWidth, pixel: 3 });
+    const alongColumns = (pixels, lines) => passed(pixels, lines, height, newHeight,
+      { line: 3, pixel: 3 * lines }, { line: 3, pixel: 3 * lines });
+    if (newWidth === width && newHeight === height) return rgb;
+    if (newWidth === width) return alongColumns(rgb, width);
+    if (newHeight === height) return alongRows(rgb, height);
+    const downFirst = newHeight < height && height - newHeight > 2 * (width - newWidth);
+    return downFirst
+      ? alongRows(alongColumns(rgb, width), newHeight)
+      : alongColumns(alongRows(rgb, height), newWidth);
   };
 })();

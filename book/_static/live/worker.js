@@ -41,13 +41,14 @@
         return null;
       }
       if (kind === "look") {
-        const { pixels, fills, ...seen } = await explainer.look(request, on);
+        const { pixels, logits, fills, ...seen } = await explainer.look(request, on);
         keep(looks, [look]);
-        looks.set(id, { ...seen, pixels, fills });
+        looks.set(id, { ...seen, pixels, logits, fills });
         return seen;
       }
-      if (kind === "target") {
+      if (kind === "target" || kind === "logits") {
         if (!looks.has(look)) throw live.refusal("There is no picture yet; choose one.");
+        if (kind === "logits") return explainer.logits(looks.get(look));
         const aimed = await explainer.target(looks.get(look), request, on);
         keep(targets, [target]);
         targets.set(id, aimed);
