@@ -27,29 +27,27 @@
     }
   }
 
-  /** The pixel in the middle of a cell, as [x, y]. */
+  /** The middle of a cell, as [x, y] in px. */
   function cellCentre({ height, width, grid, row, column }) {
     const rows = edges(height, grid);
     const columns = edges(width, grid);
-    return [
-      Math.floor((columns[column] + columns[column + 1] - 1) / 2),
-      Math.floor((rows[row] + rows[row + 1] - 1) / 2),
-    ];
+    return [(columns[column] + columns[column + 1]) / 2, (rows[row] + rows[row + 1]) / 2];
   }
 
-  /** Pixels of a round brush drawn from one point to another, handed to `visit` as indices, some more than once. */
+  /** Pixels whose middle a round brush meets on its way between two points, [x, y] in px: handed to `visit` as indices,
+   * some more than once. radius: in px; .75 meets at least the pixels that the points lie in. */
   function alongStroke({ height, width, from, to, radius }, visit) {
     const steps = Math.max(1, Math.ceil(Math.hypot(to[0] - from[0], to[1] - from[1]) / Math.max(1, radius / 2)));
     for (let step = 0; step <= steps; step += 1) {
       const x = from[0] + ((to[0] - from[0]) * step) / steps;
       const y = from[1] + ((to[1] - from[1]) * step) / steps;
-      const top = Math.max(0, Math.ceil(y - radius));
+      const top = Math.max(0, Math.floor(y - radius));
       const bottom = Math.min(height - 1, Math.floor(y + radius));
-      const left = Math.max(0, Math.ceil(x - radius));
+      const left = Math.max(0, Math.floor(x - radius));
       const right = Math.min(width - 1, Math.floor(x + radius));
       for (let row = top; row <= bottom; row += 1) {
         for (let column = left; column <= right; column += 1) {
-          if ((row - y) ** 2 + (column - x) ** 2 <= radius ** 2) visit(row * width + column);
+          if ((row + 0.5 - y) ** 2 + (column + 0.5 - x) ** 2 <= radius ** 2) visit(row * width + column);
         }
       }
     }

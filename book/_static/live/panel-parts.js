@@ -45,10 +45,15 @@
     return made;
   }
 
+  /** Something to be set, under its name. name: a text, or elements. */
+  function field(name, control) {
+    return element("div", { class: "judge-field" }, element("label", { for: control.id }, name), control);
+  }
+
   /** One of several, as a list that folds out. options: [[value, label]]. `offer` of what is made offers others. */
   function dropdown(label, options, chosen, changed) {
-    const select = element("select", { change: () => changed(select.value) });
-    const made = element("label", { class: "judge-field" }, element("span", {}, label), select);
+    const select = element("select", { id: freshId(), change: () => changed(select.value) });
+    const made = field(label, select);
     made.select = select;
     made.offer = (offered, value) => {
       select.replaceChildren(...offered.map(([key, text]) => element("option", { value: key }, text)));
@@ -93,6 +98,6 @@
     );
   }
 
-  const parts = { element, section, radios, dropdown, boxes, table };
+  const parts = { element, freshId, section, field, radios, dropdown, boxes, table };
   globalThis.segattr.panel = Object.assign(globalThis.segattr.panel, parts);
 }

@@ -50,7 +50,7 @@
       grid: 14,
       budget: 49,
       fill: "mean",
-      ...nothingSeen(),
+      ...nothingSeen(0),
     };
 
     // What is shown.
@@ -142,16 +142,13 @@
     const nulls = element("div", { class: "judge-drawing" });
 
     const last = String(LEVELS.length - 1);
-    const slider = element("input", { type: "range", min: "0", max: last, value: String(AT_TOP), input: slide });
+    const id = panel.freshId();
+    const slider = element("input", { id, type: "range", min: "0", max: last, value: String(AT_TOP), input: slide });
     const sliderText = element("output", {});
     const sliderMap = dropdown("Map", [], "", slide);
-    const sliderName = element("span", {}, "Deleted of the target: ", sliderText);
-    const sliding = element(
-      "div",
-      { class: "judge-row" },
-      sliderMap,
-      element("label", { class: "judge-field judge-slider" }, sliderName, slider),
-    );
+    const sliderField = panel.field(["Deleted of the target: ", sliderText], slider);
+    sliderField.classList.add("judge-slider");
+    const sliding = element("div", { class: "judge-row" }, sliderMap, sliderField);
 
     const fillMap = dropdown("Map", [], "", () => {});
     const firstFill = dropdown("Becomes", FILLS, "mean", () => {});
@@ -390,9 +387,9 @@
       if (state.engine && event.clipboardData?.files.length) fromFiles(event.clipboardData.files);
     });
 
-    function nothingSeen() {
+    function nothingSeen(version) {
       return {
-        version: (state?.version ?? 0) + 1, // of picture, target and fill: an answer of another one is not shown
+        version, // of picture, target and fill: an answer of another one is not shown
         seen: null,
         truth: null,
         about: null,
@@ -413,7 +410,7 @@
 
     /** Let go of all that was of the last picture, and show none of it. */
     function forget() {
-      Object.assign(state, nothingSeen());
+      Object.assign(state, nothingSeen(state.version + 1));
       const sentences = [seenText, targetText, resultText, credit, explainText, fillText, cellText];
       for (const place of sentences) place.textContent = "";
       for (const place of [targets, judgeText, curves, numbers, nulls, fillCurves]) place.replaceChildren();
@@ -437,7 +434,7 @@
         state.taken = new Uint8Array(pixels);
         state.strokes = new Float32Array(pixels);
         state.maps.set("random", { map: live.noise(pixels, 1) });
-        credit.textContent = about.credit ? `Photograph: ${about.credit}.` : "";
+        credit.textContent = about.credit ? `${about.title}: ${about.credit}.` : "";
         seenText.textContent = panel.seenSentence(seen.classes, seen.nearest);
         showStage();
         if (state.offered.length) await aim(ticket, state.offered[0]);
@@ -549,7 +546,7 @@
 
     function take(from, to) {
       const { height, width } = state.seen;
-      panel.alongStroke({ height, width, from, to, radius: 0.5 }, (place) => {
+      panel.alongStroke({ height, width, from, to, radius: 0.75 }, (place) => {
         const cell = {
           row: panel.cellOf(Math.floor(place / width), height, state.grid),
           column: panel.cellOf(place % width, width, state.grid),
