@@ -42,18 +42,6 @@ test("a map is said to be more than chance where p and excess both say so", () =
   }
 });
 
-test("several maps are said in the order of what they cost", () => {
-  const rows = [
-    { label: "RIA", tdd: 0.1, beyond: false },
-    { label: "your own map", tdd: 0.3, beyond: true },
-  ];
-  assert.equal(
-    panel.judgedTogether(rows, "cat", 0.2),
-    "What deleting the top fifth of the cat costs: your own map 30%, RIA 10%. More than chance: your own map.",
-  );
-  assert.equal(panel.judgedTogether(rows.slice(1), "cat", 0.2), "");
-});
-
 test("a sentence about two fills says whether they differ", () => {
   const about = { label: "RIA", k: 0.2, name: "cat", first: "a blur", second: "black" };
   assert.match(panel.fillsSentence({ ...about, drops: [0.3, 0.31] }), /hardly matters/);

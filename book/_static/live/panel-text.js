@@ -129,19 +129,6 @@
     return `${start} (${chance}): no more than a blind selection as large and as ragged, which shows nothing.`;
   }
 
-  /** Which of several maps lost most, and which of them are more than chance. rows: [{label, tdd, beyond}]. */
-  function judgedTogether(rows, name, k) {
-    const able = rows.filter((row) => Number.isFinite(row.tdd));
-    if (able.length < 2) return "";
-    const order = [...able].sort((left, right) => right.tdd - left.tdd);
-    const parts = order.map((row) => `${row.label} ${percent(Math.max(row.tdd, 0))}`);
-    const beyond = order.filter((row) => row.beyond).map((row) => row.label);
-    const verdict = beyond.length
-      ? `More than chance: ${listed(beyond)}.`
-      : "None of them is more than chance.";
-    return `What deleting ${topShare(k)} of the ${name} costs: ${parts.join(", ")}. ${verdict}`;
-  }
-
   function fillsSentence({ label, k, name, first, second, drops }) {
     const apart = Math.abs(drops[0] - drops[1]);
     const start =
@@ -191,7 +178,6 @@
     explainedSentence,
     topShare,
     judgedSentence,
-    judgedTogether,
     fillsSentence,
     holm,
     errorSentence,

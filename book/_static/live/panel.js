@@ -18,7 +18,7 @@
     drawn: { label: "your own map", shape: "triangle" },
     random: { label: "random pixels", shape: "cross" },
   };
-  const MODES = [["target", "choose the target"], ["take", "take cells away"], ["draw", "draw a map of your own"]];
+  const MODES = [["target", "choose the target"], ["take", "take cells away"], ["draw", "draw a map"]];
   const HINTS = {
     target:
       "Click an object to make it the target. " +
@@ -92,9 +92,9 @@
     const stage = element("canvas", { tabindex: "0", role: "application", "aria-label": "The picture" });
     const hint = element("p", { class: "judge-hint", id: "judge-hint" });
     stage.setAttribute("aria-describedby", "judge-hint");
-    const targetText = element("figcaption", {});
+    const targetText = element("p", { class: "judge-caption" });
     const result = element("canvas", { role: "img", "aria-label": "The picture with something taken away" });
-    const resultText = element("figcaption", { role: "status" });
+    const resultText = element("p", { class: "judge-caption", role: "status" });
     const cellText = element("p", { class: "judge-unseen", "aria-live": "polite" });
 
     const modes = radios("Pointing at the picture is to", MODES, state.mode, (mode) => {
@@ -173,20 +173,20 @@
           "the model runs in it, and nothing is sent.",
       ),
     );
+    // On a wide page these stay beside whatever else is looked at: what is run and moved there changes them.
+    const shown = element(
+      "div",
+      { class: "judge-pictures" },
+      element("div", {}, modes, stage, targetText, cellText),
+      element("div", {}, result, resultText, sliding),
+    );
     const looking = section(
       "What the model sees",
       seenText,
       targets,
-      modes,
       hint,
-      element(
-        "div",
-        { class: "judge-pictures" },
-        element("figure", {}, stage, targetText, credit),
-        element("figure", {}, result, resultText),
-      ),
-      cellText,
       element("div", { class: "judge-row" }, grids, fills, over, back, wipe),
+      credit,
     );
     const explaining = section(
       "Explain it",
@@ -210,7 +210,6 @@
       judging,
       judgeButton,
       judgeText,
-      sliding,
       curves,
       numbers,
       nulls,
@@ -223,7 +222,7 @@
       fillCurves,
     );
     const leaving = element("button", { type: "button", click: leave }, "Choose another model");
-    work.append(pictures, looking, explaining, deleting, comparing, element("p", {}, leaving));
+    work.append(pictures, shown, looking, explaining, deleting, comparing, element("p", {}, leaving));
     root.replaceChildren(entrance, work, foot);
     root.classList.add("judge-live");
     if (!navigator.clipboard?.read) pasting.hidden = true;
@@ -434,7 +433,7 @@
         state.taken = new Uint8Array(pixels);
         state.strokes = new Float32Array(pixels);
         state.maps.set("random", { map: live.noise(pixels, 1) });
-        credit.textContent = about.credit ? `${about.title}: ${about.credit}.` : "";
+        credit.textContent = about.credit ? `Picture: ${about.credit}.` : "";
         seenText.textContent = panel.seenSentence(seen.classes, seen.nearest);
         showStage();
         if (state.offered.length) await aim(ticket, state.offered[0]);
@@ -609,9 +608,9 @@
       if (state.mode === "take") rgba = panel.hatched(rgba, state.taken, width);
       const cursor = document.activeElement === stage ? panel.cursorOf(stage, state.grid) : null;
       paint(stage, { height, width, rgba, outline: state.outline, cursor });
-      const shown = map && !state.unfinished ? `, ${MAPS[state.over].label} over it: dark is 0, light is 1` : "";
+      const laid = map && !state.unfinished ? `, ${MAPS[state.over].label} over it: dark is 0, light is 1` : "";
       const outlined = state.target ? `; the ${state.target.label} is outlined` : "";
-      stage.setAttribute("aria-label", `${panel.capital(state.about.shows || state.about.title)}${outlined}${shown}`);
+      stage.setAttribute("aria-label", `${panel.capital(state.about.shows || state.about.title)}${outlined}${laid}`);
     }
 
     // What is left without something.
@@ -661,6 +660,7 @@
       const { label } = MAPS[method];
       const { grid, budget, fill } = state;
       const began = performance.now();
+      stage.scrollIntoView({ block: "nearest" });
       const finished = await job(label, async (ticket) => {
         const request = method === "ria" ? { grid } : { budget };
         const { map, passes } = await state.engine.explain({
@@ -688,6 +688,7 @@
         judging.inputs.get("random").checked = true;
       }
       offerMaps();
+      if (finished) fillMap.select.value = method;
       showJudged();
       showStage();
       rescore();
@@ -697,8 +698,8 @@
     function offerMaps() {
       const made = Object.keys(MAPS).filter((key) => state.maps.has(key) && state.target);
       const options = made.map((key) => [key, MAPS[key].label]);
-      const shown = options.filter(([key]) => key !== "random");
-      state.over = over.offer([["", "nothing"], ...shown], state.over);
+      const drawable = options.filter(([key]) => key !== "random");
+      state.over = over.offer([["", "nothing"], ...drawable], state.over);
       const moved = state.view.key ?? sliderMap.select.value;
       sliderMap.offer(options, moved);
       fillMap.offer(options, fillMap.select.value);
@@ -791,8 +792,7 @@
       const sentences = rows.map((row) =>
         panel.judgedSentence({ name, label: row.label, k: TOP, tdd: row.tdd, expected: row.chance.expected, p: row.p }),
       );
-      sentences.push(panel.judgedTogether(rows, name, TOP));
-      judgeText.append(...sentences.filter(Boolean).map((sentence) => element("p", {}, sentence)));
+      judgeText.append(...sentences.map((sentence) => element("p", {}, sentence)));
       const heads = ["map", `deleting ${panel.topShare(TOP)} costs`, "by chance", "p", "more than chance?"];
       const cells = rows.map((row) => [
         panel.capital(row.label),
