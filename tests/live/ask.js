@@ -1,6 +1,6 @@
 /* Calls functions of the live model's modules for tests in Python: each line that comes in is a call as JSON, {name,
- * given, then}, each line that goes out what it gave. A typed array is {"type": "Float32Array", "values": [...]} on its
- * way in, a plain list on its way out. then: the lists of arguments that a result which is a function is called with. */
+ * given, then}, each line that goes out what it gave. A typed array is {"type": "Float32Array", "values": [...]} on
+ * its way in, a plain list on its way out. then: the lists of arguments that a result, a function, is called with. */
 "use strict";
 const fs = require("node:fs");
 const path = require("node:path");

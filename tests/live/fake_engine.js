@@ -35,7 +35,7 @@
     progress(0, "loading nothing");
     await live.modules();
     const { port1, port2 } = new MessageChannel();
-    live.serve(port2, async () => live.explainerOf(live.fakeForward, about));
+    live.serve(port2, async () => live.explainerOf((...given) => live.fakeForward(...given), about));
     const { engine, ask } = live.connected(port1, about, () => port1.close());
     await ask("open", {});
     progress(1, "ready");

@@ -249,7 +249,7 @@ is one sentence for the reader. */
     const canvas = document.createElement("canvas");
     Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d", { willReadFrequently: true });
-    if (!context) throw new Error(`A picture of ${width} x ${height} px is too large for this browser; make it smaller.`);
+    if (!context) throw new Error(`The picture, ${width} x ${height} px, is too large for this browser; shrink it.`);
     context.drawImage(bitmap, 0, 0);
     bitmap.close();
     return { width, height, data: context.getImageData(0, 0, width, height).data };
