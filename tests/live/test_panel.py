@@ -313,6 +313,33 @@ def test_a_photograph_of_ones_own_is_read_and_nothing_is_asked_for(started: Page
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == []
 
 
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_picture_is_dropped_and_pasted(started: Page, way: str) -> None:
+    encoded = base64.b64encode(picture(spotted())).decode()
+    started.evaluate(
+        """([way, encoded]) => {
+        const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+        const brought = new DataTransfer();
+        brought.items.add(new File([bytes], "own.png", { type: "image/png" }));
+        const root = document.getElementById("judge");
+        if (way === "drop") root.dispatchEvent(new DragEvent("drop", { dataTransfer: brought, bubbles: true }));
+        else document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: brought }));
+        }""",
+        [way, encoded],
+    )
+    expect(started.get_by_label("Your own picture; the bright is outlined")).to_be_visible()
+
+
+def test_another_model_begins_with_nothing_of_the_last_one(started: Page) -> None:
+    started.get_by_role("button", name="Run adaptive RIA").click()
+    expect(started.get_by_text("RIA is made")).to_be_visible()
+    started.get_by_role("button", name="Choose another model").click()
+    expect(started.get_by_text("RIA is made")).to_have_count(0)
+    started.get_by_role("button", name="Start", exact=True).click()
+    expect(started.get_by_text("The target is outlined: bright.")).to_be_visible()
+    expect(started.get_by_label("RIA (run it first)", exact=True)).to_be_disabled()
+
+
 def test_what_is_no_picture_is_said_in_a_sentence(started: Page) -> None:
     started.locator("input[type=file]").set_input_files(
         {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}
