@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from segattr_lib.benchmark.settings import Settings as Run
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
+from segattr_lib.evidence.plans import images_of
 from segattr_lib.evidence.records import Record, read_record, recorded, records_folder
 from segattr_lib.inference.verdicts import LEVEL
 from segattr_lib.metrics import metric_key
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 CLAIMS: tuple[str, ...] = ()  # no paper claims what a card holds
 SEGMENTERS, CLASSIFIERS = "segmenters", "classifiers"
-HEADLINES = {SEGMENTERS: ("photographs", "scenes"), CLASSIFIERS: ("classifier", "single_shapes")}  # photographs first
+HEADLINES = {SEGMENTERS: ("photographs", "scenes"), CLASSIFIERS: ("classifier", "single_shapes")}
 METRICS = {
     SEGMENTERS: ("tdd", "odd_abs", "leak_abs", "insertion", "stability", "excess_tdd"),
     CLASSIFIERS: ("average_drop", "complexity", "coherency", "adcc", "road", "arcc"),
@@ -162,11 +163,7 @@ def _measured(
     if own is not None and context is not None:
         planted = measures.planted(own, context, metric)
         planted_blind = measures.planted(own, context, metric, [CONTROL[SEGMENTERS]])
-    among = [
-        other
-        for other in MANY_SETTINGS
-        if other in records and records[other].settings.dataset == record.settings.dataset
-    ]
+    among = [other for other in MANY_SETTINGS if other in records and images_of(other) == images_of(name)]
     options = metric_key(metric).entry.options
     return Measured(
         where=where,
