@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from firefox import Firefox, firefox
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -154,10 +155,9 @@ def as_uri(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def answers_of(page: Page, model: str, source: str, fill: str, everything: bool = True) -> dict[str, Any]:
+def answers_of(page: Page | Firefox, model: str, source: str, fill: str, everything: bool = True) -> dict[str, Any]:
     settings = {"grid": GRID, "budget": BUDGET, "levels": LEVELS, "draws": DRAWS, "everything": everything}
-    said = page.evaluate(ANSWERS, {"model": model, "source": source, "fill": fill, **settings})
-    return json.loads(said)
+    return json.loads(page.evaluate(ANSWERS, {"model": model, "source": source, "fill": fill, **settings}))
 
 
 def agrees(answers: dict[str, Any], model: str, sample: Sample, fill_name: str, everything: bool = True) -> None:
@@ -240,6 +240,18 @@ def test_a_scene_gets_the_same_answers_over_http_as_in_python(browser, served):
         agrees(answers, SCENES, sample, "blur", everything=False)
         truth = json.loads(opened.page.evaluate(PIXELS, chosen["truth"]))
         assert np.array_equal(np.array(truth).reshape(224, 224, 4)[..., 0], sample.labels.numpy())
+
+
+def test_a_scene_gets_the_same_answers_in_firefox_from_disk(folder, tmp_path):
+    executable = next(filter(None, map(shutil.which, ("firefox", "firefox-esr"))), None)
+    if executable is None:
+        pytest.skip("no firefox on the path")
+    sample = load_dataset("shapes").load("test-00002", 224)
+    with firefox(executable, tmp_path) as page:
+        page.open((folder / "index.html").as_uri())
+        source = as_uri(Image.fromarray((sample.image * 255).round().byte().movedim(0, -1).numpy()))
+        answers = answers_of(page, SCENES, source, "mean", everything=False)
+    agrees(answers, SCENES, sample, "mean", everything=False)
 
 
 def test_pictures_to_begin_with_are_what_the_model_sees_of_them(opened):
