@@ -251,7 +251,7 @@ page.claims_table(settings, runs)
 # **What we learnt.** On these {glue:text}`n` images DEA's TDD is {glue:text}`gains` EGA's (a
 # difference of {glue:text}`gain`; {glue:text}`other_dataset`: {glue:text}`other_gain`). The share
 # of the agreement mass on the target is {glue:text}`narrower` that of EGA's own mass. The
-# correlation of DEA's lead with the thinness of the target is {glue:text}`thinness_goes` 0, that with clutter
-# {glue:text}`clutter_goes` 0. Of the {glue:text}`alphas_claimed` values of $\alpha$ in the paper's
-# range the lead has an interval above 0 for {glue:text}`held_tdd` in TDD and for
+# correlation of DEA's lead with the thinness of the target is {glue:text}`thinness_goes` 0, that
+# with clutter {glue:text}`clutter_goes` 0. Of the {glue:text}`alphas_claimed` values of $\alpha$ in
+# the paper's range the lead has an interval above 0 for {glue:text}`held_tdd` in TDD and for
 # {glue:text}`held_excess_tdd` in excess TDD.

@@ -225,5 +225,7 @@ def _verdicts(settings: Settings, runs: Runs) -> list[dict[str, str]]:
 
 
 def _stacked(runs: Runs, table_of: Any) -> pd.DataFrame:
-    """A table of each run, one below the other."""
-    return pd.concat({of.title: table_of(of) for of in (runs.first, runs.second) if of is not None})
+    """A table of each run, one below the other where there are two."""
+    if runs.second is None:
+        return table_of(runs.first)
+    return pd.concat({of.title: table_of(of) for of in (runs.first, runs.second)})

@@ -126,7 +126,7 @@ def mean_of(settings: Settings, of: Side, values: pd.Series) -> pd.DataFrame:
 def evidence_of(settings: Settings, of: Side) -> dict[str, pd.DataFrame]:
     """By the claim's id the values that decide it, see claims.CLAIM_OF."""
     own, blind = of.shares["interaction"], of.by_metric["share_inside"][BLIND]
-    within = within_claim(of).rename(columns={"difference": "value"})
+    within = within_claim(of).drop(columns="value").rename(columns={"difference": "value"})
     return {
         "agreement_on_target": mean_of(settings, of, own - blind),
         "agreement_above_ega": mean_of(settings, of, own - of.shares["ega"]),

@@ -40,8 +40,14 @@ def test_one_option_moves_at_a_time_and_settings_that_give_one_map_are_one_metho
 def test_a_sweep_asks_for_each_gradient_and_each_grid_once(run):
     """Three passes for A_g, grid^2 + 1 for each A_r, TDD and ODD of each map that selects other pixels than one before
     it, and the null once for all."""
-    points = one_at_a_time(run, [0, 0.2, 0.5, 1], [0, 0.35, 1], [4, 8])
-    settings = run.changed({"methods": list(dict.fromkeys(points["written"]))})
+    mixed = [
+        f"dea(alpha={alpha}, beta={beta}, grid={grid})"
+        for grid in (2, 4)
+        for beta in (0.0, 0.35)
+        for alpha in (0.2, 0.5)
+    ]
+    written = ["ria", "ria(grid=2)", "ega", *mixed]
+    settings = run.changed({"methods": written})
     group = group_of(settings, ["test-00000", "test-00001"])
     with counted_passes(group.score.model) as passes:
         for key in settings.method_keys():
@@ -54,8 +60,8 @@ def test_a_sweep_asks_for_each_gradient_and_each_grid_once(run):
         for of_method in maps
         for image, where in enumerate(top_fraction(of_method, region, k).pixels)
     }
-    assert len(selected) < 2 * 2 * points["written"].nunique()
-    assert passes[0] == 2 * (3 + (4**2 + 1) + (8**2 + 1) + len(FIELDS[::20])) + len(selected)
+    assert len(selected) < 2 * 2 * len(written)
+    assert passes[0] == 2 * (3 + (2**2 + 1) + (4**2 + 1) + len(FIELDS[::20])) + len(selected)
 
 
 def test_the_corners_of_a_sweep_are_ria_and_ega(run):
