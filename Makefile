@@ -45,6 +45,7 @@ book: setup vendor notebooks ## Execute the notebooks of PROFILE and build the b
 
 vendor: setup
 	$(BIN)/python book/vendor.py
+	$(BIN)/python book/live_assets.py
 
 pdf: setup vendor notebooks ## Print the whole book, as PROFILE makes it, into _build/segattr.pdf; needs Chromium
 	$(BIN)/python book/pdf.py
