@@ -32,6 +32,11 @@ few:
 fewer:
   of: few
   settings: {samples: 2}
+games:
+  of: few
+  question: segattr_lib.sections.cards.gaming:question
+  about: {draws: 2, control: random_cells, metrics: [tdd]}
+  settings: {samples: 2, model: shapes_fcn, methods: [ega]}
 """
 
 
@@ -130,6 +135,20 @@ def test_a_record_computed_again_stands_to_the_last_bit(place):
     assert check.share == check.same == 1
     assert check.largest == 0
     assert "stands" in check.text()
+
+
+def test_what_was_asked_beside_a_run_is_computed_again_too_and_another_question_is_another_record(place, tmp_path):
+    plans, evidence = place / "plans.yaml", tmp_path / "evidence"
+    record(read_plan("games", plans), evidence, tmp_path / "results")
+    check = verify("games", 2, folder=evidence, file=plans)
+    asked = read_record("games", evidence).rows["metric"].dropna()
+    beside = asked[asked.str.contains("(of=", regex=False)]
+    assert check.holds and set(beside) == {"best(of=tdd)", "centre(of=tdd)"}
+    assert check.compared == 2 * (2 + 1 + 2)  # samples; metrics, s(x), and what was asked beside
+    other = tmp_path / "plans.yaml"
+    other.write_text(PLANS.replace("draws: 2", "draws: 3"), encoding="utf-8")
+    with pytest.raises(UserError, match="'games' is of other settings"):
+        verify("games", folder=evidence, file=other)
 
 
 def test_a_value_that_changed_makes_a_record_fall(few):
