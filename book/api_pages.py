@@ -35,6 +35,7 @@ ROOMS = {  # in the order they are read in: a page each, its title, and the modu
     "doors": ("Front doors", ["photograph", "explorer", "profiles", "execute", "__main__"]),
     "ground": ("Ground", ["own_code", "writing", "workers", "provenance", "crate"]),
 }
+SHORT = "eq|sec|al|cf|fig|Fig"  # abbreviations that docstrings have
 PAGE_OF_EACH = {"sections"}  # rooms that are told of by the notebooks they belong to
 
 # What `-n -W` has to let pass, by regular expressions of whole names: types alone, of other packages, and names that
@@ -117,7 +118,7 @@ def public(module: str) -> tuple[str, ...]:
 
 
 def _page(title: str, modules: list[str]) -> str:
-    rows = [f"   {module}.{name}" for module in modules for name in public(module)]
+    rows = [f"   ~{module}.{name}" for module in modules for name in public(module)]
     lines = [f"# {title}", "", "```{eval-rst}", ".. autosummary::", "   :nosignatures:", "", *rows, "```", ""]
     for module in modules:
         lines += [f"## {module.removeprefix(LIBRARY + '.')}", "", "```{eval-rst}"]
@@ -264,7 +265,9 @@ def _paragraph(text: str, names: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\*|_`])", r"\\\1", text)
+    """Without marks; a period that ends no sentence is told from one that does by a sign without a width, by which the
+    tables of a page take the first sentence whole."""
+    return re.sub(rf"\b({SHORT})\.(?=\s)", "\\1.\u2060", re.sub(r"([\\*|_`])", r"\\\1", text))
 
 
 def _bold(text: str, names: list[str]) -> str:

@@ -161,8 +161,10 @@ def read_record(name: str, folder: Path = RECORDS) -> Record:
         raise unknown("record", name, recorded(folder))
     first = made[0]
     for shard in made[1:]:
-        for what in ("settings", "question"):
-            if shard[what] != first[what]:
+        same = {"settings": _whole(shard["settings"]) == _whole(first["settings"])}
+        same["question"] = shard["question"] == first["question"]
+        for what, equal in same.items():
+            if not equal:
                 raise UserError(f"The shard {shard['shard']} of {name!r} was made of other {what}; record it anew.")
     settings = read_settings({key: value for key, value in first["settings"].items() if key in Settings.model_fields})
     if len(made) < first["shards"]:
@@ -185,6 +187,12 @@ def keep(folder: Path, shard: str, rows: pd.DataFrame, timings: pd.DataFrame, ma
                 compression_level=19,
             )
     write_json(folder / f"{shard}.json", {"shard": shard, **made})
+
+
+def _whole(settings: dict[str, Any]) -> dict[str, Any]:
+    """A shard's settings, with the defaults of those that came after it was made."""
+    later = Settings.model_fields.keys() - settings.keys() - {*PLACE}
+    return settings | {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in later}
 
 
 def _manifest(path: Path) -> dict[str, Any]:

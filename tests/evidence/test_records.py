@@ -128,6 +128,21 @@ def test_a_setting_that_came_later_does_not_part_a_record_from_its_run(place, fe
     assert read_record("few", tmp_path).covers(few.settings)
 
 
+def test_shards_made_before_and_after_a_setting_came_are_one_record(few, tmp_path):
+    (tmp_path / "few").mkdir()
+    for path in few.folder.iterdir():
+        (tmp_path / "few" / path.name).write_bytes(path.read_bytes())
+    path = tmp_path / "few" / "000.json"
+    shard = json.loads(path.read_text(encoding="utf-8"))
+    assert shard["settings"].pop("judge") is None
+    path.write_text(json.dumps(shard), encoding="utf-8")
+    both = read_record("few", tmp_path)
+    assert (both.sample_ids, both.settings) == (few.sample_ids, few.settings)
+    path.write_text(json.dumps(shard | {"settings": shard["settings"] | {"judge": "shapes_fcn"}}), encoding="utf-8")
+    with pytest.raises(UserError, match="was made of other settings; record it anew"):
+        read_record("few", tmp_path)
+
+
 def test_a_record_computed_again_stands_to_the_last_bit(place):
     check = verify("few", 2, folder=place / "evidence", file=place / "plans.yaml")
     assert check.holds
