@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
@@ -81,6 +82,8 @@ def _one_bar(parent: nodes.Element) -> None:
             if not isinstance(child, nodes.comment | nodes.target | nodes.substitution_definition):
                 first = None
             continue
+        if child.get("hide_mode") == "input+output":
+            child["hide_mode"], first = "all", None  # one bar over both, where there would be one over each
         if child.get("hide_mode") != "input" or not child.children:
             continue
         source = child.children[0]
@@ -200,9 +203,9 @@ def tidy_tables(text: str, about: str) -> str:
         if not end:
             head, body = "", table
         head = re.sub(r"<th([^>]*)>\s*</th>", r"<td\1></td>", head)
-        head = re.sub(r"<th(?=[ >])", '<th scope="col"', head)
+        head = re.sub(r"<th(?![^>]*scope=)(?=[ >])", '<th scope="col"', head)
         body = re.sub(r"<th([^>]*)>\s*</th>", r"<td\1></td>", body)
-        body = re.sub(r"<th(?=[ >])", '<th scope="row"', body)
+        body = re.sub(r"<th(?![^>]*scope=)(?=[ >])", '<th scope="row"', body)
         return f'<div class="scrolls" role="group" tabindex="0" aria-label="{said}">{head}{end}{body}</div>'
 
     return TABLE.sub(scrolling, text)
@@ -232,6 +235,23 @@ def records(root: Path) -> Iterator[Path]:
     for folder in sorted((root / RECORDS).iterdir()):
         if folder.is_dir() and any(folder.glob("*.rows.parquet")):
             yield folder
+
+
+def visit_bar(self: Any, node: HideCodeCellNode) -> None:
+    """The bar over folded code: myst-nb's own puts paragraphs into it, where none may be."""
+    self.body.append(f'<details class="{" ".join(["hide", *node["classes"]])}"><summary>')
+    for state in ("collapsed", "expanded"):
+        said = node["prompt_show" if state == "collapsed" else "prompt_hide"]
+        self.body.append(f'<span class="{state}">{html.escape(said)}</span>')
+    self.body.append("</summary>\n")
+
+
+def depart_bar(self: Any, _: HideCodeCellNode) -> None:
+    self.body.append("</details>\n")
+
+
+def replace_bar(app: Sphinx) -> None:
+    app.add_node(HideCodeCellNode, override=True, html=(visit_bar, depart_bar))
 
 
 def forget(_: Sphinx, env: BuildEnvironment, page: str) -> None:
@@ -268,6 +288,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         **dict.fromkeys(("latex", "text", "man", "texinfo"), (passed, passed)),
     )
     app.add_transform(Shown)
+    app.connect("builder-inited", replace_bar)  # once myst-nb has registered its own
     app.add_directive("record-downloads", RecordDownloads)
     app.connect("env-purge-doc", forget)
     app.connect("env-merge-info", merge)

@@ -58,7 +58,7 @@ app
 # The app itself needs a live kernel: `make lab`, then run this notebook. In the book you see the
 # state it starts in; the slider of [the benchmark](benchmark.ipynb) moves in the page.
 
-# %% mystnb={"code_prompt_show": "Show the code"} tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the code", "figure": {"name": "fig-explore-state", "caption": "The explorer as it starts: the image with its target outlined, the map over it, and the image without the map's top; below it whether the map leaves chance behind."}} tags=["hide-input"]
 frozen(app)
 
 # %% [markdown]
