@@ -35,7 +35,7 @@ DRAWN = '<svg xmlns="http://www.w3.org/2000/svg" class="figure"'
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 
 
-class Tabled(nodes.General, nodes.Element):
+class Tabled(nodes.figure):
     """A table with a caption, numbered among the tables."""
 
 
@@ -153,7 +153,7 @@ class Made:
     def _below(self, node: nodes.Node, links: list[str]) -> None:
         line = nodes.raw("", f'<p class="downloads">{" ".join(links)}</p>', format="html")
         holder = _holder(node)
-        if isinstance(holder, nodes.figure | Tabled):
+        if isinstance(holder, nodes.figure):
             holder.append(line)
             return
         while not (isinstance(node.parent, nodes.container) and node.parent.get("nb_element") == "cell_code_output"):
@@ -170,7 +170,7 @@ def files_of(env: BuildEnvironment) -> dict[str, dict[str, str]]:
 def _holder(node: nodes.Node) -> nodes.Element | None:
     """The captioned figure or table that a node is or stands in."""
     while node is not None:
-        if isinstance(node, nodes.figure | Tabled | nodes.table):
+        if isinstance(node, nodes.figure | nodes.table):
             return node
         node = node.parent
     return None
@@ -267,6 +267,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
     top = Path(app.outdir) / FILES
+    shutil.rmtree(top, ignore_errors=True)  # of an earlier build, whose names may have been others
     for page, files in files_of(app.env).items():
         if files:
             (top / page).mkdir(parents=True, exist_ok=True)

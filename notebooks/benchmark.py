@@ -10,9 +10,9 @@
 # # The segmentation benchmark
 #
 # In this notebook, we ask four questions of attribution maps for a segmenter: does the score of the
-# target fall when the map's best pixels inside it go (*target deletion drop*, TDD)? Does it fall
-# when the best pixels outside go (*off-target deletion drop*, ODD)? Does the map stay where it is
-# when the image hardly changes (*stability*)? And what does it cost? They are those of
+# target fall when the map's best pixels inside it go (*target deletion drop*, {term}`TDD`)? Does it fall
+# when the best pixels outside go (*off-target deletion drop*, {term}`ODD`)? Does the map stay where it is
+# when the image hardly changes ({term}`Stability`)? And what does it cost? They are those of
 # {cite:t}`sakib2026dea`, whose Table 1 stands beside our numbers; controls that know nothing of the
 # model stand beside every method.
 #
@@ -40,10 +40,10 @@
 #
 # | label | what it is |
 # |---|---|
-# | GPA | Seg-Grad-CAM: activations weighted by their spatially averaged gradients |
-# | EGA | Seg-XRes-CAM: activations times gradients, element by element |
-# | RIA | the score's drop when one cell of a fixed grid is filled |
-# | DEA | $N(\alpha A_g (1 + \beta A_r) + (1-\alpha) A_r)$ of EGA ($A_g$) and RIA ($A_r$) |
+# | {term}`GPA` | Seg-Grad-CAM: activations weighted by their spatially averaged gradients |
+# | {term}`EGA` | Seg-XRes-CAM: activations times gradients, element by element |
+# | {term}`RIA` | the score's drop when one cell of a fixed grid is filled |
+# | {term}`DEA` | $N(\alpha A_g (1 + \beta A_r) + (1-\alpha) A_r)$ of EGA ($A_g$) and RIA ($A_r$) |
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 results = "results/benchmark"  # a folder of finished results is read, any other is made
@@ -131,7 +131,7 @@ page.credit(runs.cases)
 #
 # The first sample of the gallery. Move the slider: the share of the target's pixels, best first by
 # the map, that is filled with the image's mean colour; the caption says what is left of the model's
-# score. It works in the page, without a kernel.
+# score. {numref}`fig-benchmark-slider` works in the page, without a kernel.
 
 # %% mystnb={"figure": {"name": "fig-benchmark-slider", "caption": "A map over an image, and the image without the share of the target that the slider says, the map's highest pixels first, filled with the image's mean colour; below it what is left of the model's score."}} tags=["hide-input"]
 page.slider(runs.cases)
@@ -166,7 +166,7 @@ page.hidden_by_the_mean(runs.per_run)
 # How much of a map's TDD comes from what it knows, and how much from how ragged the deleted pixels
 # are? Scattered holes of mean colour hide little and may still cost the model its score. The null
 # of one image (ours, not the paper's) is what random subsets of the target earn: as many pixels as
-# the map selects, from single ones to patches, drawn without a look at the model. *Excess* TDD is a
+# the map selects, from single ones to patches, drawn without a look at the model. {term}`Excess TDD <excess TDD>` is a
 # map's TDD less what such a blind selection *of the same border length* has by chance; 0 is chance.
 # The border is in pixels of length a selected pixel. Excess |ODD| and excess insertion are made
 # alike, of the outside and of what is put back.
@@ -188,7 +188,7 @@ page.dot_plot(runs.per_run, ["tdd", "excess_tdd"])
 # *Above chance* is more than an excess above 0, since size and border length leave the shape of a
 # selection open. Each method is held against every control that selects for itself: noise of four
 # grains, alone and times the target's mask, discs strewn over the target, the distance to its edge,
-# and the contrary. None knows the model. The table names the control that comes closest, over the
+# and the contrary. None knows the model. {numref}`tab-benchmark-chance` names the control that comes closest, over the
 # images that the model scores at least {glue:text}`well`; p is of the paired sign-flip test, the
 # largest over the controls, adjusted over the methods. Fewer than {glue:text}`fewest` images leave
 # it undecided.
@@ -220,7 +220,7 @@ page.rank_heatmap(page.ranks(runs.per_run))
 # ## The trade-off
 #
 # The paper finds that faithfulness has a price: interventions cost passes, and a map made of them
-# moves more when the image does. Does it here? Small points are runs, large ones their mean.
+# moves more when the image does. Does it here ({numref}`fig-benchmark-trade-off`)? Small points are runs, large ones their mean.
 
 # %% mystnb={"image": {"alt": "Three scatter plots of TDD against stability, absolute ODD and seconds, a small point a run, a large one the mean."}, "figure": {"name": "fig-benchmark-trade-off", "caption": "TDD against stability, |ODD| and seconds: a small point a run, a large one the mean over runs."}} tags=["hide-input"]
 page.trade_off(runs.per_run, ["stability", "odd_abs", "seconds"])

@@ -87,7 +87,7 @@ glue_facts(page.facts(settings, runs))
 # How much would go with pixels that nobody chose? {glue:text}`photo_n` of the
 # {glue:text}`photo_dataset` show something to the model {glue:text}`photo_model`; what it sees is
 # outlined, whether it is there or not, for a map explains the model and not the picture. Below each
-# lie {glue:text}`photo_blind` *blind selections* of its target: random subsets as large as a map's,
+# lie {glue:text}`photo_blind` {term}`blind selections <blind selection>` of its target: random subsets as large as a map's,
 # drawn without a look at the model, from single pixels to patches, each at the length of its
 # border. What ragged ones earn and what compact ones do differs from picture to picture; the line
 # is their fit. A map is judged by how far it lies above the line at its own raggedness.
@@ -123,7 +123,7 @@ page.difference_plot(runs, "tdd")
 page.difference_plot(runs, "excess_tdd")
 
 # %% [markdown]
-# The whole family as numbers: effect sizes are Cohen's $d_z$ and the rank-biserial correlation.
+# {numref}`tab-beyond-differences` has the whole family as numbers: effect sizes are Cohen's $d_z$ and the rank-biserial correlation.
 
 # %% mystnb={"figure": {"name": "tab-beyond-differences", "caption": "All paired differences with their {glue:text}`level` intervals, the p values of two tests adjusted by Holm, and effect sizes."}} tags=["hide-input"]
 page.difference_table(runs)
@@ -226,7 +226,7 @@ page.agreement_table(settings, runs)
 
 # %% [markdown]
 # A map's TDD under the fill that made it, less that of the maps made with other fills under the
-# same judge, is {glue:text}`own` over {glue:text}`own_n` images. The table gives the rank
+# same judge, is {glue:text}`own` over {glue:text}`own_n` images. {numref}`tab-beyond-agreement` gives the rank
 # correlation of the judges with one another: over the maps of an image, mean over the images; and
 # pooled, over all maps and images at once, which is high already where the judges find the same
 # images hard.
@@ -261,7 +261,7 @@ page.find_dots(settings, runs)
 page.leakage_table(settings, runs)
 
 # %% [markdown]
-# The table says how far |ODD| and LeakAbs of one method tell the two models apart: context minus
+# {numref}`tab-beyond-leakage` says how far |ODD| and LeakAbs of one method tell the two models apart: context minus
 # control on the same images, and the share of images on which the model that does look off the
 # target has the higher value. The interval lies above 0 for {glue:text}`apart_odd` of
 # {glue:text}`probes` maps in |ODD| and for {glue:text}`apart_leak` in LeakAbs, which divides by a

@@ -12,7 +12,7 @@
 # In this notebook, we make a card of every metric of the papers: what it is said to measure, what a
 # value costs, what maps that know nothing reach, whether it finds what was planted, how far its
 # order of methods hangs on its own settings, and how easily it is gamed. From these, by one rule,
-# follows what it is to be trusted for. Look here before you trust a number.
+# follows what it is to be trusted for ({numref}`tab-cards-trust`). Look here before you trust a number.
 #
 # :::{admonition} In short
 # {glue:text}`metrics` metrics have a card, decided on the records {glue:text}`basis`. Telling the
@@ -52,7 +52,7 @@ glue_facts(page.facts(runs))
 # - *Telling the best method from maps that know nothing.* The best method is ahead of the best map
 #   that looks at neither model nor truth, image by image, by its whole interval. Both are the best
 #   of several on these very images, which flatters both.
-# - *Comparing maps of different grain.* Random maps of four grains lie no further apart than
+# - *Comparing maps of different grain.* Random maps of four {term}`grains <grain>` lie no further apart than
 #   {glue:text}`flat` of what the methods do. Where a metric explains again, random maps are drawn
 #   anew, and say nothing.
 # - *Telling where the evidence lies.* Two models see the same planted scenes; of the one all hangs

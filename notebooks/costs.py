@@ -11,7 +11,7 @@
 #
 # In this notebook, we show what maps, metrics and a whole benchmark cost, beside the same work done
 # with captum, grad-cam and torchcam on the same models and images, and beside a bound: what their
-# passes alone would cost.
+# {term}`passes <pass>` alone would cost.
 #
 # :::{admonition} In short
 # The whole benchmark of four methods runs {glue:text}`whole` times as fast as a short script of the
@@ -74,7 +74,7 @@ page.whole_table(runs)
 # %% [markdown]
 # ## Methods and metrics
 #
-# Each dot is our time over that of the fastest other package; left of the line ours is faster. Over
+# Each dot of {numref}`fig-costs-ratios` is our time over that of the fastest other package; left of the line ours is faster. Over
 # the rows of one image the median ratio is {glue:text}`single`, over those of several at once
 # {glue:text}`several`.
 

@@ -43,7 +43,7 @@ page.whole_summary(runs)
 # that the model scores at least {glue:text}`well`, and of which every method compared has a value
 # that is not decided by a constant.
 #
-# *A above B.* The mean of the paired differences (for LeakAbs, a ratio of ratios, their median)
+# *A above B.* The mean of the paired differences (for {term}`LeakAbs`, a ratio of ratios, their median)
 # with its unadjusted interval of {glue:text}`level`; p of the same resamples, adjusted by Holm over
 # all such claims of the same paper on the same record, at most {glue:text}`largest_family` at once.
 # It *holds* or is *contradicted* by the side that the difference lies on if the adjusted p is below
@@ -69,7 +69,8 @@ page.whole_summary(runs)
 page.ledger_table(runs, "dea")
 
 # %% [markdown]
-# The paper's Table 1 stands beside the same means of the records. Data and models differ, so it is
+# The paper's Table 1 stands beside the same means of the records in
+# {numref}`tab-ledger-paper`. Data and models differ, so it is
 # the order of methods that can be compared.
 
 # %% mystnb={"figure": {"name": "tab-ledger-paper", "caption": "The values of the paper's Table 1 beside the means of the records with their {glue:text}`level` intervals, a row a method and metric."}} tags=["hide-input"]

@@ -12,7 +12,7 @@
 # In this notebook, we ask of every difference between two methods whether it is one of the methods,
 # or one of the settings that it was measured at: which share is deleted, what is put in its place,
 # how fine the map's grid is, how large the image, whose labels give the target, and which model
-# answers. A claim at one choice of all of these is a *universe*.
+# answers. A claim at one choice of all of these is a {term}`universe`.
 #
 # :::{admonition} In short
 # On photographs {glue:text}`photographs_signed` of {glue:text}`photographs_of` differences lie on
@@ -47,9 +47,10 @@ glue_facts(page.facts(runs))
 # ## How to read a strip
 #
 # In each universe the difference is the mean over the images that the model scores at least
-# {glue:text}`well` and of which both methods have a sound value, image by image (of LeakAbs, a ratio
+# {glue:text}`well` and of which both methods have a sound value, image by image (of {term}`LeakAbs`, a ratio
 # of ratios, the median), with its interval of {glue:text}`level`; of fewer than {glue:text}`fewest`
-# images there is none. A strip shows the universes of one claim, sorted by the difference. Blue lies
+# images there is none. A strip, such as
+# {numref}`fig-multiverse-dea-tdd-above-ega`, shows the universes of one claim, sorted by the difference. Blue lies
 # on the claimed side, red on the other; a pale one has an interval that holds 0. The rows of marks
 # below say which settings a universe has: where the marks of a row gather at one end, that setting
 # decides the difference.

@@ -69,8 +69,8 @@ page.values_table(runs)
 # %% [markdown]
 # ## Faithful
 #
-# What does it cost the model when the map's top {glue:text}`k` of the target is deleted (TDD, fill
-# {glue:text}`fill`)? Excess TDD is what a map takes beyond blind selections as ragged
+# What does it cost the model when the map's top {glue:text}`k` of the target is deleted ({term}`TDD`, fill
+# {glue:text}`fill`)? {term}`Excess TDD <excess TDD>` is what a map takes beyond blind selections as ragged
 # ([the benchmark](benchmark.ipynb)); TDD itself leaves in what the shape takes.
 #
 # By excess TDD, on photographs: {glue:text}`photo_faithful_says`. On generated scenes:
@@ -91,7 +91,8 @@ page.values_table(runs)
 # photographs, {glue:text}`photo_cheapest`; on generated scenes, {glue:text}`scene_cheapest`.
 #
 # A method is worth its passes if it lies above every one that takes fewer, and none that takes as
-# many lies above it: such are the stairs of the figure, and what a budget buys. On photographs:
+# many lies above it: such are the stairs of
+# {numref}`fig-which-frontier`, and what a budget buys. On photographs:
 # {glue:text}`photo_budgets`. On generated scenes: {glue:text}`scene_budgets`. Under one model and
 # more budgets: {glue:text}`more_budgets`.
 
