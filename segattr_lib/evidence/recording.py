@@ -12,6 +12,7 @@ from pathlib import Path
 
 from segattr_lib.benchmark.runner import borrowed, open_run, run_benchmark, run_group
 from segattr_lib.benchmark.store import read_manifest, read_samples, read_timings
+from segattr_lib.evidence.crates import write_crates
 from segattr_lib.evidence.plans import Plan
 from segattr_lib.evidence.records import PLACE, RECORDS, keep
 from segattr_lib.models.engine import counted_passes
@@ -38,7 +39,8 @@ class Cost:
 def record(
     plan: Plan, folder: Path = RECORDS, results: Path = RESULTS, shards: Sequence[int] | None = None
 ) -> list[str]:
-    """Do the shards of a plan that are not kept yet, and keep each; return their names. shards: these alone, by number.
+    """Do the shards of a plan that are not kept yet, and keep each, with crates that name them; return their names.
+    shards: these alone, by number.
 
     Killed at any moment, the same call goes on where it stopped. Raises UserError as run_benchmark does, and for a
     shard that the plan does not have.
@@ -56,6 +58,7 @@ def record(
             continue
         run = run_benchmark(plan.settings, results / plan.name / name, plan.asked(), only=parts[number])
         keep(folder / plan.name, name, read_samples(run), read_timings(run), _made(run, parts[number], len(parts)))
+        write_crates(folder, {plan.name: plan.shows})
         names.append(name)
     return names
 

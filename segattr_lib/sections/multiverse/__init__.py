@@ -155,23 +155,20 @@ def strip(runs: Runs, claim: str) -> Figure:
 
 
 def shares_table(runs: Runs) -> HTML:
-    """A row a claim: of its universes, how many have the claimed sign, how many an interval wholly there, how many one
-    wholly on the other side, and the setting that turns the sign most; photographs beside generated scenes."""
+    """A row a claim and kind of data: of its universes, how many have the claimed sign, how many an interval wholly
+    there, how many one wholly on the other side, and the setting that turns the sign most."""
     table = shares(runs.differences).set_index(["claim", "data"])
-    rows = []
+    rows = {}
     for claim in EXAMINED:
-        row = {("", "claim"): claim.says, ("", "metric"): metric_label(claim.metric)}
         for kind in KINDS:
             known = (claim.id, kind) in table.index
             about = table.loc[(claim.id, kind)] if known else None
-            row[kind, "universes"] = "–" if about is None else f"{about['universes']:.0f}"
+            row = {"universes": "–" if about is None else f"{about['universes']:.0f}"}
             for column, title in (("sign", "as claimed"), ("there", "wholly"), ("against", "wholly contrary")):
-                row[kind, title] = "–" if about is None else f"{about[column]:.0%}"
-            row[kind, "turned most by"] = _turned_by(runs, claim, kind)
-        rows.append(row)
-    shown = pd.DataFrame(rows)
-    shown.columns = pd.MultiIndex.from_tuples(shown.columns)
-    return wrapped(shown, index=False)
+                row[title] = "–" if about is None else f"{about[column]:.0%}"
+            row["turned most by"] = _turned_by(runs, claim, kind)
+            rows[claim.says, metric_label(claim.metric), kind] = row
+    return wrapped(pd.DataFrame.from_dict(rows, orient="index"))
 
 
 def orders_table(runs: Runs) -> pd.DataFrame:
@@ -189,7 +186,7 @@ def orders_table(runs: Runs) -> pd.DataFrame:
     return shown.reindex(columns=columns).fillna("–")
 
 
-def records_table(runs: Runs) -> pd.DataFrame:
+def records_table(runs: Runs) -> HTML:
     """What each record adds: its images, and the settings that it moves."""
     rows = []
     for kind, records in runs.records.items():
@@ -208,7 +205,7 @@ def records_table(runs: Runs) -> pd.DataFrame:
                     "target": ", ".join(map(str, record.rows["region"].dropna().unique())),
                 }
             )
-    return pd.DataFrame(rows).set_index("record").rename_axis(None)
+    return wrapped(pd.DataFrame(rows).set_index("record").rename_axis(None))
 
 
 def _turned_by(runs: Runs, claim: Claim, kind: str) -> str:

@@ -12,7 +12,7 @@ from made_up import claims
 from segattr_lib.evidence.plans import images_of, plan_names, read_plan
 from segattr_lib.inference.agreement import CLAIMED
 from segattr_lib.inference.verdicts import SIDES
-from segattr_lib.metrics import MEASURED, METRICS, OF_CUES, metric_key
+from segattr_lib.metrics import BY_PAGES, MEASURED, METRICS, metric_key
 from segattr_lib.registry import UserError, make_key
 from segattr_lib.sections import arcc_blind, wsss_sam2
 from segattr_lib.sections.ledger import claims as module
@@ -41,7 +41,7 @@ def test_a_claim_names_records_methods_and_metrics_that_are_planned(claim):
         asked = {metric.name for metric in plan.settings.metrics} | set(MEASURED)
         methods = {key.text for key in plan.settings.method_keys()}
         if plan.question:
-            asked |= set(OF_CUES)
+            asked |= set(BY_PAGES)
             methods |= set(FUSIONS) | set(ALONE) | set(CEILING)
         for text in filter(None, (claim.metric, claim.minus)):
             key = metric_key(text)
