@@ -153,18 +153,19 @@ page.photo_agreement(runs.opening)
 # of {glue:text}`other_dataset`: {glue:text}`other_basis`; named rightly:
 # {glue:text}`other_accuracy`. The two are never pooled, and a table that has both names each. Left
 # out everywhere are images that the classifier does not recognise, or of a class that it does not
-# have; on photographs also {glue:text}`left_out`, which asks the model once a channel.
+# have; on photographs also {glue:text}`left_out`, which asks the model once a channel. Of
+# {glue:text}`dataset` that are {glue:text}`skipped`.
 #
 # A map's support is where it reaches {glue:text}`threshold`.
 # Prompts are {glue:text}`foreground` foreground points of the highest {glue:text}`top` of pixels
 # and {glue:text}`background` background points of the lowest {glue:text}`bottom`,
 # {glue:text}`apart` px or more apart; robustness is {glue:text}`robustness`.
 #
-# The segmenter that is assisted is {glue:text}`segmenter` on {glue:text}`dataset` and
-# {glue:text}`other_segmenter` on {glue:text}`other_dataset`. Whatever a promptable segmenter other
-# than the random walker has learnt of objects, it adds to every mask below: that is the scope. The
-# embedded `shapes_sam2` has the architecture of SAM 2, but its prior is of drawn shapes: on
-# photographs its masks are shown, and nothing is concluded from them.
+# The segmenter that is assisted is {glue:text}`segmenter` on {glue:text}`dataset` (beside it
+# {glue:text}`others`) and {glue:text}`other_segmenter` on {glue:text}`other_dataset`. Whatever a
+# promptable segmenter other than the random walker has learnt of objects, it adds to every mask
+# below: that is the scope. The embedded `shapes_sam2` has the architecture of SAM 2, but its prior
+# is of drawn shapes: on photographs its masks are shown, and nothing is concluded from them.
 #
 # Other intervals are {glue:text}`level` studentised bootstrap intervals over images. A map that is
 # constant gives no cues; its mask counts as an IoU of 0 (ours), as it did for {glue:text}`without`

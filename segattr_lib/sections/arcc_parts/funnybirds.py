@@ -253,11 +253,11 @@ def judged(
     said, count, class_id = logits.argmax(1), len(dataset.parts), sample.class_id
     alone = logits[2 ** np.arange(count), class_id]  # without each part
     with np.errstate(invalid="ignore", divide="ignore"):
-        shares = [
+        of_said, of_own = (
             np.nan_to_num(values / total) for values, total in zip((marks.said, marks.own), marks.sums, strict=True)
-        ]
+        )
     without = np.concatenate([alone, objects[:, class_id]])
-    curves = curves_of(dataset, class_id, said, *shares, float(logits[0, class_id]), without)
+    curves = curves_of(dataset, class_id, said, of_said, of_own, float(logits[0, class_id]), without)
     pair = rivals(dataset.variants, class_id)
     shared = dataset.variants[list(pair or ())] == dataset.variants[class_id]
     row = {

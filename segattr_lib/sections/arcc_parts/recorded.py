@@ -59,6 +59,7 @@ def part_rows(dataset: PartDataset, group: Group, methods: Sequence[Key]) -> lis
     the true class without each part and each object of the background (`logit_without`). Of every map, correctness and
     contrastivity, and the shares of its sum on each part of the map of the class named (`share_said`), and on each part
     and object of the true class's (`share_own`)."""
+    assert dataset.class_of, "a data set of parts is for classifiers"
     ids, size = [sample.sample_id for sample in group.samples], group.run.image_size
     answers = ask(group.explained, dataset, ids, size)
     rows: list[dict[str, Any]] = []
@@ -113,6 +114,7 @@ def scores_of(rows: pd.DataFrame, dataset: PartDataset) -> pd.DataFrame:
 
 def _of_method(rows: pd.DataFrame, answers: pd.DataFrame, dataset: PartDataset) -> pd.DataFrame:
     """The scores of one method's maps. answers: a row a sample, a column a text of class_without or logit_without."""
+    assert dataset.class_of, "a data set of parts is for classifiers"
     values = rows.pivot_table(index="sample_id", columns="metric", values="value", sort=False, dropna=False)
     status = rows.drop_duplicates("sample_id").set_index("sample_id")
     failed = rows[rows["status"] == "failed"].drop_duplicates("sample_id").set_index("sample_id")["reason"]
@@ -130,8 +132,9 @@ def _of_method(rows: pd.DataFrame, answers: pd.DataFrame, dataset: PartDataset) 
         behind = [answers.loc[name, _text("logit_without", object=place)] for place in range(dataset.objects_of(name))]
         shares_said = np.array([values.loc[name, _text("share_said", part=part)] for part in range(count)])
         shares_own = np.array([values.loc[name, _text("share_own", part=part)] for part in range(count + len(behind))])
-        marks = [np.nan_to_num(shares.astype(float)) for shares in (shares_said, shares_own)]
-        curves[name] = curves_of(dataset, own, said, *marks, float(before), np.array([*alone, *behind], float))
+        of_said, of_own = (np.nan_to_num(shares.astype(float)) for shares in (shares_said, shares_own))
+        without = np.array([*alone, *behind], float)
+        curves[name] = curves_of(dataset, own, said, of_said, of_own, float(before), without)
         constant = status.loc[name, "status"] == "degenerate"
         judgements[name] = {
             "said": int(said[0]),

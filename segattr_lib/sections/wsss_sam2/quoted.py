@@ -29,6 +29,15 @@ CLAIMED = {  # what the summary calls a check, by id
     "declares": "segmenter_beats_the_walker",
 }
 NOT_RUN = "not run"
+BESIDE = (  # what the page quotes of the images that stand beside those that it is told from
+    *("dataset", "n", "basis", "accuracy", "model", "layer", "explainers", "segmenter", "holding", "violated"),
+    *("untold", "assists"),
+)
+OF_SCENES = (  # what it quotes of its own images alone, where a promptable segmenter is at home
+    *("weighted_gain", "weighted_control", "weighted_share", "bare_gain", "bare_control", "bare_share"),
+    *("random_iou", "declares"),
+)
+OF_BOTH = ("dataset", "n", "segmenter", "fused_iou", "uniform_iou", "over_uniform")
 
 
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
@@ -39,10 +48,9 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
     scenes = first if runs.first is runs.scenes else other
     return {
         **opening.facts(settings, runs.opening),
-        **first,
-        **{f"other_{name}": value for name, value in other.items()},
-        **{f"scene_{name}": value for name, value in scenes.items()},
-        "many_model": settings.many_model,
+        **{name: value for name, value in first.items() if name not in OF_SCENES},
+        **{f"other_{name}": other[name] for name in BESIDE},
+        **{f"scene_{name}": scenes[name] for name in (*OF_SCENES, *OF_BOTH)},
         "left_out": ", ".join(settings.many_left_out) or "none",
         "contrary": contrary(runs),
     }

@@ -129,18 +129,18 @@ def test_what_the_prose_quotes_is_what_the_rows_say(settings: page.Settings, run
     means = {  # of whole()
         "fused_iou": 0.6,
         "uniform_iou": 0.4,
-        "random_iou": 0.1,
+        "scene_random_iou": 0.1,
         "over_mean": 0.05,
         "over_background": 0.15,
         "over_box": 0.02,
         "over_uniform": 0.2,
         "over_truth": -0.3,
-        "weighted_gain": 0.3,
-        "weighted_control": 0.1,
-        "weighted_share": 0.67,
-        "bare_gain": 0.15,
-        "bare_control": -0.05,
-        "bare_share": 1.33,
+        "scene_weighted_gain": 0.3,
+        "scene_weighted_control": 0.1,
+        "scene_weighted_share": 0.67,
+        "scene_bare_gain": 0.15,
+        "scene_bare_control": -0.05,
+        "scene_bare_share": 1.33,
         "agreement": 0.2,
         "gradcam_covers": 0.8,
         "lime_spills": 0.2,
@@ -153,7 +153,7 @@ def test_what_the_prose_quotes_is_what_the_rows_say(settings: page.Settings, run
     assert facts["beside_uniform"] == facts["beside_mean"] == "higher than"
     verdicts = runs.first.checks["verdict"].value_counts()
     assert facts["holding"] == verdicts["holds"] and facts["violated"] == verdicts["violated"] and facts["untold"] == 0
-    assert {facts[name] for name in ("overlaps", "assists", "weighs", "grounds", "declares")} == {"held"}
+    assert {facts[name] for name in ("overlaps", "assists", "weighs", "grounds", "scene_declares")} == {"held"}
     assert (facts["paper_leads"], facts["paper_columns"], facts["fused_rank"], facts["ranked"]) == (2, 3, 1, 3)
     assert (facts["partial"], facts["spilling"]) == ("100%", "100%")
     photographs = {name: facts[name] for name in ("photos", "photo_supports", "photo_walked", "photo_walked_by_chance")}
@@ -227,7 +227,7 @@ def test_verdicts_and_words_follow_the_rows(settings: page.Settings) -> None:
     assert facts["beside_uniform"] == facts["beside_mean"] == "lower than"
     assert (facts["assists"], facts["weighs"], facts["grounds"]) == ("did not hold",) * 3
     assert facts["fused_rank"] == 3 and facts["without"] == 1
-    assert float(facts["random_iou"].split(" [")[0]) == pytest.approx(0.1 * 14 / 15, abs=0.01)
+    assert float(facts["scene_random_iou"].split(" [")[0]) == pytest.approx(0.1 * 14 / 15, abs=0.01)
     few = rows[rows["sample_id"].isin(["lost", *(f"i{index}" for index in range(5))])]
     facts = page.facts(settings, runs_of(settings, few))
     assert facts["beside_uniform"] == "not told apart from" and facts["assists"] == "could not be told"
@@ -239,12 +239,12 @@ def test_the_walker_alone_is_assisted_and_has_no_control() -> None:
     rows = whole()
     rows = rows[~rows["metric"].astype(str).str.contains("shapes_sam2")]
     facts = page.facts(alone, runs_of(alone, rows, ["random_walker"]))
-    assert (facts["segmenter"], facts["others"], facts["declares"]) == (
+    assert (facts["segmenter"], facts["others"], facts["scene_declares"]) == (
         "random_walker",
         "no other",
         "could not be told",
     )
-    assert facts["over_uniform"].startswith("0.200") and facts["weighted_control"] == "–"
+    assert facts["over_uniform"].startswith("0.200") and facts["scene_weighted_control"] == "–"
 
 
 def middle(cell: str) -> float:
@@ -346,7 +346,7 @@ def test_photographs_stand_first_and_what_they_decide_to_the_contrary_is_named(s
     assert "IoU under weighted fusion − under the mean" in contrary(both)
     assert contrary(Runs(None, scenes, cued_by_hand())) == contrary(Runs(scenes, scenes, cued_by_hand())) == "none"
     facts = page.facts(settings, both)
-    assert (facts["weighs"], facts["other_weighs"], facts["scene_weighs"]) == ("did not hold", "held", "held")
+    assert (facts["assists"], facts["other_assists"], facts["scene_declares"]) == ("did not hold", "held", "held")
     few = rows[rows["sample_id"].isin([f"i{image}" for image in range(5)])]
     five = replace(runs_of(settings, few).scenes, page=own)
     facts = page.facts(settings, Runs(five, scenes, cued_by_hand()))
