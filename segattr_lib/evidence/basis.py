@@ -76,7 +76,7 @@ def basis_of(
     every = None if record is None else record.of(settings.changed({"floor": None}))
     if record is not None and not is_here(settings):
         return Basis(record.of(settings), record.timings, record.name, None, False, every)
-    run = run_benchmark(settings if record is None else settings.changed(checked or {}), folder, question)
+    run = run_benchmark(settings if record is None else settings.changed(dict(checked or {})), folder, question)
     rows, timings = read_samples(run), read_timings(run)
     if record is None:
         return Basis(rows, timings, None, None, True, rows)
