@@ -1,6 +1,6 @@
 # `make` alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup explain test test-quick same lint notebooks book lab bench record verify ledger train clean vendor a11y html-check
+.PHONY: help setup explain test test-quick same lint notebooks book pdf linkcheck lab bench record verify ledger train clean vendor a11y html-check
 
 PROFILE ?= embedded
 BASE ?= HEAD
@@ -45,6 +45,13 @@ book: setup vendor notebooks ## Execute the notebooks of PROFILE and build the b
 
 vendor: setup
 	$(BIN)/python book/vendor.py
+	$(BIN)/python book/live_assets.py
+
+pdf: setup vendor notebooks ## Print the whole book, as PROFILE makes it, into _build/segattr.pdf; needs Chromium
+	$(BIN)/python book/pdf.py
+
+linkcheck: book ## Check every link of the book; those that leave it where there is internet
+	$(BIN)/python book/links.py
 
 html-check: setup ## Check the built book: ids, nesting, alternative texts, links, weight; with java by the HTML validator, too
 	@test -f _build/html/index.html || { echo "The book is not built: make book builds it."; exit 1; }
@@ -69,7 +76,7 @@ record: setup ## Do the recorded run NAME of params/recorded.yaml into book/evid
 verify: setup ## Compute SAMPLES samples of every record again and compare; ROOT=where VOC lies
 	OMP_NUM_THREADS=1 $(BIN)/python -m segattr_lib verify $(NAME) --samples $(SAMPLES) $(if $(ROOT),-p root=$(ROOT))
 
-ledger: setup ## Write the claims ledger's table into README.md anew, from the records of book/evidence
+ledger: setup ## Write the ledger's table into README.md and index.md anew, and the crates of book/evidence, from its records
 	$(BIN)/python book/ledger.py
 
 train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchmark, arcc or wsss, PROFILE=paper for the paper's

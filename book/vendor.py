@@ -57,24 +57,42 @@ def fetch(packages: dict[str, tuple[str, dict[str, str]]], place: Path, without:
         if shutil.which("npm") is None:
             print(f"npm is not here: {without}", file=sys.stderr)
             return missing
-        with tempfile.TemporaryDirectory() as folder:
-            pack = ["npm", "pack", "--silent", "--pack-destination", folder, package]
-            if subprocess.run(pack, stdout=subprocess.DEVNULL, check=False).returncode:
-                print(f"{package} cannot be fetched: {without}", file=sys.stderr)
-                return missing
-            content = next(Path(folder).glob("*.tgz")).read_bytes()
-        if base64.b64encode(hashlib.sha512(content).digest()).decode() != expected:
-            print(f"{package} is not what it was: its sha512 differs from the pinned one", file=sys.stderr)
+        try:
+            files = fetched(package, expected)
+        except LookupError:
+            print(f"{package} cannot be fetched: {without}", file=sys.stderr)
+            return missing
+        except ValueError as error:
+            print(error, file=sys.stderr)
             return 1
         place.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            for member in archive.getmembers():
-                for pattern, name in wanted.items():
-                    if Path(member.name).match(pattern):
-                        stream = archive.extractfile(member)
-                        assert stream is not None
-                        (place / (name or Path(member.name).name)).write_bytes(stream.read())
+        for path, content in files.items():
+            for pattern, name in wanted.items():
+                if Path(path).match(pattern):
+                    (place / (name or Path(path).name)).write_bytes(content)
     return 0
+
+
+def fetched(package: str, expected: str) -> dict[str, bytes]:
+    """The files of a package of the npm registry, name@version, by their paths in it.
+
+    expected: the sha512 of the package, in base64. Raises LookupError where it cannot be fetched, and ValueError where
+    it has another sha512.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pack = ["npm", "pack", "--silent", "--pack-destination", folder, package]
+        if subprocess.run(pack, stdout=subprocess.DEVNULL, check=False).returncode:
+            raise LookupError(package)
+        content = next(Path(folder).glob("*.tgz")).read_bytes()
+    if base64.b64encode(hashlib.sha512(content).digest()).decode() != expected:
+        raise ValueError(f"{package} is not what it was: its sha512 differs from the pinned one")
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in archive:
+            stream = archive.extractfile(member)
+            if stream is not None:
+                files[member.name] = stream.read()
+    return files
 
 
 if __name__ == "__main__":

@@ -91,13 +91,13 @@ class Record:
 
     def of(self, asked: Settings) -> pd.DataFrame:
         """The rows of all samples, of those methods, metrics, models, seeds, k and fills that a run of these settings
-        has; rows of no method, s(x) and lost samples, are among them. Without samples below its floor."""
+        has; rows of no method, s(x) and lost samples, and those of a question are among them. Without samples below its
+        floor."""
         rows = self.rows
         kept = rows["model"].isin(asked.model) & rows["seed"].isin(asked.seed)
-        pairs = pd.MultiIndex.from_frame(plain(rows[["method", "variant"]]).fillna(""))
-        kept &= pairs.isin([("", ""), *((key.name, key.pinned) for key in asked.method_keys())])
-        names = [make_key(key.name, _without_place(key.options), load_metric).text for key in asked.metrics]
-        kept &= rows["metric"].isna() | rows["metric"].isin([*names, "score"])
+        left_out = _pairs(self.settings) - _pairs(asked)
+        kept &= ~pd.MultiIndex.from_frame(plain(rows[["method", "variant"]]).fillna("")).isin(list(left_out))
+        kept &= ~rows["metric"].isin(_metrics(self.settings) - _metrics(asked))
         if asked.floor is not None:
             low = rows[(rows["metric"] == "score") & (rows["value"] < asked.floor)]
             runs = pd.MultiIndex.from_frame(plain(rows[["run_id", "sample_id"]]))
@@ -117,6 +117,16 @@ def _many(settings: Settings, name: str) -> list[Any]:
     if name == "evaluation_fill":
         return settings.evaluation_fills(None)
     return [key.text for key in getattr(settings, name)] if name in ("methods", "metrics") else getattr(settings, name)
+
+
+def _pairs(settings: Settings) -> set[tuple[str, str]]:
+    """What the rows of each method have in the columns method and variant."""
+    return {(key.name, key.pinned) for key in settings.method_keys()}
+
+
+def _metrics(settings: Settings) -> set[str]:
+    """What the rows of each metric have in the column metric."""
+    return {make_key(key.name, _without_place(key.options), load_metric).text for key in settings.metrics}
 
 
 def _without_place(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,8 +161,10 @@ def read_record(name: str, folder: Path = RECORDS) -> Record:
         raise unknown("record", name, recorded(folder))
     first = made[0]
     for shard in made[1:]:
-        for what in ("settings", "question"):
-            if shard[what] != first[what]:
+        same = {"settings": _whole(shard["settings"]) == _whole(first["settings"])}
+        same["question"] = shard["question"] == first["question"]
+        for what, equal in same.items():
+            if not equal:
                 raise UserError(f"The shard {shard['shard']} of {name!r} was made of other {what}; record it anew.")
     settings = read_settings({key: value for key, value in first["settings"].items() if key in Settings.model_fields})
     if len(made) < first["shards"]:
@@ -175,6 +187,12 @@ def keep(folder: Path, shard: str, rows: pd.DataFrame, timings: pd.DataFrame, ma
                 compression_level=19,
             )
     write_json(folder / f"{shard}.json", {"shard": shard, **made})
+
+
+def _whole(settings: dict[str, Any]) -> dict[str, Any]:
+    """A shard's settings, with the defaults of those that came after it was made."""
+    later = Settings.model_fields.keys() - settings.keys() - {*PLACE}
+    return settings | {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in later}
 
 
 def _manifest(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
+from segattr_lib.evidence.plans import IMAGES, images_of
 from segattr_lib.evidence.records import Record, read_record, recorded, records_folder
 from segattr_lib.evidence.universes import orders, recorded_values, tau_by_setting, universes
 from segattr_lib.inference.intervals import FEWEST
@@ -24,7 +25,7 @@ from segattr_lib.sections.multiverse.claims import EXAMINED, Claim, differences,
 if TYPE_CHECKING:
     from IPython.display import HTML
 
-KINDS = ("photographs", "generated")  # of data, never pooled; also the names of the parameters that list their records
+KINDS = IMAGES  # of data, never pooled
 OURS_ALONE = ("ria_tdd_above_ega", "ria_above_cells")  # claims that no paper made, and the ledger does not have
 CLAIMS = tuple(claim.id for claim in EXAMINED if claim.id not in OURS_ALONE)
 ORDERED = ("gpa", "ega", "ria", "dea", "adaptive_ria", "adaptive_dea")  # whose order is compared
@@ -73,17 +74,17 @@ class Runs:
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
-    """The page's settings. Raises UserError for another parameter, for a folder that is not there, and where a kind of
-    data names no record."""
-    expected = ["evidence", *KINDS]
+    """The page's settings. Raises UserError for another parameter, for a folder that is not there, and where `records`
+    is no list of records that are planned."""
+    expected = ["evidence", "records"]
     for name in parameters:
         if name not in expected:
             raise unknown("parameter", name, expected)
-    folder = records_folder(parameters["evidence"])
-    for kind in KINDS:
-        if not isinstance(parameters[kind], list) or not all(isinstance(name, str) for name in parameters[kind]):
-            raise UserError(f"{kind} is {parameters[kind]!r}; expected a list of names of records.")
-    return Settings(folder, {kind: list(parameters[kind]) for kind in KINDS})
+    folder, names = records_folder(parameters["evidence"]), parameters["records"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"records is {names!r}; expected a list of names of records.")
+    kinds = {name: images_of(name) for name in names}
+    return Settings(folder, {kind: [name for name in names if kinds[name] == kind] for kind in KINDS})
 
 
 def run(settings: Settings) -> Runs:
