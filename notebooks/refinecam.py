@@ -34,11 +34,11 @@
 # mean, one of {glue:text}`gain_inverse_exp_mean`. On {glue:text}`other_n` images of
 # {glue:text}`other_dataset` under {glue:text}`other_models` classifiers it is
 # {glue:text}`other_side_shallowest` its base's at the shallowest stage, by
-# {glue:text}`other_gain_shallowest`. Decided to the contrary by the two kinds of images:
+# {glue:text}`other_gain_shallowest`; decided to the contrary by the two kinds of images:
 # {glue:text}`apart`. To keep the deep maps where coherency explains again changes ARCC by
-# {glue:text}`flattered`. Of a segmentation, {glue:text}`seg_above_excess_tdd` of
+# {glue:text}`flattered`, and of a segmentation {glue:text}`seg_above_excess_tdd` of
 # {glue:text}`seg_pairs` pairs on {glue:text}`seg_n` images have an interval above 0 in excess TDD,
-# and {glue:text}`seg_below_excess_tdd` one below.
+# {glue:text}`seg_below_excess_tdd` one below.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
