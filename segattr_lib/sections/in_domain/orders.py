@@ -1,0 +1,135 @@
+"""The methods' order by each way of judging, how far the orders agree, and which one orders maps as a truth does.
+
+All of it is computed from rows, so that a recorded run does as well as one made now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial, reduce
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy import stats
+
+from segattr_lib.inference.intervals import FEWEST, bootstrap, means
+from segattr_lib.inference.paired import paired
+from segattr_lib.seeds import generator
+
+WAYS = {  # of judging, the first of them the usual one
+    "plain": "by the model itself",
+    "excess": "less what chance earns",
+    "judged": "by the copy",
+    "copy": "the copy explained and judged",
+}
+PAIRS = list(combinations(WAYS, 2))
+RESAMPLES = 1999
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of store.read_samples of the three runs that a subject needs, on the same images.
+
+    plain: the model is explained and judges itself. judged: it is explained, and its copy judges. copy: the copy is
+    explained and judges itself.
+    """
+
+    plain: pd.DataFrame
+    judged: pd.DataFrame
+    copy: pd.DataFrame
+
+
+def by_way(rows: Rows, measure: str, least: float | None) -> dict[str, pd.DataFrame]:
+    """The values of each way of WAYS: images as rows, methods as columns, the same of both in each.
+
+    measure: "tdd" or "odd_abs", whose excess is the second way. least: images that either model scores lower are left
+    out. An image without a value of every method in every way is left out too. Raises UserError as paired does.
+    """
+    asked = {
+        "plain": (rows.plain, measure),
+        "excess": (rows.plain, f"excess_{measure}"),
+        "judged": (rows.judged, measure),
+        "copy": (rows.copy, measure),
+    }
+    tables = {way: paired(of_run, metric, floor=least).dropna() for way, (of_run, metric) in asked.items()}
+    images = reduce(pd.Index.intersection, (table.index for table in tables.values()))
+    methods = [method for method in tables["plain"] if all(method in table for table in tables.values())]
+    return {way: table.loc[images, methods] for way, table in tables.items()}
+
+
+def mean_of_each(tables: Mapping[str, pd.DataFrame], level: float, seed: int) -> pd.DataFrame:
+    """Means with their intervals, for charts.interval_dots: a panel a way, columns method, mean, low, high, n."""
+    panels = [means(table, level, seed).assign(panel=WAYS[way]) for way, table in tables.items()]
+    return pd.concat(panels, ignore_index=True)
+
+
+def agreements(tables: Mapping[str, pd.DataFrame], level: float, seed: int) -> pd.DataFrame:
+    """Kendall's tau between the methods' orders by every two ways: first, second, value, low, high and n.
+
+    The orders are those of the means over the n images. Intervals are percentiles over images drawn anew, the same in
+    all ways; a resample's noise draws a tau towards 0. NaN for fewer than FEWEST images.
+    """
+    values = np.stack([table.to_numpy(float) for table in tables.values()])  # (ways, images, methods)
+    images = values.shape[1]
+    low = high = np.full(len(PAIRS), np.nan)
+    observed = _taus(values, np.ones((1, images)))[:, 0] if images else low
+    if images >= FEWEST:
+        rng = generator(seed, "", "bootstrap of orders")
+        drawn = bootstrap(partial(_taus, values), images, RESAMPLES, rng, values.size, method="percentile")
+        ends = [(1 - level) / 2, (1 + level) / 2]
+        low, high = np.nanquantile(drawn.bootstrap_distribution, ends, axis=-1)
+    table = pd.DataFrame(PAIRS, columns=["first", "second"])
+    return table.assign(value=observed, low=low, high=high, n=images)
+
+
+def _taus(
+    values: Float[np.ndarray, "ways images methods"], weights: Float[np.ndarray, "draws images"]
+) -> Float[np.ndarray, "pairs draws"]:
+    """Of each of PAIRS, Kendall's tau-b between the methods' weighted means; NaN where all means of one are equal."""
+    mean = weights @ values / weights.sum(1)[:, None]  # (ways, draws, methods)
+    one, other = np.triu_indices(mean.shape[2], 1)
+    signs = np.sign(mean[..., one] - mean[..., other])
+    places = list(WAYS)
+    taus = []
+    for pair in PAIRS:
+        first, second = (signs[places.index(way)] for way in pair)
+        told_apart = np.sqrt((first**2).sum(1) * (second**2).sum(1))
+        with np.errstate(invalid="ignore"):
+            taus.append((first * second).sum(1) / told_apart)
+    return np.stack(taus)
+
+
+def beside_truth(
+    tables: Mapping[str, pd.DataFrame], rows: Rows, truth: str, level: float, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Which way orders an image's maps as the planted truth does.
+
+    truth: the metric that says how well a map finds the evidence. Of each image and way Kendall's tau between the
+    methods' values and the truth of the same maps; the copy's own maps for "copy". Two tables with mean, low, high and
+    n, a row a way (column way): of the taus, and of the taus less those of the plain way, over the same images.
+    """
+    found = {way: paired(rows.copy if way == "copy" else rows.judged, truth) for way in tables}
+    taus = pd.DataFrame(
+        {
+            way: [tau(table.loc[image], found[way].loc[image].reindex(table.columns)) for image in table.index]
+            for way, table in tables.items()
+        },
+        dtype=float,
+    ).dropna()
+    less = taus.drop(columns="plain").sub(taus["plain"], axis=0)
+    of_taus, of_less = (means(table, level, seed).rename(columns={"method": "way"}) for table in (taus, less))
+    return of_taus, of_less
+
+
+def tau(values: pd.Series, truth: pd.Series) -> float:
+    """Kendall's tau-b of two rankings of the same maps; NaN where one ranks nothing."""
+    return float(stats.kendalltau(values, truth, nan_policy="omit").statistic)
+
+
+def above(table: pd.DataFrame, control: str) -> list[str]:
+    """The methods of a way whose mean is above a control's, the highest first."""
+    ordered = table.mean().sort_values(ascending=False, kind="stable")
+    return [str(method) for method in ordered.index if ordered[method] > ordered[control]]
