@@ -35,6 +35,7 @@ WHOLE = 3  # every third image is shown whole
 MOST = 0.9  # of the pixels of a place are deleted at most
 CELLS = (4, 32)  # px a side
 SMOOTH = (2.0, 16.0)  # px, the sigma of smoothed noise
+JUDGED_UNDER = ("mean", "zeros", "blur")  # the fills that a copy is measured under
 BATCH = 20  # images of a pass that measures
 TESTED, SHARE = 100, 0.2  # images that a copy is measured on, and the share of the object that is deleted there
 POOL = 600  # scenes drawn once; each is seen turned, mirrored and with its colours exchanged
@@ -234,7 +235,7 @@ def measured(original: nn.Module, copy: nn.Module, samples: Sequence[Sample]) ->
         if all((said[place] == sample.class_id).any() for said in whole.values())
     ]
     for kind in KINDS:
-        for fill in FILLS:
+        for fill in JUDGED_UNDER:
             images = [lacking(samples[place], samples[(place + 1) % len(samples)], kind, fill) for place in seen]
             for suffix, model in models.items():
                 kept = [

@@ -161,7 +161,8 @@ def test_measures_of_a_copy_that_is_its_original_and_of_one_that_sees_nothing_of
 
     facts = in_domain.measured(Knowing(), Knowing(), samples)
     assert set(facts.values()) == {1.0}
-    keys = {f"iou_{kind}_{fill}{suffix}" for kind in KINDS for fill in FILLS for suffix in ("", "_original")}
+    pairs = [f"{kind}_{fill}" for kind in KINDS for fill in in_domain.JUDGED_UNDER]
+    keys = {f"iou_{pair}{suffix}" for pair in pairs for suffix in ("", "_original")}
     assert set(facts) == {"miou", "miou_original", *keys}
 
 

@@ -25,7 +25,7 @@ from segattr_lib.report.tables import interval_texts, wrapped
 from segattr_lib.report.tables import intervals as interval_table
 from segattr_lib.sections.in_domain import claims
 from segattr_lib.sections.in_domain.claims import CLAIMS, NOISE
-from segattr_lib.sections.in_domain.kinds import BAR, clean_table, kinds_chart, kinds_table, read_kinds
+from segattr_lib.sections.in_domain.kinds import BAR, UNDER, clean_table, kinds_chart, kinds_table, read_kinds
 from segattr_lib.sections.in_domain.orders import WAYS, Rows, above, agreements, beside_truth, by_way, mean_of_each
 
 __all__ = [
@@ -96,6 +96,11 @@ class Settings(Page):
         for name in ("k", "seed", "fill"):
             if len(getattr(self.run, name)) > 1:
                 raise UserError(f"{name} is {getattr(self.run, name)}; this page compares judges, expected one value.")
+        fill = self.run.evaluation_fills(None)[0]
+        if fill not in UNDER:
+            raise UserError(
+                f"The fill is {fill!r}; the copies were measured under {', '.join(UNDER)}: name one of these."
+            )
         for name in SUBJECTS:
             for use in USES:
                 self.of(name, use)

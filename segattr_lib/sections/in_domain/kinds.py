@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from safetensors import safe_open
 
 from segattr_lib.models import IN_DOMAIN, WEIGHTS
-from segattr_lib.registry import FILLS
 
 KINDS = ("pixels", "cells", "smooth")  # of deletion, as training names them
+UNDER = ("mean", "zeros", "blur")  # fills, as training measures them
 BAR = 0.5  # IoU with its own answer to the whole image, below which a kind is not in domain
 
 
@@ -24,7 +24,7 @@ def read_kinds(models: Iterable[str]) -> pd.DataFrame:
             about = file.metadata()
         clean = {"clean_copy": float(about["miou"]), "clean_original": float(about["miou_original"])}
         for kind in KINDS:
-            for fill in FILLS:
+            for fill in UNDER:
                 key = f"iou_{kind}_{fill}"
                 kept = {"copy": float(about[key]), "original": float(about[f"{key}_original"])}
                 rows.append({"model": model, "kind": kind, "fill": fill, **kept, **clean})

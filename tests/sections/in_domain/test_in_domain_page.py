@@ -13,7 +13,7 @@ from test_in_domain_orders import made
 
 from segattr_lib.benchmark.settings import Settings
 from segattr_lib.models import IN_DOMAIN
-from segattr_lib.registry import FILLS, UserError
+from segattr_lib.registry import UserError
 from segattr_lib.report.tables import interval
 from segattr_lib.sections import in_domain as page
 from segattr_lib.sections.in_domain import kinds
@@ -31,7 +31,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for model, copy in IN_DOMAIN.items():
         about = {"miou": "0.8", "miou_original": "0.85"}
         for kind in kinds.KINDS:
-            for fill in FILLS:
+            for fill in kinds.UNDER:
                 low = kind == "pixels" and model == "shapes_lraspp"
                 about |= {f"iou_{kind}_{fill}": "0.2" if low else "0.7", f"iou_{kind}_{fill}_original": "0.1"}
         save_file({}, tmp_path / f"{copy}.safetensors", about)
@@ -46,6 +46,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"least": 1.5}, "least is 1.5"),
         ({"photo_dataset": "photos"}, "Unknown data set 'photos'"),
         ({"photo_samples": 0}, "photo_samples"),
+        ({"fill": "linear"}, "The fill is 'linear'; the copies were measured under mean, zeros, blur"),
         ({"leest": 0.3}, "Unknown parameter 'leest' \\(did you mean 'least'"),
     ],
 )
@@ -89,7 +90,7 @@ def test_photographs_of_ones_own_have_their_own_masks_and_place():
 
 
 def test_kinds_are_those_of_the_training_and_a_bar_decides():
-    assert kinds.KINDS == training.KINDS
+    assert (kinds.KINDS, kinds.UNDER) == (training.KINDS, training.JUDGED_UNDER)
 
 
 def runs_of(monkeypatch: pytest.MonkeyPatch) -> tuple[page.Settings, page.Runs]:
