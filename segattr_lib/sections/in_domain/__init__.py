@@ -98,9 +98,7 @@ class Settings(Page):
                 raise UserError(f"{name} is {getattr(self.run, name)}; this page compares judges, expected one value.")
         fill = self.run.evaluation_fills(None)[0]
         if fill not in UNDER:
-            raise UserError(
-                f"The fill is {fill!r}; the copies were measured under {', '.join(UNDER)}: name one of these."
-            )
+            raise UserError(f"The fill is {fill!r}; copies were measured under {', '.join(UNDER)}: name one of these.")
         for name in SUBJECTS:
             for use in USES:
                 self.of(name, use)
@@ -167,7 +165,8 @@ def run(settings: Settings) -> Runs:
 def compared(rows: Mapping[str, Rows], settings: Settings) -> Runs:
     """What the page shows of rows by subject, whether they were made now or recorded."""
     level, seed = settings.level, settings.run.seed[0]
-    tables = {name: by_way(some, SUBJECTS[name].measure, settings.least) for name, some in rows.items()}
+    at = (settings.run.k[0], settings.run.evaluation_fills(None)[0], settings.least)
+    tables = {name: by_way(some, SUBJECTS[name].measure, *at) for name, some in rows.items()}
     taus = {name: agreements(some, level, seed) for name, some in tables.items()}
     beside = {
         name: beside_truth(tables[name], rows[name], truth, level, seed)

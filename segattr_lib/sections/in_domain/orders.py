@@ -42,22 +42,25 @@ class Rows:
     copy: pd.DataFrame
 
 
-def by_way(rows: Rows, measure: str, least: float | None) -> dict[str, pd.DataFrame]:
+def by_way(rows: Rows, measure: str, k: float, fill: str, least: float | None) -> dict[str, pd.DataFrame]:
     """The values of each way of WAYS: images as rows, methods as columns, the same of both in each.
 
-    measure: "tdd" or "odd_abs", whose excess is the second way. least: images that either model scores lower are left
-    out. An image without a value of every method in every way is left out too. Raises UserError as paired does.
+    measure: "tdd" or "odd_abs", whose excess is the second way, of this k and evaluation fill. least: images that
+    either model scores lower are left out. An image without a value of every method in every way is left out too, and
+    so is what the plain run holds of other models, methods and images. Raises UserError as paired does.
     """
+    plain = rows.plain[rows.plain["model"].isin(rows.judged["model"].unique())]
     asked = {
-        "plain": (rows.plain, measure),
-        "excess": (rows.plain, f"excess_{measure}"),
+        "plain": (plain, measure),
+        "excess": (plain, f"excess_{measure}"),
         "judged": (rows.judged, measure),
         "copy": (rows.copy, measure),
     }
-    tables = {way: paired(of_run, metric, floor=least).dropna() for way, (of_run, metric) in asked.items()}
-    images = reduce(pd.Index.intersection, (table.index for table in tables.values()))
+    tables = {way: paired(of_run, metric, k, fill, least) for way, (of_run, metric) in asked.items()}
     methods = [method for method in tables["plain"] if all(method in table for table in tables.values())]
-    return {way: table.loc[images, methods] for way, table in tables.items()}
+    tables = {way: table[methods].dropna() for way, table in tables.items()}
+    images = reduce(pd.Index.intersection, (table.index for table in tables.values()))
+    return {way: table.loc[images] for way, table in tables.items()}
 
 
 def mean_of_each(tables: Mapping[str, pd.DataFrame], level: float, seed: int) -> pd.DataFrame:

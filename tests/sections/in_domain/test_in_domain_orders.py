@@ -59,7 +59,7 @@ def made(images: int = 30, spread: float = 0.3) -> Rows:
 
 def test_every_way_takes_its_values_from_its_run_on_the_same_images():
     rows = made()
-    tables = by_way(rows, "tdd", 0.3)
+    tables = by_way(rows, "tdd", 0.2, "mean", 0.3)
     assert list(tables) == list(WAYS)
     assert {tuple(table.columns) for table in tables.values()} == {METHODS}
     first = tables["plain"].index[0]
@@ -84,15 +84,15 @@ def test_an_image_counts_if_both_models_score_it_well_and_every_value_is_there()
         run_rows({"tdd": values["tdd"]}, {"score": [0.9, 0.9, 0.1, 0.9, 0.9], "score_explained": scores}),
         run_rows(lost, {"score": well}, "copy"),
     )
-    kept = by_way(rows, "tdd", 0.3)
+    kept = by_way(rows, "tdd", 0.2, "mean", 0.3)
     assert [list(table.index.get_level_values("sample_id")) for table in kept.values()] == [
         ["image 00", "image 03"]
     ] * 4
-    assert len(by_way(rows, "tdd", None)["plain"]) == 4
+    assert len(by_way(rows, "tdd", 0.2, "mean", None)["plain"]) == 4
 
 
 def test_taus_are_those_of_the_means_and_their_intervals_hold_them():
-    tables = by_way(made(), "tdd", 0.3)
+    tables = by_way(made(), "tdd", 0.2, "mean", 0.3)
     table = agreements(tables, 0.95, 0).set_index(["first", "second"])
     assert list(table.index) == PAIRS
     for first, second in PAIRS:
@@ -107,20 +107,20 @@ def test_taus_are_those_of_the_means_and_their_intervals_hold_them():
 
 def test_an_interval_of_tau_is_that_of_orders_of_images_drawn_anew():
     """Of noisy methods it is wide, of sure ones a point; few images have none."""
-    wide = agreements(by_way(made(spread=6.0), "tdd", None), 0.95, 0)
-    sure = agreements(by_way(made(spread=0.01), "tdd", None), 0.95, 0)
+    wide = agreements(by_way(made(spread=6.0), "tdd", 0.2, "mean", None), 0.95, 0)
+    sure = agreements(by_way(made(spread=0.01), "tdd", 0.2, "mean", None), 0.95, 0)
     assert (wide["high"] - wide["low"]).min() > 0.3
     assert (sure["high"] == sure["low"]).all() and (sure["low"] == sure["value"]).all()
-    few = agreements(by_way(made(images=FEWEST - 1), "tdd", None), 0.95, 0)
+    few = agreements(by_way(made(images=FEWEST - 1), "tdd", 0.2, "mean", None), 0.95, 0)
     assert few["low"].isna().all() and few["value"].notna().all()
 
 
 def test_the_way_that_orders_as_the_truth_does_is_told():
     rows = made(spread=0.7)
-    taus, nearer = beside_truth(by_way(rows, "tdd", 0.3), rows, "truth", 0.95, 0)
+    taus, nearer = beside_truth(by_way(rows, "tdd", 0.2, "mean", 0.3), rows, "truth", 0.95, 0)
     mean = taus.set_index("way")["mean"]
     image = ("d", "image 07")
-    tables = by_way(rows, "tdd", 0.3)
+    tables = by_way(rows, "tdd", 0.2, "mean", 0.3)
     assert mean["judged"] > 0.6 and mean["excess"] > 0.6
     assert mean["copy"] < -0.6 and abs(mean["plain"]) < 0.2
     apart = nearer.set_index("way")
@@ -134,20 +134,20 @@ def test_the_way_that_orders_as_the_truth_does_is_told():
 
 
 def test_means_are_a_panel_a_way():
-    tables = by_way(made(), "tdd", 0.3)
+    tables = by_way(made(), "tdd", 0.2, "mean", 0.3)
     table = mean_of_each(tables, 0.95, 0)
     assert list(dict.fromkeys(table["panel"])) == list(WAYS.values())
     assert list(table["mean"][:4]) == pytest.approx(list(tables["plain"].mean()))
 
 
 def test_methods_above_a_control_are_named_the_highest_first():
-    tables = by_way(made(), "tdd", 0.3)
+    tables = by_way(made(), "tdd", 0.2, "mean", 0.3)
     assert above(tables["plain"], "random") == []
     assert above(tables["judged"], "random") == ["ria", "dea", "ega"]
 
 
 def test_claims_are_decided_by_their_intervals():
-    tables = by_way(made(), "tdd", 0.3)
+    tables = by_way(made(), "tdd", 0.2, "mean", 0.3)
     evidence = claims.evidence_of(tables, agreements(tables, 0.95, 0), 0.95, 0)
     difference = tables["judged"]["ria"] - tables["judged"]["random"]
     assert evidence.loc["in_domain_ria_above_noise", "value"] == pytest.approx(difference.mean())

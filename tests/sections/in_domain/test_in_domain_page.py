@@ -46,7 +46,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"least": 1.5}, "least is 1.5"),
         ({"photo_dataset": "photos"}, "Unknown data set 'photos'"),
         ({"photo_samples": 0}, "photo_samples"),
-        ({"fill": "linear"}, "The fill is 'linear'; the copies were measured under mean, zeros, blur"),
+        ({"fill": "linear"}, "The fill is 'linear'; copies were measured under mean, zeros, blur"),
         ({"leest": 0.3}, "Unknown parameter 'leest' \\(did you mean 'least'"),
     ],
 )
@@ -134,12 +134,19 @@ def test_tables_and_figures_show_the_runs(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_recorded_run_is_compared_as_one_made_now(monkeypatch: pytest.MonkeyPatch, files: None):
-    """Whatever else a record holds, categories and other metrics and methods among it."""
+    """Whatever else a record holds, categories and other metrics, models, methods, k and images among it."""
     settings, runs = runs_of(monkeypatch)
     rows = made(spread=0.7)
     more = rows.plain[rows.plain["metric"] == "tdd"].assign(metric="insertion")
     of_each = (rows.plain, rows.judged, rows.copy)
     tables = [pd.concat([table, more.assign(run_id=table["run_id"].iloc[0])]) for table in of_each]
+    beside = rows.plain.assign(model="another", run_id="another", value=0.9)
+    of_maps = rows.plain[rows.plain["method"].notna()]
+    other_method = of_maps[of_maps["method"] == "ria"].assign(method="gpa")
+    tables[0] = pd.concat(
+        [tables[0], beside, other_method, of_maps.assign(k=0.5), of_maps.assign(sample_id="image 99")]
+    )
+    tables[0] = tables[0].drop_duplicates(["model", "sample_id", "method", "metric", "k", "fill"])
     recorded = page.Rows(*(table.astype({"method": "category", "metric": "category"}) for table in tables))
     again = page.compared({"photographs": recorded}, settings)
     assert np.array_equal(again.taus["photographs"]["value"], runs.taus["photographs"]["value"])
