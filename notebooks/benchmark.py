@@ -58,7 +58,6 @@ samples = None  # how many are computed here; None takes all
 order = "listed"
 image_size = 224
 model = ["voc_deeplabv3_mobilenetv2", "voc_deeplabv3_mobilenetv2_half"]
-judge = None  # the model that scores the maps; None takes the one explained
 layer = None
 layers = None
 scalar = None  # what is explained; None takes a segmenter's probability, a classifier's logit

@@ -44,8 +44,8 @@ AWAY = 0.8  # of the way from the original's weights to the tuned ones
 tune = partial(Stage, batch=8, weight_decay=1e-4, warmup=0.1)
 RECIPE = {
     "voc_deeplabv3_mobilenetv2_half_in_domain": tune(9_600, 2e-4),
-    "shapes_lraspp_in_domain": tune(3_200, 1e-3),
-    "planted_context_lraspp_in_domain": tune(2_400, 6e-4),
+    "shapes_lraspp_in_domain": tune(6_400, 1.5e-3),
+    "planted_context_lraspp_in_domain": tune(6_400, 1.5e-3),
     "planted_own_lraspp_in_domain": tune(2_400, 6e-4),
 }
 Mask = Bool[np.ndarray, "h w"]
@@ -98,12 +98,12 @@ def pictures_of(name: str, root: str) -> Pictures:
     data = MODELS[MODELS[name].copy_of].trained_on
     if not data:
         train, rest = load_dataset("voc", root, "train"), load_dataset("voc", root, "voc200")
-        chosen = [(train, name) for name in train.sample_ids[:FROM_TRAIN]]
-        chosen += [(rest, name) for name in rest.sample_ids[JUDGED:]]
-        images = [dataset.load(name, SIDE).image for dataset, name in chosen]
-        return Pictures(_bytes(images), None, " ".join(name for _, name in chosen))
+        chosen = [(train, sample_id) for sample_id in train.sample_ids[:FROM_TRAIN]]
+        chosen += [(rest, sample_id) for sample_id in rest.sample_ids[JUDGED:]]
+        images = [dataset.load(sample_id, SIDE).image for dataset, sample_id in chosen]
+        return Pictures(_bytes(images), None, " ".join(sample_id for _, sample_id in chosen))
     dataset = load_dataset(data, split="train")
-    samples = [dataset.load(name, SIDE) for name in dataset.sample_ids[:POOL]]
+    samples = [dataset.load(sample_id, SIDE) for sample_id in dataset.sample_ids[:POOL]]
     labels = np.stack([sample.labels.numpy() for sample in samples])
     return Pictures(_bytes([sample.image for sample in samples]), labels, "train-*")
 
@@ -112,7 +112,7 @@ def samples_to_judge(name: str, root: str) -> list[Sample]:
     """The images that the copy of this name is measured on, of those that it may judge."""
     data = MODELS[MODELS[name].copy_of].trained_on
     dataset: Dataset = load_dataset(data) if data else load_dataset("voc", root, "voc200")
-    return [dataset.load(name, SIDE) for name in dataset.sample_ids[: min(TESTED, JUDGED)]]
+    return [dataset.load(sample_id, SIDE) for sample_id in dataset.sample_ids[: min(TESTED, JUDGED)]]
 
 
 def batches(
@@ -273,7 +273,7 @@ def mean_iou(said: Sequence[Int[np.ndarray, "h w"]], samples: Sequence[Sample]) 
     truth = np.stack([sample.labels.numpy() for sample in samples])
     labelled = truth != IGNORE
     wanted, given = truth[labelled], np.stack(said)[labelled]
-    return float(np.mean([iou(given == name, wanted == name) for name in np.union1d(wanted, given)]))
+    return float(np.mean([iou(given == label, wanted == label) for label in np.union1d(wanted, given)]))
 
 
 def _bytes(images: Sequence[Float[Tensor, "3 h w"]]) -> UInt8[np.ndarray, "n h w 3"]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from safetensors import safe_open
 
 from segattr_lib.models import IN_DOMAIN, WEIGHTS
+from segattr_lib.report.charts import legend_below
+from segattr_lib.report.style import STYLE
 
 KINDS = ("pixels", "cells", "smooth")  # of deletion, as training names them
 UNDER = ("mean", "zeros", "blur")  # fills, as training measures them
@@ -17,7 +20,8 @@ BAR = 0.5  # IoU with its own answer to the whole image, below which a kind is n
 
 
 def read_kinds(models: Iterable[str]) -> pd.DataFrame:
-    """What the copies' own files say: a row a model, kind and fill, with the IoU of copy and original, and clean."""
+    """What the copies' own files say: a row a model, kind and fill, with the IoU that copy and original keep, whether
+    that is known (at least BAR) to the copy and was known_before, and the clean mean IoU of both."""
     rows = []
     for model in models:
         with safe_open(WEIGHTS / f"{IN_DOMAIN[model]}.safetensors", "pt") as file:
@@ -32,16 +36,16 @@ def read_kinds(models: Iterable[str]) -> pd.DataFrame:
     return table.assign(known=table["copy"] >= BAR, known_before=table["original"] >= BAR)
 
 
-def kinds_table(kinds: pd.DataFrame, fills: Iterable[str]) -> pd.DataFrame:
+def kinds_table(kinds: pd.DataFrame) -> pd.DataFrame:
     """Copy (original) by kind and fill, a row a model and kind; what is not in domain stands in brackets."""
-    shown = kinds[kinds["fill"].isin([*fills])]
     texts = [
         f"{copy:.2f} ({original:.2f})" if known else f"[{copy:.2f}] ({original:.2f})"
-        for copy, original, known in shown[["copy", "original", "known"]].to_numpy()
+        for copy, original, known in kinds[["copy", "original", "known"]].to_numpy()
     ]
-    table = shown.assign(text=texts).set_index(["model", "kind", "fill"])["text"].unstack("fill")  # noqa: PD010
-    order = pd.MultiIndex.from_product([kinds["model"].unique(), KINDS])
-    return table.reindex(index=order, columns=[*fills]).rename_axis(columns=None)
+    table = kinds.assign(text=texts).pivot_table(
+        index=["model", "kind"], columns="fill", values="text", aggfunc="first", sort=False
+    )
+    return table[list(UNDER)].rename_axis(index=[None, None], columns=None)
 
 
 def clean_table(kinds: pd.DataFrame) -> pd.DataFrame:
@@ -54,17 +58,20 @@ def clean_table(kinds: pd.DataFrame) -> pd.DataFrame:
 def kinds_chart(kinds: pd.DataFrame, fill: str) -> Figure:
     """What is left of the answer by kind of deletion under one fill: a panel a model, original and copy joined."""
     models = list(kinds["model"].unique())
-    figure, panels = plt.subplots(1, len(models), figsize=(2.7 * len(models) + 0.6, 2.4), sharey=True, squeeze=False)
-    for axes, model in zip(panels[0], models, strict=True):
-        rows = kinds[(kinds["model"] == model) & (kinds["fill"] == fill)].set_index("kind").loc[list(KINDS)]
-        axes.axvline(BAR, color="0.7", linewidth=0.8, linestyle="--", zorder=0)
-        axes.hlines(range(len(KINDS)), rows["original"], rows["copy"], color="0.6", linewidth=1.5, zorder=1)
-        axes.scatter(rows["original"], range(len(KINDS)), s=34, facecolor="white", edgecolor="black", label="original")
-        axes.scatter(rows["copy"], range(len(KINDS)), s=34, color="black", label="copy")
-        axes.set(title=model.replace("_", " "), xlabel="IoU with its own answer", xlim=(-0.03, 1.03))
-        axes.set(yticks=range(len(KINDS)), yticklabels=KINDS, ylim=(len(KINDS) - 0.5, -0.5))
-        axes.title.set_size("small")
-    panels[0][0].legend(loc="lower left", fontsize="small", frameon=False)
-    figure.tight_layout()
-    plt.close(figure)  # shown once, by whoever asked for it
-    return figure
+    places = range(len(KINDS))
+    with mpl.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1, len(models), figsize=(2.6 * len(models) + 0.8, 2.2), sharey=True, squeeze=False
+        )
+        for axes, model in zip(panels[0], models, strict=True):
+            rows = kinds[(kinds["model"] == model) & (kinds["fill"] == fill)].set_index("kind").loc[list(KINDS)]
+            axes.axvline(BAR, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
+            axes.hlines(places, rows["original"], rows["copy"], color="0.6", linewidth=1.5, zorder=1)
+            for name, colour in (("original", "tab:orange"), ("copy", "tab:blue")):
+                axes.scatter(rows[name], places, s=36, color=colour, label=name, zorder=2)
+            axes.set_title(model.replace("_", " "), fontsize="small")
+            axes.set(xlabel="IoU with its own answer", xlim=(-0.05, 1.05), xticks=(0, BAR, 1))
+            axes.set(yticks=places, yticklabels=KINDS, ylim=(len(KINDS) - 0.5, -0.5))
+        legend_below(figure, panels[0][0])
+        plt.close(figure)  # shown once, by whoever asked for it
+        return figure

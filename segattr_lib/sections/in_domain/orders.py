@@ -5,7 +5,7 @@ All of it is computed from rows, so that a recorded run does as well as one made
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import combinations
@@ -15,8 +15,11 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
+from segattr_lib.attribution import method_key
+from segattr_lib.benchmark.statistics import OF_EXPLAINED, plain
 from segattr_lib.inference.intervals import FEWEST, bootstrap, means
 from segattr_lib.inference.paired import paired
+from segattr_lib.inference.verdicts import sound
 from segattr_lib.seeds import generator
 
 WAYS = {  # of judging, the first of them the usual one
@@ -26,6 +29,7 @@ WAYS = {  # of judging, the first of them the usual one
     "copy": "the copy explained and judged",
 }
 PAIRS = list(combinations(WAYS, 2))
+RANKED = 0.5  # the share of images on which a method has to have a sound value, to be ranked at all
 RESAMPLES = 1999
 
 
@@ -46,21 +50,41 @@ def by_way(rows: Rows, measure: str, k: float, fill: str, least: float | None) -
     """The values of each way of WAYS: images as rows, methods as columns, the same of both in each.
 
     measure: "tdd" or "odd_abs", whose excess is the second way, of this k and evaluation fill. least: images that
-    either model scores lower are left out. An image without a value of every method in every way is left out too, and
-    so is what the plain run holds of other models, methods and images. Raises UserError as paired does.
+    either model scores lower are left out. Only sound values count: a method without one on more than RANKED of the
+    images, in any way, is left out, and then every image that lacks one of another method. So is what one run holds of
+    methods and images that another lacks. Raises UserError as paired does.
     """
-    plain = rows.plain[rows.plain["model"].isin(rows.judged["model"].unique())]
+    of_model = rows.plain[rows.plain["model"].isin(rows.judged["model"].unique())]
     asked = {
-        "plain": (plain, measure),
-        "excess": (plain, f"excess_{measure}"),
+        "plain": (of_model, measure),
+        "excess": (of_model, f"excess_{measure}"),
         "judged": (rows.judged, measure),
         "copy": (rows.copy, measure),
     }
-    tables = {way: paired(of_run, metric, k, fill, least) for way, (of_run, metric) in asked.items()}
-    methods = [method for method in tables["plain"] if all(method in table for table in tables.values())]
-    tables = {way: table[methods].dropna() for way, table in tables.items()}
+    tables = {way: _values(of_run, metric, k, fill, least) for way, (of_run, metric) in asked.items()}
     images = reduce(pd.Index.intersection, (table.index for table in tables.values()))
-    return {way: table.loc[images] for way, table in tables.items()}
+    tables = {way: table.loc[images] for way, table in tables.items()}
+    ranked = [method for method in tables["plain"] if all(_is_ranked(table, method) for table in tables.values())]
+    whole = reduce(np.logical_and, (table[ranked].notna().all(axis=1) for table in tables.values()))
+    return {way: table.loc[whole, ranked] for way, table in tables.items()}
+
+
+def _values(rows: pd.DataFrame, metric: str, k: float, fill: str, least: float | None) -> pd.DataFrame:
+    """A metric's sound values, of the images that have one at all."""
+    wanted = rows[rows["metric"].isin([metric, "score", OF_EXPLAINED]) | rows["metric"].isna()]
+    return paired(sound(plain(wanted)), metric, k, fill, least).dropna(how="all")
+
+
+def _is_ranked(table: pd.DataFrame, method: str) -> bool:
+    return method in table and (table.empty or table[method].notna().mean() > RANKED)
+
+
+def without_controls(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The same of those methods alone that see the model."""
+    return {
+        way: table[[method for method in table if method_key(method).entry.family != "control"]]
+        for way, table in tables.items()
+    }
 
 
 def mean_of_each(tables: Mapping[str, pd.DataFrame], level: float, seed: int) -> pd.DataFrame:
@@ -93,8 +117,8 @@ def _taus(
 ) -> Float[np.ndarray, "pairs draws"]:
     """Of each of PAIRS, Kendall's tau-b between the methods' weighted means; NaN where all means of one are equal."""
     mean = weights @ values / weights.sum(1)[:, None]  # (ways, draws, methods)
-    one, other = np.triu_indices(mean.shape[2], 1)
-    signs = np.sign(mean[..., one] - mean[..., other])
+    upper, lower = np.triu_indices(mean.shape[2], 1)
+    signs = np.sign(mean[..., upper] - mean[..., lower])
     places = list(WAYS)
     taus = []
     for pair in PAIRS:
@@ -114,10 +138,10 @@ def beside_truth(
     methods' values and the truth of the same maps; the copy's own maps for "copy". Two tables with mean, low, high and
     n, a row a way (column way): of the taus, and of the taus less those of the plain way, over the same images.
     """
-    found = {way: paired(rows.copy if way == "copy" else rows.judged, truth) for way in tables}
+    of_maps = {way: paired(rows.copy if way == "copy" else rows.judged, truth) for way in tables}
     taus = pd.DataFrame(
         {
-            way: [tau(table.loc[image], found[way].loc[image].reindex(table.columns)) for image in table.index]
+            way: [tau(table.loc[image], of_maps[way].loc[image].reindex(table.columns)) for image in table.index]
             for way, table in tables.items()
         },
         dtype=float,
@@ -133,6 +157,18 @@ def tau(values: pd.Series, truth: pd.Series) -> float:
 
 
 def above(table: pd.DataFrame, control: str) -> list[str]:
-    """The methods of a way whose mean is above a control's, the highest first."""
+    """The methods of a way that see the model and whose mean is above a control's, the highest first."""
     ordered = table.mean().sort_values(ascending=False, kind="stable")
-    return [str(method) for method in ordered.index if ordered[method] > ordered[control]]
+    seeing = [method for method in ordered.index if method_key(str(method)).entry.family != "control"]
+    return [str(method) for method in seeing if ordered[method] > ordered[control]]
+
+
+def place_of(table: pd.DataFrame, method: str) -> int:
+    """The place of a method in the order of a way's means, 1 the highest."""
+    centres = table.mean()
+    return int((centres > centres[method]).sum()) + 1
+
+
+def left_out(run: Sequence[str], tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Of the methods that were run those that are not ranked."""
+    return [method for method in run if method not in tables["plain"]]

@@ -17,8 +17,12 @@ from segattr_lib.sections.in_domain.orders import (
     agreements,
     beside_truth,
     by_way,
+    left_out,
     mean_of_each,
+    place_of,
+    without_controls,
 )
+from segattr_lib.sections.ledger import claims as ledger
 
 METHODS = ("ria", "dea", "ega", "random")
 
@@ -146,16 +150,56 @@ def test_methods_above_a_control_are_named_the_highest_first():
     assert above(tables["judged"], "random") == ["ria", "dea", "ega"]
 
 
-def test_claims_are_decided_by_their_intervals():
+def test_places_and_what_is_not_ranked():
     tables = by_way(made(), "tdd", 0.2, "mean", 0.3)
-    evidence = claims.evidence_of(tables, agreements(tables, 0.95, 0), 0.95, 0)
-    difference = tables["judged"]["ria"] - tables["judged"]["random"]
-    assert evidence.loc["in_domain_ria_above_noise", "value"] == pytest.approx(difference.mean())
-    loses = tables["plain"]["random"] - tables["judged"]["random"]
-    assert evidence.loc["in_domain_noise_loses", "value"] == pytest.approx(loses.mean())
-    shown = claims.claims_table({"photographs": evidence})["photographs"]
-    assert shown[claims.CLAIM_OF["in_domain_ria_above_noise"]].endswith(": holds")
-    assert shown[claims.CLAIM_OF["in_domain_keeps_order"]].endswith(": undecided")
-    assert claims.verdict(-0.2, -0.1, 30) == "contradicted" and claims.verdict(0.1, 0.2, 30) == "holds"
-    assert {claims.verdict(*ends) for ends in ((-0.1, 0.2, 30), (0.1, 0.2, 11), (np.nan, np.nan, 30))} == {"undecided"}
-    assert set(evidence.index) < set(claims.CLAIMS)
+    assert [place_of(tables["plain"], method) for method in METHODS] == [2, 3, 4, 1]
+    assert [place_of(tables["judged"], method) for method in METHODS] == [1, 2, 3, 4]
+    assert left_out([*METHODS, "depth"], tables) == ["depth"]
+    assert list(without_controls(tables)["copy"]) == ["ria", "dea", "ega"]
+
+
+def test_a_value_that_a_constant_decides_leaves_its_image_out_and_a_method_of_mostly_such_itself():
+    rows = made()
+    of_maps = rows.judged["metric"] == "tdd"
+    named = rows.judged["sample_id"].isin([f"image {place:02d}" for place in range(20)])
+    once = rows.judged["sample_id"] == "image 03"
+    degenerate = of_maps & ((rows.judged["method"] == "ega") & named | (rows.judged["method"] == "dea") & once)
+    judged = rows.judged.assign(status=rows.judged["status"].mask(degenerate, "degenerate"))
+    tables = by_way(Rows(rows.plain, judged, rows.copy), "tdd", 0.2, "mean", 0.3)
+    for table in tables.values():
+        assert list(table) == ["ria", "dea", "random"]
+        assert len(table) == 29 and ("d", "image 03") not in table.index
+
+
+def test_claims_are_decided_as_the_ledger_decides_them():
+    """Its own claims of the record in which the copy judges, by the same rule on the same images."""
+    ours = {claim.id: claim for group in ledger.groups() for claim in group.claims if claim.page == "in_domain"}
+    assert all(list(claim.records) == ["judged_photographs", "judged_scenes"] for claim in ours.values())
+    differences = {name: claim for name, claim in ours.items() if claim.kind == "difference"}
+    assert set(differences) == set(claims.CLAIMS)
+    for name, (_, method, over) in claims.CLAIMED.items():
+        assert (differences[name].method, differences[name].over) == (method, over)
+    rows = made(spread=2.0).judged
+    table = claims.verdicts(rows, "tdd", 0.2, "mean")
+
+    class Made:
+        """As much of a record as the ledger reads."""
+
+    Made.rows = rows
+    decided = pd.DataFrame(ledger._of_record(list(differences.values()), "judged_photographs", Made))
+    decided = decided.set_index("id").loc[table.index]
+    assert list(table["verdict"]) == list(decided["verdict"])
+    assert len(set(table["verdict"])) > 1
+    for column in ("value", "low", "high", "n", "p"):
+        assert list(table[column]) == pytest.approx(list(decided[column]))
+
+
+def test_claims_of_methods_that_were_not_run_stay_open():
+    rows = made().judged
+    without = rows[rows["method"] != "ega"]
+    table = claims.verdicts(without, "tdd", 0.2, "mean")
+    assert "in_domain_dea_above_ega" not in table.index and len(table) == len(claims.CLAIMS) - 1
+    shown = claims.claims_table({"photographs": claims.verdicts(rows, "tdd", 0.2, "mean"), "scenes": table})
+    says = claims.CLAIMED["in_domain_dea_above_ega"][0]
+    assert shown.loc[says, "scenes"] == "–" and shown.loc[says, "photographs"].startswith("holds: 1.0")
+    assert len(claims.claims_table({})) == 0
