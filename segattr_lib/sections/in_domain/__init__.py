@@ -23,6 +23,7 @@ from segattr_lib.sections.in_domain import claims
 from segattr_lib.sections.in_domain.claims import CLAIMS
 from segattr_lib.sections.in_domain.kinds import BAR, UNDER, clean_table, kinds_chart, kinds_table, read_kinds
 from segattr_lib.sections.in_domain.orders import (
+    PAIRS,
     WAYS,
     Rows,
     above,
@@ -254,12 +255,13 @@ def _of_kinds(kinds: pd.DataFrame, fill: str) -> dict[str, Any]:
 
 def _of_orders(name: str, tables: Mapping[str, pd.DataFrame], runs: Runs, settings: Settings) -> dict[str, Any]:
     """How far the orders of a subject agree, which map is first in each, and where pixel noise stands."""
-    quoted: dict[str, Any] = {}
-    for suffix, taus in (("", runs.taus[name]), ("_seeing", runs.taus_seeing[name])):
-        for first, second, text in zip(taus["first"], taus["second"], interval_texts(taus, "value", 2), strict=True):
-            quoted[f"tau{suffix}_{name}_{first}_{second}"] = text
     missing = left_out([key.text for key in settings.run.methods], tables)
-    quoted[f"left_out_{name}"] = ", ".join(map(key_label, missing)) or "none"
+    of_all, of_seeing = (interval_texts(taus, "value", 2) for taus in (runs.taus[name], runs.taus_seeing[name]))
+    quoted: dict[str, Any] = {
+        f"left_out_{name}": ", ".join(map(key_label, missing)) or "none",
+        **{f"tau_{name}_{first}_{second}": text for (first, second), text in zip(PAIRS, of_all, strict=True)},
+        **{f"tau_seeing_{name}_{first}_{second}": text for (first, second), text in zip(PAIRS, of_seeing, strict=True)},
+    }
     for way, table in tables.items():
         ordered = table.mean().sort_values(ascending=False, kind="stable")
         quoted[f"first_{name}_{way}"] = key_label(str(ordered.index[0])) if len(table) else "–"
