@@ -76,7 +76,7 @@ def _values(rows: pd.DataFrame, metric: str, k: float, fill: str, least: float |
 
 
 def _is_ranked(table: pd.DataFrame, method: str) -> bool:
-    return method in table and (table.empty or table[method].notna().mean() > RANKED)
+    return method in table and bool(table.empty or table[method].notna().mean() > RANKED)
 
 
 def without_controls(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
