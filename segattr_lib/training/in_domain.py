@@ -46,7 +46,7 @@ RECIPE = {
     "voc_deeplabv3_mobilenetv2_half_in_domain": tune(9_600, 2e-4),
     "shapes_lraspp_in_domain": tune(1_600, 1.5e-3),
     "planted_context_lraspp_in_domain": tune(4_000, 1.5e-3),
-    "planted_own_lraspp_in_domain": tune(2_400, 6e-4),
+    "planted_own_lraspp_in_domain": tune(4_000, 1.5e-3),
 }
 Mask = Bool[np.ndarray, "h w"]
 
