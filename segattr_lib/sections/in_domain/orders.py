@@ -26,7 +26,7 @@ WAYS = {  # of judging, the first of them the usual one
     "plain": "by the model itself",
     "excess": "less what chance earns",
     "judged": "by the copy",
-    "copy": "the copy explained and judged",
+    "copy": "the copy by itself",
 }
 PAIRS = list(combinations(WAYS, 2))
 RANKED = 0.5  # the share of images on which a method has to have a sound value, to be ranked at all
