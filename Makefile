@@ -45,6 +45,7 @@ book: setup vendor notebooks ## Execute the notebooks of PROFILE and build the b
 
 vendor: setup
 	$(BIN)/python book/vendor.py
+	$(BIN)/python book/live_assets.py
 
 lab: setup ## Open the notebooks in JupyterLab, with a live kernel for the explorer
 	$(BIN)/python -m segattr_lib generate

@@ -35,24 +35,42 @@ def main() -> int:
         print("npm is not here: widgets and formulas of the book will load from a CDN", file=sys.stderr)
         return 0
     for package, (expected, wanted) in PACKAGES.items():
-        with tempfile.TemporaryDirectory() as folder:
-            pack = ["npm", "pack", "--silent", "--pack-destination", folder, package]
-            if subprocess.run(pack, stdout=subprocess.DEVNULL, check=False).returncode:
-                print(f"{package} cannot be fetched: widgets and formulas will load from a CDN", file=sys.stderr)
-                return 0
-            content = next(Path(folder).glob("*.tgz")).read_bytes()
-        if base64.b64encode(hashlib.sha512(content).digest()).decode() != expected:
-            print(f"{package} is not what it was: its sha512 differs from the pinned one", file=sys.stderr)
+        try:
+            files = fetched(package, expected)
+        except LookupError:
+            print(f"{package} cannot be fetched: widgets and formulas will load from a CDN", file=sys.stderr)
+            return 0
+        except ValueError as error:
+            print(error, file=sys.stderr)
             return 1
         VENDOR.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            for member in archive.getmembers():
-                for pattern, name in wanted.items():
-                    if Path(member.name).match(pattern):
-                        stream = archive.extractfile(member)
-                        assert stream is not None
-                        (VENDOR / (name or Path(member.name).name)).write_bytes(stream.read())
+        for path, content in files.items():
+            for pattern, name in wanted.items():
+                if Path(path).match(pattern):
+                    (VENDOR / (name or Path(path).name)).write_bytes(content)
     return 0
+
+
+def fetched(package: str, expected: str) -> dict[str, bytes]:
+    """The files of a package of the npm registry, name@version, by their paths in it.
+
+    expected: the sha512 of the package, in base64. Raises LookupError where it cannot be fetched, and ValueError where
+    it has another sha512.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pack = ["npm", "pack", "--silent", "--pack-destination", folder, package]
+        if subprocess.run(pack, stdout=subprocess.DEVNULL, check=False).returncode:
+            raise LookupError(package)
+        content = next(Path(folder).glob("*.tgz")).read_bytes()
+    if base64.b64encode(hashlib.sha512(content).digest()).decode() != expected:
+        raise ValueError(f"{package} is not what it was: its sha512 differs from the pinned one")
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        for member in archive:
+            stream = archive.extractfile(member)
+            if stream is not None:
+                files[member.name] = stream.read()
+    return files
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@
 #
 # :::{admonition} In short
 # On {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`model`
-# ({glue:text}`basis`), {glue:text}`central_tdd` of the paper's {glue:text}`central` central claims have a
+# ({glue:text}`basis_main`), {glue:text}`central_tdd` of the paper's {glue:text}`central` central claims have a
 # {glue:text}`level` interval above 0 in plain TDD, and {glue:text}`central_excess` in excess TDD.
 # Noise that knows nothing of the model has a plain TDD from {glue:text}`noise_least` to
 # {glue:text}`noise_most`, by its grain and the fill alone. Held against every control,
@@ -158,7 +158,7 @@ page.rejection_table(runs)
 #
 # Deletion sees a map only through the pixels that it selects. Noise on cells knows nothing of the
 # model; how does its TDD depend on how ragged its selections are, and on the fill? The methods
-# stand at their own border length.
+# stand at their own border length. Noise: {glue:text}`basis_noise`.
 
 # %% mystnb={"image": {"alt": "Curves of the TDD of noise over the border length of its selections, a line a fill with a band, and the methods as points at their own border length and TDD."}} tags=["hide-input"]
 page.noise_lines(settings, runs)
@@ -216,7 +216,7 @@ page.fooled_dots(settings, runs)
 # ### Does RIA lead because it is judged by its own operator?
 #
 # RIA fills cells, TDD fills pixels, and by default both fill with the image's mean. Here each fill
-# makes the map (rows) and each judges it (columns).
+# makes the map (rows) and each judges it (columns): {glue:text}`basis_cross`.
 
 # %% mystnb={"image": {"alt": "Heat map of RIA's mean TDD by the fill that made the map and the fill that judged it."}} tags=["hide-input"]
 page.cross_heat(settings, runs)
@@ -287,10 +287,23 @@ page.judge_table(settings, runs)
 # ### Models drawn anew
 #
 # A map that stays the same when the model's layers are drawn anew, from the output back to the
-# input, does not explain the model. Controls do not depend on it at all, and stay.
+# input, does not explain the model ({glue:text}`redrawn_basis`). Controls do not depend on it at
+# all, and stay.
 
 # %% mystnb={"image": {"alt": "Curves of the rank correlation of each method's map with itself over the share of the model's layers drawn anew."}} tags=["hide-input"]
 page.cascade_lines(settings, runs)
+
+# %% [markdown]
+# How like a map stays to itself is not a fair measure by itself: what is noise in a map is unlike
+# itself under every model, and coarse maps agree by chance further than ragged ones
+# {cite:p}`hedstroem2024sanity`. So two more tests stand beside it, of the model of which every
+# layer is drawn anew. In the one, maps are first averaged over copies of the image with noise
+# (standard deviation {glue:text}`noise`), which leaves the map and takes its noise. The other
+# compares no pixels: it asks by what share of itself the entropy of a map's values rises, for a
+# map of a model that knows nothing should know nothing either.
+
+# %% tags=["hide-input"]
+page.randomisation_table(settings, runs)
 
 # %% [markdown]
 # ## Adaptive interventions
@@ -299,7 +312,8 @@ page.cascade_lines(settings, runs)
 # rectangles as its budget has passes, finer on the target, and fills each once. Its cells are
 # connected, disjoint and at least {glue:text}`least_cell` px a side, and the map is made from the
 # drops of its own cells alone. Cost is passes, s(x) among them. What the layout of the cells earns
-# by itself is in every table above: *random adaptive*, the same cells with random drops.
+# by itself is in every table above: *random adaptive*, the same cells with random drops. What
+# follows is of {glue:text}`basis_budget`.
 
 # %% mystnb={"image": {"alt": "Curves of mean TDD under the mean fill and under blur, excess TDD and absolute ODD over the number of passes, for the adaptive and the fixed map."}} tags=["hide-input"]
 page.budget_lines(settings, runs)
@@ -319,7 +333,7 @@ page.budget_table(settings, runs)
 # the gradient says that the score would drop, which takes three passes of the budget; that follow
 # both; the target, with a share of the budget kept to go on coarse to fine, cutting in two what
 # dropped most; cells that follow neither; the plain tree, which goes where the drops lead; and the
-# target's cells with random drops.
+# target's cells with random drops ({glue:text}`basis_strategies`).
 
 # %% tags=["hide-input"]
 page.strategy_table(settings, runs)
@@ -330,7 +344,7 @@ page.strategy_table(settings, runs)
 # {glue:text}`layout_1` under blur and {glue:text}`layout_2` in excess TDD. What the model's drops
 # add is the distance from this row, not from the fixed grid.
 #
-# On thin targets ({glue:text}`thin_n` images), adaptive RIA minus fixed RIA at equal budgets:
+# On thin targets ({glue:text}`thin_n` images; {glue:text}`basis_thin`), adaptive RIA minus fixed RIA at equal budgets:
 
 # %% tags=["hide-input"]
 page.thin_table(settings, runs)
@@ -342,7 +356,7 @@ page.thin_table(settings, runs)
 # Stability explains every image five times more, which is most of what a run costs. Does it need
 # the full grid? Below it compares maps of {glue:text}`coarse` x {glue:text}`coarse` cells instead
 # of {glue:text}`own_grid` x {glue:text}`own_grid`, the image as it is among them; DEA's other half
-# is as it was.
+# is as it was ({glue:text}`basis_stability`).
 
 # %% tags=["hide-input"]
 page.stability_table(settings, runs)

@@ -26,14 +26,15 @@
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 evidence = "book/evidence"  # the folder of the records
-photographs = [
+records = [  # of photographs and of generated scenes, which are never pooled
     "photographs_224_truth",
     "photographs_224_predicted",
     "photographs_321_truth",
     "photographs_321_predicted",
     "photographs",
+    "scenes_many",
+    "scenes",
 ]
-generated = ["scenes_many", "scenes"]  # never pooled with photographs
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters

@@ -22,7 +22,7 @@ from pydantic import (
 from segattr_lib.attribution import method_key, methods_of
 from segattr_lib.data import DATASETS
 from segattr_lib.data.regions import FREQUENT, read_region
-from segattr_lib.metrics import OF_CUES, metric_key, metrics_of
+from segattr_lib.metrics import BY_PAGES, metric_key, metrics_of
 from segattr_lib.models import MODELS
 from segattr_lib.registry import FILLS, OWN, Key, Scalar, UserError, unknown
 from segattr_lib.workers import check_workers
@@ -51,8 +51,8 @@ def _method(value: Any) -> Key:
 
 def _metric(value: Any) -> Key:
     key = metric_key(value if isinstance(value, Key) else str(value))
-    if key.name in OF_CUES:
-        raise ValueError(f"{key.name} is no metric of a map; the page wsss_sam2 computes it, leave it out.")
+    if key.name in BY_PAGES:
+        raise ValueError(f"{key.name} is no metric of a map; a page of the book computes it, leave it out.")
     _check_options("metric", key)
     return key
 

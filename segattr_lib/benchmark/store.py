@@ -17,6 +17,7 @@ import torch
 
 from segattr_lib.benchmark.settings import FREE, Settings, short
 from segattr_lib.benchmark.statistics import run_level
+from segattr_lib.crate import CRATE, write_run_crate
 from segattr_lib.models.runtime import Runtime
 from segattr_lib.provenance import OF_VALUES, commit, versions
 from segattr_lib.registry import UserError
@@ -45,13 +46,13 @@ SAMPLES = pa.schema(
 OF_A_MAP = ("run_id", "dataset", "model", "seed", "sample_id", "method", "variant")
 TIMINGS = pa.schema([*map(SAMPLES.field, OF_A_MAP), ("seconds", pa.float64())])
 BEGUN = '{\n  "settings": {'  # how a manifest begins, that was cut short
-OURS = {"manifest.json", "samples.parquet", "timings.parquet", "runs.csv", "parts", LOCK, HOLDER}
+OURS = {"manifest.json", "samples.parquet", "timings.parquet", "runs.csv", CRATE, "parts", LOCK, HOLDER}
 
 
 class Store:
-    """A results folder: parts while a run goes on, `samples.parquet`, `timings.parquet`, `runs.csv` and
-    `manifest.json` once it is through. Every file appears whole or not at all; what a kill or a power cut left of
-    one is recognised, and made again. `opened` keeps other processes out while it is written."""
+    """A results folder: parts while a run goes on, `samples.parquet`, `timings.parquet`, `runs.csv`, `manifest.json`
+    and the crate once it is through. Every file appears whole or not at all; what a kill or a power cut left of one is
+    recognised, and made again. `opened` keeps other processes out while it is written."""
 
     def __init__(self, folder: str | Path, settings: Settings, fingerprints: dict[str, Any], device: str):
         """Open or make the folder. Raises UserError where it holds the results of other settings, was made of other
@@ -72,8 +73,8 @@ class Store:
                 self._write_manifest(fingerprints, device)
             if self.finished:
                 shutil.rmtree(self.parts, ignore_errors=True)  # a kill may have come before
-                if not (self.folder / "runs.csv").is_file():
-                    self._aggregate()
+                if not all((self.folder / name).is_file() for name in ("runs.csv", CRATE)):
+                    self._summarise()
             else:
                 self.parts.mkdir(exist_ok=True)
 
@@ -129,22 +130,23 @@ class Store:
             self._update({"runtimes": [*manifest.get("runtimes", []), entry]})
 
     def finish(self, order: list[str]) -> None:
-        """Put the parts together in this order, aggregate them, and remove them."""
+        """Put the parts together in this order, tell what they are, and remove them."""
         with full_disk(self.folder):
             for kind, schema in (("timings", TIMINGS), ("samples", SAMPLES)):
                 tables = (_table(self.parts / f"{part}.{kind}.parquet", schema) for part in order)
                 _write_parquet(self.folder / f"{kind}.parquet", tables)
-            self._aggregate()
-            self._update({"finished": now()})
+            self._summarise(finished=now())
         shutil.rmtree(self.parts, ignore_errors=True)
 
     def _files(self, part: str) -> tuple[Path, Path]:
         """Of its rows and of its timings."""
         return self.parts / f"{part}.samples.parquet", self.parts / f"{part}.timings.parquet"
 
-    def _aggregate(self) -> None:
+    def _summarise(self, **changes: Any) -> None:
         with whole(self.folder / "runs.csv") as path:
             run_level(read_samples(self.folder)).to_csv(path, index=False, float_format="%.9g", encoding="utf-8")
+        write_run_crate(self.folder, self.manifest() | changes)
+        self._update(changes)
 
     def _check_same(self, made: dict[str, Any], fingerprints: dict[str, Any]) -> None:
         asked = self.settings.model_dump(exclude=set(FREE)) | fingerprints.get("question", {})

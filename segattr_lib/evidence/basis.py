@@ -3,8 +3,10 @@ run alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -56,23 +58,42 @@ class Basis:
 
 
 def basis_of(
-    settings: Settings, folder: str | Path, question: Question | None = None, records: Path = RECORDS
+    settings: Settings,
+    folder: str | Path,
+    question: Question | None = None,
+    records: Path = RECORDS,
+    checked: Mapping[str, Any] | None = None,
 ) -> Basis:
     """Do or read the run of these settings in its folder, and take the record that covers it, if there is one.
 
-    Where the data of a record are not here, it stands for itself. Where the two do not agree, which `Basis.text` tells,
-    the record is what the page shows. Raises UserError as run_benchmark does, where nothing is recorded of the
-    settings.
+    checked: changes of the settings that leave of the run what is enough to check a record by, such as fewer samples;
+    without a record all of it is done. Where the data of a record are not here, it stands for itself. Where the two do
+    not agree, which `Basis.text` tells, the record is what the page shows. Raises UserError as run_benchmark does,
+    where nothing is recorded of the settings.
     """
     record = record_of(settings, question, records)
-    if record is not None and not _is_here(settings):
+    if record is not None and not is_here(settings):
         return Basis(record.of(settings), record.timings, record.name, None, False)
-    run = run_benchmark(settings, folder, question)
+    run = run_benchmark(settings if record is None else settings.changed(checked or {}), folder, question)
     rows, timings = read_samples(run), read_timings(run)
     if record is None:
         return Basis(rows, timings, None, None, True)
     check = compare(record, rows, list(dict.fromkeys(rows["sample_id"].astype(str))))
     return Basis(record.of(settings), record.timings, record.name, check, True)
+
+
+def recorded_basis(
+    settings: Settings,
+    folder: str | Path,
+    question: Question | None = None,
+    records: Path = RECORDS,
+    checked: Mapping[str, Any] | None = None,
+) -> Basis | None:
+    """As basis_of where a record covers the settings; None where none does: a page that has another run to fall back on
+    does nothing then."""
+    if record_of(settings, question, records) is None:
+        return None
+    return basis_of(settings, folder, question, records, checked)
 
 
 def record_of(settings: Settings, question: Question | None = None, records: Path = RECORDS) -> Record | None:
@@ -85,7 +106,7 @@ def record_of(settings: Settings, question: Question | None = None, records: Pat
     return max(covering, key=lambda record: len(record.sample_ids), default=None)
 
 
-def _is_here(settings: Settings) -> bool:
+def is_here(settings: Settings) -> bool:
     """Can the data set be opened? A root that is given has to be right: a wrong one is no absence."""
     if settings.root is not None:
         return True

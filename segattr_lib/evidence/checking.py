@@ -50,12 +50,14 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Does the record stand?"""
-        return self.share >= SHARE and self.lost.empty and not self.orders
+        """Does the record stand? One of which there is nothing to compare does not fall by that."""
+        return (not self.compared or self.share >= SHARE) and self.lost.empty and not self.orders
 
     def text(self) -> str:
         """What came of it, in one line, and a line for each value that lies apart."""
         result = "stands" if self.holds else "DOES NOT STAND"
+        if not self.compared and self.holds:
+            return f"{self.name}: nothing to compare, for the model scores none of {len(self.samples)} samples well."
         lines = [
             f"{self.name}: {result}. Of {self.compared} values of {len(self.samples)} samples {self.share:.2%} lie "
             f"within {CLOSE:g} (1 + |value|), {self.same:.2%} are the same; the largest difference is "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,25 @@ from segattr_lib.profiles import PARAMETERS, read_mapping
 from segattr_lib.registry import UserError, imported, unknown
 
 RECORDED = PARAMETERS / "recorded.yaml"
-KEYS = ("of", "shows", "shard", "question", "about", "settings")
+KEYS = ("of", "shows", "images", "shard", "question", "about", "settings")
+IMAGES = (
+    "photographs",
+    "generated",
+)  # never pooled: of a photograph nobody knows what is true, of a drawn one one does
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a record is of.
 
-    shows: one sentence, for the table of all records. shard: samples of which the rows are kept together, at most an
-    hour's work. question: what more is asked, as "package.module:function", which makes a Question of the settings and
-    of `about`; None for a plain run.
+    shows: one sentence, for the table of all records. images: one of IMAGES. shard: samples of which the rows are kept
+    together, at most an hour's work. question: what more is asked, as "package.module:function", which makes a Question
+    of the settings and of `about`; None for a plain run.
     """
 
     name: str
     shows: str
+    images: str
     settings: Settings
     shard: int
     question: str | None = None
@@ -52,23 +58,21 @@ def read_plan(name: str, file: Path = RECORDED, **changes: Any) -> Plan:
 
     Raises UserError for an unknown name or key, and as read_settings does.
     """
-    entries = read_mapping("records", file)
-    if name not in plan_names(file):
-        raise unknown("record", name, plan_names(file))
-    merged: dict[str, Any] = {"settings": {}}
-    for entry in _ancestry(name, entries):
-        for key in entry:
-            if key not in KEYS:
-                raise unknown(f"key of the record {name!r}", key, KEYS)
-        merged |= {**entry, "settings": {**merged["settings"], **entry.get("settings", {})}}
+    merged = _merged(name, file)
     return Plan(
         name,
         merged.get("shows", ""),
+        merged["images"],
         read_settings({**merged["settings"], **changes}),
         merged.get("shard", 16),
         merged.get("question"),
         merged.get("about", {}),
     )
+
+
+def images_of(name: str, file: Path = RECORDED) -> str:
+    """What a record is of, one of IMAGES: a fact of its plan. Raises UserError as read_plan does."""
+    return _merged(name, file)["images"]
 
 
 def placed(name: str, file: Path = RECORDED, **changes: Any) -> Plan:
@@ -82,6 +86,29 @@ def placed(name: str, file: Path = RECORDED, **changes: Any) -> Plan:
         else:
             changes = {key: value for key, value in changes.items() if key != "root"}
     return read_plan(name, file, **changes)
+
+
+def _merged(name: str, file: Path) -> dict[str, Any]:
+    """An entry with all that it has of others. Raises UserError for an unknown name, key or kind of images."""
+    entries = _entries(file, file.stat().st_mtime_ns) if file.is_file() else read_mapping("records", file)
+    names = [known for known in entries if known[:1] != "_"]
+    if name not in names:
+        raise unknown("record", name, names)
+    merged: dict[str, Any] = {"settings": {}, "images": IMAGES[0]}
+    for entry in _ancestry(name, entries):
+        for key in entry:
+            if key not in KEYS:
+                raise unknown(f"key of the record {name!r}", key, KEYS)
+        merged |= {**entry, "settings": {**merged["settings"], **entry.get("settings", {})}}
+    if merged["images"] not in IMAGES:
+        raise unknown(f"kind of images of the record {name!r}", merged["images"], IMAGES)
+    return merged
+
+
+@cache
+def _entries(file: Path, _changed: int) -> dict[str, Any]:
+    """The entries of a file as it was when it was last changed: pages ask of many records what they are of."""
+    return read_mapping("records", file)
 
 
 def _ancestry(name: str, entries: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from segattr_lib.benchmark.runner import borrowed, open_run, run_benchmark, run_group
 from segattr_lib.benchmark.store import read_manifest, read_samples, read_timings
+from segattr_lib.evidence.crates import write_crates
 from segattr_lib.evidence.plans import Plan
 from segattr_lib.evidence.records import PLACE, RECORDS, keep
 from segattr_lib.models.engine import counted_passes
@@ -38,7 +39,8 @@ class Cost:
 def record(
     plan: Plan, folder: Path = RECORDS, results: Path = RESULTS, shards: Sequence[int] | None = None
 ) -> list[str]:
-    """Do the shards of a plan that are not kept yet, and keep each; return their names. shards: these alone, by number.
+    """Do the shards of a plan that are not kept yet, and keep each, with crates that name them; return their names.
+    shards: these alone, by number.
 
     Killed at any moment, the same call goes on where it stopped. Raises UserError as run_benchmark does, and for a
     shard that the plan does not have.
@@ -56,14 +58,19 @@ def record(
             continue
         run = run_benchmark(plan.settings, results / plan.name / name, plan.asked(), only=parts[number])
         keep(folder / plan.name, name, read_samples(run), read_timings(run), _made(run, parts[number], len(parts)))
+        write_crates(folder, {plan.name: plan.shows})
         names.append(name)
     return names
 
 
 def shards_of(plan: Plan) -> list[list[str]]:
     """The samples of each shard, of all seeds. Raises UserError as open_run does."""
-    drawn = open_run(plan.settings, classes=False).ids.values()
-    slices = [[names[start : start + plan.shard] for start in range(0, len(names), plan.shard)] for names in drawn]
+    return _cut(open_run(plan.settings, classes=False).ids.values(), plan.shard)
+
+
+def _cut(drawn: Iterable[list[str]], shard: int) -> list[list[str]]:
+    """The samples that were drawn for each seed, so many of each together."""
+    slices = [[names[start : start + shard] for start in range(0, len(names), shard)] for names in drawn]
     together = zip_longest(*slices, fillvalue=[])
     return [list(dict.fromkeys(chain.from_iterable(parts))) for parts in together]
 
@@ -71,9 +78,8 @@ def shards_of(plan: Plan) -> list[list[str]]:
 def cost_of(plan: Plan) -> Cost:
     """What the plan would cost here, were every sample scored. Raises UserError as open_run does, and where none of a
     shard's samples can be."""
-    names = shards_of(plan)[0]
-    everyone = open_run(plan.settings, classes=False).ids.values()
-    opened, question = open_run(plan.settings, classes=False, only=names), plan.asked()
+    opened, question = open_run(plan.settings, classes=False), plan.asked()
+    first = set(_cut(opened.ids.values(), plan.shard)[0])
     passes, seconds, values = 0, 0.0, 0
     with borrowed(opened.models.values()), ExitStack() as counting:
         runtimes = {name: opened.prepared(name) for name in opened.models}
@@ -81,7 +87,7 @@ def cost_of(plan: Plan) -> Cost:
         runs = plan.settings.runs()
         for run in runs:
             scored = 0
-            for sample_id in opened.ids[run.seed[0]]:
+            for sample_id in filter(first.__contains__, opened.ids[run.seed[0]]):
                 before, began = sum(count[0] for count in counts), time.perf_counter()
                 rows, timings = run_group(opened, runtimes, question, run, [sample_id], first=False)
                 scored += bool(timings)
@@ -91,8 +97,8 @@ def cost_of(plan: Plan) -> Cost:
                     values += len(rows) + len(timings)
                     break
             else:
-                raise UserError(f"{plan.name}: of {len(names)} samples of the first shard {scored} can be explained.")
-    samples = sum(map(len, everyone)) * len(plan.settings.model)  # not those of a judge
+                raise UserError(f"{plan.name}: of {len(first)} samples of the first shard {scored} can be explained.")
+    samples = sum(map(len, opened.ids.values())) * len(plan.settings.model)  # not those of a judge
     share = samples / len(runs)
     return Cost(samples, round(passes * share), seconds * share, round(values * share * BYTES))
 

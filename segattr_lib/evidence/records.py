@@ -91,14 +91,13 @@ class Record:
 
     def of(self, asked: Settings) -> pd.DataFrame:
         """The rows of all samples, of those methods, metrics, models, seeds, k and fills that a run of these settings
-        has; rows of no method, s(x) and lost samples, are among them. Without samples that a model scores below its
-        floor."""
+        has; rows of no method, s(x) and lost samples, and those of a question are among them. Without samples that a
+        model scores below its floor."""
         rows = self.rows
         kept = rows["model"].isin(asked.model) & rows["seed"].isin(asked.seed)
-        pairs = pd.MultiIndex.from_frame(plain(rows[["method", "variant"]]).fillna(""))
-        kept &= pairs.isin([("", ""), *((key.name, key.pinned) for key in asked.method_keys())])
-        names = [make_key(key.name, _without_place(key.options), load_metric).text for key in asked.metrics]
-        kept &= rows["metric"].isna() | rows["metric"].isin([*names, "score", OF_EXPLAINED])
+        left_out = _pairs(self.settings) - _pairs(asked)
+        kept &= ~pd.MultiIndex.from_frame(plain(rows[["method", "variant"]]).fillna("")).isin(list(left_out))
+        kept &= ~rows["metric"].isin(_metrics(self.settings) - _metrics(asked))
         if asked.floor is not None:
             low = rows[rows["metric"].isin(["score", OF_EXPLAINED]) & (rows["value"] < asked.floor)]
             runs = pd.MultiIndex.from_frame(plain(rows[["run_id", "sample_id"]]))
@@ -118,6 +117,16 @@ def _many(settings: Settings, name: str) -> list[Any]:
     if name == "evaluation_fill":
         return settings.evaluation_fills(None)
     return [key.text for key in getattr(settings, name)] if name in ("methods", "metrics") else getattr(settings, name)
+
+
+def _pairs(settings: Settings) -> set[tuple[str, str]]:
+    """What the rows of each method have in the columns method and variant."""
+    return {(key.name, key.pinned) for key in settings.method_keys()}
+
+
+def _metrics(settings: Settings) -> set[str]:
+    """What the rows of each metric have in the column metric."""
+    return {make_key(key.name, _without_place(key.options), load_metric).text for key in settings.metrics}
 
 
 def _without_place(options: Mapping[str, Any]) -> dict[str, Any]:

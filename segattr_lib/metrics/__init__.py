@@ -247,6 +247,23 @@ OF_CUES: dict[str, Metric] = {  # by the page wsss_sam2, of maps beside each oth
     "iou": Metric(None, "IoU", 1, SHARE, undefined="mask and truth are empty"),
     "confidence": Metric(None, "confidence", 0, SHARE, undefined="there is no mask"),
 }
+OF_REDRAWN: dict[str, Metric] = {  # by the page beyond_dea, of maps before and after a model is drawn anew
+    "likeness": Metric(None, "likeness", -1, CORRELATION, undefined=CONSTANT),
+    "likeness_smoothed": Metric(None, "likeness, smoothed", -1, CORRELATION, undefined=CONSTANT),
+    "entropy_rise": Metric(None, "rise of entropy", 1, SIGNED, undefined="a constant map has no entropy"),
+}
+OF_SAMPLES: dict[str, Metric] = {  # by the page dea_mechanism, of a sample and its target, whatever the map
+    "thinness": Metric(None, "thinness of the target", 0, FALL, undefined="there is no target"),
+    "width": Metric(None, "width of the target, px", 0, FALL, undefined="there is no target"),
+    "area": Metric(None, "area of the target", 0, SHARE),
+    "clutter": Metric(None, "clutter outside", 0, FALL, undefined="no pixel lies off the target"),
+    "others": Metric(None, "other objects, area", 0, SHARE),
+}
+OF_GAMES: dict[str, Metric] = {  # by the page cards, of many random maps of an image, of which a metric chooses one
+    "best": Metric(None, "the best of random maps", 0, SIGNED),
+    "centre": Metric(None, "the mean of random maps", 0, SIGNED),
+}
+BY_PAGES = OF_CUES | OF_REDRAWN | OF_SAMPLES | OF_GAMES  # no metrics of a map, which a run could be asked for
 MEASURED: dict[str, Metric] = {  # by the run itself, while it explains
     "passes": Metric(None, "passes", -1, FALL),
     "seconds": Metric(None, "seconds", -1, FALL),
@@ -260,7 +277,7 @@ def metrics_of(table: Table) -> list[str]:
 
 def load_metric(name: str) -> Metric:
     """The metric of this name, or a user's own function by "file.py:function". Raises UserError."""
-    entry: Any = lookup("metric", name, {**METRICS, **OF_CUES, **MEASURED})
+    entry: Any = lookup("metric", name, {**METRICS, **BY_PAGES, **MEASURED})
     return entry if isinstance(entry, Metric) else Metric(entry, name.rpartition(":")[2], 1, SIGNED)
 
 

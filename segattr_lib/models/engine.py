@@ -158,7 +158,7 @@ def _opened(module: nn.Module, shape: tuple[int, int], state: tuple[Any, ...]) -
                 reason = _decides_by_values(module, shape)
                 if reason:
                     break
-                content = _onnx(module, shape)
+                content = as_onnx(module, shape)
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -194,7 +194,7 @@ def _decides_by_values(module: nn.Module, shape: tuple[int, int]) -> str:
     return ""
 
 
-def _onnx(module: nn.Module, shape: tuple[int, int]) -> bytes:
+def as_onnx(module: nn.Module, shape: tuple[int, int]) -> bytes:
     """The module as ONNX, with batch, height and width left open."""
 
     class Logits(nn.Module):

@@ -192,7 +192,7 @@ def grouped(name: str, module: nn.Module, classes: int, members: Sequence[Sequen
 
     def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        none = logits.new_full((len(logits),), float("-inf"))
+        none = torch.full_like(logits[:, 0], float("-inf"))  # of as many images as there are, when exported, too
         return torch.stack([logits[:, list(group)].logsumexp(1) if group else none for group in groups], 1)
 
     answering = copied(module, "A class map")  # a user's function may hand out one module again and again

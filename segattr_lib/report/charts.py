@@ -130,7 +130,17 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
         for panel, axes in zip(panels, grid.flat, strict=False):
             for line, rows in table[table["panel"] == panel].groupby("line", sort=False):
                 colour, stroke, label = look[str(line)]
-                axes.plot(rows[x], rows["mean"], f"o{stroke}", color=colour, markersize=3.5, label=label)
+                mark = MARKS[lines.index(line) % len(MARKS)]  # whoever sees no colours tells the lines by these
+                axes.plot(
+                    rows[x],
+                    rows["mean"],
+                    stroke,
+                    marker=mark,
+                    color=colour,
+                    markersize=4,
+                    markeredgewidth=0,
+                    label=label,
+                )
                 axes.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
             if log:
                 axes.set_xscale("log")

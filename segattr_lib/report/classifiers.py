@@ -29,6 +29,7 @@ from segattr_lib.report.tables import interval
 MEASURES = (*PAPER, TRUTH)
 GROUND_TRUTH = "ground_truth"  # the upper control; every other one knows nothing
 CONTROLS = [name for name in methods_of("classification") if METHODS[name].family == "control"]
+LOOKS, STEPS = 200, 50  # as the methods have them, whose names then say nothing of it
 P = TypeVar("P", bound="MapsPage")
 
 
@@ -69,10 +70,10 @@ def read_maps_page(page: type[P], parameters: Mapping[str, Any], controls: Seque
         trivial = controls
     if not methods:
         raise UserError("methods is empty; name a method of classifiers' maps, or None for all that are registered.")
+    looks, steps = parameters["surrogate_samples"], parameters["steps"]
     pinned = {
-        "lime": f"lime(samples={parameters['surrogate_samples']})",
-        "kernel_shap": f"kernel_shap(samples={parameters['surrogate_samples']})",
-        "integrated_gradients": f"integrated_gradients(steps={parameters['steps']})",
+        **({} if looks == LOOKS else {name: f"{name}(samples={looks})" for name in ("lime", "kernel_shap")}),
+        **({} if steps == STEPS else {"integrated_gradients": f"integrated_gradients(steps={steps})"}),
     }
     methods = [pinned.get(name, name) for name in methods]
     values = {**parameters, "trivial": list(trivial)}

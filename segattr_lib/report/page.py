@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from IPython.core.getipython import get_ipython
+from matplotlib.figure import Figure
 from myst_nb import glue
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segattr_lib.benchmark.settings import Settings, read_settings, short
 from segattr_lib.registry import UserError, unknown
+from segattr_lib.report.vector import in_page
 
 LITERAL = (type(None), bool, int, float, str, list, tuple, dict)
 P = TypeVar("P", bound="Page")
@@ -30,12 +32,26 @@ class Page(BaseModel):
 
 
 def parameters() -> dict[str, Any]:
-    """The names that the notebook has set so far and their values: call it in the cell after its parameters."""
+    """The names that the notebook has set so far and their values: call it in the cell after its parameters.
+
+    From there on the notebook shows its figures in the page's own colours; see show_figures.
+    """
     shell = get_ipython()
     if shell is None:
         raise RuntimeError("parameters() reads a notebook's own names; outside of one, give them as a mapping.")
+    show_figures(shell)
     own = {name: value for name, value in shell.user_ns.items() if name not in shell.user_ns_hidden}
     return {name: value for name, value in own.items() if name[:1] != "_" and isinstance(value, LITERAL)}
+
+
+def show_figures(shell: Any) -> None:
+    """Let a notebook show every figure as HTML that follows its page's theme, beside what else it shows of it, which
+    is there for paper."""
+
+    def shown(figure: Figure, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": in_page(figure)}
+
+    shell.display_formatter.mimebundle_formatter.for_type(Figure, shown)
 
 
 def read_page(page: type[P], values: Mapping[str, Any], **of_run: Any) -> P:

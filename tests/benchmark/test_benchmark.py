@@ -136,10 +136,11 @@ def rows_of(folder: Path, **wanted: Any) -> pd.DataFrame:
     return rows
 
 
-def test_a_run_leaves_four_files_and_rows_of_the_exact_schema(own, tmp_path):
+def test_a_run_leaves_its_files_and_rows_of_the_exact_schema(own, tmp_path):
     folder = run_benchmark(settings_of(own, methods=[f"{own}:red", "edges", "random"]), tmp_path / "results")
     assert sorted(path.name for path in folder.iterdir()) == [
         "manifest.json",
+        "ro-crate-metadata.json",
         "runs.csv",
         "samples.parquet",
         "timings.parquet",

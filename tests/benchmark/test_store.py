@@ -94,7 +94,7 @@ def change(folder: Path, **changes: Any) -> None:
 
 
 def same(first: Path, second: Path) -> bool:
-    names = ["manifest.json", "runs.csv", "samples.parquet", "timings.parquet"]
+    names = ["manifest.json", "ro-crate-metadata.json", "runs.csv", "samples.parquet", "timings.parquet"]
     equal = all((first / name).read_bytes() == (second / name).read_bytes() for name in ("samples.parquet", "runs.csv"))
     return equal and sorted(path.name for path in second.iterdir()) == names and len(read_timings(second)) == 3
 
@@ -118,7 +118,8 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(own, tmp_path, whole, monk
     states.append(shutil.copytree(folder, tmp_path / "after"))
     (states[-1] / "parts").mkdir()
     assert same(whole, folder)
-    assert len(states) == 14  # holder, manifest twice, three parts of two files, three tables, manifest; and after it
+    # holder, manifest twice, three parts of two files, two tables, aggregate, crate, manifest; and after it
+    assert len(states) == 15
     for state in states:
         assert same(whole, run_benchmark(asked(own), state))
 
@@ -233,9 +234,10 @@ def test_a_finished_folder_without_its_tables_is_made_again(own, tmp_path, whole
     assert "they are made again" in capsys.readouterr().err
 
 
-def test_a_finished_folder_gets_its_summary_again_and_loses_old_parts(own, tmp_path, whole, monkeypatch):
+@pytest.mark.parametrize("name", ["runs.csv", "ro-crate-metadata.json"])
+def test_a_finished_folder_gets_its_summary_again_and_loses_old_parts(own, tmp_path, whole, monkeypatch, name: str):
     folder = shutil.copytree(whole, tmp_path / "results")
-    (folder / "runs.csv").unlink()
+    (folder / name).unlink()
     (folder / "parts").mkdir()
     monkeypatch.setattr(runner, "run_group", lambda *_: pytest.fail("done again"))
     assert same(whole, run_benchmark(asked(own), folder))

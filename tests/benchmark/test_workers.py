@@ -99,7 +99,7 @@ def asked(own: Path, **changes: Any) -> Settings:
 
 
 def same(first: Path, second: Path) -> bool:
-    names = ["manifest.json", "runs.csv", "samples.parquet", "timings.parquet"]
+    names = ["manifest.json", "ro-crate-metadata.json", "runs.csv", "samples.parquet", "timings.parquet"]
     return sorted(path.name for path in second.iterdir()) == names and all(
         (first / name).read_bytes() == (second / name).read_bytes() for name in ("samples.parquet", "runs.csv")
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from segattr_lib.benchmark.runner import group_of, open_run, run_benchmark
+from segattr_lib.benchmark.settings import Settings as RunSettings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.evidence.basis import basis_of
 from segattr_lib.sections.beyond_dea import (
@@ -33,7 +34,7 @@ from segattr_lib.sections.beyond_dea.fills import agreement_table, cross_heat
 from segattr_lib.sections.beyond_dea.judge import fooled_dots, judge_table
 from segattr_lib.sections.beyond_dea.photographs import blind_panels, credit
 from segattr_lib.sections.beyond_dea.precision import precision_table
-from segattr_lib.sections.beyond_dea.randomisation import cascade_lines
+from segattr_lib.sections.beyond_dea.randomisation import cascade_lines, randomisation_table
 from segattr_lib.sections.beyond_dea.runs import Photographs, Runs, by_image
 from segattr_lib.sections.beyond_dea.settings import PLANTED, Settings, parts, read
 from segattr_lib.sections.beyond_dea.significance import (
@@ -72,6 +73,7 @@ __all__ = [
     "noise_lines",
     "owed_table",
     "precision_table",
+    "randomisation_table",
     "rank_diagram",
     "ranking_dots",
     "read",
@@ -92,15 +94,17 @@ def run(settings: Settings) -> Runs:
     """
     k, fill = settings.k, settings.fill
     asked = parts(settings)
-    basis = basis_of(asked["main"], f"{settings.results}/main")
-    own = {name: part for name, part in asked.items() if name != "main"}
-    rows = {name: read_samples(run_benchmark(part, f"{settings.results}/{name}")) for name, part in own.items()}
-    rows["main"] = basis.rows
+    looked_at = ("photographs", *PLANTED)  # their samples are asked beside, as well
+    bases = {
+        name: basis_of(part, f"{settings.results}/{name}") for name, part in asked.items() if name not in looked_at
+    }
+    rows = {name: basis.rows for name, basis in bases.items()}
+    rows |= {name: read_samples(run_benchmark(asked[name], f"{settings.results}/{name}")) for name in looked_at}
 
     main, scored = asked["main"].runs()[0], _scored(rows["main"], k, fill)
     methods = main.method_keys()
     fooled = judge.judged_twice(group_of(main, scored[: settings.fooled_samples]), methods, k, fill)
-    redrawn = randomisation.randomisation(group_of(main, scored[: settings.few]), methods, settings.stages)
+    redrawn, redrawn_basis = _redrawn(main, scored[: settings.few], settings)
     timed = group_of(main, scored[: settings.timed])
     precisions = precision.precisions(timed, settings.precisions, main.grid, fill, k)
 
@@ -116,12 +120,13 @@ def run(settings: Settings) -> Runs:
     coverage, rejections = significance.simulated(settings, rows["main"])
     return Runs(
         rows=rows,
-        basis=basis.text(),
+        bases={name: basis.text() for name, basis in bases.items()},
         fooled=fooled,
         drops=evidence.drops(groups, planted, fill),
         finds=evidence.finds(groups, planted),
         made=judge.ordering(on_object, badges, judge.made_maps(on_object, badges), k, fill),
         redrawn=redrawn,
+        redrawn_basis=redrawn_basis,
         precisions=precisions,
         compared=significance.compared(settings, rows["main"]),
         chance=chance.chance(settings, rows["main"]),
@@ -131,11 +136,20 @@ def run(settings: Settings) -> Runs:
     )
 
 
+def _redrawn(run: RunSettings, names: list[str], settings: Settings) -> tuple[pd.DataFrame, str]:
+    """Models drawn anew: of the record where there is one, else of these images; and which of the two it is."""
+    of_record = randomisation.of_record()
+    if of_record is not None:
+        return of_record
+    rows = randomisation.randomisation(group_of(run, names), run.method_keys(), settings.stages)
+    return rows, f"computed with this page, on {len(names)} images of {run.dataset} under {run.model[0]}"
+
+
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
     """All that the page quotes, formatted, by name."""
-    modules = (photographs, significance, chance, judge, fills, evidence, economy, precision)
+    modules = (photographs, significance, chance, judge, fills, evidence, economy, precision, randomisation)
     quoted = {name: value for module in modules for name, value in module.facts(settings, runs).items()}
-    return {**quoted, "basis": runs.basis}
+    return {**quoted, **{f"basis_{name}": text for name, text in runs.bases.items()}}
 
 
 def _scored(rows: pd.DataFrame, k: float | None = None, fill: str | None = None) -> list[str]:

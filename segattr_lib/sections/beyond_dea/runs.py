@@ -30,20 +30,21 @@ class Photographs:
 class Runs:
     """Rows by run, what some images were asked beside, and the tests that take seconds and are shown more than once.
 
-    rows: of store.read_samples, by the names of `settings.parts`. basis: what those of the main part stand on. fooled:
-    `judge.judged_twice`. drops, finds: `evidence.drops` and `evidence.finds`. made: `judge.ordering`. redrawn:
-    `randomisation.randomisation`. precisions: `precision.precisions`. compared: `significance.compared`, by metric.
-    chance: `chance.above_chance`. coverage, rejections: `significance.simulated`. photographs: those that the page
-    opens with.
+    rows: of store.read_samples, by the names of `settings.parts`. bases: what those of each part stand on, where a
+    record may be it. fooled: `judge.judged_twice`. drops, finds: `evidence.drops` and `evidence.finds`. made:
+    `judge.ordering`. redrawn: `randomisation.randomisation`, and redrawn_basis what it stands on. precisions:
+    `precision.precisions`. compared: `significance.compared`, by metric. chance: `chance.above_chance`. coverage,
+    rejections: `significance.simulated`. photographs: those that the page opens with.
     """
 
     rows: Mapping[str, pd.DataFrame]
-    basis: str
+    bases: Mapping[str, str]
     fooled: pd.DataFrame
     drops: pd.DataFrame
     finds: pd.DataFrame
     made: pd.DataFrame
     redrawn: pd.DataFrame
+    redrawn_basis: str
     precisions: pd.DataFrame
     compared: Mapping[str, pd.DataFrame]
     chance: pd.DataFrame

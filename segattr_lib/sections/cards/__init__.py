@@ -18,13 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from segattr_lib.benchmark.settings import Settings as Run
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
+from segattr_lib.evidence.plans import images_of
 from segattr_lib.evidence.records import Record, read_record, recorded, records_folder
 from segattr_lib.inference.verdicts import LEVEL
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError, unknown
 from segattr_lib.report import charts
 from segattr_lib.report.labels import key_label, metric_label
-from segattr_lib.report.tables import interval, number, wrapped
+from segattr_lib.report.tables import interval, wrapped
 from segattr_lib.sections.cards import gaming, measures, trust
 from segattr_lib.sections.cards.trust import Answer, Measured
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 CLAIMS: tuple[str, ...] = ()  # no paper claims what a card holds
 SEGMENTERS, CLASSIFIERS = "segmenters", "classifiers"
-HEADLINES = {SEGMENTERS: ("photographs", "scenes"), CLASSIFIERS: ("classifier", "single_shapes")}  # photographs first
+HEADLINES = {SEGMENTERS: ("photographs", "scenes"), CLASSIFIERS: ("classifier", "single_shapes")}
 METRICS = {
     SEGMENTERS: ("tdd", "odd_abs", "leak_abs", "insertion", "stability", "excess_tdd"),
     CLASSIFIERS: ("average_drop", "complexity", "coherency", "adcc", "road", "arcc"),
@@ -46,6 +47,7 @@ MANY_SETTINGS = (
     "scenes_many",
 )
 OWN, CONTEXT, SHAPES = "planted_own", "planted_context", "single_shapes"
+GAMED = {SEGMENTERS: "gamed_segmenters", CLASSIFIERS: "gamed_classifiers"}  # records of what gaming gains
 CONTROL = {SEGMENTERS: "random_cells", CLASSIFIERS: "random"}  # what is drawn again and again to game a metric
 PROBE = {SEGMENTERS: "ega", CLASSIFIERS: "gradcam_plus_plus"}  # whose map a metric's passes are counted on
 COMPARED = {  # methods that random maps chosen by a metric are held against, on the same images
@@ -132,10 +134,10 @@ def read(parameters: Mapping[str, Any]) -> Settings:
 def run(settings: Settings) -> Runs:
     """Read the records, game the metrics that they have, and measure all that the cards hold."""
     folder = Path(settings.evidence)
-    wanted = {*MANY_SETTINGS, OWN, CONTEXT, *(name for names in HEADLINES.values() for name in names)}
+    wanted = {*MANY_SETTINGS, *GAMED.values(), OWN, CONTEXT, *(name for names in HEADLINES.values() for name in names)}
     records = {name: read_record(name, folder) for name in recorded(folder) if name in wanted}
     games = {
-        kind: gaming.gamed(settings.game(kind), settings.draws, CONTROL[kind], PROBE[kind], COMPARED[kind])
+        kind: _game(settings, kind, records.get(GAMED[kind]))
         for kind, names in HEADLINES.items()
         if any(name in records for name in names)
     }
@@ -151,6 +153,15 @@ def run(settings: Settings) -> Runs:
     return Runs(records, measured, games)
 
 
+def _game(settings: Settings, kind: str, record: Record | None) -> gaming.Gamed:
+    """What came of gaming the metrics of a kind of model: as it was recorded, where it was; passes are counted here."""
+    run = settings.game(kind)
+    if record is None:
+        return gaming.gamed(run, settings.draws, CONTROL[kind], PROBE[kind], COMPARED[kind])
+    seen = gaming.scored(run)
+    return gaming.of_record(record, gaming.cost(run, seen[0], PROBE[kind]) if seen else {}, PROBE[kind])
+
+
 def _measured(
     records: Mapping[str, Record], name: str, metric: str, game: gaming.Gamed, truth: pd.DataFrame | None
 ) -> Measured:
@@ -162,11 +173,7 @@ def _measured(
     if own is not None and context is not None:
         planted = measures.planted(own, context, metric)
         planted_blind = measures.planted(own, context, metric, [CONTROL[SEGMENTERS]])
-    among = [
-        other
-        for other in MANY_SETTINGS
-        if other in records and records[other].settings.dataset == record.settings.dataset
-    ]
+    among = [other for other in MANY_SETTINGS if other in records and images_of(other) == images_of(name)]
     options = metric_key(metric).entry.options
     return Measured(
         where=where,
@@ -317,7 +324,8 @@ def _recorded(runs: Runs, metric: str) -> list[tuple[str, str]]:
         if pd.isna(measured.gain)
         else (
             f"the best of {game.draws} maps of {escape(key_label(game.control))} is better than their mean by "
-            f"{number(measured.gain)}, on {len(game.images)} image{'' if len(game.images) == 1 else 's'}"
+            f"{interval(measured.gain, *gaming.gain_interval(game.chosen, metric, LEVEL))}, on {len(game.images)} "
+            f"image{'' if len(game.images) == 1 else 's'}"
         )
     )
     return [*rows, ("Gamed", gained)]

@@ -1,8 +1,9 @@
-"""What a metric costs, and what is gained by choosing among random maps with it: computed on a few images."""
+"""What a metric costs, and what is gained by choosing among random maps with it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +11,20 @@ import numpy as np
 import pandas as pd
 
 from segattr_lib.attribution import method_key
-from segattr_lib.benchmark.group import Group
-from segattr_lib.benchmark.runner import group_of, open_run
+from segattr_lib.benchmark.group import Group, about_map, row_of
+from segattr_lib.benchmark.runner import Question, group_of, open_run
 from segattr_lib.benchmark.settings import Settings
-from segattr_lib.benchmark.statistics import ROBUST_FLOOR
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR, plain
 from segattr_lib.data.sample import SampleError
-from segattr_lib.metrics import metric_key
+from segattr_lib.evidence.records import Record
+from segattr_lib.inference.intervals import median_interval, studentised_interval
+from segattr_lib.metrics import load_metric, metric_key
 from segattr_lib.models.engine import counted_passes
-from segattr_lib.registry import Key
+from segattr_lib.registry import Key, make_key, read_key
 from segattr_lib.sections.cards.measures import explains_again
 
 COLUMNS = ("metric", "sample_id", "best", "centre")
+CODE = "cards"  # of the sections; what decides a row's value
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def gamed(run: Settings, draws: int, control: str, probe: str, methods: Sequence
     Of the run's images those that the model scores at least ROBUST_FLOOR. run: of one model and seed.
     """
     (alone,) = run.runs()
-    seen = [sample_id for sample_id in open_run(alone, classes=False).ids[run.seed[0]] if _scored(alone, sample_id)]
+    seen = scored(alone)
     if not seen:
         return Gamed(pd.DataFrame(columns=list(COLUMNS)), pd.DataFrame(), {}, [], draws, control, probe)
     group = group_of(alone, seen)
@@ -58,16 +62,51 @@ def gamed(run: Settings, draws: int, control: str, probe: str, methods: Sequence
     return Gamed(picked, pd.DataFrame(judged), cost(alone, seen[0], probe), seen, draws, control, probe)
 
 
-def chosen(group: Group, draws: int, control: Key) -> pd.DataFrame:
-    """Of so many random maps of each image the best by every metric, beside their mean; columns COLUMNS."""
+def question(settings: Settings, about: Mapping[str, Any]) -> Question:
+    """The Question of a recorded run: what gaming gains, as rows. about: draws, the random maps of each image; control,
+    what they are maps of; metrics, by which one is chosen."""
+    return Question(CODE, dict(about), lambda group, methods: rows_of_group(group, **about))
+
+
+def rows_of_group(group: Group, draws: int, control: str, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """`chosen` as rows of a run's table, whose metrics are best(of=METRIC) and centre(of=METRIC)."""
+    key = method_key(control)
+    samples = {sample.sample_id: sample for sample in group.samples}
     rows = []
+    for each in chosen(group, draws, key, [metric_key(metric) for metric in metrics]).to_dict("records"):
+        for name in ("best", "centre"):
+            metric = make_key(name, {"of": each["metric"]}, load_metric)
+            rows.append(row_of(about_map(samples[each["sample_id"]], key), metric.text, each[name]))
+    return rows
+
+
+def of_record(record: Record, passes: dict[str, int], probe: str) -> Gamed:
+    """Gamed from what `question` recorded, of the images that the model scores at least ROBUST_FLOOR."""
+    rows = plain(record.rows)
+    scores = rows[(rows["metric"] == "score") & (rows["value"] >= ROBUST_FLOOR)]
+    images = [name for name in record.sample_ids if name in set(scores["sample_id"])]
+    rows = rows[rows["sample_id"].isin(images)]
+    asked = rows[rows["metric"].fillna("").str.contains("(of=", regex=False)]
+    keys = [read_key(text, load_metric) for text in asked["metric"]]
+    named = asked.assign(metric=[key.options["of"] for key in keys], which=[key.name for key in keys])
+    table = named.pivot_table(index=["metric", "sample_id"], columns="which", values="value", sort=False)
+    methods = rows[rows["method"].notna()].drop(asked.index)
+    about = record.question
+    return Gamed(table.reset_index(), methods, passes, images, about["draws"], about["control"], probe)
+
+
+def chosen(group: Group, draws: int, control: Key, metrics: Sequence[Key] | None = None) -> pd.DataFrame:
+    """Of so many random maps of each image the best by every metric, beside their mean; columns COLUMNS. metrics: the
+    run's where they are left out."""
+    rows = []
+    judging = list(group.run.metrics if metrics is None else metrics)
     for number in range(draws):
         function = control.entry.function
         options: dict[str, Any] = {"draws": group.draws.on(f"random map {number}")}
         if "grid" in control.entry.options:
             options["grid"] = group.run.grid
         maps = function(group.score, group.images, group.target, **options)
-        rows += group.judged(control, maps, list(group.run.metrics), [0] * len(maps))
+        rows += group.judged(control, maps, judging, [0] * len(maps))
     values = pd.DataFrame(rows)
     values = values[values["status"] == "ok"]
     kept = []
@@ -82,11 +121,24 @@ def chosen(group: Group, draws: int, control: Key) -> pd.DataFrame:
 
 def gain(chosen_by: pd.DataFrame, metric: str) -> float:
     """How much better the best of the random maps is than their mean, over the images; NaN where none was scored."""
-    mine = chosen_by[chosen_by["metric"] == metric]
-    better = ((mine["best"] - mine["centre"]) * metric_key(metric).entry.direction).astype(float)
-    if mine.empty:
+    better = _gains(chosen_by, metric)
+    if not len(better):
         return np.nan
-    return float(better.median() if metric_key(metric).entry.ranked_by == "median" else better.mean())
+    return float(np.median(better) if metric_key(metric).entry.ranked_by == "median" else better.mean())
+
+
+def gain_interval(chosen_by: pd.DataFrame, metric: str, level: float) -> tuple[float, float]:
+    """The interval of `gain` at this level; NaN for few images."""
+    better = _gains(chosen_by, metric)
+    by_median = metric_key(metric).entry.ranked_by == "median"
+    return median_interval(better, level) if by_median else studentised_interval(better, level)
+
+
+def _gains(chosen_by: pd.DataFrame, metric: str) -> np.ndarray:
+    """By how much the best is better, an image a value."""
+    mine = chosen_by[chosen_by["metric"] == metric]
+    better = (mine["best"] - mine["centre"]) * metric_key(metric).entry.direction
+    return better.to_numpy(float)
 
 
 def reached(chosen_by: pd.DataFrame, metric: str) -> float:
@@ -124,9 +176,11 @@ def cost(run: Settings, sample_id: str, probe: str) -> dict[str, int]:
     return passes
 
 
-def _scored(run: Settings, sample_id: str) -> bool:
-    """Does the model see something in this image, and is it sure enough of it?"""
-    try:
-        return float(group_of(run, [sample_id]).base[0]) >= ROBUST_FLOOR
-    except SampleError:
-        return False
+def scored(run: Settings) -> list[str]:
+    """The run's images in which the model sees something and is sure enough of it."""
+    kept = []
+    for sample_id in open_run(run, classes=False).ids[run.seed[0]]:
+        with suppress(SampleError):
+            if float(group_of(run, [sample_id]).base[0]) >= ROBUST_FLOOR:
+                kept.append(sample_id)
+    return kept

@@ -2,60 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
-from pydantic import Field, model_validator
+from matplotlib.figure import Figure
 
 from segattr_lib.benchmark import settings as settings_
 from segattr_lib.benchmark.runner import group_of, open_run, run_benchmark
 from segattr_lib.benchmark.store import read_samples
-from segattr_lib.inference import intervals as intervals_
-from segattr_lib.inference.correlation import correlation
-from segattr_lib.inference.coverage import simulated_coverage, standardised
+from segattr_lib.evidence.basis import basis_of, recorded_basis
+from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.paired import paired
-from segattr_lib.registry import UserError
-from segattr_lib.report.labels import metric_label
-from segattr_lib.report.page import Page, read_page
+from segattr_lib.models.loading import load_model
+from segattr_lib.report import tables
 from segattr_lib.report.pictures import credit_line
-from segattr_lib.report.reference import reference
-from segattr_lib.report.tables import coverage, interval, off_zero, side
-from segattr_lib.sections.dea_mechanism import claims
-from segattr_lib.sections.dea_mechanism.causes import TRAITS, relation_table, relations, traits_of
+from segattr_lib.sections.dea_mechanism import causes, claims, pictures, sides, sweeps
 from segattr_lib.sections.dea_mechanism.claims import CLAIMS
 from segattr_lib.sections.dea_mechanism.parts import TAIL, agreement_table, case_table, cases_of, parts_of
-from segattr_lib.sections.dea_mechanism.pictures import (
-    alpha_curves,
-    decomposition,
-    forest,
-    layer_curves,
-    share_plot,
-    surfaces,
-)
-from segattr_lib.sections.dea_mechanism.sweeps import (
-    alpha_table,
-    differences,
-    lattice,
-    means,
-    over_layers,
-    over_scalars,
-    scalar_table,
-)
+from segattr_lib.sections.dea_mechanism.pictures import decomposition
+from segattr_lib.sections.dea_mechanism.rows.traits import asked_of
+from segattr_lib.sections.dea_mechanism.settings import MAPS, MEASURES, Settings, read
+from segattr_lib.sections.dea_mechanism.sides import LEADS, OUTCOMES, TRAITS, Side, claimed_alphas, gain_of, side_of
 from segattr_lib.targets import Images, Maps, Masks
 
 __all__ = [
     "CLAIMS",
-    "LEADS",
+    "MAPS",
     "MEASURES",
-    "OUTCOMES",
-    "TRAITS",
     "Runs",
     "Settings",
-    "alpha_curves",
-    "alpha_table",
     "case_table",
     "claimed_alphas",
     "claims_table",
@@ -65,65 +42,14 @@ __all__ = [
     "facts",
     "forest",
     "layer_curves",
+    "option_curves",
+    "option_table",
     "read",
     "relation_table",
     "run",
     "scalar_table",
     "share_plot",
-    "surfaces",
 ]
-
-MAPS = ("gpa", "ega", "ria", "interaction", "dea")
-MEASURES = ("tdd", "odd_abs", "excess_tdd")
-LEADS = ("tdd", "excess_tdd")  # of DEA over EGA
-SINGLE = ("model", "seed", "k", "fill")
-OUTCOMES = {
-    "gain": "TDD, DEA − EGA",
-    **{metric: f"DEA's {metric_label(metric)}" for metric in MEASURES},
-}
-
-
-class Settings(Page):
-    """alphas, betas, grids: of the sweep, the run's own beside. cases: how many of success, and as many of failure,
-    unless sample_ids names some. level: of the intervals. photo_*: data set, model and number of cases of the run that
-    the page opens with."""
-
-    alphas: list[float]
-    betas: list[float]
-    grids: list[int]
-    cases: int = Field(ge=1)
-    sample_ids: list[str] | None
-    level: float = Field(gt=0, lt=1)
-    photo_dataset: str
-    photo_model: str
-    photo_cases: int = Field(ge=1)
-
-    @model_validator(mode="after")
-    def _can_be_run(self) -> Settings:
-        for name in SINGLE:
-            values = getattr(self.run, name)
-            if len(values) > 1:
-                raise UserError(f"{name} is {values}; this page looks into one run, expected one value.")
-        self.run.changed({"methods": list(dict.fromkeys(self.sweep()["written"]))})
-        self.on_photographs()
-        return self
-
-    def on_photographs(self) -> settings_.Settings:
-        """The settings of the run that the page opens with: all pictures there are, and what DEA is made of alone.
-        Raises UserError as read_settings does."""
-        own = {
-            "dataset": self.photo_dataset,
-            "model": self.photo_model,
-            "samples": None,
-            "order": "listed",
-            "methods": ["ega", "ria", "dea"],
-            "metrics": ["tdd"],
-        }
-        return self.run.changed({**own, **dict.fromkeys(("root", "split", "backgrounds", "region", "layer", "layers"))})
-
-    def sweep(self) -> pd.DataFrame:
-        """Every setting of alpha, beta and the grid, see sweeps.lattice."""
-        return lattice(self.run, self.alphas, self.betas, self.grids)
 
 
 @dataclass(frozen=True)
@@ -144,95 +70,60 @@ class Cases:
 class Runs:
     """What the page shows.
 
-    run: the settings with all their methods. layer, layers: the one explained, and those it is held against. lost: how
-    many samples have no values. by_metric: samples as rows and methods as columns. on_target: means of the
-    share of each map's mass. traits, relations: see causes. by_*: means at every point of a sweep; against_ega: DEA
-    minus EGA at every point, own_alphas the same where beta and grid are the run's own; scalar_changes: the change from
-    the scalar that the run has. covered: how often the intervals hold what they should. cases: those of the run;
-    photographs: those that the page opens with.
+    photographs: many of them, None where they are neither recorded nor at hand. scenes: the page's own run, or the
+    record that it is of. cases: of the latter. opening: of the pictures that the page opens with.
     """
 
-    run: settings_.Settings
-    layer: str
-    layers: list[str]
-    lost: int
-    by_metric: dict[str, pd.DataFrame]
-    on_target: pd.DataFrame
-    traits: pd.DataFrame
-    relations: pd.DataFrame
-    by_setting: pd.DataFrame
-    by_scalar: pd.DataFrame
-    by_layer: pd.DataFrame
-    against_ega: pd.DataFrame
-    own_alphas: pd.DataFrame
-    scalar_changes: pd.DataFrame
-    covered: pd.DataFrame
+    photographs: Side | None
+    scenes: Side
     cases: Cases
-    photographs: Cases
+    opening: Cases
 
     @property
-    def gain(self) -> pd.Series:
-        """DEA's TDD minus EGA's of every sample that has both."""
-        return gain_of(self.by_metric)
+    def first(self) -> Side:
+        """What the page is told from: photographs where there are any."""
+        return self.photographs or self.scenes
 
     @property
-    def shares(self) -> pd.DataFrame:
-        """The share of each map's mass on the target, samples as rows."""
-        return self.by_metric["share_inside"][list(MAPS)]
-
-    @property
-    def along_alpha(self) -> pd.DataFrame:
-        """DEA minus EGA over alpha on every grid, at the run's own beta."""
-        return self.against_ega[self.against_ega["beta"] == self.run.beta]
-
-
-def read(parameters: Mapping[str, Any]) -> Settings:
-    """The page's settings; what is measured the page decides, and the methods its sweeps. Raises UserError as read_page
-    does, and for several models, seeds, k or fills."""
-    return read_page(Settings, parameters, metrics=[*MEASURES, "share_inside"])
+    def second(self) -> Side | None:
+        """What stands beside it."""
+        return self.scenes if self.photographs else None
 
 
 def run(settings: Settings) -> Runs:
-    """Do or read the run of all methods of all sweeps, and look at the samples that are shown."""
+    """Do or read the runs of all methods of all sweeps, or take the records that they are of, and look at the samples
+    that are shown."""
     opened = open_run(settings.run)
     model = opened.models[settings.run.model[0]]
-    sweep, deep, scalars = settings.sweep(), over_layers(model.layers, model.layer), over_scalars(settings.run)
-    written = [*MAPS, *sweep["written"], *deep["written"], *scalars["written"]]
-    whole = settings.run.changed({"methods": list(dict.fromkeys(written))})
-    rows = read_samples(run_benchmark(whole, settings.results))
-    level, seed = settings.level, whole.seed[0]
-    values = {key.text: paired(rows, key.text).droplevel("dataset") for key in whole.metrics}
-    gain = gain_of(values)
-    traits = traits_of(opened, list(gain.index))
-    scores = rows[rows["metric"] == "score"].astype({"sample_id": str}).set_index("sample_id")["value"]
-    outcomes = pd.DataFrame({"gain": gain, **{metric: values[metric]["dea"] for metric in MEASURES}})
-    own = sweep[(sweep["beta"] == whole.beta) & (sweep["grid"] == whole.grid)]
+    asked = settings.with_methods(settings.run, model.layers, model.layer)
+    basis = basis_of(asked, settings.results, asked_of(asked), checked=_checked(settings, asked))
+    scenes = side_of(settings, asked, basis, model.layers, model.layer)
     return Runs(
-        run=whole,
-        layer=model.layer,
-        layers=list(dict.fromkeys(deep["layer"])),
-        lost=int(rows[rows["metric"].isna()]["sample_id"].nunique()),
-        by_metric=values,
-        on_target=intervals_.means(values["share_inside"][list(MAPS)], level, seed).set_index("method"),
-        traits=traits,
-        relations=relations(traits.assign(score=scores)[list(TRAITS)], outcomes, level, seed),
-        by_setting=means(sweep, rows, MEASURES, level, seed),
-        by_scalar=means(scalars, rows, MEASURES, level, seed),
-        by_layer=means(deep, rows, MEASURES, level, seed),
-        against_ega=differences(sweep, rows, LEADS, "ega", level, seed),
-        own_alphas=differences(own, rows, LEADS, "ega", level, seed),
-        scalar_changes=differences(scalars, rows, ["tdd"], None, level, seed),
-        covered=simulated_coverage(
-            standardised(values[metric][list(MAPS)] for metric in MEASURES), seed=seed, level=level
-        ),
-        cases=look(whole, gain, settings.cases, settings.sample_ids),
-        photographs=photographs(settings),
+        photographs=on_photographs(settings),
+        scenes=scenes,
+        cases=look(asked, scenes.gain, settings.cases, settings.sample_ids),
+        opening=opening(settings),
     )
 
 
-def photographs(settings: Settings) -> Cases:
+def on_photographs(settings: Settings) -> Side | None:
+    """Many photographs: as they are recorded, or as they lie at the root that the parameters name."""
+    many = settings.many()
+    size = (many.image_size, many.image_size)
+    model = load_model(many.model[0], shape=size, kind="segmenter")
+    asked = settings.with_methods(many, model.layers, model.layer)
+    take = recorded_basis if many.root is None else basis_of
+    basis = take(asked, f"{settings.results}-many", asked_of(asked), checked=_checked(settings, asked))
+    return None if basis is None else side_of(settings, asked, basis, model.layers, model.layer)
+
+
+def _checked(settings: Settings, run: settings_.Settings) -> dict[str, int]:
+    return {"samples": min(settings.checked, run.samples or settings.checked)}
+
+
+def opening(settings: Settings) -> Cases:
     """Do or read the run that the page opens with, and look at its cases."""
-    asked = settings.on_photographs()
+    asked = settings.opening()
     rows = read_samples(run_benchmark(asked, f"{settings.results}-photographs"))
     gain = gain_of({"tdd": paired(rows, "tdd").droplevel("dataset")})
     return look(asked, gain, settings.photo_cases)
@@ -253,125 +144,88 @@ def credit(cases: Cases) -> HTML | None:
     return credit_line(cases.dataset, cases.table.index)
 
 
-def gain_of(values: Mapping[str, pd.DataFrame]) -> pd.Series:
-    """DEA's TDD minus EGA's of every sample that has both."""
-    return (values["tdd"]["dea"] - values["tdd"]["ega"]).dropna()
-
-
-def claimed_alphas() -> tuple[float, float]:
-    """The range of alpha in which the paper says that DEA's TDD stays above EGA's."""
-    claimed = reference()["dea_alpha_range"]
-    return claimed["low"], claimed["high"]
-
-
-def within_claim(runs: Runs) -> pd.DataFrame:
-    """DEA minus EGA at the values of alpha that lie in the paper's range, at the run's own beta and grid."""
-    return runs.own_alphas[runs.own_alphas["alpha"].between(*claimed_alphas())]
-
-
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
-    """All that the prose quotes."""
-    gain = runs.gain
-    (of_gain,) = _means(settings, runs, gain).to_dict("records")
+    """All that the prose quotes: of the first run as it is, of the second with `other_` before."""
+    first = sides.facts(settings, runs.first)
+    other = dict.fromkeys(first, "–") if runs.second is None else sides.facts(settings, runs.second)
+    low, high = claimed_alphas()
+    decided = _verdicts(settings, runs)
     return {
-        "dataset": runs.run.dataset,
-        "model": runs.run.model[0],
-        "layer": runs.layer,
-        "n": len(gain),
-        "lost": runs.lost,
-        "k": runs.run.k[0],
-        "floor": runs.run.floor or 0,
+        **first,
+        **{f"other_{name}": value for name, value in other.items()},
+        "beside": "no other run is at hand" if runs.second is None else f"{other['dataset']}: {other['basis']}",
+        "apart": claims.apart(decided),
+        "k": runs.scenes.run.k[0],
+        "floor": runs.scenes.run.floor or 0,
         "tail": f"{TAIL:.0%}",
         "level": f"{settings.level:.0%}",
-        "gain": interval(of_gain["mean"], of_gain["low"], of_gain["high"], n=len(gain)),
-        "gains": side(of_gain["low"], of_gain["high"], len(gain)),
-        "photo_dataset": runs.photographs.dataset,
-        "photo_model": settings.photo_model,
-        "photo_n": runs.photographs.of,
-        "photo_leads": int((runs.photographs.table["difference"] > 0).sum()),
-        "photo_cases": len(runs.photographs.table),
-        **_of_mass(settings, runs),
-        **_of_coverage(runs.covered),
-        **_of_causes(settings, runs),
-        **_of_sweep(runs),
-    }
-
-
-def _means(settings: Settings, runs: Runs, values: pd.Series) -> pd.DataFrame:
-    return intervals_.means(values.to_frame("value"), settings.level, runs.run.seed[0])
-
-
-def _narrowed(settings: Settings, runs: Runs) -> pd.DataFrame:
-    """The share of agreement mass on the target, minus that of EGA's own mass."""
-    return _means(settings, runs, runs.shares["interaction"] - runs.shares["ega"])
-
-
-def _of_mass(settings: Settings, runs: Runs) -> dict[str, Any]:
-    agreement = runs.on_target.loc["interaction"]
-    (narrowed,) = _narrowed(settings, runs).to_dict("records")
-    return {
-        "agreement": interval(agreement["mean"], agreement["low"], agreement["high"], n=agreement["n"]),
-        "narrowed": interval(narrowed["mean"], narrowed["low"], narrowed["high"], n=narrowed["n"]),
-        "narrower": side(narrowed["low"], narrowed["high"], narrowed["n"]),
-        "area": f"{runs.traits['area'].mean():.2f}",
-    }
-
-
-def _of_coverage(covered: pd.DataFrame) -> dict[str, Any]:
-    reached = covered[covered["interval"] == "studentised bootstrap"]["reached"]
-    return {"coverage": f"{reached.iloc[0]:.1%}" if len(reached) else "–", "fewest": intervals_.FEWEST}
-
-
-def _of_causes(settings: Settings, runs: Runs) -> dict[str, Any]:
-    table, traits = runs.relations, runs.traits
-    clear = int(((table["low"] > 0) | (table["high"] < 0)).sum())
-    without = int(table["low"].isna().sum())
-    quoted: dict[str, Any] = {
-        "pairs": len(table),
-        "clear": f"{clear} ({without} without an interval)" if without else clear,
-        "by_chance": f"{table['low'].count() * (1 - settings.level):.1f}",
-    }
-    for name in ("width", "area"):
-        together = correlation(traits["thinness"], traits[name], "spearman", settings.level, runs.run.seed[0])
-        quoted[f"thin_{name}"] = interval(together.value, together.low, together.high, 2, len(traits))
-    for trait in ("thinness", "clutter"):
-        (row,) = _of_gain(table, trait).to_dict("records")
-        quoted[f"{trait}_goes"] = side(row["low"], row["high"], int(row["n"]))
-        quoted[f"{trait}_with_gain"] = interval(row["value"], row["low"], row["high"], 2, row["n"])
-    return quoted
-
-
-def _of_gain(relations: pd.DataFrame, trait: str) -> pd.DataFrame:
-    """The correlation of a trait with DEA's lead: one row."""
-    return relations[(relations["trait"] == trait) & (relations["outcome"] == "gain")]
-
-
-def _of_sweep(runs: Runs) -> dict[str, Any]:
-    everywhere = runs.against_ega[runs.against_ega["metric"] == "tdd"]
-    low, high = claimed_alphas()
-    within = within_claim(runs)
-    return {
+        "fewest": FEWEST,
         "claimed_low": low,
         "claimed_high": high,
-        "settings": len(everywhere),
-        "above": off_zero(everywhere, "above"),
-        "below": off_zero(everywhere, "below"),
-        "alphas_claimed": int(within["alpha"].nunique()),
-        **{f"held_{metric}": off_zero(within[within["metric"] == metric], "above") for metric in LEADS},
+        "cases_dataset": runs.cases.dataset,
+        "photo_dataset": runs.opening.dataset,
+        "photo_model": settings.photo_model,
+        "photo_n": runs.opening.of,
+        "photo_leads": int((runs.opening.table["difference"] > 0).sum()),
+        "photo_cases": len(runs.opening.table),
     }
+
+
+def share_plot(of: Side | None) -> Figure | None:
+    """The share of each map's mass on the target; nothing where there is no such run."""
+    return None if of is None else pictures.share_plot(of.shares, of.traits["area"], of.on_target)
+
+
+def forest(of: Side | None) -> Figure | None:
+    """Correlations of traits with outcomes; nothing where there is no such run."""
+    return None if of is None else pictures.forest(of.relations, TRAITS, OUTCOMES)
+
+
+def relation_table(runs: Runs) -> pd.DataFrame:
+    """The correlations of traits with outcomes as numbers, run by run."""
+    return _stacked(runs, lambda of: causes.relation_table(of.relations, TRAITS, OUTCOMES))
+
+
+def option_curves(of: Side | None) -> Figure | None:
+    """DEA minus EGA over alpha, beta and the grid; nothing where there is no such run."""
+    if of is None:
+        return None
+    own = {option: getattr(of.run, option) for option in sweeps.SIGNS}
+    return pictures.option_curves(of.against_ega, LEADS, own, claimed_alphas())
+
+
+def option_table(runs: Runs) -> pd.DataFrame:
+    """The same as numbers, run by run."""
+    return _stacked(runs, lambda of: sweeps.option_table(of.against_ega))
+
+
+def scalar_table(runs: Runs) -> pd.DataFrame:
+    """What the gradient is taken of, run by run."""
+    return _stacked(runs, lambda of: sweeps.scalar_table(of.by_scalar, of.scalar_changes))
+
+
+def layer_curves(of: Side | None) -> Figure | None:
+    """The measures over layers; nothing where there is no such run."""
+    return None if of is None else pictures.layer_curves(of.by_layer, MEASURES, of.layers)
+
+
+def coverage(runs: Runs) -> pd.DataFrame:
+    """How often each kind of interval covers, run by run."""
+    return _stacked(runs, lambda of: tables.coverage(of.covered))
 
 
 def claims_table(settings: Settings, runs: Runs) -> HTML:
-    """What was reproduced and what was not."""
-    over_area = _means(settings, runs, runs.shares["interaction"] - runs.traits["area"])
-    within = within_claim(runs).rename(columns={"difference": "value"})
-    evidence = {
-        "agreement_on_target": over_area.rename(columns={"mean": "value"}),
-        "agreement_above_ega": _narrowed(settings, runs).rename(columns={"mean": "value"}),
-        "dea_fails_on_thin": _of_gain(runs.relations, "thinness"),
-        "dea_fails_in_clutter": _of_gain(runs.relations, "clutter"),
-        "dea_above_ega_over_alpha": within[within["metric"] == "tdd"],
-        "dea_excess_above_ega_over_alpha": within[within["metric"] == "excess_tdd"],
-    }
-    table = claims.claims_table(evidence, {"dea_fails_on_thin": -1, "dea_fails_in_clutter": -1})
-    return HTML(table.to_html(index=False, classes="wrap", border=0))
+    """What was reproduced and what was not, by run."""
+    evidence = {of.title: sides.evidence_of(settings, of) for of in (runs.first, runs.second) if of is not None}
+    return HTML(claims.claims_table(evidence).to_html(index=False, classes="wrap", border=0))
+
+
+def _verdicts(settings: Settings, runs: Runs) -> list[dict[str, str]]:
+    return [claims.verdicts(sides.evidence_of(settings, of)) for of in (runs.first, runs.second) if of is not None]
+
+
+def _stacked(runs: Runs, table_of: Any) -> pd.DataFrame:
+    """A table of each run, one below the other where there are two."""
+    if runs.second is None:
+        return table_of(runs.first)
+    return pd.concat({of.title: table_of(of) for of in (runs.first, runs.second)})

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
 
-import numpy as np
 import pandas as pd
-from scipy import ndimage
-from skimage.measure import perimeter_crofton
-from skimage.morphology import skeletonize
 
-from segattr_lib.benchmark.runner import Opened
-from segattr_lib.data.sample import IGNORE, Sample
+from segattr_lib.benchmark.statistics import plain
 from segattr_lib.inference.correlation import correlation
-from segattr_lib.models.predicted import targeted
 from segattr_lib.report.tables import interval_texts
 
-TRAITS = {  # what may make DEA fail (DEA paper, A.1), as `traits` measures it, and the model's score
+TRAITS = {  # what may make DEA fail (DEA paper, A.1), as rows.traits measures it, and the model's score
     "thinness": "thinness of the target",
     "width": "width of the target, px",
     "area": "area of the target",
@@ -27,43 +21,11 @@ TRAITS = {  # what may make DEA fail (DEA paper, A.1), as `traits` measures it, 
 }
 
 
-def traits(sample: Sample) -> dict[str, float]:
-    """What the DEA paper holds responsible for failures (A.1), measured on one sample.
-
-    thinness: perimeter^2 / (4 pi area), 1 for a disc, more the thinner; the perimeter is Crofton's, of
-    every border, holes included. width: the mean thickness in px, 2 d - 1 with d the distance to the
-    nearest pixel off the target, averaged along the skeleton; exact for a bar an odd number of px wide, 1 px
-    short for an even one. area: the target's share of the image. clutter: the mean brightness gradient a
-    px, by Sobel's filter, of the pixels neither on the target nor touching it; NaN where there are none.
-    others: the share of the image that is labelled otherwise, neither background nor ignored.
-    """
-    mask = np.pad(sample.mask.cpu().numpy(), 1)  # the image's edge is a border, too
-    thickness = ndimage.distance_transform_edt(mask)[skeletonize(mask)]
-    grey = sample.image.mean(0).cpu().numpy()
-    slope = np.hypot(ndimage.sobel(grey, 0), ndimage.sobel(grey, 1)) / 8  # the filter adds up 4 slopes over 2 px
-    away = slope[~ndimage.binary_dilation(mask, np.ones((3, 3)))[1:-1, 1:-1]]
-    others = (sample.labels != 0) & (sample.labels != IGNORE) & (sample.labels != sample.class_id)
-    return {
-        "thinness": float(perimeter_crofton(mask) ** 2 / (4 * np.pi * mask.sum())),
-        "width": float(2 * thickness.mean() - 1),
-        "area": float(sample.mask.float().mean()),
-        "clutter": float(away.mean()) if away.size else float("nan"),
-        "others": float(others.float().mean()),
-    }
-
-
-def traits_of(opened: Opened, sample_ids: Sequence[str]) -> pd.DataFrame:
-    """The `traits` of some samples of a run, of the targets that it explains; index sample_id.
-
-    Raises SampleError for one that cannot be read or has no target.
-    """
-    run, dataset = opened.settings, opened.dataset
-    model, runtime = opened.models[run.model[0]], opened.prepared(run.model[0])
-    rows: list[dict[str, float]] = []
-    for sample_id in sample_ids:
-        sample = dataset.load(sample_id, run.image_size)
-        rows += map(traits, targeted(run, dataset, model, runtime, runtime.place(sample.image[None]), [sample]))
-    return pd.DataFrame(rows, index=pd.Index(sample_ids, name="sample_id"))
+def traits_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """The traits of every sample of a run that was asked for them (rows.traits), and its score; index sample_id."""
+    asked = plain(rows[rows["metric"].isin([*TRAITS])])
+    table = asked.pivot_table(index="sample_id", columns="metric", values="value", sort=False)
+    return table.reindex(columns=list(TRAITS)).rename_axis(columns=None)
 
 
 def relations(causes: pd.DataFrame, outcomes: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.report.tables import interval
 
 CLAIM_OF = {  # id: the claim as we read it, and the paper's section, "-" where it is ours
-    "agreement_on_target": ("Agreement mass lies on the target more than its area would have it", "fig. 3"),
+    "agreement_on_target": ("Agreement mass lies on the target more than that of random pixels", "fig. 3"),
     "agreement_above_ega": ("... and more than EGA's own mass (ours)", "-"),
     "dea_fails_on_thin": ("DEA's lead over EGA falls with the thinness of the target", "A.1"),
     "dea_fails_in_clutter": ("DEA's lead over EGA falls with the clutter outside", "A.1"),
@@ -18,6 +18,7 @@ CLAIM_OF = {  # id: the claim as we read it, and the paper's section, "-" where 
     "dea_excess_above_ega_over_alpha": ("... its excess TDD, too (ours)", "-"),
 }
 CLAIMS = tuple(CLAIM_OF)
+SIGNS = {"dea_fails_on_thin": -1, "dea_fails_in_clutter": -1}  # the side of 0, where it is not above
 
 
 def verdict(intervals: pd.DataFrame, sign: int = 1) -> str:
@@ -32,19 +33,32 @@ def verdict(intervals: pd.DataFrame, sign: int = 1) -> str:
     return HOLDS if len(intervals) and (low > 0).all() else UNDECIDED
 
 
-def claims_table(evidence: Mapping[str, pd.DataFrame], signs: Mapping[str, int]) -> pd.DataFrame:
-    """What was reproduced and what was not: claim, section, ours and what the images decide, a row a claim.
+def verdicts(evidence: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """What the values of one run decide of every claim, by its id."""
+    return {name: verdict(evidence[name], SIGNS.get(name, 1)) for name in CLAIM_OF}
 
-    evidence: by the claim's id the values that it is about, columns value, low, high and n; several are all to be on
-    one side of 0. signs: by id the side that the claim says, where it is not above (1).
+
+def apart(decided: Sequence[Mapping[str, str]]) -> str:
+    """The claims of which two runs decide the contrary, as text; "none" for one run, too."""
+    contrary = [
+        claim for name, (claim, _) in CLAIM_OF.items() if {CONTRADICTED, HOLDS} <= {of_run[name] for of_run in decided}
+    ]
+    return "; ".join(contrary) or "none"
+
+
+def claims_table(evidence: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
+    """What was reproduced and what was not: claim, section and, run by run, the values and what its images decide.
+
+    evidence: by what a run is called, by the claim's id the values that it is about, columns value, low, high and n;
+    several are all to be on one side of 0.
     """
     rows = []
     for name, (claim, section) in CLAIM_OF.items():
-        values = evidence[name]
-        shown = [
-            interval(value, low, high, n=n)
-            for value, low, high, n in values[["value", "low", "high", "n"]].to_numpy(float)
-        ]
-        decided = verdict(values, signs.get(name, 1))
-        rows.append((claim, section, "; ".join(shown) or "–", decided))
-    return pd.DataFrame(rows, columns=["claim", "section", "ours", "images decide"])
+        row = {"claim": claim, "section": section}
+        for title, of_run in evidence.items():
+            ends = of_run[name][["value", "low", "high", "n"]].to_numpy(float)
+            shown = [interval(value, low, high, n=n) for value, low, high, n in ends]
+            row[title] = "; ".join(shown) or "–"
+            row[f"{title.partition(',')[0]} decides"] = verdict(of_run[name], SIGNS.get(name, 1))
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -7,19 +7,16 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from segattr_lib.metrics import metric_key
 from segattr_lib.report.charts import legend_below
 from segattr_lib.report.labels import method_label, metric_label
 from segattr_lib.report.pictures import picture
 from segattr_lib.report.style import STYLE, method_colours
+from segattr_lib.sections.dea_mechanism.sweeps import SIGNS
 from segattr_lib.targets import Images, Maps, Masks
 
-SMALL = {"fontsize": 7.5}
 PARTS = {  # as parts.decompose names them
     "gradient": "$A_g$ (EGA)",
     "intervention": "$A_r$ (RIA)",
@@ -124,67 +121,38 @@ def forest(relations: pd.DataFrame, traits: Mapping[str, str], outcomes: Mapping
         return figure
 
 
-def surfaces(table: pd.DataFrame, metrics: Sequence[str], own: tuple[float, float, int]) -> Figure:
-    """Heat maps of the mean over alpha and beta: a row a metric, a column a grid, darker is better.
+def option_curves(
+    table: pd.DataFrame, metrics: Sequence[str], own: Mapping[str, float], claimed: tuple[float, float]
+) -> Figure:
+    """DEA minus EGA over alpha, beta and the grid with its interval: a row a metric, a column an option.
 
-    table: columns alpha, beta, grid, metric, mean. own: the run's alpha, beta and grid, framed. A metric
-    has one scale on all grids.
+    table: columns option, value, metric, difference, low, high. own: the run's own value of each option, ringed.
+    claimed: the range of alpha that is shaded.
     """
-    grids = sorted(table["grid"].unique())
+    colour = method_colours(["dea"])["dea"]
     with mpl.rc_context(STYLE):
-        across, along = table["alpha"].nunique(), table["beta"].nunique()
-        size = ((0.5 * across + 0.2) * len(grids) + 1, (0.32 * along + 0.25) * len(metrics) + 0.7)
         figure, panels = plt.subplots(
-            len(metrics), len(grids), figsize=size, squeeze=False, sharex=True, sharey=True, layout="compressed"
+            len(metrics),
+            len(own),
+            figsize=(2.9 * len(own), 2.3 * len(metrics) + 0.4),
+            squeeze=False,
+            sharex="col",
+            sharey="row",
+            layout="constrained",
         )
         for line, metric in zip(panels, metrics, strict=True):
-            rows = table[table["metric"] == metric]
-            colours = "crest" if metric_key(metric).entry.direction > 0 else "crest_r"
-            limits = {"vmin": rows["mean"].min(), "vmax": rows["mean"].max()}
-            for axes, grid in zip(line, grids, strict=True):
-                shown = rows[rows["grid"] == grid].pivot(  # noqa: PD010 - refuses a value that stands twice
-                    index="beta", columns="alpha", values="mean"
-                )
-                sns.heatmap(shown, annot=True, fmt=".2f", cmap=colours, cbar=False, ax=axes, annot_kws=SMALL, **limits)
-                if grid == own[2]:
-                    corner = (shown.columns.get_loc(own[0]), shown.index.get_loc(own[1]))
-                    axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="tab:red", linewidth=2, clip_on=False))
-                axes.set(xlabel="", ylabel="", title=f"{grid} x {grid} cells" if metric == metrics[0] else "")
-                axes.set_xticklabels([f"{value:g}" for value in shown.columns], rotation=0)
-                axes.set_yticklabels([f"{value:g}" for value in shown.index], rotation=0)
-                axes.tick_params(length=0)
-            line[0].set_ylabel(f"{metric_label(metric)}\n" + r"$\beta$")
-        for axes in panels[-1]:
-            axes.set_xlabel(r"$\alpha$")
-        plt.close(figure)  # shown once, by whoever asked for it
-        return figure
-
-
-def alpha_curves(table: pd.DataFrame, metrics: Sequence[str], claimed: tuple[float, float]) -> Figure:
-    """A difference over alpha with its interval: a panel a metric, a line a grid, the claimed range shaded.
-
-    table: columns alpha, grid, metric, difference, low, high, of one beta.
-    """
-    grids = sorted(table["grid"].unique())
-    colours = mpl.colormaps["Greens"](np.linspace(0.55, 0.95, len(grids)))  # DEA's hue, darker the finer
-    with mpl.rc_context(STYLE):
-        figure, panels = plt.subplots(1, len(metrics), figsize=(3.5 * len(metrics), 3), squeeze=False)
-        for axes, metric in zip(panels[0], metrics, strict=True):
-            axes.axvspan(*claimed, color="0.93", zorder=0, label="the paper's range")
-            axes.axhline(0, color="0.5", linewidth=0.8)
-            for colour, grid in zip(colours, grids, strict=True):
-                line = table[(table["metric"] == metric) & (table["grid"] == grid)].sort_values("alpha")
-                axes.plot(
-                    line["alpha"],
-                    line["difference"],
-                    "o-",
-                    markersize=3.5,
-                    color=colour,
-                    label=f"{grid} x {grid} cells",
-                )
-                axes.fill_between(line["alpha"], line["low"], line["high"], color=colour, alpha=0.15, linewidth=0)
-            axes.set(xlabel=r"$\alpha$", ylabel=f"DEA − EGA, {metric_label(metric)}", xlim=(0, 1))
-        legend_below(figure, panels[0][0])
+            for axes, (option, value) in zip(line, own.items(), strict=True):
+                mine = table[(table["option"] == option) & (table["metric"] == metric)].sort_values("value")
+                if option == "alpha":
+                    axes.axvspan(*claimed, color="0.93", zorder=0)
+                axes.axhline(0, color="0.5", linewidth=0.8)
+                axes.plot(mine["value"], mine["difference"], "o-", markersize=3.5, color=colour)
+                axes.fill_between(mine["value"], mine["low"], mine["high"], color=colour, alpha=0.15, linewidth=0)
+                here = mine[mine["value"] == value]
+                axes.plot(here["value"], here["difference"], "o", markersize=8, mfc="none", color=colour)
+                if metric == metrics[-1]:
+                    axes.set_xlabel(SIGNS[option])
+            line[0].set_ylabel(f"DEA − EGA, {metric_label(metric)}")
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 

@@ -14,30 +14,28 @@ from segattr_lib.inference import intervals as intervals_
 from segattr_lib.inference.comparison import compare
 from segattr_lib.inference.paired import paired
 from segattr_lib.report.labels import method_label, metric_label
-from segattr_lib.report.tables import interval_texts, number
+from segattr_lib.report.tables import interval, interval_texts, number
 
 GRADIENTS = ("gpa", "ega", "dea")  # the methods that take a gradient at a layer
+SIGNS = {"alpha": "α", "beta": "β", "grid": "cells a side"}
 
 
-def lattice(
+def one_at_a_time(
     run: Settings, alphas: Sequence[float | int], betas: Sequence[float | int], grids: Sequence[int]
 ) -> pd.DataFrame:
-    """Every setting of a sweep of DEA and the method that gives its map, the run's own setting included.
+    """Settings of DEA that differ from the run's own in one of alpha, beta and grid, and the run's own of each.
 
-    Columns alpha, beta, grid, method, key (as inference.paired names it) and written (as `methods` takes
-    it). Settings of one map are one method, so that it is measured once: alpha 0 is RIA whatever beta is,
-    alpha 1 with beta 0 is EGA whatever the grid is, and the run's own alpha, beta and grid are plain `dea`.
-    In a run of these methods A_g costs 3 passes and A_r grid^2 + 1 passes a grid, whatever the number of
-    alphas and betas; a method more costs the passes of the metrics alone.
+    Columns option, value, method, key (as inference.paired names it) and written (as `methods` takes it). Settings of
+    one map are one method, so that it is measured once: alpha 0 is RIA, and the run's own is plain `dea`. In a run of
+    these methods A_g costs 3 passes and A_r grid^2 + 1 passes a grid, whatever the number of alphas and betas.
     """
+    values = {"alpha": alphas, "beta": betas, "grid": grids}
     settings = [
-        (float(alpha), float(beta), grid)
-        for grid in sorted({run.grid, *grids})
-        for beta in sorted({run.beta, *betas})
-        for alpha in sorted({run.alpha, *alphas})
+        {"option": option, "value": value}
+        for option, others in values.items()
+        for value in sorted({getattr(run, option), *others})
     ]
-    columns = [dict(zip(("alpha", "beta", "grid"), setting, strict=True)) for setting in settings]
-    return _points([_written(run, *setting) for setting in settings], columns)
+    return _points([_written(run, setting["option"], setting["value"]) for setting in settings], settings)
 
 
 def over_layers(layers: Sequence[str], own: str, methods: Sequence[str] = GRADIENTS) -> pd.DataFrame:
@@ -73,7 +71,7 @@ def means(
 ) -> pd.DataFrame:
     """The mean over samples at every point of a sweep, with its interval.
 
-    points: as lattice, over_layers and over_scalars give them. samples: of one run, as store.read_samples
+    points: as one_at_a_time, over_layers and over_scalars give them. samples: of one run, as store.read_samples
     gives them. Columns: those of points, metric, mean, low, high and n; one row a metric and point.
     """
     tables = []
@@ -109,21 +107,20 @@ def differences(
     return pd.concat(tables, ignore_index=True)
 
 
-def alpha_table(table: pd.DataFrame) -> pd.DataFrame:
-    """DEA minus EGA for every alpha: the mean difference with its interval, the share of images that gain, and p.
+def option_table(table: pd.DataFrame) -> pd.DataFrame:
+    """DEA minus EGA for every setting: the mean difference with its interval, the share of images that gain, and p.
 
-    table: as `differences` gives it, of one beta and grid.
+    table: as `differences` gives it, of one_at_a_time.
     """
-    parts = {}
-    for metric, rows in table.groupby("metric", sort=False):
-        line = rows.set_index("alpha").sort_index()
-        columns = {
-            "DEA − EGA": interval_texts(line, "difference"),
-            "wins": line["win_rate"].map("{:.0%}".format),
-            "p (Holm)": line["sign_flip_holm"].map(number),
-        }
-        parts[metric_label(str(metric))] = pd.DataFrame(columns).rename(index="α = {:g}".format)
-    return pd.concat(parts).rename_axis(index=(None, None))
+    rows = {}
+    for row in table.to_dict("records"):
+        line = rows.setdefault((SIGNS[row["option"]], f"{row['value']:g}"), {})
+        label = metric_label(str(row["metric"]))
+        line[label, "DEA − EGA"] = interval(row["difference"], row["low"], row["high"], n=row["n"])
+        line[label, "wins"] = f"{row['win_rate']:.0%}"
+        line[label, "p (Holm)"] = number(row["sign_flip_holm"])
+    shown = pd.DataFrame.from_dict(rows, orient="index")
+    return shown.set_axis(pd.MultiIndex.from_tuples(shown.columns), axis=1)
 
 
 def scalar_table(means: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
@@ -143,12 +140,8 @@ def scalar_table(means: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame
     return table.rename_axis(columns=None)
 
 
-def _written(run: Settings, alpha: float, beta: float, grid: int) -> str:
-    """The shortest method text of a setting of DEA."""
-    if alpha == 0:
-        return "ria" if grid == run.grid else f"ria(grid={grid})"
-    if alpha == 1 and beta == 0:
-        return "ega"
-    if (alpha, beta, grid) == (run.alpha, run.beta, run.grid):
+def _written(run: Settings, option: str, value: float | int) -> str:
+    """The shortest method text of DEA at another value of one of its options."""
+    if value == getattr(run, option):
         return "dea"
-    return f"dea(alpha={float(alpha)}, beta={float(beta)}, grid={grid})"
+    return "ria" if option == "alpha" and value == 0 else f"dea({option}={value:g})"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
+from segattr_lib.evidence.plans import images_of
 from segattr_lib.evidence.records import Record, read_record, recorded, records_folder
 from segattr_lib.inference.comparison import UNDECIDED
 from segattr_lib.inference.coverage import simulated_coverage, standardised
@@ -28,21 +29,6 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
 CLAIMS = tuple(claim.id for group in groups() for claim in group.claims)
-GENERATED = (  # records; all others are of photographs
-    "scenes",
-    "scenes_many",
-    "planted_context",
-    "planted_own",
-    "judged_scenes",
-    "judged_scenes_copy",
-    "judged_planted_own",
-    "judged_planted_own_copy",
-    "judged_planted_context",
-    "judged_planted_context_copy",
-    "single_shapes",
-    "part_figures",
-    "prompting_scenes",
-)
 TABLE1 = ("gpa", "ega", "ria", "dea")
 README_MARKS = ("<!-- ledger: begin -->", "<!-- ledger: end -->")
 
@@ -242,7 +228,9 @@ def _decided(runs: Runs) -> pd.DataFrame:
 
 
 def _generated(rows: pd.DataFrame) -> pd.Series:
-    return rows["record"].isin(GENERATED)
+    """Which rows are of a record of generated images; those of none are not."""
+    kinds = {name: images_of(name) for name in rows["record"].dropna().unique()}
+    return rows["record"].map(kinds) == "generated"
 
 
 def _cell(rows: pd.DataFrame) -> str:

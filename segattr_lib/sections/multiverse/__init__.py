@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
+from segattr_lib.evidence.plans import IMAGES, images_of
 from segattr_lib.evidence.records import Record, read_record, recorded, records_folder
 from segattr_lib.evidence.universes import orders, recorded_values, tau_by_setting, universes
 from segattr_lib.inference.intervals import FEWEST
@@ -24,7 +25,7 @@ from segattr_lib.sections.multiverse.claims import EXAMINED, Claim, differences,
 if TYPE_CHECKING:
     from IPython.display import HTML
 
-KINDS = ("photographs", "generated")  # of data, never pooled; also the names of the parameters that list their records
+KINDS = IMAGES  # of data, never pooled
 OURS_ALONE = ("ria_tdd_above_ega", "ria_above_cells")  # claims that no paper made, and the ledger does not have
 CLAIMS = tuple(claim.id for claim in EXAMINED if claim.id not in OURS_ALONE)
 ORDERED = ("gpa", "ega", "ria", "dea", "adaptive_ria", "adaptive_dea")  # whose order is compared
@@ -73,17 +74,17 @@ class Runs:
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
-    """The page's settings. Raises UserError for another parameter, for a folder that is not there, and where a kind of
-    data names no record."""
-    expected = ["evidence", *KINDS]
+    """The page's settings. Raises UserError for another parameter, for a folder that is not there, and where `records`
+    is no list of records that are planned."""
+    expected = ["evidence", "records"]
     for name in parameters:
         if name not in expected:
             raise unknown("parameter", name, expected)
-    folder = records_folder(parameters["evidence"])
-    for kind in KINDS:
-        if not isinstance(parameters[kind], list) or not all(isinstance(name, str) for name in parameters[kind]):
-            raise UserError(f"{kind} is {parameters[kind]!r}; expected a list of names of records.")
-    return Settings(folder, {kind: list(parameters[kind]) for kind in KINDS})
+    folder, names = records_folder(parameters["evidence"]), parameters["records"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"records is {names!r}; expected a list of names of records.")
+    kinds = {name: images_of(name) for name in names}
+    return Settings(folder, {kind: [name for name in names if kinds[name] == kind] for kind in KINDS})
 
 
 def run(settings: Settings) -> Runs:
@@ -154,23 +155,20 @@ def strip(runs: Runs, claim: str) -> Figure:
 
 
 def shares_table(runs: Runs) -> HTML:
-    """A row a claim: of its universes, how many have the claimed sign, how many an interval wholly there, how many one
-    wholly on the other side, and the setting that turns the sign most; photographs beside generated scenes."""
+    """A row a claim and kind of data: of its universes, how many have the claimed sign, how many an interval wholly
+    there, how many one wholly on the other side, and the setting that turns the sign most."""
     table = shares(runs.differences).set_index(["claim", "data"])
-    rows = []
+    rows = {}
     for claim in EXAMINED:
-        row = {("", "claim"): claim.says, ("", "metric"): metric_label(claim.metric)}
         for kind in KINDS:
             known = (claim.id, kind) in table.index
             about = table.loc[(claim.id, kind)] if known else None
-            row[kind, "universes"] = "–" if about is None else f"{about['universes']:.0f}"
+            row = {"universes": "–" if about is None else f"{about['universes']:.0f}"}
             for column, title in (("sign", "as claimed"), ("there", "wholly"), ("against", "wholly contrary")):
-                row[kind, title] = "–" if about is None else f"{about[column]:.0%}"
-            row[kind, "turned most by"] = _turned_by(runs, claim, kind)
-        rows.append(row)
-    shown = pd.DataFrame(rows)
-    shown.columns = pd.MultiIndex.from_tuples(shown.columns)
-    return wrapped(shown, index=False)
+                row[title] = "–" if about is None else f"{about[column]:.0%}"
+            row["turned most by"] = _turned_by(runs, claim, kind)
+            rows[claim.says, metric_label(claim.metric), kind] = row
+    return wrapped(pd.DataFrame.from_dict(rows, orient="index"))
 
 
 def orders_table(runs: Runs) -> pd.DataFrame:
@@ -188,7 +186,7 @@ def orders_table(runs: Runs) -> pd.DataFrame:
     return shown.reindex(columns=columns).fillna("–")
 
 
-def records_table(runs: Runs) -> pd.DataFrame:
+def records_table(runs: Runs) -> HTML:
     """What each record adds: its images, and the settings that it moves."""
     rows = []
     for kind, records in runs.records.items():
@@ -207,7 +205,7 @@ def records_table(runs: Runs) -> pd.DataFrame:
                     "target": ", ".join(map(str, record.rows["region"].dropna().unique())),
                 }
             )
-    return pd.DataFrame(rows).set_index("record").rename_axis(None)
+    return wrapped(pd.DataFrame(rows).set_index("record").rename_axis(None))
 
 
 def _turned_by(runs: Runs, claim: Claim, kind: str) -> str:

@@ -9,35 +9,34 @@ import numpy as np
 import pandas as pd
 
 from segattr_lib.benchmark.statistics import plain
+from segattr_lib.evidence.plans import images_of
 from segattr_lib.evidence.records import Record
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.sections.which.needs import FILL, Answer, K, Need, centres, of_metrics, table_of, unbeaten
 
-# One claim under many settings, of photographs and of generated scenes; see params/recorded.yaml.
-MULTIVERSE = {
-    "photographs": (
-        "photographs_224_truth",
-        "photographs_224_predicted",
-        "photographs_321_truth",
-        "photographs_321_predicted",
-    ),
-    "scenes": ("scenes_many",),
-}
+# One claim under many settings; see params/recorded.yaml.
+MULTIVERSE = (
+    "photographs_224_truth",
+    "photographs_224_predicted",
+    "photographs_321_truth",
+    "photographs_321_predicted",
+    "scenes_many",
+)
 AXES = {"k": "k", "fill": "fill", "size": "image size", "region": "target by"}
 COLUMNS = ["need", "record", *AXES, "own_fill", "n", "first", "best"]
 
 
 def by_setting(records: Mapping[str, Record], headline: str, answers: Mapping[str, Answer]) -> pd.DataFrame:
-    """Every answered need under every setting of the headline's MULTIVERSE that is recorded, among the methods that
-    answered there.
+    """Every answered need under every setting of MULTIVERSE that is recorded of images such as the headline's, among
+    the methods that answered there.
 
     Columns: need, record, k, fill, size, region, own_fill (were interventions made with this fill?), n (images), first
     (the method of the best value) and best (the methods that no other lies above). A setting under which fewer than
     FEWEST images count, or a method is missing, is no row.
     """
     rows = []
-    for name in MULTIVERSE[headline]:
-        if name not in records:
+    for name in MULTIVERSE:
+        if name not in records or images_of(name) != images_of(headline):
             continue
         settings, recorded = records[name].settings, records[name].rows
         about = {"record": name, "size": settings.image_size, "region": settings.region or "the data set"}

@@ -17,7 +17,7 @@ from segattr_lib.report.charts import MARKS
 from segattr_lib.report.labels import key_label
 from segattr_lib.report.style import STYLE, method_colours
 from segattr_lib.sections.which.runs import Runs
-from segattr_lib.sections.which.tables import BUDGETS
+from segattr_lib.sections.which.tables import title_of
 
 MOST_NAMED = 8  # points that are each named; of more each method is a line
 ALIKE = 1.25  # passes up to which two points stand so near that they are moved apart
@@ -58,7 +58,7 @@ def frontier_plot(runs: Runs) -> Figure:
             ticks = _ticks(passes["passes"])
             axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
             axes.minorticks_off()
-            axes.set(xlabel="passes a map takes", title=f"{BUDGETS[name]}, n = {passes['n'].min()}")
+            axes.set(xlabel="passes a map takes", title=f"{title_of(name)}, n = {passes['n'].min()}")
             axes.set_ylabel("excess TDD ↑")
         figure.tight_layout()
         plt.close(figure)  # shown once, by whoever asked for it

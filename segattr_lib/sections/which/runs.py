@@ -57,7 +57,7 @@ def read(parameters: Mapping[str, Any]) -> Settings:
 
 def run(settings: Settings) -> Runs:
     """Read the records, and answer every need."""
-    asked = {*HEADLINE, MANY_BUDGETS, *(name for names in MULTIVERSE.values() for name in names)}
+    asked = {*HEADLINE, MANY_BUDGETS, *MULTIVERSE}
     return of_records(
         {name: read_record(name, settings.evidence) for name in recorded(settings.evidence) if name in asked}
     )
@@ -83,5 +83,6 @@ def of_records(records: Mapping[str, Record]) -> Runs:
     if MANY_BUDGETS in records:
         rows = records[MANY_BUDGETS].rows
         methods = [text for text in explaining(rows) if set(method_key(text).options) <= OF_A_BUDGET]
+        methods = [text for text in methods if "segmentation" in method_key(text).entry.tables]
         runs.frontiers[MANY_BUDGETS] = frontier(rows, methods, chances(rows))
     return runs

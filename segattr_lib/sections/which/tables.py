@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from segattr_lib.evidence.plans import images_of
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.report.labels import key_label, ranked_label
 from segattr_lib.report.tables import interval, number, wrapped
 from segattr_lib.sections.which.change import AXES, by_axis, kept
 from segattr_lib.sections.which.needs import ABOVE, NEEDS, Answer, Need, cheapest, steps
-from segattr_lib.sections.which.runs import HEADLINE, Runs
+from segattr_lib.sections.which.runs import HEADLINE, MANY_BUDGETS, Runs
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 ABSENT = "not recorded"
 NONE = "none"
 KNOWS = " ✓"  # beside a method that earns more than every control
-BUDGETS = {"photographs": "photographs", "scenes": "generated scenes", "photographs_settings": "photographs, one model"}
+TITLES = {"photographs": "photographs", "generated": "generated scenes"}  # of what records are of
+
+
+def title_of(name: str) -> str:
+    """What the page calls a record: by what it is of, and whether one model stands for it."""
+    return TITLES[images_of(name)] + (", one model" if name == MANY_BUDGETS else "")
 
 
 def listed(methods: Iterable[str]) -> str:
@@ -73,12 +79,12 @@ def answers_table(runs: Runs) -> HTML:
     rows = []
     for need in NEEDS:
         rows.append({"you want": f"{need.wish}<br><small>{measure(need)}</small>"})
-        rows[-1] |= {BUDGETS[name]: _answer_cell(runs, name, need) for name in HEADLINE}
+        rows[-1] |= {title_of(name): _answer_cell(runs, name, need) for name in HEADLINE}
         if need.name == "drop":
             rows.append({"you want": "The cheapest that earns more than every control<br><small>passes</small>"})
-            rows[-1] |= {BUDGETS[name]: _cheapest_cell(runs, name) for name in HEADLINE}
+            rows[-1] |= {title_of(name): _cheapest_cell(runs, name) for name in HEADLINE}
             rows.append({"you want": "The most faithful within a budget<br><small>passes</small>"})
-            rows[-1] |= {BUDGETS[name]: _budget_cell(runs, name) for name in HEADLINE}
+            rows[-1] |= {title_of(name): _budget_cell(runs, name) for name in HEADLINE}
     return _html(pd.DataFrame(rows))
 
 
@@ -147,7 +153,9 @@ def values_table(runs: Runs) -> HTML:
             }
             bold = {method: f"<b>{text}</b>" if method in answer.best else text for method, text in texts.items()}
             columns[measure(answer.need)] = bold | {IMAGES: str(answer.n)}
-        blocks[BUDGETS[name]] = pd.DataFrame(columns).rename(index=lambda key: key if key == IMAGES else key_label(key))
+        blocks[title_of(name)] = pd.DataFrame(columns).rename(
+            index=lambda key: key if key == IMAGES else key_label(key)
+        )
     return _html(pd.concat(blocks).fillna("–"), index=True) if blocks else _absent()
 
 
@@ -156,7 +164,7 @@ def passes_table(runs: Runs) -> HTML:
     tables = []
     for name, passes in runs.frontiers.items():
         shown = {
-            "on": BUDGETS[name],
+            "on": title_of(name),
             "": passes["method"].map(key_label),
             "passes": passes["passes"].map("{:.0f}".format),
             "excess TDD": [interval(*row) for row in passes[["mean", "low", "high"]].to_numpy(float)],
@@ -177,7 +185,7 @@ def settings_table(runs: Runs) -> HTML:
         for need, answer in answers.items():
             if not answer.best:
                 continue
-            row = {"on": BUDGETS[name], "you want": answer.need.wish, "answer": listed(answer.best)}
+            row = {"on": title_of(name), "you want": answer.need.wish, "answer": listed(answer.best)}
             mine = alone[alone["need"] == need]
             row["first with one model alone"] = "; ".join(key_label(text) for text in mine["first"]) or "–"
             row |= dict.fromkeys(("the same first", "one of them first", "the first unbeaten"), ABSENT)
@@ -201,7 +209,7 @@ def axes_table(runs: Runs) -> HTML:
         shares = by_axis(runs.settings[name], answers)
         if len(shares):
             wishes = {need: answers[str(need)].need.wish for need in shares}
-            blocks[BUDGETS[name]] = shares.rename(columns=wishes, index=AXES, level=0).map(_share)
+            blocks[title_of(name)] = shares.rename(columns=wishes, index=AXES, level=0).map(_share)
     return wrapped(pd.concat(blocks)) if blocks else _absent()
 
 

@@ -12,6 +12,7 @@ from segattr_lib.attribution import methods_of
 from segattr_lib.benchmark.settings import Settings as RunSettings
 from segattr_lib.metrics import metric_key, metrics_of
 from segattr_lib.registry import make_key
+from segattr_lib.report.classifiers import LOOKS, STEPS
 from segattr_lib.report.labels import metric_label
 from segattr_lib.report.page import read_page
 from segattr_lib.report.photographs import PhotoPage
@@ -69,13 +70,14 @@ class Settings(PhotoPage):
         return make_key(name, {"threshold": self.cueing.threshold} if takes else {}).text
 
     def method(self, name: str) -> str:
-        """A method's text, with as many samples or steps as the page has for it."""
-        looks = {"samples": self.surrogate_samples}
+        """A method's text, with as many samples or steps as the page has for it where that is not the method's own."""
+        looks = {} if self.surrogate_samples == LOOKS else {"samples": self.surrogate_samples}
+        own_steps = self.steps == STEPS
         options = {
             "lime": looks,
             "kernel_shap": looks,
-            "integrated_gradients": {"steps": self.steps},
-            "vargrad": {"samples": self.steps},
+            "integrated_gradients": {} if own_steps else {"steps": self.steps},
+            "vargrad": {} if own_steps else {"samples": self.steps},
         }
         return make_key(name, options[name]).text if name in options else name
 

@@ -145,10 +145,17 @@ def beside(chosen: page.Settings) -> dict[str, pd.DataFrame]:
         for name in images
         for rank, tdd in enumerate((1, 0, 2, 3))
     ]
+    likenesses = {"ria": (0.5, 0.25), "random": (1.0, 1.0)}
     redrawn = [
-        {"sample_id": name, "key": method, "share": share, "pearson": 0.0, "spearman": alike}
-        for method, line in (("ria", (0.5, 0.25)), ("random", (1.0, 1.0)))
+        {"sample_id": name, "key": method, "share": share, "measure": "likeness", "value": alike}
+        for method, line in likenesses.items()
         for share, alike in zip((0.5, 1.0), line, strict=True)
+        for name in images
+    ]
+    redrawn += [
+        {"sample_id": name, "key": method, "share": 1.0, "measure": measure, "value": value}
+        for measure, values in {"likeness_smoothed": (0.75, 1.0), "entropy_rise": (0.125, 0.0)}.items()
+        for method, value in zip(likenesses, values, strict=True)
         for name in images
     ]
     precisions = pd.DataFrame(
@@ -193,7 +200,13 @@ def runs(chosen: page.Settings) -> page.Runs:
     compared = significance.compared(chosen, rows["main"])
     above = chance.chance(chosen, rows["main"])
     return page.Runs(
-        rows=rows, basis="made by hand", compared=compared, chance=above, photographs=photographs(), **beside(chosen)
+        rows=rows,
+        bases=dict.fromkeys(rows, "made by hand"),
+        redrawn_basis="made by hand",
+        compared=compared,
+        chance=above,
+        photographs=photographs(),
+        **beside(chosen),
     )
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from handmade import parameters, settings
 
 from segattr_lib.attribution import methods_of
+from segattr_lib.evidence.plans import read_plan
+from segattr_lib.evidence.records import Record
+from segattr_lib.profiles import defaults
 from segattr_lib.registry import UserError
 from segattr_lib.sections.beyond_dea.settings import STRATEGIES, parts, probes, read, thin_methods
 
@@ -20,6 +25,8 @@ PARTS = (
     "stability_coarse",
     "thin",
 )
+
+RECORDED_PARTS = ("main", *(part for part in PARTS if not part.startswith("planted")))
 
 
 def test_the_notebooks_own_parameters_ask_for_the_methods_that_the_registry_marks():
@@ -110,3 +117,10 @@ def test_the_thin_targets_are_explained_at_equal_budgets():
 def test_maps_that_order_no_pixels_are_not_asked_for_evidence_and_none_is_asked_twice():
     chosen = settings(methods=["half", "all_ones", "ria(grid=3)", "gpa"])
     assert probes(chosen) == ["ria(grid=3)", "gpa"]
+
+
+@pytest.mark.parametrize("part", RECORDED_PARTS)
+def test_a_part_of_the_page_under_its_own_settings_is_what_the_plan_of_its_name_records(part):
+    plan = read_plan("scenes" if part == "main" else f"beyond_{part}")
+    record = Record(plan.name, Path(), plan.settings, [], {})
+    assert record.covers(parts(read(defaults("beyond_dea")))[part])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,20 @@ from torchvision.ops import FrozenBatchNorm2d
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.metrics import metric_key
 from segattr_lib.models.embedded import shapes_convnext, shapes_swin
-from segattr_lib.sections.beyond_dea.randomisation import SHARE, cascade, cascade_curve, randomisation, ranks
+from segattr_lib.perturbation import perturb
+from segattr_lib.sections.beyond_dea.randomisation import (
+    BINS,
+    NOISE,
+    SHARE,
+    cascade,
+    cascade_curve,
+    entropy,
+    from_rows,
+    randomisation,
+    ranks,
+    rows_of_group,
+    smoothed,
+)
 from segattr_lib.targets import Target, bind
 
 
@@ -122,33 +136,81 @@ def test_stages_that_a_model_does_not_have_are_refused(stages):
 def test_maps_that_ignore_the_model_stay_and_maps_that_read_it_do_not():
     group = toy(3, methods=["random", "edges", "ground_truth", "ria", "gpa"], seed=7)
     weights = {key: value.clone() for key, value in group.score.model.state_dict().items()}
-    rows = randomisation(group, group.run.method_keys(), stages=3)
-    assert not rows.duplicated(["sample_id", "key", "share"]).any()
-    assert len(rows) == 3 * 5 * 3 and rows["share"].unique().tolist() == pytest.approx([1 / 3, 2 / 3, 1])
-    reads = rows["key"].isin(["ria", "gpa"])
-    np.testing.assert_allclose(rows[~reads][["pearson", "spearman"]], 1, atol=1e-6)
-    assert not (rows[reads][["pearson", "spearman"]] > 0.999).any(axis=None)
-    assert rows[rows["key"] == "ria"].notna().all(axis=None)  # a gradient's map may become constant
+    rows = randomisation(group, group.run.method_keys(), stages=3, copies=2)
+    assert not rows.duplicated(["sample_id", "key", "share", "measure"]).any()
+    alike, last = rows[rows["measure"] == "likeness"], rows[rows["share"] == 1]
+    assert len(alike) == 3 * 5 * 3 and alike["share"].unique().tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+    assert last.groupby("measure").size().to_dict() == {"likeness": 15, "likeness_smoothed": 15, "entropy_rise": 15}
+    reads, rise = rows["key"].isin(["ria", "gpa"]), rows["measure"] == "entropy_rise"
+    np.testing.assert_allclose(rows.loc[~reads & ~rise, "value"], 1, atol=1e-6)
+    assert set(rows.loc[~reads & rise & (rows["key"] != "ground_truth"), "value"]) == {0}
+    assert not (rows.loc[reads & ~rise, "value"] > 0.999).any() and (rows.loc[reads & rise, "value"] != 0).all()
+    assert rows.loc[rows["key"] == "ria", "value"].notna().all()  # a gradient's map may become constant
     assert all(torch.equal(value, weights[key]) for key, value in group.score.model.state_dict().items())
 
 
 def test_likeness_along_the_cascade_is_that_of_scipy():
     group = toy(2, methods="ria", seed=7)
-    rows = randomisation(group, group.run.method_keys(), stages=3).set_index(["share", "sample_id"])
+    rows = randomisation(group, group.run.method_keys(), stages=3).set_index(["measure", "share", "sample_id"])
     before = ria(group.score, group.images, group.target, grid=4).flatten(1)
     for share, module in cascade(ConvNet(), 3, 7):
         after = ria(bind(ready(module), group.target), group.images, group.target, grid=4).flatten(1)
         for number in range(2):
-            row = rows.loc[(share, f"image {number}")]
-            assert row["pearson"] == pytest.approx(stats.pearsonr(before[number], after[number])[0], abs=1e-5)
-            assert row["spearman"] == pytest.approx(stats.spearmanr(before[number], after[number])[0], abs=1e-5)
+            value = rows.loc[("likeness", share, f"image {number}"), "value"]
+            assert value == pytest.approx(stats.spearmanr(before[number], after[number])[0], abs=1e-5)
+
+
+def test_what_is_noise_in_a_map_is_left_out_of_its_smoothed_likeness():
+    """Maps of one pattern that every model shares, and of noise that each call draws anew."""
+    pattern = torch.linspace(0, 1, 256).view(16, 16)
+    calls = iter(range(100))
+
+    def noisy(score: Any, images: Tensor, target: Target) -> Tensor:
+        rng = torch.Generator().manual_seed(next(calls))
+        return torch.stack([(pattern + torch.rand(16, 16, generator=rng)) / 2 for _ in images])
+
+    rows = randomisation(toy(2), [own("noisy", noisy)], stages=1, copies=16).set_index(["measure", "sample_id"])[
+        "value"
+    ]
+    assert (rows["likeness"] < 0.7).all() and (rows["likeness_smoothed"] > 0.9).all()
+
+
+def test_noise_is_the_same_under_every_model_and_other_in_every_copy():
+    group = toy(2)
+    pixels = own("pixels", lambda score, images, target: images[:, 0])
+    wanted = [perturb(group.images, "noise", NOISE, group.draws.on(f"smoothed {number}"))[:, 0] for number in range(3)]
+    assert torch.equal(smoothed(group, pixels, 3), torch.stack(wanted).mean(0))
+    assert torch.equal(smoothed(group.under(ConvNet(seed=5)), pixels, 3), smoothed(group, pixels, 3))
+    assert not torch.equal(wanted[0], wanted[1])
+
+
+def test_the_entropy_of_a_map_is_that_of_its_histogram():
+    even = (torch.arange(400.0) + 0.5).view(1, 20, 20) / 400  # four values in each of the bins
+    halves = torch.cat([torch.zeros(200), torch.ones(200)]).view(1, 20, 20)
+    still, broken = torch.full((1, 20, 20), 0.25), halves.clone()
+    broken[0, 0, 0] = torch.nan
+    values = entropy(torch.cat([even, halves, still, broken])).tolist()
+    assert values[:2] == pytest.approx([math.log(BINS), math.log(2)]) and np.isnan(values[2:]).all()
+
+
+def test_the_rise_of_entropy_is_by_the_share_of_what_it_was():
+    group = toy()
+    trained = group.score.model
+    halves = torch.cat([torch.zeros(128), torch.ones(128)]).view(16, 16)
+    quarters = torch.arange(256).remainder(4).view(16, 16) / 3
+
+    def rises(score: Any, images: Tensor, target: Target) -> Tensor:
+        return (halves if score.model is trained else quarters).expand(len(images), 16, 16)
+
+    rows = randomisation(group, [own("rises", rises)], stages=1)
+    assert rows.loc[rows["measure"] == "entropy_rise", "value"].tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_a_constant_map_has_no_likeness_to_itself():
     group, _ = of_maps(torch.rand(2, 16, 16))
     still = own("still", lambda score, images, target: torch.full_like(images[:, 0], 0.25))
     rows = randomisation(group, [still], stages=1)
-    assert len(rows) == 2 and rows[["pearson", "spearman"]].isna().all(axis=None)
+    assert len(rows) == 6 and rows["value"].isna().all()
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -164,7 +226,18 @@ def test_a_map_that_is_not_finite_has_no_likeness_be_it_before_or_after(before):
         return maps
 
     rows = randomisation(group, [own("breaks", breaks)], stages=1)
-    assert rows[["pearson", "spearman"]].isna().all(axis=None)
+    assert rows["value"].isna().all()
+
+
+def test_rows_of_a_record_are_what_they_were_made_of():
+    group = toy(2, methods=["ria", "random"], seed=7)
+    methods = [*group.run.method_keys(), own("still", lambda score, images, target: images[:, 0] * 0)]
+    rows = pd.DataFrame(rows_of_group(group, methods, stages=2, copies=2))
+    rows.loc[len(rows)] = {**rows.iloc[0], "metric": "tdd"}
+    made = randomisation(group, methods, stages=2, copies=2).dropna(subset="value").reset_index(drop=True)
+    pd.testing.assert_frame_equal(from_rows(rows), made)
+    undefined = rows[rows["method"] == "still"]
+    assert set(undefined["status"]) == {"undefined"} and undefined["reason"].str.contains("constant map").all()
 
 
 def test_ranks_are_those_of_pandas():
@@ -207,7 +280,7 @@ def test_a_cascade_curve_begins_at_1_and_follows_the_means():
     values = {("ria", 0.5): [0.8, 0.4], ("ria", 1.0): [0.2, -0.2], ("random", 0.5): [1, 1], ("random", 1.0): [1, 1]}
     rows = pd.DataFrame(
         [
-            {"sample_id": f"i{n}", "key": method, "share": share, "pearson": 7, "spearman": value}
+            {"sample_id": f"i{n}", "key": method, "share": share, "measure": "likeness", "value": value}
             for (method, share), pair in reversed(values.items())
             for n, value in enumerate(pair)
         ]
@@ -225,7 +298,7 @@ def test_a_cascade_curve_begins_at_1_and_follows_the_means():
 def test_two_variants_of_a_method_are_two_lines_of_a_cascade():
     rows = pd.DataFrame(
         [
-            {"sample_id": f"i{n}", "key": f"ria({text})", "share": 1.0, "spearman": value}
+            {"sample_id": f"i{n}", "key": f"ria({text})", "share": 1.0, "measure": "likeness", "value": value}
             for text, value in (("grid=7", 0.2), ("grid=14", 0.8))
             for n in range(3)
         ]

@@ -13,7 +13,10 @@ import torch
 
 from segattr_lib.attribution import method_key
 from segattr_lib.benchmark.settings import read_settings
-from segattr_lib.evidence.records import Record
+from segattr_lib.evidence import recording
+from segattr_lib.evidence.plans import Plan
+from segattr_lib.evidence.records import Record, read_record
+from segattr_lib.inference.intervals import median_interval, studentised_interval
 from segattr_lib.metrics import METRICS as REGISTERED
 from segattr_lib.registry import UserError
 from segattr_lib.sections import cards
@@ -226,6 +229,44 @@ def test_the_best_of_random_maps_is_theirs_by_the_metric_that_chose_it() -> None
     gained = (picked["centre"] - picked["best"]).loc["odd_abs"].mean()
     assert gaming.gain(picked.reset_index(), "odd_abs") == pytest.approx(gained) and gained > 0
     assert np.isnan(gaming.gain(picked.reset_index(), "insertion"))
+
+
+def test_what_was_recorded_of_a_game_is_what_came_of_it(tmp_path) -> None:
+    plan = Plan(
+        "games",
+        "",
+        "generated",
+        read_settings(
+            {"dataset": "shapes", "samples": 3, "image_size": 128, "model": "shapes_fcn", "grid": 4, "null_every": 8}
+            | {"methods": ["gpa", "ega"], "metrics": ["tdd", "odd_abs"], "device": "cpu", "batch_size": 8}
+        ),
+        2,
+        "segattr_lib.sections.cards.gaming:question",
+        {"draws": 3, "control": "random_cells", "metrics": ["tdd", "leak_abs"]},
+    )
+    recording.record(plan, tmp_path / "evidence", tmp_path / "results")
+    kept = gaming.of_record(read_record("games", tmp_path / "evidence"), {"tdd": 1}, "ega")
+    alone = plan.settings.changed({"metrics": ["tdd", "leak_abs"]})
+    played = gaming.gamed(alone, 3, "random_cells", "ega", ["gpa", "ega"])
+    assert (kept.draws, kept.control, kept.images) == (3, "random_cells", played.images) and kept.images
+    for metric in ("tdd", "leak_abs"):
+        assert gaming.gain(kept.chosen, metric) == pytest.approx(gaming.gain(played.chosen, metric), rel=1e-5)
+        assert gaming.reached(kept.chosen, metric) == pytest.approx(gaming.reached(played.chosen, metric), rel=1e-5)
+    assert gaming.best_method(kept.methods, "tdd")[0] == gaming.best_method(played.methods, "tdd")[0]
+    assert set(kept.methods["method"].astype(str)) == {"gpa", "ega"}  # the random maps are no method
+
+
+def test_a_gain_has_the_interval_of_its_images() -> None:
+    rows = [
+        {"metric": metric, "sample_id": f"i{n}", "best": 1 + n / 10, "centre": 0.5}
+        for metric in ("tdd", "leak_abs")
+        for n in range(20)
+    ]
+    picked = pd.DataFrame(rows)
+    better = np.array([0.5 + n / 10 for n in range(20)])
+    assert gaming.gain_interval(picked, "tdd", 0.95) == studentised_interval(better)
+    assert gaming.gain_interval(picked, "leak_abs", 0.9) == median_interval(-better, 0.9)  # lower is better
+    assert np.isnan(gaming.gain_interval(picked, "road", 0.95)).all()
 
 
 def test_passes_of_a_metric_are_those_of_its_formula() -> None:

@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from segattr_lib.benchmark.runner import group_of, open_run
+from segattr_lib.benchmark.runner import group_of, run_benchmark
+from segattr_lib.benchmark.store import read_samples
 from segattr_lib.data import IGNORE, Sample
-from segattr_lib.sections.dea_mechanism.causes import relation_table, relations, traits, traits_of
+from segattr_lib.sections.dea_mechanism.causes import relation_table, relations, traits_of
+from segattr_lib.sections.dea_mechanism.rows.traits import asked_of, traits
 
 ROWS, COLUMNS = np.mgrid[:200, :200] + 0.0
 RADIUS = np.hypot(ROWS - 100, COLUMNS - 100)
@@ -93,13 +95,16 @@ def test_relations_pair_by_image_and_say_nothing_of_a_constant():
 
 
 @pytest.mark.parametrize("region", [None, "predicted"])
-def test_the_traits_of_a_run_are_those_of_its_targets(run, region):
-    run = run.changed({"region": region})
-    measured = traits_of(open_run(run), ["test-00001", "test-00000"])
-    group = group_of(run, ["test-00001", "test-00000"])
-    assert list(measured.index) == ["test-00001", "test-00000"]
-    assert measured.iloc[1].to_dict() == pytest.approx(traits(group.samples[1]), nan_ok=True)
-    np.testing.assert_allclose(measured["area"], group.target.mask.float().mean((1, 2)))
+def test_the_traits_of_a_run_are_those_of_its_targets(run, region, tmp_path):
+    run = run.changed({"region": region, "methods": ["random"], "metrics": ["tdd"]})
+    rows = read_samples(run_benchmark(run, tmp_path / "run", asked_of(run)))
+    measured, names = traits_of(rows), list(dict.fromkeys(rows["sample_id"]))
+    group = group_of(run, names)
+    for name, sample in zip(names, group.samples, strict=True):
+        mine = measured.loc[name]
+        assert mine.drop("score").to_dict() == pytest.approx(traits(sample), nan_ok=True)
+    np.testing.assert_allclose(measured.loc[names, "area"], group.target.mask.float().mean((1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(measured.loc[names, "score"], group.base, rtol=1e-6)
 
 
 def test_the_table_of_relations_has_the_fewest_images_beside():

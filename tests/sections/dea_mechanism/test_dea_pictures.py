@@ -7,17 +7,15 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.colors import to_rgba
-from matplotlib.patches import Rectangle
 
 from segattr_lib.report.style import method_colours
 from segattr_lib.sections.dea_mechanism.pictures import (
     PARTS,
-    alpha_curves,
     decomposition,
     forest,
     layer_curves,
+    option_curves,
     share_plot,
-    surfaces,
 )
 
 
@@ -77,44 +75,20 @@ def test_the_forest_fills_what_is_told_from_zero_and_leaves_out_what_is_not_ther
     assert np.isnan(second.lines[3].get_xdata()).all()  # the one that the table does not have
 
 
-def lattice_of(metric: str, means: list[float]) -> pd.DataFrame:
-    settings = pd.DataFrame({"alpha": [0.0, 0.65] * 2, "beta": [0.35] * 2 + [1.0] * 2, "grid": 4})
-    return settings.assign(metric=metric, mean=means)
-
-
-def test_a_surface_is_darker_where_it_is_better_and_frames_the_runs_own_setting():
-    table = pd.concat([lattice_of("tdd", [0.1, 0.2, 0.3, 0.4]), lattice_of("odd_abs", [0.1, 0.2, 0.3, 0.4])])
-    upper, lower = surfaces(table, ["tdd", "odd_abs"], (0.65, 0.35, 4)).axes
-    assert [text.get_text() for text in upper.texts] == ["0.10", "0.20", "0.30", "0.40"]
-    assert [text.get_text() for text in lower.get_xticklabels()] == ["0", "0.65"]
-    assert [text.get_text() for text in upper.get_yticklabels()] == ["0.35", "1"]
-    assert upper.get_title() == "4 x 4 cells" and lower.get_title() == ""
-    for axes, best in ((upper, 3), (lower, 0)):
-        colours = axes.collections[0].get_facecolors()[:, :3].sum(axis=1)
-        assert colours.argmin() == best
-        (frame,) = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-        assert frame.get_xy() == (1, 0)
-    (single,) = surfaces(lattice_of("tdd", [0.1] * 4), ["tdd"], (0.65, 0.35, 7)).axes
-    assert not single.patches  # the run's own grid is not among them
-
-
-def test_alpha_curves_are_sorted_lines_with_bands_and_the_papers_range():
-    rows = [(0.8, 4, 0.3, 0.2, 0.4), (0.2, 4, 0.1, 0.0, 0.2), (0.2, 7, -0.1, -0.2, 0.0), (0.8, 7, 0.0, -0.1, 0.1)]
-    table = pd.DataFrame(rows, columns=["alpha", "grid", "difference", "low", "high"]).assign(metric="tdd")
-    figure = alpha_curves(table, ["tdd"], (0.5, 0.75))
-    (axes,) = figure.axes
-    coarse, fine = axes.lines[1:]
-    assert (coarse.get_xdata().tolist(), coarse.get_ydata().tolist()) == ([0.2, 0.8], [0.1, 0.3])
-    assert fine.get_ydata().tolist() == [-0.1, 0.0]
-    band = axes.collections[0].get_paths()[0].vertices
+def test_curves_of_settings_are_sorted_with_bands_the_papers_range_and_the_runs_own_ringed():
+    rows = [("alpha", 0.8, 0.3, 0.2, 0.4), ("alpha", 0.2, 0.1, 0.0, 0.2), ("grid", 7, -0.1, -0.2, 0.0)]
+    table = pd.DataFrame(rows, columns=["option", "value", "difference", "low", "high"]).assign(metric="tdd")
+    figure = option_curves(table, ["tdd"], {"alpha": 0.8, "grid": 14}, (0.5, 0.75))
+    alpha, grid = figure.axes
+    line, ring = alpha.lines[1:]
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([0.2, 0.8], [0.1, 0.3])
+    assert (ring.get_xdata().tolist(), ring.get_ydata().tolist()) == ([0.8], [0.3])
+    band = alpha.collections[0].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == (0.0, 0.4)
-    span = axes.patches[0].get_extents().transformed(axes.transData.inverted())
+    span = alpha.patches[0].get_extents().transformed(alpha.transData.inverted())
     assert (span.x0, span.x1) == pytest.approx((0.5, 0.75))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "the paper's range",
-        "4 x 4 cells",
-        "7 x 7 cells",
-    ]
+    assert grid.lines[1].get_ydata().tolist() == [-0.1] and not len(grid.lines[2].get_xdata())
+    assert not grid.patches and grid.get_xlabel() == "cells a side"
 
 
 def test_layer_curves_run_from_shallow_to_deep_with_a_bar_an_interval():

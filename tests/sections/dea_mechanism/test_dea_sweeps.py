@@ -13,24 +13,26 @@ from segattr_lib.metrics.null import FIELDS
 from segattr_lib.models.engine import counted_passes
 from segattr_lib.perturbation import top_fraction
 from segattr_lib.sections.dea_mechanism.sweeps import (
-    alpha_table,
     differences,
-    lattice,
     means,
+    one_at_a_time,
+    option_table,
     over_layers,
     over_scalars,
     scalar_table,
 )
 
 
-def test_settings_that_give_one_map_are_one_method(run):
-    points = lattice(run, [0, 0.5, 1], [0, 1], [4, 2])
-    assert len(points) == 4 * 3 * 2  # with the run's own alpha, beta and grid
-    written = points.set_index(["alpha", "beta", "grid"])["written"]
-    assert set(written.xs(0.0, level="alpha")) == {"ria", "ria(grid=2)"}
-    assert {written[1.0, 0.0, grid] for grid in (2, 4)} == {"ega"}
-    assert written[0.65, 0.35, 4] == "dea"
-    assert written.nunique() == 24 - (3 - 1) * 2 - 1
+def test_one_option_moves_at_a_time_and_settings_that_give_one_map_are_one_method(run):
+    points = one_at_a_time(run, [0, 0.5, 1], [0, 1], [4, 2])
+    assert points.groupby("option")["value"].apply(list).to_dict() == {
+        "alpha": [0, 0.5, 0.65, 1],
+        "beta": [0, 0.35, 1],
+        "grid": [2, 4],
+    }
+    written = points.set_index(["option", "value"])["written"]
+    assert written["alpha", 0] == "ria" and written["grid", 2] == "dea(grid=2)"
+    assert {written["alpha", 0.65], written["beta", 0.35], written["grid", 4]} == {"dea"}
     settings = run.changed({"methods": list(dict.fromkeys(written))})
     assert {key.text for key in settings.method_keys()} == set(points["key"])
 
@@ -38,8 +40,14 @@ def test_settings_that_give_one_map_are_one_method(run):
 def test_a_sweep_asks_for_each_gradient_and_each_grid_once(run):
     """Three passes for A_g, grid^2 + 1 for each A_r, TDD and ODD of each map that selects other pixels than one before
     it, and the null once for all."""
-    points = lattice(run, [0, 0.2, 0.5, 1], [0, 0.35, 1], [2, 4])
-    settings = run.changed({"methods": list(dict.fromkeys(points["written"]))})
+    mixed = [
+        f"dea(alpha={alpha}, beta={beta}, grid={grid})"
+        for grid in (2, 4)
+        for beta in (0.0, 0.35)
+        for alpha in (0.2, 0.5)
+    ]
+    written = ["ria", "ria(grid=2)", "ega", *mixed]
+    settings = run.changed({"methods": written})
     group = group_of(settings, ["test-00000", "test-00001"])
     with counted_passes(group.score.model) as passes:
         for key in settings.method_keys():
@@ -52,12 +60,12 @@ def test_a_sweep_asks_for_each_gradient_and_each_grid_once(run):
         for of_method in maps
         for image, where in enumerate(top_fraction(of_method, region, k).pixels)
     }
-    assert len(selected) < 2 * 2 * points["written"].nunique()
+    assert len(selected) < 2 * 2 * len(written)
     assert passes[0] == 2 * (3 + (2**2 + 1) + (4**2 + 1) + len(FIELDS[::20])) + len(selected)
 
 
 def test_the_corners_of_a_sweep_are_ria_and_ega(run):
-    """What `lattice` takes for granted, measured: DEA at alpha 0 is RIA to the last bit, at alpha 1, beta 0 EGA."""
+    """What `one_at_a_time` takes for granted: DEA is RIA at alpha 0 to the last bit, EGA at alpha 1, beta 0."""
     settings = run.changed({"methods": ["ria", "ega", "dea(alpha=0.0, beta=1.0)", "dea(alpha=1.0, beta=0.0)"]})
     group = group_of(settings, ["test-00000", "test-00001", "test-00002"])
     ria, ega, none, full = (group.maps_of(key)[0] for key in settings.method_keys())
@@ -68,7 +76,8 @@ def test_the_corners_of_a_sweep_are_ria_and_ega(run):
 
 def swept() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two alphas on one grid, and thirteen images, numbered i: TDD i / 10 by RIA, half more by DEA and i / 8 by EGA."""
-    points = lattice(read_settings({"alpha": 0.5}), [0, 0.5], [0.35], [14])
+    points = one_at_a_time(read_settings({"alpha": 0.5}), [0, 0.5], [], [])
+    points = points[points["option"] == "alpha"]
     rows = [
         {"run_id": "r", "dataset": "d", "model": "m", "seed": 0, "sample_id": f"s{image}", "class_id": 1}
         | {"method": method, "variant": "", "metric": metric, "k": 0.2, "fill": "mean", "status": "ok"}
@@ -82,24 +91,24 @@ def swept() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def test_a_sweeps_means_and_differences_stand_beside_its_settings():
     points, rows = swept()
-    at_points = means(points, rows, ["tdd", "odd_abs"]).set_index(["metric", "alpha"])
+    at_points = means(points, rows, ["tdd", "odd_abs"]).set_index(["metric", "value"])
     assert at_points["mean"].to_dict() == pytest.approx(
         {("tdd", 0): 0.6, ("tdd", 0.5): 1.1, ("odd_abs", 0): -0.6, ("odd_abs", 0.5): -1.1}
     )
     assert (at_points["low"] < at_points["mean"]).all() and (at_points["mean"] < at_points["high"]).all()
     assert set(at_points["n"]) == {13}
-    tested = differences(points, rows, ["tdd"], "ega").set_index("alpha")
+    tested = differences(points, rows, ["tdd"], "ega").set_index("value")
     assert tested["difference"].to_dict() == pytest.approx({0: -0.15, 0.5: 0.35})
     assert (tested["low"] < tested["difference"]).all() and (tested["difference"] < tested["high"]).all()
     assert tested["n"].tolist() == [13, 13] and tested["win_rate"].tolist() == [0.5 / 13, 1]  # RIA ties once
     assert tested.loc[0.5, "sign_flip_holm"] == pytest.approx(2 * 2 / 2**13)  # two tests, all signs alike
-    assert list(differences(points, rows, ["tdd"], "ria")["alpha"]) == [0.5]  # RIA is not tested against itself
+    assert list(differences(points, rows, ["tdd"], "ria")["value"]) == [0.5]  # RIA is not tested against itself
 
 
 def test_settings_of_one_map_share_a_test_and_its_correction():
     points, rows = swept()
     once = differences(points, rows, ["tdd"])
-    both = differences(pd.concat([points, points.assign(beta=1.0)]), rows, ["tdd"])
+    both = differences(pd.concat([points, points.assign(option="beta")]), rows, ["tdd"])
     assert len(both) == 2 * len(once)
     assert both["sign_flip_holm"].tolist() == once["sign_flip_holm"].tolist() * 2
 
@@ -121,11 +130,14 @@ def test_a_mean_leaves_out_what_has_no_value():
     assert at_zero["mean"] == pytest.approx(sum(range(12)) / 12 / 10) and at_zero["n"] == 12
 
 
-def test_the_table_of_alphas_has_the_difference_the_share_that_gains_and_p():
-    columns = ["metric", "alpha", "difference", "low", "high", "n", "win_rate", "sign_flip_holm"]
-    rows = [("tdd", 0.65, 0.2, 0.1, 0.3, 14, 0.75, 0.0125), ("tdd", 0.0, -0.1, np.nan, np.nan, 3, 0.25, 1.0)]
-    table = alpha_table(pd.DataFrame(rows, columns=columns))
-    assert list(table.index) == [("TDD ↑", "α = 0"), ("TDD ↑", "α = 0.65")]
+def test_the_table_of_settings_has_the_difference_the_share_that_gains_and_p():
+    columns = ["metric", "option", "value", "difference", "low", "high", "n", "win_rate", "sign_flip_holm"]
+    rows = [
+        ("tdd", "alpha", 0.0, -0.1, np.nan, np.nan, 3, 0.25, 1.0),
+        ("tdd", "grid", 7, 0.2, 0.1, 0.3, 14, 0.75, 0.0125),
+    ]
+    table = option_table(pd.DataFrame(rows, columns=columns))
+    assert list(table.index) == [("α", "0"), ("cells a side", "7")]
     assert table.iloc[0].tolist() == ["-0.100 (n = 3)", "25%", "1.000"]
     assert table.iloc[1].tolist() == ["0.200 [0.100, 0.300]", "75%", "0.013"]
 

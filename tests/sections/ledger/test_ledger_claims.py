@@ -9,13 +9,12 @@ import pytest
 import yaml
 from made_up import claims
 
-from segattr_lib.evidence.plans import plan_names, read_plan
+from segattr_lib.evidence.plans import images_of, plan_names, read_plan
 from segattr_lib.inference.agreement import CLAIMED
 from segattr_lib.inference.verdicts import SIDES
-from segattr_lib.metrics import MEASURED, METRICS, OF_CUES, metric_key
+from segattr_lib.metrics import BY_PAGES, MEASURED, METRICS, metric_key
 from segattr_lib.registry import UserError, make_key
 from segattr_lib.sections import arcc_blind, wsss_sam2
-from segattr_lib.sections.ledger import GENERATED
 from segattr_lib.sections.ledger import claims as module
 from segattr_lib.sections.ledger.claims import CLAIMS_FILE, Kind, groups
 from segattr_lib.sections.wsss_sam2.rows.cueing import ALONE, CEILING, FUSIONS, THRESHOLD
@@ -42,7 +41,7 @@ def test_a_claim_names_records_methods_and_metrics_that_are_planned(claim):
         asked = {metric.name for metric in plan.settings.metrics} | set(MEASURED)
         methods = {key.text for key in plan.settings.method_keys()}
         if plan.question:
-            asked |= set(OF_CUES)
+            asked |= set(BY_PAGES)
             methods |= set(FUSIONS) | set(ALONE) | set(CEILING)
         for text in filter(None, (claim.metric, claim.minus)):
             key = metric_key(text)
@@ -93,14 +92,14 @@ def test_a_claim_has_a_verdict_at_most_of_photographs_and_one_of_generated_data(
     """So that what they decide stands side by side."""
     for claim in claims():
         for generated in (True, False):
-            assert len([name for name in claim.records if (name in GENERATED) == generated]) <= 1, claim.id
+            assert len([name for name in claim.records if (images_of(name) == "generated") == generated]) <= 1, claim.id
 
 
 def test_records_are_taken_for_what_their_data_are():
     for name in plan_names():
         settings = read_plan(name).settings
         on_photographs = settings.dataset in OF_PHOTOGRAPHS
-        assert (name in GENERATED) != on_photographs, name
+        assert (images_of(name) == "photographs") == on_photographs, name
 
 
 def test_every_paper_is_cited_as_the_bibliography_has_it():

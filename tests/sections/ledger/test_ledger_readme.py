@@ -1,4 +1,4 @@
-"""README's table of the ledger is what the records at hand decide."""
+"""The table of the ledger in README and on the book's front page is what the records at hand decide."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from segattr_lib.evidence.records import RECORDS
 from segattr_lib.registry import UserError
 from segattr_lib.sections import ledger as page
 
-README = Path(__file__).parent.parent.parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent.parent.parent
 
 
-def test_the_table_of_the_readme_is_that_of_the_records():
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page_name", ["README.md", "index.md"])
+def test_the_table_of_the_page_is_that_of_the_records(page_name: str):
+    text = (ROOT / page_name).read_text(encoding="utf-8")
     begin, end = page.README_MARKS
     assert text.count(begin) == text.count(end) == 1
     written = text.partition(begin)[2].partition(end)[0].strip()

@@ -18,6 +18,7 @@ from segattr_lib.sections.multiverse.claims import EXAMINED
 from segattr_lib.sections.multiverse.strips import mark_label
 
 N = 20
+SMALL, LARGE = "photographs_224_truth", "photographs_321_truth"  # as they are planned, of photographs
 LEVELS = {"gpa": 0.1, "ega": 0.2, "dea": 0.4, "ria": 0.5, "adaptive_ria": 0.3, "adaptive_dea": 0.35}
 LEVELS |= {"random": 0.45, "random_cells": 0.15, "depth": 0.25}
 
@@ -46,16 +47,15 @@ def write(folder: Path, name: str, size: int, turned: bool = False) -> None:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> multiverse.Runs:
-    write(tmp_path, "small", 64)
-    write(tmp_path, "large", 96, turned=True)
-    names = {"photographs": ["small", "large", "later"], "generated": []}
-    return multiverse.run(multiverse.read({"evidence": str(tmp_path), **names}))
+    write(tmp_path, SMALL, 64)
+    write(tmp_path, LARGE, 96, turned=True)
+    return multiverse.run(multiverse.read({"evidence": str(tmp_path), "records": [SMALL, LARGE, "photographs"]}))
 
 
 def test_a_page_counts_universes_and_says_what_is_absent(runs: multiverse.Runs) -> None:
     facts = multiverse.facts(runs)
-    assert facts["photographs_universes"] == 8 and facts["absent"] == "later"
-    assert facts["photographs_records"] == "small, large"
+    assert facts["photographs_universes"] == 8 and facts["absent"] == "photographs"
+    assert facts["photographs_records"] == f"{SMALL}, {LARGE}"
     assert facts["generated_of"] == 0 and facts["generated_turned_names"] == "none"
     # DEA lies above EGA in all but the two universes of the large images that blur judges
     mine = runs.differences[runs.differences["claim"] == "dea_tdd_above_ega"]
@@ -92,15 +92,17 @@ def test_settings_are_named_as_a_reader_knows_them() -> None:
 
 
 def test_what_cannot_be_had_is_a_clear_sentence(runs: multiverse.Runs, tmp_path: Path) -> None:
-    lists: dict[str, Any] = {"photographs": ["nothing"], "generated": []}
-    with pytest.raises(UserError, match="None of nothing is recorded"):
+    lists: dict[str, Any] = {"records": ["scenes_many"]}
+    with pytest.raises(UserError, match="None of scenes_many is recorded"):
         multiverse.run(multiverse.read({"evidence": str(tmp_path), **lists}))
     with pytest.raises(UserError, match="no folder"):
         multiverse.read({"evidence": str(tmp_path / "gone"), **lists})
-    with pytest.raises(UserError, match="Unknown parameter 'photograph'"):
-        multiverse.read({"evidence": str(tmp_path), **lists, "photograph": []})
+    with pytest.raises(UserError, match="Unknown parameter 'record'"):
+        multiverse.read({"evidence": str(tmp_path), **lists, "record": []})
     with pytest.raises(UserError, match="expected a list of names of records"):
-        multiverse.read({"evidence": str(tmp_path), **lists, "generated": "scenes"})
+        multiverse.read({"evidence": str(tmp_path), "records": "scenes"})
+    with pytest.raises(UserError, match="Unknown record 'nothing'"):
+        multiverse.read({"evidence": str(tmp_path), "records": ["nothing"]})
     with pytest.raises(UserError, match=r"Unknown claim 'dea'"):
         multiverse.strip(runs, "dea")
     assert {claim.id for claim in EXAMINED} >= set(multiverse.CLAIMS)

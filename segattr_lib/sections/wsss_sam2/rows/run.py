@@ -58,9 +58,14 @@ def question_of(settings: Settings, cueing: CueSettings) -> Question:
     """What is asked of every sample beside the run's own metrics: `cue_rows`. Raises UserError as load_segmenter."""
     device = str(device_of(settings.device))
     segmenters = {name: load_segmenter(name, device) for name in cueing.segmenters}
+    explainers = [method.text for method in explainers_among(settings.method_keys())]
     return Question(
         CODE,
-        {**cueing.about(), "weights": {name: fingerprint(segmenter) for name, segmenter in segmenters.items()}},
+        {
+            **cueing.about(),
+            "explainers": explainers,
+            "weights": {name: fingerprint(segmenter) for name, segmenter in segmenters.items()},
+        },
         lambda group, methods: cue_rows(group, methods, cueing, segmenters),
         {name: own_fingerprint("promptable segmenter", name) for name in segmenters if ":" in name},
     )

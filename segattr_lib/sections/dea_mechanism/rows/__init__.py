@@ -1,0 +1,1 @@
+"""What makes rows of a sample beside those of its maps. This folder's code is remembered with its results."""
