@@ -133,6 +133,20 @@ def test_a_setting_that_came_later_does_not_part_a_record_from_its_run(place, fe
     assert read_record("few", tmp_path).covers(few.settings)
 
 
+def test_shards_made_before_and_after_a_setting_came_are_one_record(few, tmp_path):
+    (tmp_path / "few").mkdir()
+    for path in few.folder.iterdir():
+        (tmp_path / "few" / path.name).write_bytes(path.read_bytes())
+    shard = json.loads((few.folder / "000.json").read_text(encoding="utf-8"))
+    del shard["settings"]["judge"]
+    (tmp_path / "few" / "000.json").write_text(json.dumps(shard), encoding="utf-8")
+    assert read_record("few", tmp_path).sample_ids == few.sample_ids
+    shard["settings"]["grid"] = 7
+    (tmp_path / "few" / "000.json").write_text(json.dumps(shard), encoding="utf-8")
+    with pytest.raises(UserError, match="The shard 001 of 'few' was made of other settings"):
+        read_record("few", tmp_path)
+
+
 def test_a_record_computed_again_stands_to_the_last_bit(place):
     check = verify("few", 2, folder=place / "evidence", file=place / "plans.yaml")
     assert check.holds
