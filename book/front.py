@@ -13,10 +13,12 @@ from pathlib import Path
 from segattr_lib import explain
 from segattr_lib.data.photographs import available
 from segattr_lib.report.explained import Explanation, listed
+from segattr_lib.report.vector import in_page
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTO = "motorcycle_left"
 PICTURE = "book/_static/front.png"
+DRAWN = "book/front.html"  # the same on the book's page, in the colours of its theme
 FRONT = re.compile(r"(<!-- front -->\n).*?(<!-- /front -->)", re.DOTALL)
 
 
@@ -44,14 +46,25 @@ def front(answer: Explanation) -> str:
     return "\n".join(lines)
 
 
+def in_book(block: str) -> str:
+    """The Markdown as the book shows it: its picture drawn in the page."""
+    return re.sub(r"^!\[.*\]\(.*\)$", f"```{{raw}} html\n:file: {DRAWN}\n```", block, count=1, flags=re.MULTILINE)
+
+
+def alt_of(block: str) -> str:
+    """The alternative text of the picture in a README's block."""
+    return re.findall(r"^!\[(.*)\]\(.*\)$", block, re.MULTILINE)[0]
+
+
 def main() -> None:
     """Write the picture, and the block between the marks of README.md and index.md."""
     answer = explain(available()[PHOTO].path)
     answer.figure().savefig(ROOT / PICTURE, dpi=110)
-    for page in ("README.md", "index.md"):
+    readme = front(answer)
+    (ROOT / DRAWN).write_text(in_page(answer.figure(), alt_of(readme)) + "\n", encoding="utf-8")
+    for page, block in (("README.md", readme), ("index.md", in_book(readme))):
         path = ROOT / page
         text = path.read_text(encoding="utf-8")
-        block = front(answer)
         path.write_text(FRONT.sub(lambda marks, block=block: f"{marks[1]}{block}\n{marks[2]}", text), encoding="utf-8")
 
 

@@ -94,6 +94,12 @@ page.photo_ends(settings, runs)
 # %% [markdown]
 # Photographs: {glue:text}`photo_credit`.
 #
+# The first of them along the layers; the slider moves in the page, without a kernel.
+
+# %% tags=["hide-input"]
+page.along_layers(settings, runs.photographs)
+
+# %% [markdown]
 # What the metrics say of these maps:
 
 # %% tags=["hide-input"]

@@ -112,6 +112,13 @@ page.photo_cues(runs.photographs)
 # %% [markdown]
 # Photographs: {glue:text}`photo_credit`.
 #
+# More points or fewer, and the walker's mask of them, on the first photograph; the slider moves in
+# the page, without a kernel.
+
+# %% tags=["hide-input"]
+page.along_counts(settings, runs.photographs)
+
+# %% [markdown]
 # Which mask is right, nobody has drawn. How far they agree can be told: the mean IoU of every two
 # explainers' supports and masks, and of every explainer's with the noise's.
 

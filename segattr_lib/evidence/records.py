@@ -159,21 +159,18 @@ def read_record(name: str, folder: Path = RECORDS) -> Record:
         made.append(_manifest(path))
     if not made:
         raise unknown("record", name, recorded(folder))
-    first, settings = made[0], _settings_of(made[0])
+    first = made[0]
     for shard in made[1:]:
-        same = {"settings": _settings_of(shard) == settings, "question": shard["question"] == first["question"]}
-        for what, alike in same.items():
-            if not alike:
+        same = {"settings": _whole(shard["settings"]) == _whole(first["settings"])}
+        same["question"] = shard["question"] == first["question"]
+        for what, equal in same.items():
+            if not equal:
                 raise UserError(f"The shard {shard['shard']} of {name!r} was made of other {what}; record it anew.")
+    settings = read_settings({key: value for key, value in first["settings"].items() if key in Settings.model_fields})
     if len(made) < first["shards"]:
         of_a_seed = sum(len(shard["samples"]) for shard in made) // len(settings.seed)
         settings = settings.changed({"samples": of_a_seed})
     return Record(name, folder / name, settings, made, first["question"])
-
-
-def _settings_of(shard: Mapping[str, Any]) -> Settings:
-    """The settings that a shard was made of, defaults of later versions filled in."""
-    return read_settings({key: value for key, value in shard["settings"].items() if key in Settings.model_fields})
 
 
 def keep(folder: Path, shard: str, rows: pd.DataFrame, timings: pd.DataFrame, made: Mapping[str, Any]) -> None:
@@ -190,6 +187,12 @@ def keep(folder: Path, shard: str, rows: pd.DataFrame, timings: pd.DataFrame, ma
                 compression_level=19,
             )
     write_json(folder / f"{shard}.json", {"shard": shard, **made})
+
+
+def _whole(settings: dict[str, Any]) -> dict[str, Any]:
+    """A shard's settings, with the defaults of those that came after it was made."""
+    later = Settings.model_fields.keys() - settings.keys() - {*PLACE}
+    return settings | {name: Settings.model_fields[name].get_default(call_default_factory=True) for name in later}
 
 
 def _manifest(path: Path) -> dict[str, Any]:

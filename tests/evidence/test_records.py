@@ -32,6 +32,11 @@ few:
 fewer:
   of: few
   settings: {samples: 2}
+games:
+  of: few
+  question: segattr_lib.sections.cards.gaming:question
+  about: {draws: 2, control: random_cells, metrics: [tdd]}
+  settings: {samples: 2, model: shapes_fcn, methods: [ega]}
 """
 
 
@@ -137,13 +142,14 @@ def test_shards_made_before_and_after_a_setting_came_are_one_record(few, tmp_pat
     (tmp_path / "few").mkdir()
     for path in few.folder.iterdir():
         (tmp_path / "few" / path.name).write_bytes(path.read_bytes())
-    shard = json.loads((few.folder / "000.json").read_text(encoding="utf-8"))
-    del shard["settings"]["judge"]
-    (tmp_path / "few" / "000.json").write_text(json.dumps(shard), encoding="utf-8")
-    assert read_record("few", tmp_path).sample_ids == few.sample_ids
-    shard["settings"]["grid"] = 7
-    (tmp_path / "few" / "000.json").write_text(json.dumps(shard), encoding="utf-8")
-    with pytest.raises(UserError, match="The shard 001 of 'few' was made of other settings"):
+    path = tmp_path / "few" / "000.json"
+    shard = json.loads(path.read_text(encoding="utf-8"))
+    assert shard["settings"].pop("judge") is None
+    path.write_text(json.dumps(shard), encoding="utf-8")
+    both = read_record("few", tmp_path)
+    assert (both.sample_ids, both.settings) == (few.sample_ids, few.settings)
+    path.write_text(json.dumps(shard | {"settings": shard["settings"] | {"judge": "shapes_fcn"}}), encoding="utf-8")
+    with pytest.raises(UserError, match="was made of other settings; record it anew"):
         read_record("few", tmp_path)
 
 
@@ -154,6 +160,20 @@ def test_a_record_computed_again_stands_to_the_last_bit(place):
     assert check.share == check.same == 1
     assert check.largest == 0
     assert "stands" in check.text()
+
+
+def test_what_was_asked_beside_a_run_is_computed_again_too_and_another_question_is_another_record(place, tmp_path):
+    plans, evidence = place / "plans.yaml", tmp_path / "evidence"
+    record(read_plan("games", plans), evidence, tmp_path / "results")
+    check = verify("games", 2, folder=evidence, file=plans)
+    asked = read_record("games", evidence).rows["metric"].dropna()
+    beside = asked[asked.str.contains("(of=", regex=False)]
+    assert check.holds and set(beside) == {"best(of=tdd)", "centre(of=tdd)"}
+    assert check.compared == 2 * (2 + 1 + 2)  # samples; metrics, s(x), and what was asked beside
+    other = tmp_path / "plans.yaml"
+    other.write_text(PLANS.replace("draws: 2", "draws: 3"), encoding="utf-8")
+    with pytest.raises(UserError, match="'games' is of other settings"):
+        verify("games", folder=evidence, file=other)
 
 
 def test_a_value_that_changed_makes_a_record_fall(few):

@@ -25,6 +25,7 @@ from segattr_lib.sections.dea_mechanism.pictures import decomposition
 from segattr_lib.sections.dea_mechanism.rows.traits import asked_of
 from segattr_lib.sections.dea_mechanism.settings import MAPS, MEASURES, Settings, read
 from segattr_lib.sections.dea_mechanism.sides import LEADS, OUTCOMES, TRAITS, Side, claimed_alphas, gain_of, side_of
+from segattr_lib.sections.dea_mechanism.sliders import weighed
 from segattr_lib.targets import Images, Maps, Masks
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "run",
     "scalar_table",
     "share_plot",
+    "weighed",
 ]
 
 

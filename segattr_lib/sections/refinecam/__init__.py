@@ -23,11 +23,13 @@ from segattr_lib.sections.refinecam.runs import Runs, run
 from segattr_lib.sections.refinecam.segmentation import region_plot, region_table
 from segattr_lib.sections.refinecam.settings import Settings, read
 from segattr_lib.sections.refinecam.shortcut import shortcut_table
+from segattr_lib.sections.refinecam.sliders import along_layers
 
 __all__ = [
     "CLAIMS",
     "Runs",
     "Settings",
+    "along_layers",
     "arcc_table",
     "claims_table",
     "coverage_table",

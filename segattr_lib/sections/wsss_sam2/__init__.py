@@ -25,6 +25,7 @@ from segattr_lib.sections.wsss_sam2.poster import beside_poster
 from segattr_lib.sections.wsss_sam2.quoted import facts
 from segattr_lib.sections.wsss_sam2.recommendations import RECOMMENDATIONS
 from segattr_lib.sections.wsss_sam2.settings import Settings, read
+from segattr_lib.sections.wsss_sam2.sliders import along_counts
 
 CLAIMS = tuple(RECOMMENDATIONS)
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Runs",
     "Settings",
     "against_proxies",
+    "along_counts",
     "along_points",
     "along_shares",
     "along_the_threshold",
