@@ -165,8 +165,8 @@ page.truth_table(runs)
 # ## What holds
 #
 # The claims of [the ledger](ledger.ipynb) that are of this page, decided by its rule where the copy
-# judges the model's maps. On generated scenes a kind of deletion that is not in domain speaks in
-# them as well.
+# judges the model's maps. Beside pixel noise nothing is decided where holes of single pixels are not
+# in domain.
 
 # %% tags=["hide-input"]
 page.claims_table(runs)

@@ -20,7 +20,7 @@ from segattr_lib.report.labels import key_label
 from segattr_lib.report.page import Page, read_page
 from segattr_lib.report.tables import interval_texts, wrapped
 from segattr_lib.sections.in_domain import claims
-from segattr_lib.sections.in_domain.claims import CLAIMS
+from segattr_lib.sections.in_domain.claims import CLAIMS, NOISE
 from segattr_lib.sections.in_domain.kinds import BAR, UNDER, clean_table, kinds_chart, kinds_table, read_kinds
 from segattr_lib.sections.in_domain.orders import (
     PAIRS,
@@ -62,7 +62,6 @@ METHODS = (  # those that every plain record has
     *("gpa", "ega", "ria", "dea", "adaptive_ria", "adaptive_dea"),
     *("random", "random_cells", "random_smooth_28", "random_smooth", "discs", "depth"),
 )
-NOISE = "random"
 
 
 @dataclass(frozen=True)
@@ -200,6 +199,12 @@ def compared(rows: Mapping[str, Rows], settings: Settings, basis: Mapping[str, d
     beside = {
         name: beside_truth(tables[name], rows[name], truth, level, seed) for name, truth in truths.items() if truth
     }
+    kinds = read_kinds(SUBJECTS[name].model for name in rows)
+    decisions = {}
+    for name in [name for name in CLAIMED_OF if name in rows]:
+        of_model = kinds[(kinds["model"] == SUBJECTS[name].model) & (kinds["kind"] == "pixels")]
+        pixels = bool(of_model.set_index("fill").loc[fill, "known"])
+        decisions[name] = claims.verdicts(rows[name].judged, SUBJECTS[name].measure, k, fill, pixels)
     return Runs(
         basis=dict(basis or {}),
         tables=tables,
@@ -208,12 +213,8 @@ def compared(rows: Mapping[str, Rows], settings: Settings, basis: Mapping[str, d
         taus_seeing={name: agreements(without_controls(own), level, seed) for name, own in tables.items()},
         truth={name: both[0] for name, both in beside.items()},
         nearer={name: both[1] for name, both in beside.items()},
-        decisions={
-            name: claims.verdicts(rows[name].judged, SUBJECTS[name].measure, k, fill)
-            for name in CLAIMED_OF
-            if name in rows
-        },
-        kinds=read_kinds(SUBJECTS[name].model for name in rows),
+        decisions=decisions,
+        kinds=kinds,
     )
 
 

@@ -18,14 +18,20 @@ CLAIMED = {  # id: the claim, and the two methods whose deletion drops it compar
 CLAIMS = tuple(CLAIMED)
 
 
-def verdicts(rows: pd.DataFrame, measure: str, k: float, fill: str) -> pd.DataFrame:
+NOISE = "random"  # a map of pixels each for itself, to be judged only where such holes are in domain
+
+
+def verdicts(rows: pd.DataFrame, measure: str, k: float, fill: str, pixels: bool = True) -> pd.DataFrame:
     """A row a claim (its index) that the rows can decide: value with low and high, n, p and verdict.
 
-    rows: of the run in which the copy judges. By verdicts.difference and verdicts.decided: over the images of
+    rows: of the run in which the copy judges. pixels: are holes of pixels in domain? Where they are not, claims about
+    NOISE are left out. By verdicts.difference and verdicts.decided: over the images of
     verdicts.values_of, Holm over the claims of these rows.
     """
     compared = {}
     for claim, (_, method, over) in CLAIMED.items():
+        if over == NOISE and not pixels:
+            continue
         values = values_of(rows, measure, [method, over], k, fill)
         if len(values):
             compared[claim] = difference((values[method] - values[over]).to_numpy(float))
