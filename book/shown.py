@@ -247,8 +247,8 @@ class RecordDownloads(SphinxDirective):
 
 def records(root: Path) -> Iterator[Path]:
     """The folders of the records that have rows."""
-    for folder in sorted((root / RECORDS).iterdir()):
-        if folder.is_dir() and any(folder.glob("*.rows.parquet")):
+    for folder in sorted((root / RECORDS).glob("*/")):
+        if any(folder.glob("*.rows.parquet")):
             yield folder
 
 

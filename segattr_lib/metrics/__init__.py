@@ -177,6 +177,15 @@ METRICS: dict[str, Metric] = {
         CONSTANT,
         table="classification",
     ),
+    "evidence_auc": Metric(
+        "localization:evidence_auc",
+        "evidence found",
+        1,
+        SHARE,
+        ("draws", "role"),
+        undefined="the image is no planted scene",
+        table=None,
+    ),
     "cosine": Metric(
         "localization:cosine",
         "cosine with truth",
