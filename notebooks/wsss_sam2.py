@@ -127,7 +127,7 @@ page.photo_cues(runs.opening)
 # the page, without a kernel.
 
 # %% tags=["hide-input"]
-page.along_counts(settings, runs.photographs)
+page.along_counts(settings, runs.opening)
 
 # %% [markdown]
 # Which mask is right, nobody has drawn. How far they agree can be told: the mean IoU of every two
