@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the library o
 from segattr_lib.report.downloads import as_csv, rows_as_csv, tables_of
 from segattr_lib.report.vector import plain, with_alt
 
+OTHERS = ("latex", "text", "man", "texinfo")  # builders
 FILES = "_downloads"
 RECORDS = Path("book/evidence")
 DRAWN = '<svg xmlns="http://www.w3.org/2000/svg" class="figure"'
@@ -37,6 +38,20 @@ TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 
 class Tabled(nodes.figure):
     """A table with a caption, numbered among the tables."""
+
+
+class Headed(nodes.caption):
+    """The caption of one, which stands above it: docutils' own reaches to the end of its figure."""
+
+
+def visit_headed(self: Any, node: Headed) -> None:
+    self.body.append("<figcaption><p>")
+    self.add_fignumber(node.parent)
+    self.body.append('<span class="caption-text">')
+
+
+def depart_headed(self: Any, _: Headed) -> None:
+    self.body.append("</span></p></figcaption>\n")
 
 
 def visit_tabled(self: Any, node: Tabled) -> None:
@@ -103,7 +118,7 @@ def _as_table(figure: nodes.figure, document: nodes.document) -> None:
     table.source, table.line = figure.source, figure.line
     for caption in [child for child in table.children if isinstance(child, nodes.caption)]:
         table.remove(caption)
-        table.insert(0, caption)
+        table.insert(0, Headed(caption.rawsource, "", *caption.children))
     figure.replace_self(table)
     for name in table["ids"]:
         document.ids[name] = table
@@ -232,8 +247,8 @@ class RecordDownloads(SphinxDirective):
 
 def records(root: Path) -> Iterator[Path]:
     """The folders of the records that have rows."""
-    for folder in sorted((root / RECORDS).iterdir()):
-        if folder.is_dir() and any(folder.glob("*.rows.parquet")):
+    for folder in sorted((root / RECORDS).glob("*/")):
+        if any(folder.glob("*.rows.parquet")):
             yield folder
 
 
@@ -286,8 +301,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
         Tabled,
         "table",
         html=(visit_tabled, depart_tabled),
-        **dict.fromkeys(("latex", "text", "man", "texinfo"), (passed, passed)),
+        **dict.fromkeys(OTHERS, (passed, passed)),
     )
+    app.add_node(Headed, html=(visit_headed, depart_headed), **dict.fromkeys(OTHERS, (passed, passed)))
     app.add_transform(Shown)
     app.connect("builder-inited", replace_bar)  # once myst-nb has registered its own
     app.add_directive("record-downloads", RecordDownloads)

@@ -302,7 +302,7 @@ page.cascade_lines(settings, runs)
 # compares no pixels: it asks by what share of itself the entropy of a map's values rises, for a
 # map of a model that knows nothing should know nothing either.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-randomisation", "caption": "What is left of each map of a model of which every layer was drawn anew: its rank correlation with the map of the trained model, that of maps averaged over noisy copies, and by what share of itself its entropy rises, means with intervals."}} tags=["hide-input"]
 page.randomisation_table(settings, runs)
 
 # %% [markdown]

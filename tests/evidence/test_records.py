@@ -136,6 +136,9 @@ def test_a_setting_that_came_later_does_not_part_a_record_from_its_run(place, fe
         del shard["settings"]["stability_grid"]
         path.write_text(json.dumps(shard), encoding="utf-8")
     assert read_record("few", tmp_path).covers(few.settings)
+    first = json.loads((few.folder / "000.json").read_text(encoding="utf-8"))
+    (tmp_path / "few" / "000.json").write_text(json.dumps(first), encoding="utf-8")  # a shard of the later version
+    assert read_record("few", tmp_path).covers(few.settings)
 
 
 def test_shards_made_before_and_after_a_setting_came_are_one_record(few, tmp_path):
