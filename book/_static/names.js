@@ -1,4 +1,5 @@
-// Widgets draw their sliders without a name for screen readers: each takes that of the label beside it.
+// Names for what would have none for screen readers: the sliders of widgets, by the label beside each, and what opens
+// the pages below a chapter in the contents, by the chapter.
 function nameSliders() {
   for (const handle of document.querySelectorAll(".widget-slider .noUi-handle:not([aria-label])")) {
     const label = handle.closest(".widget-slider").querySelector(".widget-label");
@@ -6,8 +7,18 @@ function nameSliders() {
   }
 }
 
-// They come when the widgets' script has run, and again with every widget that is shown later.
+function nameOpeners() {
+  for (const opener of document.querySelectorAll("summary:not([aria-label])")) {
+    if (opener.textContent.trim() === "") {
+      const chapter = opener.closest("li")?.querySelector("a");
+      opener.setAttribute("aria-label", chapter ? `Pages of ${chapter.textContent.trim()}` : "More");
+    }
+  }
+}
+
+// Widgets come when their script has run, and again with every one that is shown later.
 document.addEventListener("DOMContentLoaded", () => {
+  nameOpeners();
   nameSliders();
   new MutationObserver(nameSliders).observe(document.body, { childList: true, subtree: true });
 });
