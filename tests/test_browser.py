@@ -88,7 +88,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (VENDOR / "html-manager.js").is_file():
         pytest.skip(f"no widget scripts in {VENDOR}: `make book` fetches them where npm is present")
     folder = tmp_path_factory.mktemp("book")
-    shutil.copytree(VENDOR, folder / "_static" / "vendor")
+    no_model = shutil.ignore_patterns("live")  # Jupyter Book puts all scripts of _static on every page
+    shutil.copytree(VENDOR, folder / "_static" / "vendor", ignore=no_model)
     (folder / "_config.yml").write_text(CONFIG, encoding="utf-8")
     (folder / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     raw = folder / "raw" / "index.ipynb"
