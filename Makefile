@@ -79,7 +79,7 @@ verify: setup ## Compute SAMPLES samples of every record again and compare; ROOT
 ledger: setup ## Write the ledger's table into README.md and index.md anew, and the crates of book/evidence, from its records
 	$(BIN)/python book/ledger.py
 
-train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchmark, arcc or wsss, PROFILE=paper for the paper's
+train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchmark, arcc, in_domain or wsss, PROFILE=paper for the paper's
 	$(BIN)/python -m segattr_lib train --profile $(PROFILE) $(if $(SUITE),--suite $(SUITE))
 
 clean: ## Remove what was built: book, notebooks, results

@@ -38,8 +38,8 @@ ROOMS = {  # in the order they are read in: a page each, its title, and the modu
 SHORT = "eq|sec|al|cf|fig|Fig"  # abbreviations that docstrings have
 PAGE_OF_EACH = {"sections"}  # rooms that are told of by the notebooks they belong to
 
-# What `-n -W` has to let pass, by regular expressions of whole names: types alone, of other packages, and names that
-# the library gives to annotations, such as Images for a tensor (B,3,H,W), which are no classes and have no docstring.
+# What `-n -W` has to let pass, by regular expressions of whole names: other packages' types. Names that the library
+# gives to annotations, such as Images for a tensor (B,3,H,W), pass as well (see `aliases`).
 OTHERS_TYPES = (
     r"(annotated_types|ast|collections|jaxtyping|nbformat|nn|np|numpy|pandas|pd|plt|torch|w|Image)\..+",
     "AbstractContextManager",
@@ -49,6 +49,7 @@ OTHERS_TYPES = (
     "Float",
     "HTML",
     "Int",
+    "Integer",
     "Lime",
     "ModuleType",
     "Optimizer",
@@ -56,39 +57,9 @@ OTHERS_TYPES = (
     "ROCrate",
     "RemovableHandle",
     "Sam2Model",
+    "Shaped",
     "Tensor",
     "UInt8",
-)
-ALIASES = (
-    "Answer",
-    "Began",
-    "Explain",
-    "Family",
-    "Images",
-    "Integer",
-    "Kind",
-    "Labelled",
-    "Listed",
-    "Maps",
-    "Masks",
-    "MethodKey",
-    "MetricKey",
-    "Null",
-    "Owned",
-    "P",
-    "Perturb",
-    "Read",
-    "Scalar",
-    "Segmenter",
-    "Selected",
-    "Shaped",
-    "Sign",
-    "T",
-    "Table",
-    "Ties",
-    "Values",
-    "Weigh",
-    "Work",
 )
 
 
@@ -115,6 +86,14 @@ def public(module: str) -> tuple[str, ...]:
         for node in _tree(module).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_" and ast.get_docstring(node)
     )
+
+
+def aliases() -> set[str]:
+    """The names that the library's modules give to annotations: capitalised, but no constants, no classes."""
+    modules = modules_of([place for _, places in ROOMS.values() for place in places])
+    statements = [node for module in modules for node in _tree(module).body if isinstance(node, ast.Assign)]
+    names = {target.id for node in statements for target in node.targets if isinstance(target, ast.Name)}
+    return {name for name in names if name[0].isupper() and (len(name) == 1 or not name.isupper())}
 
 
 def _page(title: str, modules: list[str]) -> str:
@@ -291,7 +270,7 @@ def write(folder: Path = PAGES) -> None:
 
 
 def _ignored(_app: Any, config: Any) -> None:
-    passed = [("py:class", name) for name in (*OTHERS_TYPES, *ALIASES)]
+    passed = [("py:class", name) for name in (*OTHERS_TYPES, *sorted(aliases()))]
     config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, *passed]
 
 

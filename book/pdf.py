@@ -21,8 +21,9 @@ PATIENCE = 300_000  # ms
 ON_PAPER = """
 @page { size: A4; margin: 16mm 14mm 18mm 14mm; }
 @media print {
+  html { font-size: 13px !important; }
   .bd-header, .bd-header-article, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-footer, .prev-next-footer,
-  .widget-area, .jupyter-widgets, .sd-btn, button { display: none !important; }
+  .widget-area, .jupyter-widgets, .sd-btn, button, p.downloads, details.hide:not([open]) { display: none !important; }
   .bd-content, .bd-main, .bd-article-container, .bd-article { max-width: none !important; padding: 0 !important; }
   .cell_output .text_html, .cell_output div.output, .pst-scrollable-table-container, pre {
     overflow: visible !important;
@@ -31,6 +32,8 @@ ON_PAPER = """
   table { font-size: 6.6pt !important; width: 100% !important; }
   td, th { white-space: normal !important; overflow-wrap: anywhere; }
   img, svg { max-width: 100% !important; }
+  svg.figure { min-width: 0 !important; }
+  h1, h2, h3, h4, dt { break-after: avoid; }
   figure, img, tr, .admonition { break-inside: avoid; }
   h1 { break-before: page; }
 }
@@ -57,6 +60,8 @@ def print_page(page: Path, pdf: Path, executable: str) -> int:
         shown.evaluate("Promise.all([...document.images].map(image => image.decode().catch(() => null)))")
         shown.evaluate("window.MathJax && MathJax.startup ? MathJax.startup.promise : null")
         shown.add_style_tag(content=ON_PAPER)
+        shown.add_style_tag(content="@media print { h1.opens { break-before: auto; } }")
+        shown.evaluate("document.querySelector('h1')?.classList.add('opens')")  # no page is left empty before it
         shown.pdf(
             path=str(pdf),
             format="A4",

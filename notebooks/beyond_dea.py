@@ -302,7 +302,7 @@ page.cascade_lines(settings, runs)
 # compares no pixels: it asks by what share of itself the entropy of a map's values rises, for a
 # map of a model that knows nothing should know nothing either.
 
-# %% mystnb={"figure": {"name": "tab-beyond-redrawn", "caption": "What is left of each method's map under a model of which every layer is drawn anew, by three measures: the rank correlation of the map with itself, that of maps averaged over noisy copies of the image, and the share by which the entropy of the map's values rises; means with {glue:text}`level` intervals."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-randomisation", "caption": "What is left of each map of a model of which every layer was drawn anew: its rank correlation with the map of the trained model, that of maps averaged over noisy copies, and by what share of itself its entropy rises, means with intervals."}} tags=["hide-input"]
 page.randomisation_table(settings, runs)
 
 # %% [markdown]

@@ -21,8 +21,8 @@ LOOK = """
 .segattr-steps [data-step] { display: flex; flex-wrap: wrap; align-items: start; }
 .segattr-steps [data-step][hidden] { display: none; }
 .segattr-steps img { max-width: 100%; height: auto; }
-.segattr-curve { font: 11px sans-serif; max-width: 100%; height: auto; }
 """
+INK = "max-width: 100%; height: auto; color: var(--jp-widgets-label-color, inherit)"  # as panels.CAPTION has it
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,14 @@ def level_curve(levels: Sequence[float], scores: Sequence[float], place: int, wi
     text = f"The score over the share deleted; {scores[place]:.2f} is left at {levels[place]:.0%}"
     return (
         f'<svg class="segattr-curve" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" role="img" '
-        f'aria-label="{text}" fill="currentColor"><g stroke="currentColor" fill="none">'
+        f'aria-label="{text}" fill="currentColor" font-size="11" font-family="sans-serif" style="{INK}">'
+        '<g stroke="currentColor" fill="none">'
         f'<path d="M{left} {top}V{floor}H{wide - 10}" stroke-opacity=".6"/><path d="M{line}" stroke-width="1.5"/>'
         f'<path d="M{across[place]:.0f} {top}V{floor}" stroke-dasharray="2 3"/></g>'
         f'<circle cx="{across[place]:.0f}" cy="{down[place]:.1f}" r="4"/>'
         f'<text x="{left - 4}" y="{down[0] + 4:.0f}" text-anchor="end">{scores[0]:.2f}</text>'
         f'<text x="{left}" y="{floor + 13}" text-anchor="middle">{levels[0]:.0%}</text>'
-        f'<text x="{wide - 12}" y="{floor + 13}" text-anchor="middle">{levels[-1]:.0%}</text>'
+        f'<text x="{wide - 2}" y="{floor + 13}" text-anchor="end">{levels[-1]:.0%}</text>'
         f'<text x="{middle:.0f}" y="{high - 5}" text-anchor="middle">share of the target deleted</text>'
         f'<text transform="translate(11 {(top + floor) / 2:.0f}) rotate(-90)" text-anchor="middle">score left</text>'
         "</svg>"

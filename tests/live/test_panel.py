@@ -175,6 +175,30 @@ def test_another_fill_is_another_score_and_no_old_sentence_stays(started: Page) 
     says(started, "the score is 0.60 instead of 0.80: 25% of it is lost.")
 
 
+def test_an_answer_that_comes_after_its_fill_was_changed_is_never_shown(started: Page) -> None:
+    started.get_by_label("take cells away").check()
+    stage(started, 0.02, 0.02)
+    says(started, "of the bright the score is 0.80")  # the mean of the picture takes little
+    seen = started.evaluate(
+        """async () => {
+        const caption = document.querySelectorAll(".judge-caption")[1];
+        const fill = [...document.querySelectorAll("select")].find((select) => select.innerText.includes("black"));
+        const texts = [];
+        new MutationObserver(() => texts.push(caption.textContent)).observe(caption, { childList: true });
+        for (const value of ["blur", "zeros"]) {
+          fill.value = value;
+          fill.dispatchEvent(new Event("change"));
+        }
+        while (!texts.length) await new Promise((go) => setTimeout(go, 20));
+        await new Promise((go) => setTimeout(go, 500));
+        return texts;
+        }"""
+    )
+    assert seen == [
+        f"Without 1% of the bright the score is {0.8 * (1 - 2 / 384):.2f} instead of 0.80: 1% of it is lost."
+    ]
+
+
 def test_a_target_is_chosen_on_the_picture_and_dark_ground_is_none(started: Page) -> None:
     stage(started, 0.9, 0.5)
     expect(started.get_by_text("The target is outlined: bright.")).to_be_visible()

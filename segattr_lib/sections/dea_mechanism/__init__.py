@@ -83,13 +83,14 @@ class Runs:
 
     @property
     def first(self) -> Side:
-        """What the page is told from: photographs where there are any."""
-        return self.photographs or self.scenes
+        """What the page is told from: photographs, where there are enough of them for an interval."""
+        many = self.photographs
+        return many if many is not None and len(many.gain) >= FEWEST else self.scenes
 
     @property
     def second(self) -> Side | None:
         """What stands beside it."""
-        return self.scenes if self.photographs else None
+        return self.photographs if self.first is self.scenes else self.scenes
 
 
 def run(settings: Settings) -> Runs:
