@@ -1,6 +1,6 @@
 # `make` alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup explain test test-quick same lint notebooks book pdf linkcheck lab bench record verify ledger train clean vendor
+.PHONY: help setup explain test test-quick same lint notebooks book pdf linkcheck lab bench record verify ledger train clean vendor a11y html-check
 
 PROFILE ?= embedded
 BASE ?= HEAD
@@ -8,7 +8,7 @@ SAMPLES ?= 1
 BIN := .venv/bin
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.synced ## Make .venv from the lock file, with all extras; needs python3 and the package index alone
 
@@ -53,6 +53,16 @@ pdf: setup vendor notebooks ## Print the whole book, as PROFILE makes it, into _
 linkcheck: book ## Check every link of the book; those that leave it where there is internet
 	$(BIN)/python book/links.py
 
+html-check: setup ## Check the built book: ids, nesting, alternative texts, links, weight; with java by the HTML validator, too
+	@test -f _build/html/index.html || { echo "The book is not built: make book builds it."; exit 1; }
+	-$(BIN)/python book/vendor.py checks
+	$(BIN)/python -m pytest tests/test_built_book.py -k "whole or bars or weighs or validator"
+
+a11y: setup ## Check every page of the built book by axe-core in Chromium, light and dark, and that it needs no network
+	@test -f _build/html/index.html || { echo "The book is not built: make book builds it."; exit 1; }
+	$(BIN)/python book/vendor.py checks
+	$(BIN)/python -m pytest tests/test_built_book.py -k "reader or network"
+
 lab: setup ## Open the notebooks in JupyterLab, with a live kernel for the explorer
 	$(BIN)/python -m segattr_lib generate
 	$(BIN)/jupyter lab build/notebooks
@@ -69,7 +79,7 @@ verify: setup ## Compute SAMPLES samples of every record again and compare; ROOT
 ledger: setup ## Write the ledger's table into README.md and index.md anew, and the crates of book/evidence, from its records
 	$(BIN)/python book/ledger.py
 
-train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchmark, arcc or wsss, PROFILE=paper for the paper's
+train: setup ## Train the embedded models anew (hours on 2 cores); SUITE=benchmark, arcc, in_domain or wsss, PROFILE=paper for the paper's
 	$(BIN)/python -m segattr_lib train --profile $(PROFILE) $(if $(SUITE),--suite $(SUITE))
 
 clean: ## Remove what was built: book, notebooks, results

@@ -95,10 +95,11 @@ def made(name: str, runtime: list[dict[str, object]]) -> dict[str, object]:
     shown = json.dumps(pictures(dataset, size), indent=2, ensure_ascii=False)
     (LIVE / f"pictures-{name}.js").write_text(f'(segattr.live.shown ??= {{}})["{name}"] = {shown};\n', encoding="utf-8")
     files = [*runtime, entry(name, "the model")]
+    loaded = [*files, entry(f"pictures-{name}", "pictures")]
     return {
         "id": name,
         "title": title,
-        "megabytes": round(sum(int(str(file["bytes"])) for file in files) / 1e6, 1),
+        "megabytes": round(sum(int(str(file["bytes"])) for file in loaded) / 1e6, 1),
         "size": size,
         "classes": list(model.class_names),
         "credit": f"{credit}; run by {RUNTIME_NOTICE}",

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
@@ -28,14 +29,29 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the library o
 from segattr_lib.report.downloads import as_csv, rows_as_csv, tables_of
 from segattr_lib.report.vector import plain, with_alt
 
+OTHERS = ("latex", "text", "man", "texinfo")  # builders
 FILES = "_downloads"
 RECORDS = Path("book/evidence")
 DRAWN = '<svg xmlns="http://www.w3.org/2000/svg" class="figure"'
 TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 
 
-class Tabled(nodes.General, nodes.Element):
+class Tabled(nodes.figure):
     """A table with a caption, numbered among the tables."""
+
+
+class Headed(nodes.caption):
+    """The caption of one, which stands above it: docutils' own reaches to the end of its figure."""
+
+
+def visit_headed(self: Any, node: Headed) -> None:
+    self.body.append("<figcaption><p>")
+    self.add_fignumber(node.parent)
+    self.body.append('<span class="caption-text">')
+
+
+def depart_headed(self: Any, _: Headed) -> None:
+    self.body.append("</span></p></figcaption>\n")
 
 
 def visit_tabled(self: Any, node: Tabled) -> None:
@@ -81,6 +97,8 @@ def _one_bar(parent: nodes.Element) -> None:
             if not isinstance(child, nodes.comment | nodes.target | nodes.substitution_definition):
                 first = None
             continue
+        if child.get("hide_mode") == "input+output":
+            child["hide_mode"], first = "all", None  # one bar over both, where there would be one over each
         if child.get("hide_mode") != "input" or not child.children:
             continue
         source = child.children[0]
@@ -100,7 +118,7 @@ def _as_table(figure: nodes.figure, document: nodes.document) -> None:
     table.source, table.line = figure.source, figure.line
     for caption in [child for child in table.children if isinstance(child, nodes.caption)]:
         table.remove(caption)
-        table.insert(0, caption)
+        table.insert(0, Headed(caption.rawsource, "", *caption.children))
     figure.replace_self(table)
     for name in table["ids"]:
         document.ids[name] = table
@@ -150,7 +168,7 @@ class Made:
     def _below(self, node: nodes.Node, links: list[str]) -> None:
         line = nodes.raw("", f'<p class="downloads">{" ".join(links)}</p>', format="html")
         holder = _holder(node)
-        if isinstance(holder, nodes.figure | Tabled):
+        if isinstance(holder, nodes.figure):
             holder.append(line)
             return
         while not (isinstance(node.parent, nodes.container) and node.parent.get("nb_element") == "cell_code_output"):
@@ -167,7 +185,7 @@ def files_of(env: BuildEnvironment) -> dict[str, dict[str, str]]:
 def _holder(node: nodes.Node) -> nodes.Element | None:
     """The captioned figure or table that a node is or stands in."""
     while node is not None:
-        if isinstance(node, nodes.figure | Tabled | nodes.table):
+        if isinstance(node, nodes.figure | nodes.table):
             return node
         node = node.parent
     return None
@@ -200,9 +218,9 @@ def tidy_tables(text: str, about: str) -> str:
         if not end:
             head, body = "", table
         head = re.sub(r"<th([^>]*)>\s*</th>", r"<td\1></td>", head)
-        head = re.sub(r"<th(?=[ >])", '<th scope="col"', head)
+        head = re.sub(r"<th(?![^>]*scope=)(?=[ >])", '<th scope="col"', head)
         body = re.sub(r"<th([^>]*)>\s*</th>", r"<td\1></td>", body)
-        body = re.sub(r"<th(?=[ >])", '<th scope="row"', body)
+        body = re.sub(r"<th(?![^>]*scope=)(?=[ >])", '<th scope="row"', body)
         return f'<div class="scrolls" role="group" tabindex="0" aria-label="{said}">{head}{end}{body}</div>'
 
     return TABLE.sub(scrolling, text)
@@ -229,9 +247,26 @@ class RecordDownloads(SphinxDirective):
 
 def records(root: Path) -> Iterator[Path]:
     """The folders of the records that have rows."""
-    for folder in sorted((root / RECORDS).iterdir()):
-        if folder.is_dir() and any(folder.glob("*.rows.parquet")):
+    for folder in sorted((root / RECORDS).glob("*/")):
+        if any(folder.glob("*.rows.parquet")):
             yield folder
+
+
+def visit_bar(self: Any, node: HideCodeCellNode) -> None:
+    """The bar over folded code: myst-nb's own puts paragraphs into it, where none may be."""
+    self.body.append(f'<details class="{" ".join(["hide", *node["classes"]])}"><summary>')
+    for state in ("collapsed", "expanded"):
+        said = node["prompt_show" if state == "collapsed" else "prompt_hide"]
+        self.body.append(f'<span class="{state}">{html.escape(said)}</span>')
+    self.body.append("</summary>\n")
+
+
+def depart_bar(self: Any, _: HideCodeCellNode) -> None:
+    self.body.append("</details>\n")
+
+
+def replace_bar(app: Sphinx) -> None:
+    app.add_node(HideCodeCellNode, override=True, html=(visit_bar, depart_bar))
 
 
 def forget(_: Sphinx, env: BuildEnvironment, page: str) -> None:
@@ -247,6 +282,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
     top = Path(app.outdir) / FILES
+    shutil.rmtree(top, ignore_errors=True)  # of an earlier build, whose names may have been others
     for page, files in files_of(app.env).items():
         if files:
             (top / page).mkdir(parents=True, exist_ok=True)
@@ -265,9 +301,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
         Tabled,
         "table",
         html=(visit_tabled, depart_tabled),
-        **dict.fromkeys(("latex", "text", "man", "texinfo"), (passed, passed)),
+        **dict.fromkeys(OTHERS, (passed, passed)),
     )
+    app.add_node(Headed, html=(visit_headed, depart_headed), **dict.fromkeys(OTHERS, (passed, passed)))
     app.add_transform(Shown)
+    app.connect("builder-inited", replace_bar)  # once myst-nb has registered its own
     app.add_directive("record-downloads", RecordDownloads)
     app.connect("env-purge-doc", forget)
     app.connect("env-merge-info", merge)

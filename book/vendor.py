@@ -28,26 +28,48 @@ PACKAGES = {  # name@version: its sha512, and which files become what
 }
 
 
+CHECKS = Path(__file__).parent.parent / "build" / "checks"
+CHECKING = {  # what only `make a11y` and `make html-check` need; no part of the book
+    "axe-core@4.10.3": (
+        "Xm7bpRXnDSX2YE2YFfBk2FnF0ep6tmG7xPh8iHee8MIcrgq762Nkce856dYtJYLkuIoYZvGfTs/PbZhideTcEg==",
+        {"package/axe.min.js": "axe.min.js"},
+    ),
+    "vnu-jar@26.9.27": (
+        "TkQd5DFfOaWC9ebtvozTsrH2Vaod3jYg+vrOeREzIXxBexLz9+rS2DNtjn7+RPUiZhgli0SghgBX6RJRNea0KA==",
+        {"package/build/dist/vnu.jar": "vnu.jar"},
+    ),
+}
+
+
 def main() -> int:
-    if (VENDOR / "html-manager.js").exists() and (VENDOR / "mathjax-tex-svg.js").exists():
-        return 0
-    if shutil.which("npm") is None:
-        print("npm is not here: widgets and formulas of the book will load from a CDN", file=sys.stderr)
-        return 0
-    for package, (expected, wanted) in PACKAGES.items():
+    """The book's scripts; with the argument "checks" what its pages are checked with. The exit status."""
+    if sys.argv[1:] == ["checks"]:
+        return fetch(CHECKING, CHECKS, "the pages cannot be checked with it", missing=1)
+    return fetch(PACKAGES, VENDOR, "widgets and formulas of the book will load from a CDN")
+
+
+def fetch(packages: dict[str, tuple[str, dict[str, str]]], place: Path, without: str, missing: int = 0) -> int:
+    """Fetch the files of packages into a folder, those that are there already aside; 0, or `missing` where a package
+    cannot be had, or 1 where it is another than the pinned one."""
+    for package, (expected, wanted) in packages.items():
+        if all((place / name).exists() for name in wanted.values() if name):
+            continue
+        if shutil.which("npm") is None:
+            print(f"npm is not here: {without}", file=sys.stderr)
+            return missing
         try:
             files = fetched(package, expected)
         except LookupError:
-            print(f"{package} cannot be fetched: widgets and formulas will load from a CDN", file=sys.stderr)
-            return 0
+            print(f"{package} cannot be fetched: {without}", file=sys.stderr)
+            return missing
         except ValueError as error:
             print(error, file=sys.stderr)
             return 1
-        VENDOR.mkdir(parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
         for path, content in files.items():
             for pattern, name in wanted.items():
                 if Path(path).match(pattern):
-                    (VENDOR / (name or Path(path).name)).write_bytes(content)
+                    (place / (name or Path(path).name)).write_bytes(content)
     return 0
 
 

@@ -29,13 +29,13 @@ results = "results/arcc_parts"  # a folder of finished results is read, any othe
 dataset = "part_figures"  # whose parts can be taken away, or "funnybirds"
 root = None
 split = None
-samples = 16
+samples = 16  # of a run without a record
 order = "shuffled"
 image_size = 224
 model = "figures_resnet"
 layer = None  # None takes the model's shallowest stage
 layers = None
-scalar = "logit"
+scalar = None  # that is explained; None takes the logit
 methods = None  # None takes all that are registered for classifiers
 trivial = None  # maps that know nothing; None takes all that are registered
 surrogate_samples = 200  # images that LIME and KernelSHAP look at
@@ -47,6 +47,7 @@ batch_size = None
 workers = 0  # processes, or the address of a scheduler: tcp://...
 resamples = 1999  # of the correlations' intervals
 level = 0.95  # of the intervals
+checked = 1  # samples that are computed again where a record stands
 photo_ids = ["coffee"]  # photographs that the page opens with
 photo_model = "imagenet_mobilenet_v2"  # the classifier that names them
 photo_layers = None  # shallow to deep, CAMs standing at the shallowest; None takes its own stages
@@ -95,11 +96,11 @@ page.photo_table(runs)
 page.summed(runs)
 
 # %% [markdown]
-# Means over {glue:text}`images` images of {glue:text}`dataset`; in {glue:text}`right` of
-# {glue:text}`asked` cases {glue:text}`model` names the class rightly (share with Wilson's
-# {glue:text}`level` interval: {glue:text}`accuracy`). The {glue:text}`methods` methods above, the
-# maps that know nothing below. A map that does not depend on the class has no contrastivity to win;
-# one that marks everything is complete by half.
+# Means over {glue:text}`images` images of {glue:text}`dataset`: {glue:text}`basis`. In
+# {glue:text}`right` of {glue:text}`asked` cases {glue:text}`model` names the class rightly (share
+# with Wilson's {glue:text}`level` interval: {glue:text}`accuracy`). The {glue:text}`methods`
+# methods above, the maps that know nothing below. A map that does not depend on the class has no
+# contrastivity to win; one that marks everything is complete by half.
 #
 # ## Which metric follows the score?
 #

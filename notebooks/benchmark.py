@@ -10,9 +10,9 @@
 # # The segmentation benchmark
 #
 # In this notebook, we ask four questions of attribution maps for a segmenter: does the score of the
-# target fall when the map's best pixels inside it go (*target deletion drop*, TDD)? Does it fall
-# when the best pixels outside go (*off-target deletion drop*, ODD)? Does the map stay where it is
-# when the image hardly changes (*stability*)? And what does it cost? They are those of
+# target fall when the map's best pixels inside it go (*target deletion drop*, {term}`TDD`)? Does it fall
+# when the best pixels outside go (*off-target deletion drop*, {term}`ODD`)? Does the map stay where it is
+# when the image hardly changes ({term}`Stability`)? And what does it cost? They are those of
 # {cite:t}`sakib2026dea`, whose Table 1 stands beside our numbers; controls that know nothing of the
 # model stand beside every method.
 #
@@ -40,10 +40,10 @@
 #
 # | label | what it is |
 # |---|---|
-# | GPA | Seg-Grad-CAM: activations weighted by their spatially averaged gradients |
-# | EGA | Seg-XRes-CAM: activations times gradients, element by element |
-# | RIA | the score's drop when one cell of a fixed grid is filled |
-# | DEA | $N(\alpha A_g (1 + \beta A_r) + (1-\alpha) A_r)$ of EGA ($A_g$) and RIA ($A_r$) |
+# | {term}`GPA` | Seg-Grad-CAM: activations weighted by their spatially averaged gradients |
+# | {term}`EGA` | Seg-XRes-CAM: activations times gradients, element by element |
+# | {term}`RIA` | the score's drop when one cell of a fixed grid is filled |
+# | {term}`DEA` | $N(\alpha A_g (1 + \beta A_r) + (1-\alpha) A_r)$ of EGA ($A_g$) and RIA ($A_r$) |
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 results = "results/benchmark"  # a folder of finished results is read, any other is made
@@ -120,7 +120,7 @@ glue_facts(page.facts(settings, runs))
 # highest to the lowest, among those the model scores at least {glue:text}`well`. The target is
 # outlined; maps run from dark (0) to bright (1).
 
-# %% mystnb={"image": {"alt": "Rows of images, each with its target outlined and the maps of every method but the controls over it."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Rows of images, each with its target outlined and the maps of every method but the controls over it."}, "figure": {"name": "fig-benchmark-gallery", "caption": "Images of {glue:text}`pictured` with the target outlined, and the maps of every method from dark (0) to bright (1), at evenly spaced ranks of {glue:text}`gallery_by` in TDD, the highest above."}} tags=["hide-input"]
 page.gallery(runs.cases)
 
 # %% tags=["hide-input"]
@@ -131,9 +131,9 @@ page.credit(runs.cases)
 #
 # The first sample of the gallery. Move the slider: the share of the target's pixels, best first by
 # the map, that is filled with the image's mean colour; the caption says what is left of the model's
-# score. It works in the page, without a kernel.
+# score. {numref}`fig-benchmark-slider` works in the page, without a kernel.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-benchmark-slider", "caption": "A map over an image, and the image without the share of the target that the slider says, the map's highest pixels first, filled with the image's mean colour; below it what is left of the model's score."}} tags=["hide-input"]
 page.slider(runs.cases)
 
 # %% tags=["hide-input"]
@@ -146,7 +146,7 @@ page.credit(runs.cases, 1)
 # run over {glue:text}`each_run` images; ↑ higher is better, ↓ lower. The data and the models differ
 # from the paper's, so the order of the methods is what can be compared, not the values.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-paper", "caption": "Mean ± standard deviation over runs on {glue:text}`dataset` at k = {glue:text}`k`, beside the values of the paper's Table 1; ↑ higher is better, ↓ lower."}} tags=["hide-input"]
 page.whole(page.beside_paper(runs.per_run))
 
 # %% [markdown]
@@ -157,7 +157,7 @@ page.whole(page.beside_paper(runs.per_run))
 # those the model scores at least {glue:text}`well`, over those whose selection is not decided by a
 # constant, and over those of which ties decide at most half.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-means", "caption": "TDD and |ODD| of every method: the plain mean, the median, and means over some of the samples with their number: those that the model scores well, those whose selection no constant decides, and those of which ties decide at most half."}} tags=["hide-input"]
 page.hidden_by_the_mean(runs.per_run)
 
 # %% [markdown]
@@ -166,7 +166,7 @@ page.hidden_by_the_mean(runs.per_run)
 # How much of a map's TDD comes from what it knows, and how much from how ragged the deleted pixels
 # are? Scattered holes of mean colour hide little and may still cost the model its score. The null
 # of one image (ours, not the paper's) is what random subsets of the target earn: as many pixels as
-# the map selects, from single ones to patches, drawn without a look at the model. *Excess* TDD is a
+# the map selects, from single ones to patches, drawn without a look at the model. {term}`Excess TDD <excess TDD>` is a
 # map's TDD less what such a blind selection *of the same border length* has by chance; 0 is chance.
 # The border is in pixels of length a selected pixel. Excess |ODD| and excess insertion are made
 # alike, of the outside and of what is put back.
@@ -175,25 +175,25 @@ page.hidden_by_the_mean(runs.per_run)
 # which pixels went was decided by their order, not by the map. Where cells tie, the tied share says
 # how much of a selection that is so of.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-blind", "caption": "TDD of every method, the border length of its selections, what a blind selection with the same border earns, and what each metric has beyond chance: mean ± standard deviation over runs."}} tags=["hide-input"]
 page.blind_selection(runs.per_run)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-excess", "caption": "Excess TDD of every method: the plain mean, the median, and means over some of the samples with their number."}} tags=["hide-input"]
 page.mean_and_robust(runs.per_run, "excess_tdd")
 
-# %% mystnb={"image": {"alt": "Dot plot of plain and excess TDD for every method: a dot a run, a bar for the mean."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plot of plain and excess TDD for every method: a dot a run, a bar for the mean."}, "figure": {"name": "fig-benchmark-excess", "caption": "Plain and excess TDD of every method: a dot a run, a bar for their mean; 0 is what a blind selection earns."}} tags=["hide-input"]
 page.dot_plot(runs.per_run, ["tdd", "excess_tdd"])
 
 # %% [markdown]
 # *Above chance* is more than an excess above 0, since size and border length leave the shape of a
 # selection open. Each method is held against every control that selects for itself: noise of four
 # grains, alone and times the target's mask, discs strewn over the target, the distance to its edge,
-# and the contrary. None knows the model. The table names the control that comes closest, over the
+# and the contrary. None knows the model. {numref}`tab-benchmark-chance` names the control that comes closest, over the
 # images that the model scores at least {glue:text}`well`; p is of the paired sign-flip test, the
 # largest over the controls, adjusted over the methods. Fewer than {glue:text}`fewest` images leave
 # it undecided.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-chance", "caption": "Every method beside the control that comes closest to it in excess TDD: the paired difference with its interval, p over all controls adjusted over the methods, the number n of images, and the verdict."}} tags=["hide-input"]
 page.chance(runs)
 
 # %% [markdown]
@@ -204,7 +204,7 @@ page.chance(runs)
 # form a diagnostic. A ratio of ratios has no mean to trust: LeakAbs is shown as the paper has it,
 # and methods are ranked by its median.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-leakage", "caption": "What deletion off the target costs, with and without the unlabelled ring, and its share of TDD: mean ± standard deviation over runs, for LeakAbs the median as well."}} tags=["hide-input"]
 page.leakage(runs.per_run)
 
 # %% [markdown]
@@ -213,22 +213,22 @@ page.leakage(runs.per_run)
 # Rank 1 is best; ties share the better rank. Controls are ranked too: a method that ranks below
 # random pixels has not shown that it knows more.
 
-# %% mystnb={"image": {"alt": "Heat map of the rank of every method under TDD, absolute ODD, insertion, stability, excess TDD and seconds."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Heat map of the rank of every method under TDD, absolute ODD, insertion, stability, excess TDD and seconds."}, "figure": {"name": "fig-benchmark-ranks", "caption": "The rank of every method and control on every axis, 1 the best; the darker, the better."}} tags=["hide-input"]
 page.rank_heatmap(page.ranks(runs.per_run))
 
 # %% [markdown]
 # ## The trade-off
 #
 # The paper finds that faithfulness has a price: interventions cost passes, and a map made of them
-# moves more when the image does. Does it here? Small points are runs, large ones their mean.
+# moves more when the image does. Does it here ({numref}`fig-benchmark-trade-off`)? Small points are runs, large ones their mean.
 
-# %% mystnb={"image": {"alt": "Three scatter plots of TDD against stability, absolute ODD and seconds, a small point a run, a large one the mean."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Three scatter plots of TDD against stability, absolute ODD and seconds, a small point a run, a large one the mean."}, "figure": {"name": "fig-benchmark-trade-off", "caption": "TDD against stability, |ODD| and seconds: a small point a run, a large one the mean over runs."}} tags=["hide-input"]
 page.trade_off(runs.per_run, ["stability", "odd_abs", "seconds"])
 
 # %% [markdown]
 # Cost in passes does not depend on the machine; a backward pass counts two.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-cost", "caption": "The passes and the wall seconds of one explanation by every method; a backward pass counts two."}} tags=["hide-input"]
 page.cost(runs.per_run)
 
 # %% [markdown]
@@ -237,7 +237,7 @@ page.cost(runs.per_run)
 # One k is one point; the curves show whether the order depends on it. Bands are standard deviations
 # over runs; {glue:text}`curve_basis`.
 
-# %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and insertion gain over the fraction k for every method, controls dashed."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and insertion gain over the fraction k for every method, controls dashed."}, "figure": {"name": "fig-benchmark-curves", "caption": "TDD, |ODD| and insertion gain over the share k that is deleted or put back, a line a method, controls dashed; bands are standard deviations over runs."}} tags=["hide-input"]
 page.curves(runs.along_k, ["tdd", "odd_abs", "insertion"])
 
 # %% [markdown]
@@ -247,7 +247,7 @@ page.curves(runs.along_k, ["tdd", "odd_abs", "insertion"])
 # {glue:text}`cells`. What a coarser grid does to stability stands in
 # [Beyond DEA](beyond_dea.ipynb).
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-stability", "caption": "How alike the maps of an image stay when it is changed a little, in all and by what was changed: mean ± standard deviation over runs."}} tags=["hide-input"]
 page.stability(runs.per_run)
 
 # %% [markdown]
@@ -258,7 +258,7 @@ page.stability(runs.per_run)
 # {glue:text}`scenes_images` scenes of {glue:text}`scenes_dataset` under {glue:text}`scenes_models`
 # models, beside that of {glue:text}`dataset` and never pooled with it; {glue:text}`scenes_basis`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-scenes", "caption": "The metrics on {glue:text}`dataset` and on generated scenes side by side: mean ± standard deviation over runs."}} tags=["hide-input"]
 page.whole(page.beside_scenes(settings, runs))
 
 # %% [markdown]
@@ -272,7 +272,7 @@ page.whole(page.beside_scenes(settings, runs))
 #
 # Which of them lie above every control, on either?
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-scenes-chance", "caption": "Every method beside the control that comes closest to it in excess TDD, on photographs above and on generated scenes below."}} tags=["hide-input"]
 page.chance_beside_scenes(settings, runs)
 
 # %% [markdown]
@@ -285,7 +285,7 @@ page.chance_beside_scenes(settings, runs)
 # what the images decide: the leader has to lie above each of the others, tested over all pairs at
 # once.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-claims", "caption": "The claims that these runs can speak to: what they say, our numbers, whether each holds over plain means and over well-scored samples, and what the images decide of a lead."}} tags=["hide-input"]
 page.claims_table(runs)
 
 # %% [markdown]

@@ -87,12 +87,12 @@ glue_facts(page.facts(settings, runs))
 # How much would go with pixels that nobody chose? {glue:text}`photo_n` of the
 # {glue:text}`photo_dataset` show something to the model {glue:text}`photo_model`; what it sees is
 # outlined, whether it is there or not, for a map explains the model and not the picture. Below each
-# lie {glue:text}`photo_blind` *blind selections* of its target: random subsets as large as a map's,
+# lie {glue:text}`photo_blind` {term}`blind selections <blind selection>` of its target: random subsets as large as a map's,
 # drawn without a look at the model, from single pixels to patches, each at the length of its
 # border. What ragged ones earn and what compact ones do differs from picture to picture; the line
 # is their fit. A map is judged by how far it lies above the line at its own raggedness.
 
-# %% mystnb={"image": {"alt": "For each photograph the picture with what the model sees outlined, and below it TDD over border length: blind selections as grey dots with their fit, and the maps of GPA, EGA, RIA and DEA as coloured dots joined to the fit."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "For each photograph the picture with what the model sees outlined, and below it TDD over border length: blind selections as grey dots with their fit, and the maps of GPA, EGA, RIA and DEA as coloured dots joined to the fit."}, "figure": {"name": "fig-beyond-blind", "caption": "Photographs with what the model {glue:text}`photo_model` sees outlined; below each TDD over border length, of {glue:text}`photo_blind` blind selections (grey dots) with their fit, and of four maps (coloured), each joined to the fit at its own raggedness."}} tags=["hide-input"]
 page.blind_panels(settings, runs)
 
 # %% tags=["hide-input"]
@@ -116,23 +116,23 @@ page.credit(runs)
 # is tested by Wilcoxon's signed-rank test and by flipping signs; p values are adjusted over the
 # pairs of one picture (Holm).
 
-# %% mystnb={"image": {"alt": "Forest plot of paired differences in TDD between methods with their intervals; blue where the sign-flip test tells them apart."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of paired differences in TDD between methods with their intervals; blue where the sign-flip test tells them apart."}, "figure": {"name": "fig-beyond-tdd", "caption": "Paired differences in TDD with {glue:text}`level` intervals over {glue:text}`n` images; blue where the sign-flip test tells the two apart, at the right the share of images on which the first is better."}} tags=["hide-input"]
 page.difference_plot(runs, "tdd")
 
-# %% mystnb={"image": {"alt": "The same forest plot for excess TDD, less what a blind selection as ragged earns."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same forest plot for excess TDD, less what a blind selection as ragged earns."}, "figure": {"name": "fig-beyond-excess", "caption": "Paired differences in excess TDD with {glue:text}`level` intervals over {glue:text}`n` images; blue where the sign-flip test tells the two apart, at the right the share of images on which the first is better."}} tags=["hide-input"]
 page.difference_plot(runs, "excess_tdd")
 
 # %% [markdown]
-# The whole family as numbers: effect sizes are Cohen's $d_z$ and the rank-biserial correlation.
+# {numref}`tab-beyond-differences` has the whole family as numbers: effect sizes are Cohen's $d_z$ and the rank-biserial correlation.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-differences", "caption": "All paired differences with their {glue:text}`level` intervals, the p values of two tests adjusted by Holm, and effect sizes."}} tags=["hide-input"]
 page.difference_table(runs)
 
 # %% [markdown]
 # All methods at once: mean ranks over images in excess TDD; a bar joins methods whose ranks are
 # closer than the critical difference.
 
-# %% mystnb={"image": {"alt": "Critical-difference diagram: mean ranks of all methods in excess TDD, bars joining those not told apart."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Critical-difference diagram: mean ranks of all methods in excess TDD, bars joining those not told apart."}, "figure": {"name": "fig-beyond-ranks", "caption": "Mean ranks of all methods over images in excess TDD, the best at the left; a bar joins methods whose ranks lie closer than the critical difference."}} tags=["hide-input"]
 page.rank_diagram(settings, runs)
 
 # %% [markdown]
@@ -141,14 +141,14 @@ page.rank_diagram(settings, runs)
 # methods less their mean? The page uses the studentised bootstrap, which held it in
 # {glue:text}`coverage` of the repeats, and no interval below {glue:text}`fewest` images.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-coverage", "caption": "How often each kind of interval held the true mean of differences that are shaped as this page's own, beside the share that it promises."}} tags=["hide-input"]
 page.coverage_table(runs)
 
 # %% [markdown]
 # How often do the tests reject such differences when their true mean is 0, and when it is half a
 # standard deviation?
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-rejection", "caption": "How often each test rejects differences whose true mean is 0, which should be as rare as its level says, and differences whose mean is half a standard deviation."}} tags=["hide-input"]
 page.rejection_table(runs)
 
 # %% [markdown]
@@ -160,7 +160,7 @@ page.rejection_table(runs)
 # model; how does its TDD depend on how ragged its selections are, and on the fill? The methods
 # stand at their own border length. Noise: {glue:text}`basis_noise`.
 
-# %% mystnb={"image": {"alt": "Curves of the TDD of noise over the border length of its selections, a line a fill with a band, and the methods as points at their own border length and TDD."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Curves of the TDD of noise over the border length of its selections, a line a fill with a band, and the methods as points at their own border length and TDD."}, "figure": {"name": "fig-beyond-noise", "caption": "TDD of noise that knows nothing of the model, over the border length of its selections, a line a fill with a band; the methods stand as points at their own border length."}} tags=["hide-input"]
 page.noise_lines(settings, runs)
 
 # %% [markdown]
@@ -171,7 +171,7 @@ page.noise_lines(settings, runs)
 #
 # ### The ranking by plain TDD beside the ranking by excess TDD
 
-# %% mystnb={"image": {"alt": "Dot plots of mean TDD and mean excess TDD of every method with intervals, in the order of TDD."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of mean TDD and mean excess TDD of every method with intervals, in the order of TDD."}, "figure": {"name": "fig-beyond-rankings", "caption": "Mean TDD and mean excess TDD of every method with {glue:text}`level` intervals, in the order of TDD."}} tags=["hide-input"]
 page.ranking_dots(settings, runs)
 
 # %% [markdown]
@@ -189,7 +189,7 @@ page.ranking_dots(settings, runs)
 # grains, alone and times the target's mask, discs strewn over the target, the distance to its edge
 # (*depth*) and the contrary (*rim*), and the rest. None knows the model.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-chance", "caption": "Every method beside the control that comes closest to it in excess TDD, with the paired difference, its interval, the adjusted p and the verdict."}} tags=["hide-input"]
 page.chance_table(runs)
 
 # %% [markdown]
@@ -203,7 +203,7 @@ page.chance_table(runs)
 # for the difference between its scattered pixels and that block? Below, plain TDD, the judge that
 # was fooled, and the one in use, on {glue:text}`fooled_n` images.
 
-# %% mystnb={"image": {"alt": "Dot plots of TDD, of TDD less that of moved copies, and of excess TDD for every method and control."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of TDD, of TDD less that of moved copies, and of excess TDD for every method and control."}, "figure": {"name": "fig-beyond-fooled", "caption": "Three judges of the same maps on {glue:text}`fooled_n` images: plain TDD, TDD less that of the map's own moved copies, which noise fools, and excess TDD; means with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.fooled_dots(settings, runs)
 
 # %% [markdown]
@@ -218,15 +218,15 @@ page.fooled_dots(settings, runs)
 # RIA fills cells, TDD fills pixels, and by default both fill with the image's mean. Here each fill
 # makes the map (rows) and each judges it (columns): {glue:text}`basis_cross`.
 
-# %% mystnb={"image": {"alt": "Heat map of RIA's mean TDD by the fill that made the map and the fill that judged it."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Heat map of RIA's mean TDD by the fill that made the map and the fill that judged it."}, "figure": {"name": "fig-beyond-fills", "caption": "RIA's mean TDD by the fill that made the map (rows) and the fill that judged it (columns); brighter is more."}} tags=["hide-input"]
 page.cross_heat(settings, runs)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-agreement", "caption": "Rank correlation of every two fills as judges: over the maps of an image, mean over the images, and pooled over all maps and images."}} tags=["hide-input"]
 page.agreement_table(settings, runs)
 
 # %% [markdown]
 # A map's TDD under the fill that made it, less that of the maps made with other fills under the
-# same judge, is {glue:text}`own` over {glue:text}`own_n` images. The table gives the rank
+# same judge, is {glue:text}`own` over {glue:text}`own_n` images. {numref}`tab-beyond-agreement` gives the rank
 # correlation of the judges with one another: over the maps of an image, mean over the images; and
 # pooled, over all maps and images at once, which is high already where the judges find the same
 # images hard.
@@ -238,14 +238,14 @@ page.agreement_table(settings, runs)
 # `planted_context` the kind of the marker alone decides the class of the objects, so the model must
 # look off the target; under `planted_own`, the control, the kind of the badge does.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-owed", "caption": "What the two models of the planted scenes really use: the share of the target's score that goes when the marker, or the badges, are filled."}} tags=["hide-input"]
 page.owed_table(settings, runs)
 
 # %% [markdown]
 # What the models really use: the share of the target's score that goes when the marker, or the
 # badges, are filled. That is the truth the metrics below are held against.
 
-# %% mystnb={"image": {"alt": "Dot plots of absolute ODD of every method on the planted context and on its control, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of absolute ODD of every method on the planted context and on its control, with intervals."}, "figure": {"name": "fig-beyond-leakage", "caption": "Mean |ODD| of every method under the model that looks off the target and under its control, with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.leakage_dots(settings, runs)
 
 # %% [markdown]
@@ -254,14 +254,14 @@ page.leakage_dots(settings, runs)
 # a map that knows nothing has. A cell smaller than a badge hides a part of it, and the model may
 # read the rest; a coarser grid stands beside for that.
 
-# %% mystnb={"image": {"alt": "Dot plots of the chance that each method ranks the planted marker, and the planted badge, above the rest of its region, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of the chance that each method ranks the planted marker, and the planted badge, above the rest of its region, with intervals."}, "figure": {"name": "fig-beyond-find", "caption": "The chance that a map ranks a pixel of the planted evidence above another of its region, for the marker and for the badges, with {glue:text}`level` intervals; one half is what a map has that knows nothing."}} tags=["hide-input"]
 page.find_dots(settings, runs)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-leakage", "caption": "How far |ODD| and LeakAbs of each map tell the two models apart: context minus control with its interval, and the share of images on which the model that looks off the target has the higher value."}} tags=["hide-input"]
 page.leakage_table(settings, runs)
 
 # %% [markdown]
-# The table says how far |ODD| and LeakAbs of one method tell the two models apart: context minus
+# {numref}`tab-beyond-leakage` says how far |ODD| and LeakAbs of one method tell the two models apart: context minus
 # control on the same images, and the share of images on which the model that does look off the
 # target has the higher value. The interval lies above 0 for {glue:text}`apart_odd` of
 # {glue:text}`probes` maps in |ODD| and for {glue:text}`apart_leak` in LeakAbs, which divides by a
@@ -276,7 +276,7 @@ page.leakage_table(settings, runs)
 # of it over noise of a known grain. A fair judge orders the maps of an image by the share of the
 # evidence that their best pixels hold.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-judges", "caption": "How well each judge orders maps that were made with a known share of the evidence: its rank correlation with the truth over the maps of an image."}} tags=["hide-input"]
 page.judge_table(settings, runs)
 
 # %% [markdown]
@@ -290,7 +290,7 @@ page.judge_table(settings, runs)
 # input, does not explain the model ({glue:text}`redrawn_basis`). Controls do not depend on it at
 # all, and stay.
 
-# %% mystnb={"image": {"alt": "Curves of the rank correlation of each method's map with itself over the share of the model's layers drawn anew."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Curves of the rank correlation of each method's map with itself over the share of the model's layers drawn anew."}, "figure": {"name": "fig-beyond-cascade", "caption": "The rank correlation of each method's map with itself, over the share of the model's layers that were drawn anew, from the output back."}} tags=["hide-input"]
 page.cascade_lines(settings, runs)
 
 # %% [markdown]
@@ -302,7 +302,7 @@ page.cascade_lines(settings, runs)
 # compares no pixels: it asks by what share of itself the entropy of a map's values rises, for a
 # map of a model that knows nothing should know nothing either.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-randomisation", "caption": "What is left of each map of a model of which every layer was drawn anew: its rank correlation with the map of the trained model, that of maps averaged over noisy copies, and by what share of itself its entropy rises, means with intervals."}} tags=["hide-input"]
 page.randomisation_table(settings, runs)
 
 # %% [markdown]
@@ -315,10 +315,10 @@ page.randomisation_table(settings, runs)
 # by itself is in every table above: *random adaptive*, the same cells with random drops. What
 # follows is of {glue:text}`basis_budget`.
 
-# %% mystnb={"image": {"alt": "Curves of mean TDD under the mean fill and under blur, excess TDD and absolute ODD over the number of passes, for the adaptive and the fixed map."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Curves of mean TDD under the mean fill and under blur, excess TDD and absolute ODD over the number of passes, for the adaptive and the fixed map."}, "figure": {"name": "fig-beyond-budget", "caption": "Mean TDD under the fill that made the map and under blur, excess TDD and |ODD|, over the number of passes, for adaptive and fixed interventions."}} tags=["hide-input"]
 page.budget_lines(settings, runs)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-budget", "caption": "What the adaptive map reaches of the fixed one's value at {glue:text}`fixed_passes` passes, by its budget, with a paired bootstrap interval."}} tags=["hide-input"]
 page.budget_table(settings, runs)
 
 # %% [markdown]
@@ -335,7 +335,7 @@ page.budget_table(settings, runs)
 # dropped most; cells that follow neither; the plain tree, which goes where the drops lead; and the
 # target's cells with random drops ({glue:text}`basis_strategies`).
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-strategies", "caption": "Ways to adapt the cells at {glue:text}`budget` passes, and in the last row cells of adaptive RIA with random drops: what each reaches of the fixed map's value."}} tags=["hide-input"]
 page.strategy_table(settings, runs)
 
 # %% [markdown]
@@ -346,7 +346,7 @@ page.strategy_table(settings, runs)
 #
 # On thin targets ({glue:text}`thin_n` images; {glue:text}`basis_thin`), adaptive RIA minus fixed RIA at equal budgets:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-thin", "caption": "Adaptive minus fixed RIA on {glue:text}`thin_n` images of thin targets, at equal budgets, with intervals."}} tags=["hide-input"]
 page.thin_table(settings, runs)
 
 # %% [markdown]
@@ -358,7 +358,7 @@ page.thin_table(settings, runs)
 # of {glue:text}`own_grid` x {glue:text}`own_grid`, the image as it is among them; DEA's other half
 # is as it was ({glue:text}`basis_stability`).
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-stability", "caption": "Stability of maps on {glue:text}`own_grid` cells a side beside that on {glue:text}`coarse`, and how alike the two order images and methods."}} tags=["hide-input"]
 page.stability_table(settings, runs)
 
 # %% [markdown]
@@ -367,7 +367,7 @@ page.stability_table(settings, runs)
 # Interventions are forward passes and could be run in less precise numbers. What that saves, and
 # what it changes, on this machine:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-precision", "caption": "Precisions beside the first: time, the correlation of their maps with those of the first, and what changes of TDD."}} tags=["hide-input"]
 page.precision_table(runs)
 
 # %% [markdown]
@@ -379,7 +379,7 @@ page.precision_table(runs)
 #
 # The paper's central claims, each by its interval on these images, in plain TDD and less chance:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-claims", "caption": "The paper's central claims, each with its difference and {glue:text}`level` interval in plain TDD and in excess TDD."}} tags=["hide-input"]
 page.claims_table(runs)
 
 # %% [markdown]

@@ -12,7 +12,7 @@
 # In this notebook, we make a card of every metric of the papers: what it is said to measure, what a
 # value costs, what maps that know nothing reach, whether it finds what was planted, how far its
 # order of methods hangs on its own settings, and how easily it is gamed. From these, by one rule,
-# follows what it is to be trusted for. Look here before you trust a number.
+# follows what it is to be trusted for ({numref}`tab-cards-trust`). Look here before you trust a number.
 #
 # :::{admonition} In short
 # {glue:text}`metrics` metrics have a card, decided on the records {glue:text}`basis`. Telling the
@@ -52,7 +52,7 @@ glue_facts(page.facts(runs))
 # - *Telling the best method from maps that know nothing.* The best method is ahead of the best map
 #   that looks at neither model nor truth, image by image, by its whole interval. Both are the best
 #   of several on these very images, which flatters both.
-# - *Comparing maps of different grain.* Random maps of four grains lie no further apart than
+# - *Comparing maps of different grain.* Random maps of four {term}`grains <grain>` lie no further apart than
 #   {glue:text}`flat` of what the methods do. Where a metric explains again, random maps are drawn
 #   anew, and say nothing.
 # - *Telling where the evidence lies.* Two models see the same planted scenes; of the one all hangs
@@ -74,7 +74,7 @@ glue_facts(page.facts(runs))
 # ✓ is yes, ✗ no; a dash says that nothing is recorded that could tell. Records not there yet:
 # {glue:text}`absent`; metrics without a card for want of them: {glue:text}`without`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-cards-trust", "caption": "What each metric is to be trusted for, by the rule above, a row a metric and record: ✓ yes, ✗ no, a dash where nothing is recorded that could tell."}} tags=["hide-input"]
 page.trust_table(runs)
 
 # %% [markdown]
@@ -83,10 +83,10 @@ page.trust_table(runs)
 # Methods in colour, in grey the maps that know nothing, in the order of the first panel. A metric is
 # easy to read where the grey ones lie together and the coloured ones beyond them.
 
-# %% mystnb={"image": {"alt": "Dot plots of TDD, insertion gain and excess TDD: a row a method or control, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of TDD, insertion gain and excess TDD: a row a method or control, with intervals."}, "figure": {"name": "fig-cards-deletion", "caption": "Where methods and maps that know nothing lie by TDD, insertion gain and excess TDD: means over images with {glue:text}`level` intervals, methods in colour and controls in grey, in the order of the first panel."}} tags=["hide-input"]
 page.levels_dots(runs, ["tdd", "insertion", "excess_tdd"])
 
-# %% mystnb={"image": {"alt": "Dot plots of stability, absolute ODD and LeakAbs: a row a method or control, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of stability, absolute ODD and LeakAbs: a row a method or control, with intervals."}, "figure": {"name": "fig-cards-others", "caption": "Where methods and maps that know nothing lie by stability, |ODD| and LeakAbs: means over images with {glue:text}`level` intervals, methods in colour and controls in grey, in the order of the first panel."}} tags=["hide-input"]
 page.levels_dots(runs, ["stability", "odd_abs", "leak_abs"])
 
 # %% [markdown]
@@ -94,22 +94,22 @@ page.levels_dots(runs, ["stability", "odd_abs", "leak_abs"])
 #
 # Those of {cite:t}`sakib2026dea`, and excess TDD, which is ours.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-tdd", "caption": "The card of target deletion drop (TDD): what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "tdd")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-odd-abs", "caption": "The card of off-target deletion drop (|ODD|): what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "odd_abs")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-leak-abs", "caption": "The card of leakage (LeakAbs): what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "leak_abs")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-insertion", "caption": "The card of insertion gain: what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "insertion")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-stability", "caption": "The card of stability: what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "stability")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-excess-tdd", "caption": "The card of excess TDD: what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "excess_tdd")
 
 # %% [markdown]
@@ -117,22 +117,22 @@ page.card(runs, "excess_tdd")
 #
 # Those that {cite:t}`domeniconi2026cam` compare.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-average-drop", "caption": "The card of Average Drop (AD): what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "average_drop")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-complexity", "caption": "The card of complexity: what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "complexity")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-coherency", "caption": "The card of coherency: what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "coherency")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-adcc", "caption": "The card of ADCC: what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "adcc")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-road", "caption": "The card of ROAD: what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "road")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-card-arcc", "caption": "The card of ARCC: what it is said to measure, what a value costs, what is recorded of it, and what follows for its use."}} tags=["hide-input"]
 page.card(runs, "arcc")
 
 # %% [markdown]

@@ -11,7 +11,7 @@
 #
 # In this notebook, we show what maps, metrics and a whole benchmark cost, beside the same work done
 # with captum, grad-cam and torchcam on the same models and images, and beside a bound: what their
-# passes alone would cost.
+# {term}`passes <pass>` alone would cost.
 #
 # :::{admonition} In short
 # The whole benchmark of four methods runs {glue:text}`whole` times as fast as a short script of the
@@ -53,7 +53,7 @@ glue_facts(page.facts(runs))
 # other calls. A backward pass counts as two, which is more than it costs where it ends at a deep
 # layer, so that a CAM can lie below its bound.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-costs-machine", "caption": "The machine and the versions that the recorded times are of."}} tags=["hide-input"]
 page.machine_table(runs)
 
 # %% [markdown]
@@ -68,17 +68,17 @@ page.machine_table(runs)
 # price stands in [Beyond DEA](beyond_dea.ipynb), it is {glue:text}`whole_coarse` times as fast as
 # the script, which has no such grid.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-costs-whole", "caption": "A whole benchmark of four methods by this library and by a short script of the other packages: seconds, their ratio, and the bound, which is what the passes alone would cost."}} tags=["hide-input"]
 page.whole_table(runs)
 
 # %% [markdown]
 # ## Methods and metrics
 #
-# Each dot is our time over that of the fastest other package; left of the line ours is faster. Over
+# Each dot of {numref}`fig-costs-ratios` is our time over that of the fastest other package; left of the line ours is faster. Over
 # the rows of one image the median ratio is {glue:text}`single`, over those of several at once
 # {glue:text}`several`.
 
-# %% mystnb={"image": {"alt": "A dot plot on a logarithmic axis: for each method and metric, our time over that of the fastest other package, for one image and for several at once, with a line where both take the same."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "A dot plot on a logarithmic axis: for each method and metric, our time over that of the fastest other package, for one image and for several at once, with a line where both take the same."}, "figure": {"name": "fig-costs-ratios", "caption": "Our time over that of the fastest other package, a row a method or metric and model, for one image and for several at once, on a logarithmic axis; left of the line ours is faster."}} tags=["hide-input"]
 page.ratios_plot(runs)
 
 # %% [markdown]
@@ -88,16 +88,16 @@ page.ratios_plot(runs)
 # RefineCAM at all stages, whose maps are of one pass forward and back, costs at most
 # {glue:text}`refinecam` times one CAM at the shallowest.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-costs-methods", "caption": "Methods: our shortest time (and median) in milliseconds, the fastest other package and its time, their ratio, ours to the bound, and the largest difference of the results."}} tags=["hide-input"]
 page.methods_table(runs)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-costs-metrics", "caption": "Metrics: our shortest time (and median) in milliseconds, the fastest other package and its time, their ratio, ours to the bound, and the largest difference of the results."}} tags=["hide-input"]
 page.metrics_table(runs)
 
 # %% [markdown]
 # The rows in which another package is faster ({glue:text}`slower` of {glue:text}`rows`):
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-costs-slower", "caption": "The rows in which another package is faster than ours."}} tags=["hide-input"]
 page.slower_table(runs)
 
 # %% [markdown]
@@ -110,7 +110,7 @@ page.slower_table(runs)
 # Time and memory at its peak of a run in a process of its own, against the number of images, their
 # size in px, RIA's cells a side and the number of methods. Each axis is moved alone.
 
-# %% mystnb={"image": {"alt": "Line charts of seconds and of peak memory of a run against the number of images, the image size, the grid and the number of methods."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Line charts of seconds and of peak memory of a run against the number of images, the image size, the grid and the number of methods."}, "figure": {"name": "fig-costs-growth", "caption": "Seconds and peak memory of a run in a process of its own, against the number of images, their size, RIA's cells a side and the number of methods, each moved alone."}} tags=["hide-input"]
 page.growth_plot(runs)
 
 # %% [markdown]
@@ -124,7 +124,7 @@ page.growth_plot(runs)
 # {glue:text}`refusals` wrong settings, the slowest is refused in {glue:text}`refusal` of the time
 # promised, in seconds of one core; {glue:text}`broken` promises are broken.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-costs-starting", "caption": "How long it takes to start, and to refuse a wrong setting, beside what is promised, in seconds of one core."}} tags=["hide-input"]
 page.starting_table(runs)
 
 # %% [markdown]

@@ -113,6 +113,12 @@ page.credit(cases)
 page.case_table(cases.table, cases.masses)
 
 # %% [markdown]
+# The first of these photographs under other weights: the sliders move in the page, without a kernel.
+
+# %% tags=["hide-input"]
+page.weighed(settings, runs.opening.table.index[0])
+
+# %% [markdown]
 # In {glue:text}`photo_leads` of these {glue:text}`photo_cases` cases DEA's TDD is above EGA's. So
 # few photographs decide nothing, and whether a target is thin is not for the model to say: the
 # statistics need images by the dozen whose masks are known.

@@ -58,7 +58,7 @@ app
 # The app itself needs a live kernel: `make lab`, then run this notebook. In the book you see the
 # state it starts in; the slider of [the benchmark](benchmark.ipynb) moves in the page.
 
-# %% mystnb={"code_prompt_show": "Show the code"} tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the code", "figure": {"name": "fig-explore-state", "caption": "The explorer as it starts: the image with its target outlined, the map over it, and the image without the map's top; below it whether the map leaves chance behind."}} tags=["hide-input"]
 frozen(app)
 
 # %% [markdown]
@@ -73,7 +73,7 @@ frozen(app)
 #    and excess TDD say of it?
 # 3. **Which half of DEA carries it?** Set alpha to 0 (interventions alone), then to 1 (gradients
 #    alone). With alpha at 1, beta still lifts the pixels on which both agree.
-# 4. **Where does the ratio break?** Find a target with a small s(x): TDD divides by it, so small
+# 4. **Where does the ratio break?** Find a target with a small s(x): {term}`TDD` divides by it, so small
 #    changes of the score become large values. The benchmark therefore shows a mean over well-scored
 #    samples beside the plain one.
 # 5. **What do ties decide?** Under RIA all pixels of a cell tie; the tied share says how much of

@@ -33,7 +33,7 @@ settings = page.read(parameters())
 runs = page.run(settings)
 glue_facts(page.facts(runs))
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-ledger-summary", "caption": "The verdicts in sum: of the claims of each source, on photographs and on generated scenes, how many hold, are contradicted or are undecided at an adjusted p of {glue:text}`significant`."}} tags=["hide-input"]
 page.whole_summary(runs)
 
 # %% [markdown]
@@ -43,7 +43,7 @@ page.whole_summary(runs)
 # that the model scores at least {glue:text}`well`, and of which every method compared has a value
 # that is not decided by a constant.
 #
-# *A above B.* The mean of the paired differences (for LeakAbs, a ratio of ratios, their median)
+# *A above B.* The mean of the paired differences (for {term}`LeakAbs`, a ratio of ratios, their median)
 # with its unadjusted interval of {glue:text}`level`; p of the same resamples, adjusted by Holm over
 # all such claims of the same paper on the same record, at most {glue:text}`largest_family` at once.
 # It *holds* or is *contradicted* by the side that the difference lies on if the adjusted p is below
@@ -65,14 +65,15 @@ page.whole_summary(runs)
 #
 # The claims of {cite:t}`sakib2026dea`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-ledger-dea", "caption": "The claims of the faithfulness benchmark and of Dual-Evidence Attribution, each with its verdict on photographs and on generated scenes; below it the difference it stands on with its {glue:text}`level` interval, the number n of images and the adjusted p."}} tags=["hide-input"]
 page.ledger_table(runs, "dea")
 
 # %% [markdown]
-# The paper's Table 1 stands beside the same means of the records. Data and models differ, so it is
+# The paper's Table 1 stands beside the same means of the records in
+# {numref}`tab-ledger-paper`. Data and models differ, so it is
 # the order of methods that can be compared.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-ledger-paper", "caption": "The values of the paper's Table 1 beside the means of the records with their {glue:text}`level` intervals, a row a method and metric."}} tags=["hide-input"]
 page.table1(runs)
 
 # %% [markdown]
@@ -81,7 +82,7 @@ page.table1(runs)
 # What no table of a paper holds: controls that know nothing of the model, what a blind selection as
 # ragged earns, maps judged by another fill than made them, and adaptive interventions.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-ledger-ours", "caption": "Our own claims, of controls, of blind selections, of other fills and of adaptive interventions, with their verdicts on photographs and on generated scenes; below each the difference with its {glue:text}`level` interval, n and the adjusted p."}} tags=["hide-input"]
 page.ledger_table(runs, "ours")
 
 # %% [markdown]
@@ -89,7 +90,7 @@ page.ledger_table(runs, "ours")
 #
 # The claims of {cite:t}`domeniconi2026cam`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-ledger-arcc", "caption": "The claims on ARCC and RefineCAM with their verdicts; below each what it stands on, with its {glue:text}`level` interval, n and the adjusted p."}} tags=["hide-input"]
 page.ledger_table(runs, "arcc")
 
 # %% [markdown]
@@ -97,7 +98,7 @@ page.ledger_table(runs, "arcc")
 #
 # The claims of {cite:t}`prasad_rethinking`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-ledger-wsss", "caption": "The claims on explainers as prompts with their verdicts; below each what it stands on, with its {glue:text}`level` interval, n and the adjusted p."}} tags=["hide-input"]
 page.ledger_table(runs, "wsss")
 
 # %% [markdown]
@@ -114,7 +115,7 @@ page.ledger_table(runs, "wsss")
 # three samples of one, FOLDER being where VOC lies; it names every value that differs. What a
 # column means stands in [the evidence](../evidence.md).
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-ledger-records", "caption": "The recorded runs: images and models of each, the number of its values and their size, the hours that it took, and what it was made by."}} tags=["hide-input"]
 page.records_table(runs)
 
 # %% [markdown]
@@ -122,7 +123,7 @@ page.records_table(runs)
 # and drawn again a thousand times: how often each kind of interval held it. The tables above use
 # the last one.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-ledger-coverage", "caption": "How often each kind of interval held the true mean of differences that are shaped as the first record's own, beside the share that it promises."}} tags=["hide-input"]
 page.coverage_table(runs)
 
 # %% [markdown]

@@ -12,7 +12,7 @@
 # In this notebook, we ask of every difference between two methods whether it is one of the methods,
 # or one of the settings that it was measured at: which share is deleted, what is put in its place,
 # how fine the map's grid is, how large the image, whose labels give the target, and which model
-# answers. A claim at one choice of all of these is a *universe*.
+# answers. A claim at one choice of all of these is a {term}`universe`.
 #
 # :::{admonition} In short
 # On photographs {glue:text}`photographs_signed` of {glue:text}`photographs_of` differences lie on
@@ -48,9 +48,10 @@ glue_facts(page.facts(runs))
 # ## How to read a strip
 #
 # In each universe the difference is the mean over the images that the model scores at least
-# {glue:text}`well` and of which both methods have a sound value, image by image (of LeakAbs, a ratio
+# {glue:text}`well` and of which both methods have a sound value, image by image (of {term}`LeakAbs`, a ratio
 # of ratios, the median), with its interval of {glue:text}`level`; of fewer than {glue:text}`fewest`
-# images there is none. A strip shows the universes of one claim, sorted by the difference. Blue lies
+# images there is none. A strip, such as
+# {numref}`fig-multiverse-dea-tdd-above-ega`, shows the universes of one claim, sorted by the difference. Blue lies
 # on the claimed side, red on the other; a pale one has an interval that holds 0. The rows of marks
 # below say which settings a universe has: where the marks of a row gather at one end, that setting
 # decides the difference.
@@ -61,7 +62,7 @@ glue_facts(page.facts(runs))
 # probability, and nothing is tested on this page: it says how much of a claim is the settings'.
 # A verdict stands in [the ledger](ledger.ipynb).
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-multiverse-records", "caption": "The records that the universes come from: their images and models, and the settings that each of them moves."}} tags=["hide-input"]
 page.records_table(runs)
 
 # %% [markdown]
@@ -72,7 +73,7 @@ page.records_table(runs)
 # setting that turned the side in the largest share of those pairs of universes that differ in it
 # alone, with the share as claimed at each of its values.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-multiverse-shares", "caption": "Every claim in all universes, on photographs and on generated scenes: the share in which the difference lies as claimed, wholly so, or wholly on the other side, and the setting that turned its side most, with the share as claimed at each of its values."}} tags=["hide-input"]
 page.shares_table(runs)
 
 # %% [markdown]
@@ -80,26 +81,26 @@ page.shares_table(runs)
 #
 # DEA beside the two gradient maps that {cite:t}`sakib2026dea` compare it with.
 
-# %% mystnb={"image": {"alt": "Sorted differences DEA less EGA in TDD over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences DEA less EGA in TDD over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-dea-tdd-above-ega", "caption": "DEA less EGA in deletion drop (TDD), in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "dea_tdd_above_ega")
 
-# %% mystnb={"image": {"alt": "Sorted differences DEA less GPA in TDD over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences DEA less GPA in TDD over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-dea-tdd-above-gpa", "caption": "DEA less GPA in deletion drop (TDD), in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "dea_tdd_above_gpa")
 
 # %% [markdown]
 # RIA, which is made of interventions alone, beside DEA and beside EGA.
 
-# %% mystnb={"image": {"alt": "Sorted differences DEA less RIA in TDD over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences DEA less RIA in TDD over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-dea-tdd-below-ria", "caption": "DEA less RIA in deletion drop (TDD), in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "dea_tdd_below_ria")
 
-# %% mystnb={"image": {"alt": "Sorted differences RIA less EGA in TDD over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences RIA less EGA in TDD over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-ria-tdd-above-ega", "caption": "RIA less EGA in deletion drop (TDD), in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "ria_tdd_above_ega")
 
 # %% [markdown]
 # And DEA beside random pixels, which know nothing of the model. Scattered holes hurt a model by
 # themselves; how much depends on what they are filled with.
 
-# %% mystnb={"image": {"alt": "Sorted differences DEA less random pixels in TDD over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences DEA less random pixels in TDD over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-dea-tdd-above-random", "caption": "DEA less random pixels in deletion drop (TDD), in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "dea_tdd_above_random")
 
 # %% [markdown]
@@ -108,10 +109,10 @@ page.strip(runs, "dea_tdd_above_random")
 # The drop that deletion outside the target causes, and what of it there is for each unit of drop
 # inside.
 
-# %% mystnb={"image": {"alt": "Sorted differences DEA less EGA in absolute ODD over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences DEA less EGA in absolute ODD over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-dea-odd-below-ega", "caption": "DEA less EGA in off-target drop (|ODD|), where less is better, in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "dea_odd_below_ega")
 
-# %% mystnb={"image": {"alt": "Sorted differences DEA less EGA in median LeakAbs over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences DEA less EGA in median LeakAbs over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-dea-leak-below-ega", "caption": "DEA less EGA in median LeakAbs, where less is better, in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "dea_leak_below_ega")
 
 # %% [markdown]
@@ -121,16 +122,16 @@ page.strip(runs, "dea_leak_below_ega")
 # earned is taken off: RIA beside random cells and beside the distance to the target's edge, EGA
 # beside that distance, and DEA beside EGA.
 
-# %% mystnb={"image": {"alt": "Sorted differences RIA less random cells in excess TDD over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences RIA less random cells in excess TDD over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-ria-above-cells", "caption": "RIA less random cells in excess TDD, in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "ria_above_cells")
 
-# %% mystnb={"image": {"alt": "Sorted differences RIA less depth in excess TDD over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences RIA less depth in excess TDD over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-ria-above-depth", "caption": "RIA less the distance to the target's edge in excess TDD, in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "ria_above_depth")
 
-# %% mystnb={"image": {"alt": "Sorted differences EGA less depth in excess TDD over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences EGA less depth in excess TDD over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-ega-above-depth", "caption": "EGA less the distance to the target's edge in excess TDD, in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "ega_above_depth")
 
-# %% mystnb={"image": {"alt": "Sorted differences DEA less EGA in excess TDD over all universes, with intervals; the settings of each are marked below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Sorted differences DEA less EGA in excess TDD over all universes, with intervals; the settings of each are marked below."}, "figure": {"name": "fig-multiverse-dea-excess-above-ega", "caption": "DEA less EGA in excess TDD, in every universe. Each universe is a dot with its {glue:text}`level` interval, sorted by the difference: blue on the claimed side, red on the other, pale where the interval holds 0. The marks below a universe name its settings."}} tags=["hide-input"]
 page.strip(runs, "dea_excess_above_ega")
 
 # %% [markdown]
@@ -141,7 +142,7 @@ page.strip(runs, "dea_excess_above_ega")
 # where they turn it round. A column takes the pairs of universes that differ in that setting alone,
 # the last one any two; the mean, and in brackets the least.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-multiverse-orders", "caption": "How alike two universes order six methods: Kendall's tau, the mean and in brackets the least, over the pairs that differ in one setting alone, a column each, and over any two."}} tags=["hide-input"]
 page.orders_table(runs)
 
 # %% [markdown]

@@ -23,18 +23,22 @@
 # 5. Does it help where a *segmentation* is explained?
 #
 # :::{admonition} In short
-# Over {glue:text}`n` images, {glue:text}`models` classifiers and {glue:text}`cams` CAMs,
-# RefineCAM's ARCC is {glue:text}`side_shallowest` its base's at the shallowest stage, a difference
-# of {glue:text}`gain_shallowest`, and {glue:text}`side_deepest` its base's at the deepest, a
-# difference of {glue:text}`gain_deepest`. ROAD, the part of ARCC that asks the model, is
-# {glue:text}`road_refined` refined, {glue:text}`road_shallowest` shallowest and
-# {glue:text}`road_deepest` deepest. On the first {glue:text}`few` images the product is
+# Over {glue:text}`n` images of {glue:text}`dataset`, {glue:text}`models` classifiers and
+# {glue:text}`cams` CAMs, RefineCAM's ARCC is {glue:text}`side_shallowest` its base's at the
+# shallowest stage, a difference of {glue:text}`gain_shallowest`, and {glue:text}`side_deepest` its
+# base's at the deepest, a difference of {glue:text}`gain_deepest`. ROAD, the part of ARCC that asks
+# the model, is {glue:text}`road_refined` refined, {glue:text}`road_shallowest` shallowest and
+# {glue:text}`road_deepest` deepest. On {glue:text}`few` images the product is
 # {glue:text}`side_geometric_mean` the geometric mean, a difference of
 # {glue:text}`gain_geometric_mean`, and {glue:text}`side_inverse_exp_mean` the inverse exponential
-# mean, one of {glue:text}`gain_inverse_exp_mean`. To keep the deep maps where coherency explains
-# again changes ARCC by {glue:text}`flattered`. Of a segmentation, {glue:text}`seg_above_excess_tdd`
-# of {glue:text}`seg_pairs` pairs on {glue:text}`seg_n` images have an interval above 0 in excess
-# TDD, and {glue:text}`seg_below_excess_tdd` one below.
+# mean, one of {glue:text}`gain_inverse_exp_mean`. On {glue:text}`other_n` images of
+# {glue:text}`other_dataset` under {glue:text}`other_models` classifiers it is
+# {glue:text}`other_side_shallowest` its base's at the shallowest stage, by
+# {glue:text}`other_gain_shallowest`. Decided to the contrary by the two kinds of images:
+# {glue:text}`apart`. To keep the deep maps where coherency explains again changes ARCC by
+# {glue:text}`flattered`. Of a segmentation, {glue:text}`seg_above_excess_tdd` of
+# {glue:text}`seg_pairs` pairs on {glue:text}`seg_n` images have an interval above 0 in excess TDD,
+# and {glue:text}`seg_below_excess_tdd` one below.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
@@ -43,13 +47,13 @@ dataset = "single_shapes"
 root = None
 split = None
 backgrounds = None
-samples = 16
-few = 8  # the first of them, for fusions, starting layers and the shortcut
+samples = 16  # of a run without a record
+few = 8  # the first of them, for starting layers and the shortcut, and fusions without a record
 order = "shuffled"
 image_size = 224
 model = ["shapes_vgg11", "shapes_resnet18", "shapes_swin", "shapes_convnext"]
 layers = None  # shallow to deep, of every model; None takes each model's own stages
-scalar = "logit"
+scalar = None  # that is explained; None takes the logit
 seed = 0
 floor = None
 device = None
@@ -57,6 +61,7 @@ precision = "float32"
 batch_size = None
 workers = 0  # processes, or the address of a scheduler: tcp://...
 bases = None  # a list of CAMs; None takes every CAM of classifiers that RefineCAM can refine
+averaged = ["gradcam_plus_plus", "layercam"]  # those of them that are fused by the means, too
 swept = "layercam"  # one of the bases: of the pictures, and of the choice of the starting layer
 pictures = 4  # rows of the gallery
 seg_dataset = "shapes"
@@ -69,6 +74,13 @@ seg_floor = 0.3
 k = 0.2
 null_every = 1
 level = 0.95  # of the intervals
+checked = 1  # samples that are computed again where a record stands
+many_dataset = "voc"  # photographs to count over: recorded, or below many_root
+many_root = None
+many_split = "voc200"
+many_class_map = "voc_imagenet"
+many_samples = None
+many_model = "imagenet_mobilenet_v2"
 photo_ids = ["chelsea", "coffee", "rocket", "grace_hopper"]  # photographs that the page opens with
 photo_model = "imagenet_mobilenet_v2"  # the classifier that names them
 photo_layers = None  # shallow to deep; None takes its own stages
@@ -94,6 +106,12 @@ page.photo_ends(settings, runs)
 # %% [markdown]
 # Photographs: {glue:text}`photo_credit`.
 #
+# The first of them along the layers; the slider moves in the page, without a kernel.
+
+# %% tags=["hide-input"]
+page.along_layers(settings, runs.photographs)
+
+# %% [markdown]
 # What the metrics say of these maps:
 
 # %% tags=["hide-input"]
@@ -103,19 +121,25 @@ page.photo_table(runs)
 # Of {glue:text}`photos` photographs, RefineCAM's ARCC is higher than the shallowest map's on
 # {glue:text}`photo_up_shallowest` and than the deepest map's on {glue:text}`photo_up_deepest`; the
 # mean of ROAD is {glue:text}`photo_road_refined` refined, {glue:text}`photo_road_shallowest`
-# shallowest and {glue:text}`photo_road_deepest` deepest. Where on a photograph the evidence lies,
-# nobody knows, and so few images tell nothing of others. What follows needs images without end on
-# which nothing but one object tells the class: they are generated.
+# shallowest and {glue:text}`photo_road_deepest` deepest. So few images tell nothing of others; the
+# rest of the page counts over many.
 #
 # ## What is explained
 #
-# The rest of the page is about {glue:text}`n` images of {glue:text}`dataset`, of which
-# {glue:text}`truth`, under {glue:text}`models` classifiers with {glue:text}`cams` CAMs each. A CAM
-# stands at the *shallowest* and the *deepest* of a model's stages; RefineCAM starts at the
-# shallowest, as in the paper. The share of the images whose class a classifier names rightly, with
-# Wilson's {glue:text}`level` interval: {glue:text}`accuracy`. Other intervals are
-# {glue:text}`level` studentised bootstrap intervals over images, a value being the mean over the
-# models unless they are told apart.
+# {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`models` classifiers with
+# {glue:text}`cams` CAMs each: {glue:text}`basis`. A CAM stands at the *shallowest* and the
+# *deepest* of a model's stages; RefineCAM starts at the shallowest, as in the paper. The share of
+# the images whose class a classifier names rightly, with Wilson's {glue:text}`level` interval:
+# {glue:text}`accuracy`.
+#
+# Beside it, and never pooled with it, {glue:text}`other_n` images of {glue:text}`other_dataset`
+# under {glue:text}`other_models` classifiers: {glue:text}`other_basis`. Named rightly:
+# {glue:text}`other_accuracy`. On {glue:text}`own_dataset` {glue:text}`truth`. Fewer than
+# {glue:text}`fewest` images have no interval and decide nothing. A column that a record does not
+# have is left out.
+#
+# Other intervals are {glue:text}`level` studentised bootstrap intervals over images, a value being
+# the mean over the models unless they are told apart.
 #
 # A map that vanished has no coherency, hence no ARCC. RefineCAM can make such maps, by multiplying
 # what nowhere meets, and to leave them out would reward it: here their ARCC and ADCC count 0
@@ -123,8 +147,8 @@ page.photo_table(runs)
 #
 # ## One image taken apart
 #
-# The image whose gain by refinement is the median, under every model: the CAM at each stage, and
-# their product.
+# The image of {glue:text}`own_dataset` whose gain by refinement is the median, under every model:
+# the CAM at each stage, and their product.
 
 # %% mystnb={"image": {"alt": "One image under every model: the image with its object outlined, the CAM's map at each stage from shallow to deep, and the product of the maps."}} tags=["hide-input"]
 page.taken_apart(settings, runs)
@@ -187,6 +211,9 @@ page.parts_table(settings, runs)
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}} tags=["hide-input"]
 page.lift_plot(settings, runs)
 
+# %% mystnb={"image": {"alt": "The same of the images that stand beside."}} tags=["hide-input"]
+page.lift_plot(settings, runs, beside=True)
+
 # %% [markdown]
 # How often does each kind of interval hold the true mean of differences that are shaped as this
 # page's own: drawn with replacement from those of two methods less their mean? The page uses the
@@ -194,7 +221,7 @@ page.lift_plot(settings, runs)
 # below {glue:text}`fewest` images.
 
 # %% tags=["hide-input"]
-page.coverage_table(runs)
+page.coverage_table(settings, runs)
 
 # %% [markdown]
 # By model, mean over the CAMs:
@@ -206,12 +233,16 @@ page.lift_table(settings, runs)
 # Over the shallowest stage, RefineCAM's ARCC is higher on {glue:text}`up_shallowest` of
 # {glue:text}`models` models; the interval lies above 0 on {glue:text}`above_shallowest` and below
 # on {glue:text}`below_shallowest`. Over the deepest it is higher on {glue:text}`up_deepest`, with
-# {glue:text}`above_deepest` above and {glue:text}`below_deepest` below.
+# {glue:text}`above_deepest` above and {glue:text}`below_deepest` below. On
+# {glue:text}`other_dataset`, over the shallowest: higher on {glue:text}`other_up_shallowest` of
+# {glue:text}`other_models`, with {glue:text}`other_above_shallowest` above and
+# {glue:text}`other_below_shallowest` below; ROAD goes from {glue:text}`other_road_shallowest` to
+# {glue:text}`other_road_refined`.
 #
 # ## Product or mean?
 #
-# ARCC of the paper's three fusions (Table 2), mean ± standard deviation over images and models on
-# the first {glue:text}`few` images, and the paper's own on ImageNet beside it.
+# ARCC of the paper's three fusions (Table 2), mean ± standard deviation over images and models, on
+# {glue:text}`few` images of {glue:text}`dataset`, and the paper's own on ImageNet beside it.
 
 # %% tags=["hide-input"]
 page.fusion_table(settings, runs)
@@ -219,9 +250,12 @@ page.fusion_table(settings, runs)
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, the product minus each of the two means, for every CAM, with intervals."}} tags=["hide-input"]
 page.fusion_plot(settings, runs)
 
+# %% mystnb={"image": {"alt": "The same of the images that stand beside."}} tags=["hide-input"]
+page.fusion_plot(settings, runs, beside=True)
+
 # %% [markdown]
-# The product has the highest mean for {glue:text}`product_best` of {glue:text}`cams` CAMs; in the
-# paper's own table for {glue:text}`paper_best` of {glue:text}`paper_cams`, though its text says
+# The product has the highest mean for {glue:text}`product_best` of {glue:text}`averaged` CAMs; in
+# the paper's own table for {glue:text}`paper_best` of {glue:text}`paper_cams`, though its text says
 # that it wins throughout. Paired by image, the interval of product minus mean lies above 0 in
 # {glue:text}`fusion_above` of {glue:text}`fusion_pairs` pairs and below in
 # {glue:text}`fusion_below`. Product and geometric mean order the pixels alike, so their ROAD is one
@@ -230,8 +264,9 @@ page.fusion_plot(settings, runs)
 #
 # ## Which layer to start at
 #
-# Along the starting layer $\ell$: the CAM at that layer alone, and RefineCAM of it and all deeper
-# ones; from the deepest the two are one map.
+# Along the starting layer $\ell$, on the first {glue:text}`start_images` images of
+# {glue:text}`own_dataset`, which illustrate and decide little: the CAM at that layer alone, and
+# RefineCAM of it and all deeper ones; from the deepest the two are one map.
 
 # %% mystnb={"image": {"alt": "Curves over the starting layer from shallow to deep of the CAM alone and of RefineCAM, a panel a metric, with interval bands."}} tags=["hide-input"]
 page.start_curves(settings, runs)
@@ -285,19 +320,22 @@ page.claims_table(settings, runs)
 
 # %% [markdown]
 # RefineCAM lifts ARCC on most models: over its base at the shallowest stage this {glue:text}`lifts`
-# here. The paper has no comparison with the deepest stage; ours has an interval above 0 on
+# on {glue:text}`dataset` and {glue:text}`other_lifts` on {glue:text}`other_dataset`, where a
+# refined CAM is the highest on {glue:text}`other_led_shallow` of {glue:text}`other_models` models.
+# The paper has no comparison with the deepest stage; ours has an interval above 0 on
 # {glue:text}`above_deepest` and below on {glue:text}`below_deepest` of {glue:text}`models` models.
-# That multiplication beats the two means {glue:text}`multiplies` here.
+# That multiplication beats the two means {glue:text}`multiplies` on {glue:text}`dataset` and
+# {glue:text}`other_multiplies` on {glue:text}`other_dataset`. To the contrary: {glue:text}`apart`.
 #
 # The paper explains ImageNet; the values of its Table 1 are not in its text, so that only Table 2
 # stands beside ours. Data and models are those of this profile (see the [status
 # page](status.ipynb)). Ours are the deepest stage as a rival, the intervals, the count of maps that
 # vanish as 0, the shortcut's price, and RefineCAM of a segmentation.
 #
-# **What we learnt.** On these {glue:text}`n` images RefineCAM's ARCC has an interval above its
-# base's on {glue:text}`above_shallowest` of {glue:text}`models` models at the shallowest stage and
-# on {glue:text}`above_deepest` at the deepest. On the mean ROAD, the part that asks the model, is
-# {glue:text}`road_refined` refined, {glue:text}`road_shallowest` shallowest and
+# **What we learnt.** On these {glue:text}`n` images of {glue:text}`dataset` RefineCAM's ARCC has an
+# interval above its base's on {glue:text}`above_shallowest` of {glue:text}`models` models at the
+# shallowest stage and on {glue:text}`above_deepest` at the deepest. On the mean ROAD, the part that
+# asks the model, is {glue:text}`road_refined` refined, {glue:text}`road_shallowest` shallowest and
 # {glue:text}`road_deepest` deepest. Keeping the deep maps changes ARCC by {glue:text}`flattered`.
 # Of a segmentation, {glue:text}`seg_above_excess_tdd` of {glue:text}`seg_pairs` pairs have an
 # interval above 0 in excess TDD and {glue:text}`seg_below_excess_tdd` one below.

@@ -60,6 +60,9 @@ page.figures_table(runs)
 # %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
 page.sam2_table(runs)
 
+# %% mystnb={"markdown_format": "myst"} tags=["hide-input"]
+page.copies_table(runs)
+
 # %% [markdown]
 # ## Models that others trained
 #

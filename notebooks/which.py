@@ -44,7 +44,7 @@ glue_facts(page.facts(runs))
 # the names. {glue:text}`mark` marks a method that earns more than every control. *Behind* is how
 # much better the first one is than the next that another lies above.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-which-answers", "caption": "What to use for which need, on photographs and on generated scenes: every method that no other lies above, the best value first, and how far the next lies behind that another lies above."}} tags=["hide-input"]
 page.answers_table(runs)
 
 # %% [markdown]
@@ -63,14 +63,14 @@ page.answers_table(runs)
 #
 # All values, the answers in bold:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-which-values", "caption": "The value of every method for every need with its {glue:text}`level` interval, the answers in bold."}} tags=["hide-input"]
 page.values_table(runs)
 
 # %% [markdown]
 # ## Faithful
 #
-# What does it cost the model when the map's top {glue:text}`k` of the target is deleted (TDD, fill
-# {glue:text}`fill`)? Excess TDD is what a map takes beyond blind selections as ragged
+# What does it cost the model when the map's top {glue:text}`k` of the target is deleted ({term}`TDD`, fill
+# {glue:text}`fill`)? {term}`Excess TDD <excess TDD>` is what a map takes beyond blind selections as ragged
 # ([the benchmark](benchmark.ipynb)); TDD itself leaves in what the shape takes.
 #
 # By excess TDD, on photographs: {glue:text}`photo_faithful_says`. On generated scenes:
@@ -91,14 +91,15 @@ page.values_table(runs)
 # photographs, {glue:text}`photo_cheapest`; on generated scenes, {glue:text}`scene_cheapest`.
 #
 # A method is worth its passes if it lies above every one that takes fewer, and none that takes as
-# many lies above it: such are the stairs of the figure, and what a budget buys. On photographs:
+# many lies above it: such are the stairs of
+# {numref}`fig-which-frontier`, and what a budget buys. On photographs:
 # {glue:text}`photo_budgets`. On generated scenes: {glue:text}`scene_budgets`. Under one model and
 # more budgets: {glue:text}`more_budgets`.
 
-# %% mystnb={"image": {"alt": "Mean excess TDD with its interval over the passes that a map takes, on a logarithmic axis, a point a method, stairs along the methods that are worth their passes, a band for the best control."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Mean excess TDD with its interval over the passes that a map takes, on a logarithmic axis, a point a method, stairs along the methods that are worth their passes, a band for the best control."}, "figure": {"name": "fig-which-frontier", "caption": "Mean excess TDD of every method with its {glue:text}`level` interval, over the passes that a map takes; stairs join the methods that are worth their passes, the band is the best control."}} tags=["hide-input"]
 page.frontier_plot(runs)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-which-passes", "caption": "What a budget of passes buys: the methods that are worth their passes, with the passes of a map and the excess TDD that it earns."}} tags=["hide-input"]
 page.passes_table(runs)
 
 # %% [markdown]
@@ -142,7 +143,7 @@ page.passes_table(runs)
 # from* is the smallest difference between the first and the next that so many images decide with a
 # power of {glue:text}`power`. Models alone are in the order of the record.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-which-settings", "caption": "How the answers fare under other settings: under how many the same method is first, one of the answer's methods is, and the first is unbeaten; and the smallest difference that the images decide with a power of {glue:text}`power`."}} tags=["hide-input"]
 page.settings_table(runs)
 
 # %% [markdown]
@@ -159,7 +160,7 @@ page.settings_table(runs)
 # On which choice does an answer hang? The share of settings under which one of its methods is
 # first, by what they set:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-which-axes", "caption": "On which choice an answer hangs: the share of settings under which one of its methods is first, by the value of each setting."}} tags=["hide-input"]
 page.axes_table(runs)
 
 # %% [markdown]

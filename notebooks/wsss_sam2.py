@@ -34,15 +34,18 @@
 # but this image's colours (ours).
 #
 # :::{admonition} In short
-# On {glue:text}`n` images, points drawn from the weighted fusion of {glue:text}`explainers`
-# explainers' maps lead {glue:text}`segmenter` to an mIoU of {glue:text}`fused_iou`. That is
+# On {glue:text}`n` images of {glue:text}`dataset`, points drawn from the weighted fusion of
+# {glue:text}`explainers` explainers' maps lead {glue:text}`segmenter` to an mIoU of
+# {glue:text}`fused_iou`. That is
 # {glue:text}`beside_uniform` what uniform points lead it to, which know no map (a difference of
 # {glue:text}`over_uniform`), and {glue:text}`beside_mean` what the plain mean of the maps leads it
-# to ({glue:text}`over_mean`). The mask gains {glue:text}`weighted_gain` over the map's own support
-# where the random walker gains {glue:text}`weighted_control` from the same points: the share that
-# is the segmenter's own prior is {glue:text}`weighted_share`. Of {glue:text}`checks` checks of the
-# poster's recommendations {glue:text}`holding` hold, {glue:text}`violated` are violated and
-# {glue:text}`untold` cannot be told from so many images.
+# to ({glue:text}`over_mean`). Of {glue:text}`checks` checks of the poster's recommendations
+# {glue:text}`holding` hold, {glue:text}`violated` are violated and {glue:text}`untold` cannot be
+# told from so many images. On {glue:text}`scene_n` images of {glue:text}`scene_dataset`, where
+# {glue:text}`scene_segmenter` is at home, its mask gains {glue:text}`scene_weighted_gain` over the
+# map's own support where the random walker gains {glue:text}`scene_weighted_control` from the same
+# points: the share that is the segmenter's own prior is {glue:text}`scene_weighted_share`. Checks
+# that the two kinds of images decide to the contrary: {glue:text}`contrary`.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
@@ -51,7 +54,7 @@ dataset = "single_shapes"
 root = None
 split = None
 class_map = None  # of data of masks: the classifier's classes for the data's, or "predicted"
-samples = 16
+samples = 16  # of a run without a record
 order = "shuffled"
 image_size = 224
 model = "shapes_vgg11"
@@ -64,13 +67,13 @@ surrogate_samples = 200  # images that LIME and KernelSHAP look at
 steps = 50  # of Integrated Gradients, and images that VarGrad looks at
 segmenters = ["shapes_sam2", "random_walker"]
 threshold = 0.5  # from which on a pixel is of the map's support
-thresholds = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+thresholds = [0.1, 0.3, 0.5, 0.7, 0.9]
 foreground = 5  # points
 background = 5
 top = 0.05  # share of the pixels that foreground points are drawn from
 bottom = 0.05
 apart = 8  # px between points
-robustness = "stability"  # the metric that is the weight's third part
+robustness = "stability_noise"  # the metric that is the weight's third part
 counts = [1, 2, 4, 8, 16, 32]  # points of either kind that are tried
 shares = [0.01, 0.02, 0.1, 0.2]
 floor = 0.5  # leave out images that the classifier does not recognise
@@ -82,6 +85,14 @@ workers = 0  # processes, or the address of a scheduler: tcp://...
 pictured = ["gradcam", "scorecam", "integrated_gradients", "occlusion", "lime"]
 pictures = 2
 level = 0.95  # of the intervals
+checked = 1  # samples that are computed again where a record stands
+many_dataset = "voc"  # photographs to count over: recorded, or below many_root
+many_root = None
+many_split = "voc200"
+many_class_map = "voc_imagenet"
+many_samples = 100
+many_model = "imagenet_mobilenet_v2"
+many_left_out = ["scorecam"]  # a pass a channel, of which the classifier's deepest stage has 1280
 photo_ids = ["chelsea", "coffee", "grace_hopper"]  # photographs that the page opens with
 photo_model = "imagenet_mobilenet_v2"  # the classifier that names them
 photo_layers = None  # shallow to deep, CAMs standing at the deepest; None takes its own stages
@@ -107,39 +118,54 @@ glue_facts(page.facts(settings, runs))
 # would do.
 
 # %% mystnb={"image": {"alt": "Photographs, each named by an ImageNet classifier with its probability; for several explainers and a map of noise the map with its cues, and below the masks that each segmenter makes of them."}} tags=["hide-input"]
-page.photo_cues(runs.photographs)
+page.photo_cues(runs.opening)
 
 # %% [markdown]
 # Photographs: {glue:text}`photo_credit`.
 #
+# More points or fewer, and the walker's mask of them, on the first photograph; the slider moves in
+# the page, without a kernel.
+
+# %% tags=["hide-input"]
+page.along_counts(settings, runs.photographs)
+
+# %% [markdown]
 # Which mask is right, nobody has drawn. How far they agree can be told: the mean IoU of every two
 # explainers' supports and masks, and of every explainer's with the noise's.
 
 # %% tags=["hide-input"]
-page.photo_agreement(runs.photographs)
+page.photo_agreement(runs.opening)
 
 # %% [markdown]
 # Over {glue:text}`photos` photographs two explainers share {glue:text}`photo_supports` of the union
 # of their supports and {glue:text}`photo_walked` of the union of the walker's masks; with the mask
 # of noise an explainer's shares {glue:text}`photo_walked_by_chance`. Agreement that noise reaches,
-# too, says nothing of the object. To tell more, the true mask has to be known: from here on the
-# images are those of {glue:text}`dataset`.
+# too, says nothing of the object. To tell more, the true mask has to be known: of photographs that
+# people have outlined, and of scenes that were drawn.
 #
 # ## What is explained, and the scope
 #
 # {glue:text}`explainers` explainers of the classifier {glue:text}`model`, CAMs at its layer
-# {glue:text}`layer`, on {glue:text}`n` images of {glue:text}`dataset`; {glue:text}`skipped` more
-# were left out, because the classifier does not recognise them or has no such class. The share of
-# all images that it was asked about whose class it names rightly, with Wilson's {glue:text}`level`
-# interval: {glue:text}`accuracy`. A map's support is where it reaches {glue:text}`threshold`.
+# {glue:text}`layer`, on {glue:text}`n` images of {glue:text}`dataset`: {glue:text}`basis`. The
+# share of all images that it was asked about whose class it names rightly, with Wilson's
+# {glue:text}`level` interval: {glue:text}`accuracy`. Beside it {glue:text}`other_explainers`
+# explainers of {glue:text}`other_model` at {glue:text}`other_layer`, on {glue:text}`other_n` images
+# of {glue:text}`other_dataset`: {glue:text}`other_basis`; named rightly:
+# {glue:text}`other_accuracy`. The two are never pooled, and a table that has both names each. Left
+# out everywhere are images that the classifier does not recognise, or of a class that it does not
+# have; on photographs also {glue:text}`left_out`, which asks the model once a channel. Of
+# {glue:text}`dataset` that are {glue:text}`skipped`.
+#
+# A map's support is where it reaches {glue:text}`threshold`.
 # Prompts are {glue:text}`foreground` foreground points of the highest {glue:text}`top` of pixels
 # and {glue:text}`background` background points of the lowest {glue:text}`bottom`,
 # {glue:text}`apart` px or more apart; robustness is {glue:text}`robustness`.
 #
-# The segmenter is {glue:text}`segmenter`, and beside it {glue:text}`others`. Whatever a promptable
-# segmenter other than the random walker has learnt of objects, it adds to every mask below: that is
-# the scope. The embedded `shapes_sam2` has the architecture of SAM 2, but its prior is of drawn
-# shapes, not of photographs.
+# The segmenter that is assisted is {glue:text}`segmenter` on {glue:text}`dataset` (beside it
+# {glue:text}`others`) and {glue:text}`other_segmenter` on {glue:text}`other_dataset`. Whatever a
+# promptable segmenter other than the random walker has learnt of objects, it adds to every mask
+# below: that is the scope. The embedded `shapes_sam2` has the architecture of SAM 2, but its prior
+# is of drawn shapes: on photographs its masks are shown, and nothing is concluded from them.
 #
 # Other intervals are {glue:text}`level` studentised bootstrap intervals over images. A map that is
 # constant gives no cues; its mask counts as an IoU of 0 (ours), as it did for {glue:text}`without`
@@ -147,12 +173,13 @@ page.photo_agreement(runs.photographs)
 #
 # ## Misalignment
 #
-# Images at evenly spaced ranks of how far their explainers agree, most first; the mean IoU of two
-# supports stands at the left. Above the maps with their cues, white crosses inside and red dots
-# outside; below the masks that {glue:text}`segmenter` makes of these. The truth is outlined.
+# Images of {glue:text}`scene_dataset` at evenly spaced ranks of how far their explainers agree,
+# most first; the mean IoU of two supports stands at the left. Above the maps with their cues, white
+# crosses inside and red dots outside; below the masks that {glue:text}`scene_segmenter` makes of
+# these. The truth is outlined.
 
 # %% mystnb={"image": {"alt": "Images with their truth outlined; for several explainers and their weighted fusion the map with its cues above, and the mask prompted by the cues below."}} tags=["hide-input"]
-page.misalignment(settings, runs)
+page.misalignment(settings, runs.scenes)
 
 # %% [markdown]
 # ## Interpretability
@@ -176,7 +203,7 @@ page.against_proxies(runs)
 # images, whose interval at {glue:text}`threshold` stands in the table above:
 
 # %% mystnb={"image": {"alt": "Coverage and spill of every explainer along the threshold of the support."}} tags=["hide-input"]
-page.along_the_threshold(settings, runs)
+page.along_the_threshold(settings, runs.first)
 
 # %% [markdown]
 # ### Do they agree?
@@ -184,7 +211,7 @@ page.along_the_threshold(settings, runs)
 # The mean IoU of two explainers' supports on one image:
 
 # %% mystnb={"image": {"alt": "Heat map of the mean intersection over union of every two explainers' supports."}} tags=["hide-input"]
-page.overlaps(runs)
+page.overlaps(runs.first)
 
 # %% [markdown]
 # Over all pairs it is {glue:text}`agreement`. Reliability prefers explainers that agree with the
@@ -193,7 +220,7 @@ page.overlaps(runs)
 # makes, on every image:
 
 # %% mystnb={"image": {"alt": "Heat maps of consensus, focus, robustness and weight, explainers as rows and images as columns."}} tags=["hide-input"]
-page.reliability_by_image(runs)
+page.reliability_by_image(runs.first)
 
 # %% tags=["hide-input"]
 page.reliability(runs)
@@ -213,17 +240,23 @@ page.reliability(runs)
 page.utility(runs)
 
 # %% mystnb={"image": {"alt": "Mean IoU of every way to a mask with intervals, a panel for the threshold and each segmenter."}} tags=["hide-input"]
-page.utility_rows(runs)
+page.utility_rows(runs.first)
+
+# %% mystnb={"image": {"alt": "The same of the images that stand beside."}} tags=["hide-input"]
+page.utility_rows(runs.second)
 
 # %% [markdown]
 # ## Which step earns it?
 #
-# Paired by image, under {glue:text}`segmenter`. The weighted fusion minus each explainer, minus the
+# Paired by image. The weighted fusion minus each explainer, minus the
 # plain mean, without background points, as a box, and minus what knows no map. Blue where the
 # sign-flip test, adjusted over the rows (Holm), tells the two apart at the level of the intervals.
 
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in IoU, the weighted fusion minus every other way to a mask, a panel a segmenter."}} tags=["hide-input"]
-page.steps(settings, runs)
+page.steps(settings, runs.first)
+
+# %% mystnb={"image": {"alt": "The same of the images that stand beside."}} tags=["hide-input"]
+page.steps(settings, runs.second)
 
 # %% [markdown]
 # Over a single explainer the interval lies above 0 for {glue:text}`single_above` of
@@ -245,17 +278,18 @@ page.interval_coverage(runs)
 # from; as many as fit are drawn.
 
 # %% mystnb={"image": {"alt": "Mean IoU along the number of points for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
-page.along_points(settings, runs)
+page.along_points(settings, runs.first)
 
 # %% mystnb={"image": {"alt": "Mean IoU along the share of pixels that points are drawn from for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
-page.along_shares(settings, runs)
+page.along_shares(settings, runs.first)
 
 # %% [markdown]
 # ## What share of the gain is the segmenter's prior?
 #
-# The gain of a segmenter is the IoU of its mask minus that of the map's own support. The random
-# walker gets the same cues and has learnt nothing, so that its gain comes from the cues and from
-# this image's colours; what {glue:text}`segmenter` gains beyond it is its prior:
+# On {glue:text}`scene_dataset`, where the segmenter is at home. The gain of a segmenter is the IoU
+# of its mask minus that of the map's own support. The random walker gets the same cues and has
+# learnt nothing, so that its gain comes from the cues and from this image's colours; what
+# {glue:text}`scene_segmenter` gains beyond it is its prior:
 #
 # $$\text{share} = \frac{\text{IoU}_\text{segmenter} - \text{IoU}_\text{walker}}{\text{IoU}_\text{segmenter} - \text{IoU}_\text{threshold}},$$
 #
@@ -263,26 +297,28 @@ page.along_shares(settings, runs)
 # not lie above 0 there is nothing to share, and a dash stands there.
 
 # %% tags=["hide-input"]
-page.prior(runs)
+page.prior(runs.scenes)
 
 # %% [markdown]
-# For the weighted fusion {glue:text}`segmenter` gains {glue:text}`weighted_gain` over the threshold
-# and the walker {glue:text}`weighted_control`: the prior's share is {glue:text}`weighted_share`.
-# Does it matter what the walker is told of the outside? Without background points it takes the
-# whole border of the image for the outside, and gains {glue:text}`bare_control` where
-# {glue:text}`segmenter` gains {glue:text}`bare_gain`: a share of {glue:text}`bare_share`. These are
-# two controls, and neither share is the one true one.
+# For the weighted fusion {glue:text}`scene_segmenter` gains {glue:text}`scene_weighted_gain` over
+# the threshold and the walker {glue:text}`scene_weighted_control`: the prior's share is
+# {glue:text}`scene_weighted_share`. Does it matter what the walker is told of the outside? Without
+# background points it takes the whole border of the image for the outside, and gains
+# {glue:text}`scene_bare_control` where {glue:text}`scene_segmenter` gains
+# {glue:text}`scene_bare_gain`: a share of {glue:text}`scene_bare_share`. These are two controls,
+# and neither share is the one true one.
 #
-# The other group needs no walker: from uniform points, with no map at all, {glue:text}`segmenter`
-# has an mIoU of {glue:text}`uniform_iou`; the fusion's cues have {glue:text}`fused_iou`, a
-# difference of {glue:text}`over_uniform`, and random pixels as a map have {glue:text}`random_iou`.
+# The other group needs no walker: from uniform points, with no map at all,
+# {glue:text}`scene_segmenter` has an mIoU of {glue:text}`scene_uniform_iou`; the fusion's cues have
+# {glue:text}`scene_fused_iou`, a difference of {glue:text}`scene_over_uniform`, and random pixels
+# as a map have {glue:text}`scene_random_iou`.
 #
 # ## Interpretability against utility
 #
 # Each explainer by what the first table says of it and by the masks that its cues prompt.
 
 # %% mystnb={"image": {"alt": "Scatter of explainers: coverage, spill and effectiveness against mean IoU, with intervals both ways."}} tags=["hide-input"]
-page.gaps(settings, runs)
+page.gaps(settings, runs.first)
 
 # %% tags=["hide-input"]
 page.rank_correlations(settings, runs)
@@ -305,7 +341,9 @@ page.checklist(runs)
 
 # %% [markdown]
 # Of {glue:text}`checks` checks {glue:text}`holding` hold, {glue:text}`violated` are violated and
-# {glue:text}`untold` cannot be told.
+# {glue:text}`untold` cannot be told on {glue:text}`dataset`; on {glue:text}`other_dataset`
+# {glue:text}`other_holding`, {glue:text}`other_violated` and {glue:text}`other_untold`. To the
+# contrary: {glue:text}`contrary`.
 #
 # ## The poster's Table 2 beside ours
 #
@@ -314,7 +352,7 @@ page.checklist(runs)
 # {glue:text}`inferred`.
 
 # %% tags=["hide-input"]
-page.beside_poster(settings, runs)
+page.beside_poster(settings, runs.first)
 
 # %% [markdown]
 # ## What was reproduced, and what was not
@@ -325,12 +363,14 @@ page.beside_poster(settings, runs)
 #   spills {glue:text}`lime_spills` and KernelSHAP {glue:text}`shap_spills`, where the poster has
 #   {glue:text}`paper_spills` or more.
 # - *Low overlap of explainers*: this {glue:text}`overlaps` here, at {glue:text}`agreement`.
-# - *Maps as prompts improve masks*: this {glue:text}`assists`; the gain is
-#   {glue:text}`weighted_gain`. The poster's {glue:text}`paper_voc` on VOC is of another segmenter,
+# - *Maps as prompts improve masks*: this {glue:text}`assists` under {glue:text}`segmenter` on
+#   {glue:text}`dataset`, and {glue:text}`other_assists` under {glue:text}`other_segmenter` on
+#   {glue:text}`other_dataset`. The poster's {glue:text}`paper_voc` on VOC is of another segmenter,
 #   classifier and data.
-# - *Success comes from the segmenter*: that {glue:text}`segmenter` does better than the walker on
-#   the same cues {glue:text}`declares`; the prior's share of the gain is
-#   {glue:text}`weighted_share`, and {glue:text}`bare_share` without background points.
+# - *Success comes from the segmenter*: that {glue:text}`scene_segmenter` does better than the
+#   walker on the same cues of {glue:text}`scene_dataset` {glue:text}`scene_declares`; the prior's
+#   share of the gain is {glue:text}`scene_weighted_share`, and {glue:text}`scene_bare_share`
+#   without background points.
 # - *The weighted fusion leads*: in the poster's own Table 2 it has the highest mIoU in
 #   {glue:text}`paper_leads` of {glue:text}`paper_columns` columns; here it is number
 #   {glue:text}`fused_rank` of {glue:text}`ranked`. That weights are better than the mean
@@ -341,9 +381,10 @@ page.beside_poster(settings, runs)
 # interpretability. Ours are the random walker and the share of the prior, the intervals, the IoU of
 # 0 where there are no cues, and the checklist as a function of the data.
 #
-# **What we learnt.** On these {glue:text}`n` images the weighted fusion's cues prompt
-# {glue:text}`segmenter` to an mIoU of {glue:text}`fused_iou`; points that know no map to one of
-# {glue:text}`uniform_iou`, a difference of {glue:text}`over_uniform`. The prior's share of the gain
-# over the map itself is {glue:text}`weighted_share` by a walker with background points and
-# {glue:text}`bare_share` by one without. Of {glue:text}`checks` checks {glue:text}`holding` hold,
-# {glue:text}`violated` are violated and {glue:text}`untold` cannot be told from so many images.
+# **What we learnt.** On these {glue:text}`n` images of {glue:text}`dataset` the weighted fusion's
+# cues prompt {glue:text}`segmenter` to an mIoU of {glue:text}`fused_iou`; points that know no map
+# to one of {glue:text}`uniform_iou`, a difference of {glue:text}`over_uniform`. Of
+# {glue:text}`checks` checks {glue:text}`holding` hold, {glue:text}`violated` are violated and
+# {glue:text}`untold` cannot be told from so many images. On {glue:text}`scene_dataset` the prior's
+# share of the gain over the map itself is {glue:text}`scene_weighted_share` by a walker with
+# background points and {glue:text}`scene_bare_share` by one without.

@@ -363,7 +363,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("train", help="train the embedded models, or tune torchvision's (paper)")
     command.add_argument("model", nargs="*", help="all of the suite and profile when left out")
-    command.add_argument("--suite", help="benchmark (segmenters), arcc (classifiers), wsss (SAM 2); all when left out")
+    command.add_argument("--suite", help="benchmark (segmenters), arcc (classifiers), in_domain (judges), wsss (SAM 2)")
     command.add_argument("--profile", default="embedded", help="embedded (default) or paper")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="the library's own weights when left out")

@@ -57,10 +57,13 @@ NAMES = r"SAM 2|[A-Z][\w-]*-\d+"
 
 
 def prose(path: Path) -> list[str]:
-    """What a reader of a notebook reads that no cell computes: its text and its pictures' alternative texts."""
+    """What a reader of a notebook reads that no cell computes: its text, its captions and its pictures' alternative
+    texts."""
     cells = jupytext.read(path).cells
-    alts = [cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "") for cell in cells]
-    return [cell.source for cell in cells if cell.cell_type == "markdown"] + alts
+    shown = [cell.metadata.get("mystnb", {}) for cell in cells]
+    alts = [about.get("image", {}).get("alt", "") for about in shown]
+    captions = [about.get("figure", {}).get("caption", "") for about in shown]
+    return [cell.source for cell in cells if cell.cell_type == "markdown"] + alts + captions
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -69,6 +72,43 @@ def test_no_number_is_typed_into_a_page(path: Path) -> None:
     for text in prose(path):
         bare = re.sub(f"{PLACES}|{NAMES}", " ", re.sub(NO_PROSE, " ", text, flags=re.DOTALL), flags=re.MULTILINE)
         assert set(re.findall(r"[\d.]*\d", bare)) <= {"0", "1"}, text
+
+
+UNNUMBERED = ("page.credit(", "page.cards(")  # whose pictures those above are; a box a model, with a title each
+OWN_CAPTIONS = ("status",)  # whose tables are of MyST, with a name and a caption
+
+
+def named_figures(path: Path) -> list[dict[str, str]]:
+    """The names and captions of a page's figures and tables."""
+    return [cell.metadata["mystnb"]["figure"] for cell in jupytext.read(path).cells if "figure" in shown_as(cell)]
+
+
+def shown_as(cell: nbformat.NotebookNode) -> dict[str, dict[str, str]]:
+    return cell.metadata.get("mystnb", {})
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_figure_and_table_has_a_number_and_a_caption_that_is_a_sentence(path: Path) -> None:
+    if path.stem in OWN_CAPTIONS:
+        return
+    if not named_figures(path):
+        pytest.skip(f"{path.stem} has no captions yet")
+    for cell in jupytext.read(path).cells:
+        shows = cell.cell_type == "code" and "hide-input" in cell.metadata.get("tags", [])
+        if not shows or "parameters" in cell.metadata["tags"] or cell.source.startswith(UNNUMBERED):
+            continue
+        about = shown_as(cell).get("figure", {})
+        assert about.get("caption", "").endswith("."), cell.source
+        kind = "fig" if "image" in shown_as(cell) else "(?:fig|tab)"
+        assert re.fullmatch(rf"{kind}-[a-z0-9-]+", about.get("name", "")), cell.source
+
+
+def test_no_two_figures_or_tables_of_the_book_have_one_name_and_every_reference_is_to_one() -> None:
+    names = [about["name"] for path in NOTEBOOKS for about in named_figures(path)]
+    assert len(set(names)) == len(names)
+    for path in NOTEBOOKS:
+        referred = re.findall(r"\{numref\}`([\w-]+)`", "\n".join(prose(path)))
+        assert set(referred) <= set(names), path.stem
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -23,9 +23,9 @@ from segattr_lib.registry import UserError
 class Basis:
     """Rows and timings that a page concludes from, and where they are from.
 
-    record: its name; None for the page's own run. check:
-    what came of holding the page's own run against it; None where the data are not here, or there is no record. own:
-    was something computed here?
+    record: its name; None for the page's own run. check: what came of holding the page's own run against it; None where
+    the data are not here, or there is no record. own: was something computed here? asked: the rows with those of
+    samples below the run's floor.
     """
 
     rows: pd.DataFrame
@@ -33,6 +33,7 @@ class Basis:
     record: str | None
     check: Check | None
     own: bool
+    asked: pd.DataFrame
 
     @property
     def images(self) -> int:
@@ -66,20 +67,21 @@ def basis_of(
 ) -> Basis:
     """Do or read the run of these settings in its folder, and take the record that covers it, if there is one.
 
-    checked: changes of the settings that leave of the run what is enough to check a record by, such as fewer samples;
-    without a record all of it is done. Where the data of a record are not here, it stands for itself. Where the two do
-    not agree, which `Basis.text` tells, the record is what the page shows. Raises UserError as run_benchmark does,
-    where nothing is recorded of the settings.
+    checked: changes of the settings that leave of the run what is enough to check a record by, fewer samples among
+    them; a record of as many stands for the run, and without one all of it is done. Where the data of a record are not
+    here, it stands for itself. Where the two do not agree, which `Basis.text` tells, the record is what the page shows.
+    Raises UserError as run_benchmark does, where nothing is recorded of the settings.
     """
-    record = record_of(settings, question, records)
+    record = record_of(_sought(settings, checked), question, records)
+    every = None if record is None else record.of(settings.changed({"floor": None}))
     if record is not None and not is_here(settings):
-        return Basis(record.of(settings), record.timings, record.name, None, False)
-    run = run_benchmark(settings if record is None else settings.changed(checked or {}), folder, question)
+        return Basis(record.of(settings), record.timings, record.name, None, False, every)
+    run = run_benchmark(settings if record is None else settings.changed(dict(checked or {})), folder, question)
     rows, timings = read_samples(run), read_timings(run)
     if record is None:
-        return Basis(rows, timings, None, None, True)
+        return Basis(rows, timings, None, None, True, rows)
     check = compare(record, rows, list(dict.fromkeys(rows["sample_id"].astype(str))))
-    return Basis(record.of(settings), record.timings, record.name, check, True)
+    return Basis(record.of(settings), record.timings, record.name, check, True, every)
 
 
 def recorded_basis(
@@ -91,9 +93,14 @@ def recorded_basis(
 ) -> Basis | None:
     """As basis_of where a record covers the settings; None where none does: a page that has another run to fall back on
     does nothing then."""
-    if record_of(settings, question, records) is None:
+    if record_of(_sought(settings, checked), question, records) is None:
         return None
     return basis_of(settings, folder, question, records, checked)
+
+
+def _sought(settings: Settings, checked: Mapping[str, Any] | None) -> Settings:
+    """What a record has to cover: all that is asked, of as many samples as are checked."""
+    return settings if checked is None else settings.changed({"samples": checked["samples"]})
 
 
 def record_of(settings: Settings, question: Question | None = None, records: Path = RECORDS) -> Record | None:

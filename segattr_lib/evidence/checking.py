@@ -86,13 +86,15 @@ def verify(
     are planned under its name.
     """
     record, plan = read_record(name, folder), placed(name, file, **changes) if name in plan_names(file) else None
-    if plan is None or not record.covers(plan.settings.changed({"samples": record.settings.samples})):
+    question = plan.asked() if plan else None
+    about = question.about if question else None
+    if plan is None or not record.covers(plan.settings.changed({"samples": record.settings.samples}), about):
         raise UserError(
             f"The record {name!r} is of other settings than {file} plans; record it anew, or mend the plan."
         )
     chosen = drawn(record, samples, seed)
     with TemporaryDirectory() as place, _threads_of(record):
-        run = run_benchmark(_as_recorded(plan, record), Path(place) / "run", plan.asked(), only=chosen)
+        run = run_benchmark(_as_recorded(plan, record), Path(place) / "run", question, only=chosen)
         again = read_samples(run)
     return compare(record, again, chosen)
 

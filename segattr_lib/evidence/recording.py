@@ -98,7 +98,7 @@ def cost_of(plan: Plan) -> Cost:
                     break
             else:
                 raise UserError(f"{plan.name}: of {len(first)} samples of the first shard {scored} can be explained.")
-    samples = sum(map(len, opened.ids.values())) * len(opened.models)
+    samples = sum(map(len, opened.ids.values())) * len(plan.settings.model)  # not those of a judge
     share = samples / len(runs)
     return Cost(samples, round(passes * share), seconds * share, round(values * share * BYTES))
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segattr_lib.benchmark.settings import FREE, Settings, read_settings
-from segattr_lib.benchmark.statistics import plain
+from segattr_lib.benchmark.statistics import OF_EXPLAINED, plain
 from segattr_lib.benchmark.store import SAMPLES, TIMINGS
 from segattr_lib.metrics import load_metric
 from segattr_lib.registry import UserError, make_key, unknown
@@ -91,15 +91,15 @@ class Record:
 
     def of(self, asked: Settings) -> pd.DataFrame:
         """The rows of all samples, of those methods, metrics, models, seeds, k and fills that a run of these settings
-        has; rows of no method, s(x) and lost samples, and those of a question are among them. Without samples below its
-        floor."""
+        has; rows of no method, s(x) and lost samples, and those of a question are among them. Without samples that a
+        model scores below its floor."""
         rows = self.rows
         kept = rows["model"].isin(asked.model) & rows["seed"].isin(asked.seed)
         left_out = _pairs(self.settings) - _pairs(asked)
         kept &= ~pd.MultiIndex.from_frame(plain(rows[["method", "variant"]]).fillna("")).isin(list(left_out))
         kept &= ~rows["metric"].isin(_metrics(self.settings) - _metrics(asked))
         if asked.floor is not None:
-            low = rows[(rows["metric"] == "score") & (rows["value"] < asked.floor)]
+            low = rows[rows["metric"].isin(["score", OF_EXPLAINED]) & (rows["value"] < asked.floor)]
             runs = pd.MultiIndex.from_frame(plain(rows[["run_id", "sample_id"]]))
             kept &= ~runs.isin(pd.MultiIndex.from_frame(plain(low[["run_id", "sample_id"]])))
         return rows[kept].reset_index(drop=True)

@@ -1,7 +1,7 @@
 """What a run decides of a claim: differences of two methods, the best of several, and what holds in every run (ours).
 
-The unit is the image. Only images count that the model scores at least ROBUST_FLOOR and of which every method that is
-compared has a value of status ok.
+The unit is the image. Only images count that the model, and the judge where another one judges, scores at least
+ROBUST_FLOOR and of which every method that is compared has a value of status ok.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from segattr_lib.benchmark.statistics import ROBUST_FLOOR, plain
+from segattr_lib.benchmark.statistics import OF_EXPLAINED, ROBUST_FLOOR, plain
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.holm import SIGNIFICANT, holm
 from segattr_lib.inference.intervals import (
@@ -80,7 +80,7 @@ def values_of(
 ) -> pd.DataFrame:
     """One metric's values: the images that the model scores well and that have a sound value of every one of the
     methods as rows, the methods as columns. Empty where a method, or the metric, was not run."""
-    asked = plain(rows[(rows["metric"] == metric) | (rows["metric"] == "score") | rows["metric"].isna()])
+    asked = plain(rows[rows["metric"].isin([metric, "score", OF_EXPLAINED]) | rows["metric"].isna()])
     takes = metric_key(metric).entry.options
     place = (k if "k" in takes else None, fill if "fill" in takes else None)
     try:

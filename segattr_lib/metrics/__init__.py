@@ -177,6 +177,15 @@ METRICS: dict[str, Metric] = {
         CONSTANT,
         table="classification",
     ),
+    "evidence_auc": Metric(
+        "localization:evidence_auc",
+        "evidence found",
+        1,
+        SHARE,
+        ("draws", "role"),
+        undefined="the image is no planted scene",
+        table=None,
+    ),
     "cosine": Metric(
         "localization:cosine",
         "cosine with truth",
@@ -250,11 +259,21 @@ OF_SAMPLES: dict[str, Metric] = {  # by the page dea_mechanism, of a sample and 
     "clutter": Metric(None, "clutter outside", 0, FALL, undefined="no pixel lies off the target"),
     "others": Metric(None, "other objects, area", 0, SHARE),
 }
+OF_PARTS: dict[str, Metric] = {  # by the page arcc_parts, of maps and of what a model says without parts of a thing
+    "correctness": Metric(None, "correctness", 1, SHARE, undefined="all parts are of one importance"),
+    "contrastivity": Metric(None, "contrastivity", 1, SHARE, undefined="the rivals' logits do not follow their parts"),
+    "share_said": Metric(None, "share on a part, class named", 0, SHARE, undefined="the map is zero everywhere"),
+    "share_own": Metric(None, "share on a part or object", 0, SHARE, undefined="the map is zero everywhere"),
+    "class_without": Metric(None, "class named without parts", 0, FALL),
+    "logit_without": Metric(None, "logit without parts", 0, SIGNED),
+}
 OF_GAMES: dict[str, Metric] = {  # by the page cards, of many random maps of an image, of which a metric chooses one
     "best": Metric(None, "the best of random maps", 0, SIGNED),
     "centre": Metric(None, "the mean of random maps", 0, SIGNED),
 }
-BY_PAGES = OF_CUES | OF_REDRAWN | OF_SAMPLES | OF_GAMES  # no metrics of a map, which a run could be asked for
+BY_PAGES = (
+    OF_CUES | OF_REDRAWN | OF_SAMPLES | OF_PARTS | OF_GAMES
+)  # no metrics of a map, which a run could be asked for
 MEASURED: dict[str, Metric] = {  # by the run itself, while it explains
     "passes": Metric(None, "passes", -1, FALL),
     "seconds": Metric(None, "seconds", -1, FALL),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Bool, Float
+from PIL import Image
+from scipy.stats import rankdata
 from torch import Tensor
 
+from segattr_lib.data import planted
+from segattr_lib.data.sample import as_sample
 from segattr_lib.evaluate import occluded_scores
 from segattr_lib.perturbation import Fill
 from segattr_lib.registry import UserError
+from segattr_lib.seeds import Draws
 from segattr_lib.targets import Images, Maps, Masks, Score, Target, Values
 
 
@@ -22,6 +27,34 @@ def cosine(score: Score, images: Images, maps: Maps, target: Target) -> Values:
     length = first.norm(dim=1) * second.norm(dim=1)
     constant = maps.amax((1, 2)) == maps.amin((1, 2))
     return torch.where(constant | (length == 0), torch.nan, (first * second).sum(1) / length).float()
+
+
+def evidence_auc(
+    score: Score, images: Images, maps: Maps, target: Target, *, draws: Draws, role: str = "badge"
+) -> Values:
+    """How well the map tells planted evidence from the rest of its region: the chance that a pixel of the evidence
+    ranks above one that is none, ties half; in [0,1], .5 for a map that knows nothing. Ours.
+
+    role: "badge", the badges in the target, or "marker", the marker in all that is outside. The planted scene
+    (data/planted.py) is drawn again from the sample's id; undefined (NaN) for an image that is none. Raises UserError
+    for another role.
+    """
+    assert target.mask is not None, "planted evidence lies on a target or off it"
+    if role not in ("badge", "marker"):
+        raise UserError(f"role is {role!r}; expected 'badge', of the target, or 'marker', outside of it.")
+    values = torch.full((len(maps),), torch.nan)
+    for index, sample_id in enumerate(draws.sample_ids):
+        drawn = as_sample(Image.fromarray(planted.scene(sample_id).image), None, sample_id, images.shape[2]).image
+        if drawn.shape != images[index].shape or not torch.allclose(drawn, images[index].cpu(), atol=1e-3):
+            continue
+        mask = target.mask[index].cpu()
+        region = mask if role == "badge" else ~mask
+        where = planted.evidence(sample_id, images.shape[2])[role]
+        inside, rest = maps[index].cpu()[where & region], maps[index].cpu()[~where & region]
+        if len(inside) and len(rest):
+            ranks = rankdata(torch.cat([inside, rest]).numpy())[: len(inside)]
+            values[index] = float(ranks.mean() - (len(inside) + 1) / 2) / len(rest)  # Mann-Whitney's U as a share
+    return values.to(maps.device)
 
 
 def share_inside(score: Score, images: Images, maps: Maps, target: Target) -> Values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 import pandas as pd
@@ -12,11 +13,11 @@ from statsmodels.stats.proportion import proportion_confint
 
 from segattr_lib.attribution import METHODS, method_key, methods_of
 from segattr_lib.benchmark.failures import load_sample
-from segattr_lib.benchmark.runner import GROUP, borrowed, open_run, run_benchmark
+from segattr_lib.benchmark.runner import GROUP, borrowed, open_run
 from segattr_lib.benchmark.settings import Listed, MethodKey
 from segattr_lib.benchmark.settings import Settings as RunSettings
-from segattr_lib.benchmark.store import read_samples
 from segattr_lib.data.regions import FREQUENT
+from segattr_lib.evidence.basis import Basis, basis_of, recorded_basis
 from segattr_lib.inference.maps import PAPER, TRUTH
 from segattr_lib.inference.paired import settled
 from segattr_lib.models.predicted import PREDICTED, decided_by, targeted
@@ -29,6 +30,8 @@ from segattr_lib.report.tables import interval
 MEASURES = (*PAPER, TRUTH)
 GROUND_TRUTH = "ground_truth"  # the upper control; every other one knows nothing
 CONTROLS = [name for name in methods_of("classification") if METHODS[name].family == "control"]
+NAMED = 64  # images of a record that the models are asked to name while a page is made
+SURE = 0.5  # a probability below this is no sure prediction
 LOOKS, STEPS = 200, 50  # as the methods have them, whose names then say nothing of it
 P = TypeVar("P", bound="MapsPage")
 
@@ -36,8 +39,10 @@ P = TypeVar("P", bound="MapsPage")
 class MapsPage(PhotoPage):
     """The settings of a page about classifiers' maps; its run has the methods and, behind them, the trivial maps.
 
-    surrogate_samples: images that LIME and KernelSHAP look at; steps: of Integrated Gradients; level: of the intervals.
-    photo_methods: whose maps of photographs the page opens with.
+    surrogate_samples, steps: images that LIME and KernelSHAP look at, and those of Integrated Gradients, in a run that
+    no record stands for; a record is of the methods' own numbers. level: of the intervals.
+    photo_methods: whose maps of photographs the page opens with. checked: samples that are computed again where a
+    record stands. many_*: data set, classes, samples and model of the photographs that are counted over.
     """
 
     trivial: Annotated[list[MethodKey], Listed]
@@ -45,6 +50,13 @@ class MapsPage(PhotoPage):
     steps: int = Field(ge=1)
     level: float = Field(gt=0, lt=1)
     photo_methods: Annotated[list[MethodKey], Listed] = Field([method_key("layercam")], min_length=1)
+    checked: int = Field(1, ge=1)
+    many_dataset: str = "voc"
+    many_root: str | None = None
+    many_split: str | None = "voc200"
+    many_class_map: str | None = "voc_imagenet"
+    many_samples: Annotated[int, Field(ge=1)] | None = None
+    many_model: str = "imagenet_mobilenet_v2"
 
     @property
     def real(self) -> list[str]:
@@ -81,6 +93,7 @@ def read_maps_page(page: type[P], parameters: Mapping[str, Any], controls: Seque
         values["photo_methods"] = [pinned.get(name, name) for name in parameters["photo_methods"]]
     settings = read_page(page, values, methods=[*methods, *trivial], metrics=list(MEASURES))
     settings.of_photographs(settings.photo_methods)  # refuses what cannot be before the long work
+    of_many(settings)
     return settings
 
 
@@ -89,10 +102,49 @@ def opening(page: MapsPage) -> Photographs:
     return photographed(page.of_photographs(page.photo_methods), page.photo_ids)
 
 
-def rows_of(page: MapsPage) -> pd.DataFrame:
-    """The rows of the page's run, a composite that does not exist being 0 (see paired.settled); made where the folder
-    of its results is not finished."""
-    return settled(read_samples(run_benchmark(page.run, page.results)))
+def as_recorded(page: P) -> P:
+    """The same page with the methods' own numbers of samples and steps."""
+    methods = [key.name if {*key.options} <= {"samples", "steps"} else key.text for key in page.run.methods]
+    return page.model_copy(update={"run": page.run.changed({"methods": methods})})
+
+
+def of_many(page: P) -> P:
+    """The same page of many photographs, as they are recorded. Raises UserError as read_settings does."""
+    own = {
+        "dataset": page.many_dataset,
+        "root": page.many_root,
+        "split": page.many_split,
+        "class_map": page.many_class_map,
+        "samples": page.many_samples,
+        "model": page.many_model,
+        "order": "listed",
+    }
+    recorded = as_recorded(page)
+    changed = recorded.run.changed({**own, **dict.fromkeys(("backgrounds", "layer", "layers"))})
+    return recorded.model_copy(update={"run": changed})
+
+
+def basis_here(page: P) -> tuple[P, Basis]:
+    """What the page stands on, with the settings that are so: the record of its run, by the methods' own numbers of
+    samples, one of the models being checked; else its run, made where the folder of its results is not finished. The
+    rows have 0 for a composite that does not exist, see paired.settled."""
+    own = as_recorded(page)
+    checked = {"samples": page.checked, "model": page.run.model[:1]}
+    basis = recorded_basis(own.run, f"{page.results}-checked", checked=checked)
+    return (page, _settled(basis_of(page.run, page.results))) if basis is None else (own, _settled(basis))
+
+
+def basis_of_many(page: P) -> tuple[P, Basis] | None:
+    """The same of many photographs: as they are recorded, or as they lie at the root that the parameters name; None
+    where neither is."""
+    own = of_many(page)
+    take = recorded_basis if own.run.root is None else basis_of
+    basis = take(own.run, f"{page.results}-many", checked={"samples": page.checked})
+    return None if basis is None else (own, _settled(basis))
+
+
+def _settled(basis: Basis) -> Basis:
+    return replace(basis, rows=settled(basis.rows))
 
 
 def scored_images(rows: pd.DataFrame) -> list[str]:
@@ -124,6 +176,19 @@ def answers_of(run: RunSettings, rows: pd.DataFrame) -> pd.DataFrame:
                     for sample, answer in zip(samples, named, strict=True)
                 ]
     return pd.DataFrame(answers, columns=["model", "sample_id", "class_id", "said"])
+
+
+def recognised_text(run: RunSettings, basis: Basis, level: float) -> str:
+    """How often the models name the data's class, on NAMED images at most, as the end of a sentence; where the data of
+    a record are not here, on how many of its images each gives that class at least a half. Raises as answers_of does.
+    """
+    if basis.own:
+        first = list(dict.fromkeys(basis.asked["sample_id"].astype(str)))[:NAMED]
+        return accuracies_text(answers_of(run, basis.asked[basis.asked["sample_id"].isin(first)]), level)
+    scores = basis.asked[basis.asked["metric"] == "score"]
+    sure = (scores["value"] >= SURE).groupby(scores["model"].astype(str), sort=False).agg(["sum", "size"])
+    shares = [f"{model_label(str(row.Index))} on {row.sum} of {row.size}" for row in sure.itertuples()]
+    return f"the images are not here to be named; its class is given {SURE} or more by {', '.join(shares)}"
 
 
 def accuracies(answers: pd.DataFrame, level: float) -> pd.DataFrame:

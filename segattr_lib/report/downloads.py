@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 
-Rows = list[list[str]]
-
 
 class _Tables(HTMLParser):
     """Reads the tables of some HTML, a cell that spans several standing in each of them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.tables: list[Rows] = []
+        self.tables: list[list[list[str]]] = []
         self._inside = False
         self._cell: list[str] | None = None
         self._span = (1, 1)
@@ -71,7 +69,7 @@ class _Tables(HTMLParser):
             row.append(text)
 
 
-def tables_of(html: str) -> list[Rows]:
+def tables_of(html: str) -> list[list[list[str]]]:
     """The cells of every table in some HTML as text, row by row, its heads among them; a line's end is "; "."""
     reader = _Tables()
     reader.feed(html)

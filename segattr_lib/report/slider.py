@@ -16,12 +16,14 @@ from segattr_lib.evaluate import model_score
 from segattr_lib.metrics.deletion import tdd
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.report.panels import figure, overlay, pixels_of, without_top
+from segattr_lib.report.steps import level_curve
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, bind
 
 PAPER_K = 0.2
 LEVELS = tuple(step / 10 for step in range(11))
 STYLE = {"description_width": "5.5em"}
+BESIDE = "display: flex; flex-wrap: wrap; align-items: start"
 WIDE = {"width": "26em", "max_width": "100%"}
 
 
@@ -39,9 +41,10 @@ def deletion_slider(
 
     score: bound to the one target of this image. maps: label to map, in [0,1]. levels: fractions k of the
     target's pixels, rising, in [0,1]; 0 is the untouched image. fill, draws: as in bind_fill. pixels: the
-    width of a picture. Every frame is computed here, len(maps) * len(levels) passes, and its caption gives
-    s(x), the score left and TDD. Raises ValueError for levels out of range or order, for no map, for a
-    map of another size than the image or with a value that is not finite, and for draws of several samples.
+    width of a picture. Every frame is computed here, len(maps) * len(levels) passes; its caption gives s(x), the
+    score left and TDD, and beside it stands the map's deletion curve with the level marked. Raises ValueError for
+    levels out of range or order, for no map, for a map of another size than the image or with a value that is not
+    finite, and for draws of several samples.
     """
     _check(image, maps, levels)
     device, count = score.target.class_id.device, len(maps)
@@ -59,14 +62,21 @@ def deletion_slider(
     outline = target.mask[0].cpu().numpy()
     rows: list[list[w.HTML]] = [[] for _ in maps]
     shared: dict[str, Any] = {"layout": w.Layout(), "style": w.HTML().style}  # a frame's own would double the page
-    for level in levels:
+    drops = [
+        tdd(score, images, stacked, target, k=level, fill=bound, base=base) if level else torch.zeros_like(base)
+        for level in levels
+    ]
+    curves = (base * (1 - torch.stack(drops))).T.tolist()  # the score left, by map and level
+    for place, level in enumerate(levels):
         deleted = without_top(images, stacked, target, level, bound)
-        drops = tdd(score, images, stacked, target, k=level, fill=bound, base=base) if level else torch.zeros_like(base)
-        for row, label, picture, whole, drop in zip(rows, maps, deleted, base.tolist(), drops.tolist(), strict=True):
-            left = whole * (1 - drop)
+        for row, label, picture, whole, drop, curve in zip(
+            rows, maps, deleted, base.tolist(), drops[place].tolist(), curves, strict=True
+        ):
+            left = curve[place]
             text = f"{level:.0%} of the target deleted: score {whole:.3f} → {left:.3f}, TDD {drop:.3f}"
             alt = f"The image with the top {level:.0%} of the target by {label} filled; the score is {left:.3f}"
-            row.append(w.HTML(figure(pixels_of(picture), alt, text, pixels), **shared))
+            frame = figure(pixels_of(picture), alt, text, pixels) + level_curve(levels, curve, place)
+            row.append(w.HTML(f'<div style="{BESIDE}">{frame}</div>', **shared))
     shown = []
     for label, values, row in zip(maps, stacked, rows, strict=True):
         alt = f"The {label} map over the image, the target outlined"

@@ -40,6 +40,15 @@ CARD = {  # of a model that others trained
     "accuracy_224": "Share of squares of 224 px told",
     "miou_given": "Mean IoU as it came with the weights",
 }
+COPIES = {  # what a copy that judges reaches, and what its original does
+    "miou": "Whole",
+    "miou_original": "original",
+    **{
+        f"iou_{kind}_mean{suffix}": title.format(kind)
+        for kind in ("pixels", "cells", "smooth")
+        for suffix, title in (("", "Less a fifth: {}"), ("_original", "{}, original"))
+    },
+}
 CLICKS = {  # clicks inside and outside
     "miou_1_0": "1 in",
     "miou_1_2": "1 in, 2 out",
@@ -193,6 +202,16 @@ def sam2_table(runs: Runs) -> Markdown:
         "objects after one and two."
     )
     return list_table(measured(runs, "miou_1_2", CLICKS), "tbl-sam2", caption)
+
+
+def copies_table(runs: Runs) -> Markdown:
+    """What the copies that judge in domain reach, beside their originals."""
+    caption = (
+        "The copies that judge in domain, tuned and measured by make train: mean IoU on whole images, and IoU of the "
+        "answer to an image whose object lacks a fifth (mean fill) with the model's own to the whole image; on images "
+        "that no copy was tuned on."
+    )
+    return list_table(measured(runs, "miou", COPIES), "tbl-copies", caption)
 
 
 def cards(runs: Runs) -> Markdown:

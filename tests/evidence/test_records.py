@@ -32,6 +32,11 @@ few:
 fewer:
   of: few
   settings: {samples: 2}
+games:
+  of: few
+  question: segattr_lib.sections.cards.gaming:question
+  about: {draws: 2, control: random_cells, metrics: [tdd]}
+  settings: {samples: 2, model: shapes_fcn, methods: [ega]}
 """
 
 
@@ -112,6 +117,16 @@ def test_samples_below_the_floor_of_a_run_are_no_part_of_its_rows(few):
     assert len(kept) == len(few.rows) * (len(scores) - 2) / len(scores)
 
 
+def test_the_explained_models_score_stands_beside_the_judges_and_the_lower_one_counts(few):
+    rows = plain(few.rows)
+    explained = rows[rows["metric"] == "score"].assign(metric="score_explained")
+    explained["value"] = np.where(explained["sample_id"] == few.sample_ids[0], 0.01, 0.9)
+    vars(few)["rows"] = pd.concat([rows, explained], ignore_index=True)
+    assert (few.of(few.settings)["metric"] == "score_explained").sum() == len(explained)
+    kept = few.of(few.settings.changed({"floor": 0.02}))
+    assert few.sample_ids[0] not in set(kept["sample_id"])
+
+
 def test_a_setting_that_came_later_does_not_part_a_record_from_its_run(place, few, tmp_path):
     for path in few.folder.iterdir():
         (tmp_path / "few").mkdir(exist_ok=True)
@@ -120,6 +135,9 @@ def test_a_setting_that_came_later_does_not_part_a_record_from_its_run(place, fe
         shard = json.loads(path.read_text(encoding="utf-8"))
         del shard["settings"]["stability_grid"]
         path.write_text(json.dumps(shard), encoding="utf-8")
+    assert read_record("few", tmp_path).covers(few.settings)
+    first = json.loads((few.folder / "000.json").read_text(encoding="utf-8"))
+    (tmp_path / "few" / "000.json").write_text(json.dumps(first), encoding="utf-8")  # a shard of the later version
     assert read_record("few", tmp_path).covers(few.settings)
 
 
@@ -145,6 +163,20 @@ def test_a_record_computed_again_stands_to_the_last_bit(place):
     assert check.share == check.same == 1
     assert check.largest == 0
     assert "stands" in check.text()
+
+
+def test_what_was_asked_beside_a_run_is_computed_again_too_and_another_question_is_another_record(place, tmp_path):
+    plans, evidence = place / "plans.yaml", tmp_path / "evidence"
+    record(read_plan("games", plans), evidence, tmp_path / "results")
+    check = verify("games", 2, folder=evidence, file=plans)
+    asked = read_record("games", evidence).rows["metric"].dropna()
+    beside = asked[asked.str.contains("(of=", regex=False)]
+    assert check.holds and set(beside) == {"best(of=tdd)", "centre(of=tdd)"}
+    assert check.compared == 2 * (2 + 1 + 2)  # samples; metrics, s(x), and what was asked beside
+    other = tmp_path / "plans.yaml"
+    other.write_text(PLANS.replace("draws: 2", "draws: 3"), encoding="utf-8")
+    with pytest.raises(UserError, match="'games' is of other settings"):
+        verify("games", folder=evidence, file=other)
 
 
 def test_a_value_that_changed_makes_a_record_fall(few):

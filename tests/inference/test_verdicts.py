@@ -63,6 +63,13 @@ def test_images_that_the_model_scores_below_the_floor_are_left_out():
     assert values_of(rows, "tdd", ["ria", "ega"], 0.2, "mean").to_numpy().tolist() == [[1, 4], [3, 6]]
 
 
+def test_images_that_either_judge_or_explained_model_scores_below_the_floor_are_left_out():
+    rows = rows_of({"ria": [1, 2, 3], "ega": [4, 5, 6]}, scores=[0.9, 0.29, 0.9])
+    explained = rows[rows["metric"] == "score"].assign(metric="score_explained", value=[0.29, 0.9, 0.9])
+    rows = pd.concat([rows, explained], ignore_index=True)
+    assert values_of(rows, "tdd", ["ria", "ega"], 0.2, "mean").to_numpy().tolist() == [[3, 6]]
+
+
 @pytest.mark.parametrize("status", ["degenerate", "undefined", "failed"])
 def test_an_image_without_a_sound_value_of_every_method_compared_is_left_out_and_stays_for_others(status):
     rows = rows_of({"ria": [1, 2, 3], "ega": [4, 5, 6], "dea": [7, 8, 9]}, status={("ega", 1): status})

@@ -223,6 +223,7 @@ def photograph() -> tuple[str, Sample]:
     return as_uri(picture), as_sample(picture, None, "motorcycle_left", 225, proportional=True)
 
 
+@pytest.mark.slow
 def test_a_photograph_gets_the_same_answers_from_disk_as_in_python(opened, photograph):
     source, sample = photograph
     answers = answers_of(opened.page, PHOTOGRAPHS, source, "mean")
@@ -231,6 +232,7 @@ def test_a_photograph_gets_the_same_answers_from_disk_as_in_python(opened, photo
     assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
 
 
+@pytest.mark.slow
 def test_a_scene_gets_the_same_answers_over_http_as_in_python(browser, served):
     sample = load_dataset("shapes").load("test-00001", 224)
     for opened in opened_at(browser, served, offline=False):
@@ -242,6 +244,7 @@ def test_a_scene_gets_the_same_answers_over_http_as_in_python(browser, served):
         assert np.array_equal(np.array(truth).reshape(224, 224, 4)[..., 0], sample.labels.numpy())
 
 
+@pytest.mark.slow
 def test_a_scene_gets_the_same_answers_in_firefox_from_disk(folder, tmp_path):
     executable = next(filter(None, map(shutil.which, ("firefox", "firefox-esr"))), None)
     if executable is None:

@@ -7,15 +7,18 @@ import pytest
 import torch
 from nets import Brightness
 from oracles import random_images, random_masks, ready
+from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from segattr_lib.benchmark.settings import Settings, read_settings
+from segattr_lib.data import load_dataset, planted
 from segattr_lib.evaluate import model_score
 from segattr_lib.metrics import METRICS, metrics_of
 from segattr_lib.metrics.localization import support
 from segattr_lib.models.engine import counted_passes
 from segattr_lib.perturbation import bind_fill
 from segattr_lib.registry import UserError, accepted
+from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
 NAMES = ["coverage", "spill", "pointing_game", "effectiveness"]
@@ -137,3 +140,42 @@ def test_the_support_holds_the_threshold_itself_and_refuses_what_is_none():
     for threshold in (0.0, 50.0, -1.0):
         with pytest.raises(ValueError, match=f"threshold is {threshold}"):
             support(torch.rand(4, 4), threshold)
+
+
+@pytest.mark.parametrize(("role", "dataset"), [("badge", "planted_own"), ("marker", "planted_context")])
+def test_planted_evidence_is_told_from_the_rest_of_its_region(role: str, dataset: str):
+    """1 of the evidence itself, 0 of its opposite, .5 of a constant map; of noise what Mann and Whitney's test says,
+    whatever the map is beside the region; and none of an image that is no planted scene."""
+    names = ["test-00003", "test-00004"]
+    samples = [load_dataset(dataset).load(name, 96) for name in names]
+    images = torch.stack([sample.image for sample in samples])
+    target = Target(torch.tensor([sample.class_id for sample in samples]), torch.stack([s.mask for s in samples]))
+    where = torch.stack([planted.evidence(name, 96)[role] for name in names])
+    region = target.mask if role == "badge" else ~target.mask
+    noise = torch.rand(2, 96, 96, generator=torch.Generator().manual_seed(0))
+
+    def found(maps: Tensor, seen: Tensor = images, of: list[str] = names) -> list[float]:
+        function = METRICS["evidence_auc"].function
+        score = bind(ready(Brightness(torch.ones(96, 96))), target)
+        return function(score, seen, maps, target, draws=Draws(0, of), role=role).tolist()
+
+    assert found(where.float()) == [1, 1] and found(1 - where.float()) == [0, 0]
+    assert found(torch.full_like(noise, 0.3)) == [0.5, 0.5]
+    for index, value_of_noise in enumerate(found(noise)):
+        inside, rest = (noise[index][area & region[index]].numpy() for area in (where[index], ~where[index]))
+        share = mannwhitneyu(inside, rest).statistic / (len(inside) * len(rest))
+        assert value_of_noise == pytest.approx(share, abs=1e-6)
+    assert found(noise.where(region, 0)) == found(noise) != found(noise.where(~region, 0))
+    assert np.isnan(found(noise, of=names[::-1])).all() and np.isnan(found(noise, images.flip(3))).all()
+
+
+def test_the_role_of_planted_evidence_is_one_of_two():
+    with pytest.raises(UserError, match="role is 'glyph'; expected 'badge'"):
+        METRICS["evidence_auc"].function(
+            bind(ready(Brightness(torch.ones(8, 8))), target_of(None)),
+            random_images(1, 8),
+            torch.zeros(1, 8, 8),
+            Target(torch.zeros(1, dtype=torch.long), torch.ones(1, 8, 8, dtype=torch.bool)),
+            draws=Draws(0, ["test-00001"]),
+            role="glyph",
+        )

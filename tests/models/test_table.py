@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from segattr_lib.data import DATASETS, load_dataset
-from segattr_lib.models import MODELS, WEIGHTS, names
+from segattr_lib.models import IN_DOMAIN, MODELS, WEIGHTS, names
 from segattr_lib.training.suites import SUITES
 
+COPIES = [name for name, entry in MODELS.items() if entry.copy_of]
 TRAINED = [name for name, entry in MODELS.items() if entry.trained_on]
 OF_OTHERS = [name for name, entry in MODELS.items() if entry.source]
 
@@ -41,14 +42,23 @@ def test_a_model_that_is_trained_here_is_what_its_row_says(name: str):
 
 def test_every_model_that_is_trained_here_has_a_trainer_and_data():
     trainers = {name for suite in SUITES.values() for models in suite.values() for name in models}
-    assert set(TRAINED) == trainers - {"shapes_sam2"}  # which is no segmenter on its own: it wants prompts
+    assert {*TRAINED, *COPIES} == trainers - {"shapes_sam2"}  # which is no segmenter on its own: it wants prompts
     assert {MODELS[name].trained_on for name in TRAINED} <= set(DATASETS)
 
 
 def test_weights_are_shipped_of_models_in_the_table_alone():
     shipped = {path.stem for path in WEIGHTS.glob("*.safetensors")}
-    assert shipped <= {*TRAINED, *OF_OTHERS, "shapes_sam2"}
-    assert shipped >= {*OF_OTHERS}
+    assert shipped <= {*TRAINED, *OF_OTHERS, *COPIES, "shapes_sam2"}
+    assert shipped >= {*OF_OTHERS, *COPIES}
+
+
+def test_a_copy_is_what_its_original_is_but_for_its_weights():
+    assert {MODELS[name].copy_of: name for name in COPIES} == IN_DOMAIN
+    for name in COPIES:
+        entry, original = MODELS[name], MODELS[MODELS[name].copy_of]
+        assert (entry.kind, entry.place, entry.layers) == (original.kind, original.place, original.layers)
+        assert [*entry.class_names] == [*original.class_names]
+        assert entry.stored and not entry.source and not entry.trained_on
 
 
 def test_every_model_is_of_one_kind():

@@ -155,12 +155,12 @@ def test_the_card_of_a_shipped_model_tells_all_that_is_known_of_it() -> None:
 
 def test_every_embedded_model_has_its_place_in_a_table() -> None:
     runs = page.Runs(pd.DataFrame(), page.weights_metadata(WEIGHTS))
-    tables = [page.segmenters_table, page.classifiers_table, page.figures_table, page.sam2_table]
+    tables = [page.segmenters_table, page.classifiers_table, page.figures_table, page.sam2_table, page.copies_table]
     named = [row[0].strip("`") for table in tables for row in cells(table(runs))[1:]]
     shipped = {path.stem for path in WEIGHTS.glob("*.safetensors") if not path.stem.startswith("finetuned_")}
     shipped -= {name for name, entry in MODELS.items() if entry.source}  # which have cards
     assert shipped == set(named) and len(named) == len(set(named))
     names = [table(runs).data.splitlines()[2] for table in tables]
-    assert names == [f":name: tbl-{name}" for name in ("models", "classifiers", "figures", "sam2")]
+    assert names == [f":name: tbl-{name}" for name in ("models", "classifiers", "figures", "sam2", "copies")]
     captions = " ".join(table(runs).data.splitlines()[0] for table in tables)
     assert "(80 to 100, 40 to 50, 20 to 25 px)" in captions

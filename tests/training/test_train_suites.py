@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from segattr_lib.__main__ import main
-from segattr_lib.training import classifiers, figures, sam2, segmenters, suites
+from segattr_lib.models import MODELS
+from segattr_lib.training import classifiers, figures, in_domain, sam2, segmenters, suites
 
 EVERY = [
     (name, place) for suite in suites.SUITES.values() for models in suite.values() for name, place in models.items()
@@ -23,8 +24,11 @@ def test_every_recipe_is_offered_in_the_order_of_training():
     assert list(suites.SUITES["arcc"]["embedded"]) == [*classifiers.RECIPE, *figures.RECIPE]
     assert list(suites.SUITES["arcc"]["paper"]) == list(suites.FINETUNED)
     assert list(suites.SUITES["wsss"]["embedded"]) == list(sam2.RECIPE)
+    copies = [name for profile in suites.SUITES["in_domain"].values() for name in profile]
+    assert set(copies) == set(in_domain.RECIPE)
     names = [name for name, _ in EVERY]
-    for name, first in (segmenters.BACKBONE_OF | classifiers.STEM_OF).items():
+    originals = {name: MODELS[name].copy_of for name in suites.COPIES}
+    for name, first in (segmenters.BACKBONE_OF | classifiers.STEM_OF | originals).items():
         assert names.index(first) < names.index(name)  # whose weights it begins with
 
 
@@ -62,6 +66,7 @@ def test_the_train_command_takes_models_suites_and_profiles(
         (classifiers, "fine_tune"),
         (figures, "train_figures"),
         (sam2, "train_sam2"),
+        (in_domain, "train_in_domain"),
     ):
         monkeypatch.setattr(module, function, lambda name, seed, folder: asked.append((name, seed, folder)) or {})
 
@@ -76,7 +81,9 @@ def test_the_train_command_takes_models_suites_and_profiles(
     assert train("--suite", "arcc") == [*classifiers.RECIPE, "figures_resnet"]
     assert train("--suite", "arcc", "--profile", "paper") == list(suites.FINETUNED)
     assert train("--suite", "wsss") == ["shapes_sam2"]
-    assert train() == [*segmenters.RECIPE, *classifiers.RECIPE, "figures_resnet", "shapes_sam2"]
+    assert train("--suite", "in_domain", "--profile", "paper") == list(suites.PHOTOGRAPHED)
+    of_others = [*segmenters.RECIPE, *classifiers.RECIPE, "figures_resnet"]
+    assert train() == [*of_others, *suites.COPIES, "shapes_sam2"]  # copies after their originals
     for arguments, complaint in (
         (["shapes_resnet"], "did you mean 'shapes_resnet18'"),
         (["--suite", "arc"], "did you mean 'arcc'"),

@@ -9,9 +9,9 @@ Pictures are {width, height, data}: 8-bit RGBA, row-major, as a canvas' ImageDat
 of H*W, not 0 where selected, row-major; a map is a Float32Array of H*W. H and W are those of the picture as the model
 sees it, which `look` gives. fill is "mean", "blur" or "zeros".
 
-segattr.live.models              [{id, title, megabytes, size, classes, credit}]: megabytes are all that `open` loads,
-                                 size the px of the long side of what the model sees, classes the names of its classes
-                                 by id, 0 the background. [] where the live model is not part of this build:
+segattr.live.models              [{id, title, megabytes, size, classes, credit}]: megabytes are all that `open` and `pictures`
+                                 load, size the px of the long side of what the model sees, classes the names of its
+                                 classes by id, 0 the background. [] where the live model is not part of this build:
 segattr.live.absent              says so in one sentence; "" where it is part
 segattr.live.pictures(model_id)  Promise<[{id, title, credit, shows, source, truth}]>: pictures to begin with. source:
                                  a data: URI of what the model sees of it, for <img> and `pixels`; shows: its text for

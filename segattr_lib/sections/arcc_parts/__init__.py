@@ -11,8 +11,12 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 from pydantic import Field, field_validator
 
+from segattr_lib.benchmark.runner import run_benchmark
+from segattr_lib.benchmark.store import read_samples
+from segattr_lib.evidence.basis import recorded_basis
 from segattr_lib.inference.agreement import EVERY, RESAMPLES, WAYS, agreement, correlations, ends
 from segattr_lib.inference.maps import PAPER, TRUTH, directed, maps_table
+from segattr_lib.inference.paired import settled
 from segattr_lib.registry import Key
 from segattr_lib.report import charts, tables
 from segattr_lib.report.classifiers import (
@@ -21,15 +25,16 @@ from segattr_lib.report.classifiers import (
     MEASURES,
     MapsPage,
     accuracies_text,
+    as_recorded,
     opening,
     read_maps_page,
-    rows_of,
 )
 from segattr_lib.report.labels import method_label
 from segattr_lib.report.photographs import Photographs
 from segattr_lib.report.reproduced import answers_of_ends, claims_of_ends, claims_table, end_label, held
 from segattr_lib.sections.arcc_parts.parts import FUNNYBIRDS, KEYS, part_scores, part_summary, parts_table
 from segattr_lib.sections.arcc_parts.pixels import Marked, marked, marked_panel, marked_table
+from segattr_lib.sections.arcc_parts.recorded import asked_of, parts_of, scores_of
 
 SCORE = "FunnyBirds score"
 TRUTHS = {SCORE: "funnybirds"} | {name: name for name in FUNNYBIRDS[1:]}  # by what the page calls them
@@ -59,7 +64,7 @@ class Runs:
     """scores: of part_scores. both: the methods' maps that have a value of every metric and score, a column each.
     incomplete: their maps that lack one. correlations: of agreement.correlations, the mean over the models, `model`
     being the truth; ends: of agreement.ends with the score; both empty where no map has every value.
-    photographs: that the page opens with; marked: of pixels.marked."""
+    photographs: that the page opens with; marked: of pixels.marked. source: where the rows are from."""
 
     scores: pd.DataFrame
     both: pd.DataFrame
@@ -68,6 +73,7 @@ class Runs:
     ends: pd.DataFrame
     photographs: Photographs
     marked: dict[str, Marked]
+    source: str
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -78,14 +84,27 @@ def read(parameters: Mapping[str, Any]) -> Settings:
 def run(settings: Settings) -> Runs:
     """Run the methods, score their maps by parts taken away, or read what is finished; correlate the one with the
     other. Raises UserError for a data set whose parts cannot be taken away."""
-    maps = maps_table(rows_of(settings), MEASURES)
-    scores = part_scores(settings.run, f"{settings.results}/scores")
+    photographs, own = opening(settings), as_recorded(settings)
+    checked = {"samples": settings.checked}
+    basis = recorded_basis(own.run, f"{settings.results}-checked", asked_of(own.run), checked=checked)
+    if basis is None:
+        rows, scores = rows_of(settings), part_scores(settings.run, f"{settings.results}/scores")
+        source = f"computed with this page, on {scores['sample_id'].nunique()} images"
+    else:
+        settings = own
+        rows, scores = settled(basis.rows), scores_of(basis.rows, parts_of(settings.run))
+        source = basis.text()
+    maps = maps_table(rows, MEASURES)
     maps = maps[maps.index.get_level_values("method").isin(settings.real)]
     both = directed(maps).assign(**{TRUTH: maps[TRUTH]}).join(parts_table(scores)).dropna()
     correlated = held_against_scores(both, settings.level, settings.run.seed[0], settings.resamples)
-    photographs = opening(settings)
     of_pixels = marked(photographs, settings.photo_methods, settings.photo_share)
-    return Runs(scores, both, len(maps) - len(both), *correlated, photographs, of_pixels)
+    return Runs(scores, both, len(maps) - len(both), *correlated, photographs, of_pixels, source)
+
+
+def rows_of(settings: Settings) -> pd.DataFrame:
+    """The rows of the page's run, a composite that does not exist being 0 (see paired.settled)."""
+    return settled(read_samples(run_benchmark(settings.run, settings.results)))
 
 
 def held_against_scores(
@@ -120,6 +139,7 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "asked": len(samples),
         "right": int((samples["said"] == samples["class_id"]).sum()),
         "accuracy": accuracies_text(samples, settings.level),
+        "basis": runs.source,
         "level": f"{settings.level:.0%}",
         "complete": len(runs.both),
         "incomplete": runs.incomplete,

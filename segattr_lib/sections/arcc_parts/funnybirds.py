@@ -97,8 +97,20 @@ def funnybirds_scores(
     curves: dict[str, Float[np.ndarray, "4 t"]] = {}
     for start in range(0, len(readable), BATCH):
         samples = [dataset.load_parts(sample_id, size) for sample_id in readable[start : start + BATCH]]
-        for sample, marks in zip(samples, _marked(samples, dataset, explain, answers, seed), strict=True):
-            curves[sample.sample_id], rows[sample.sample_id] = _judged(sample, marks, dataset, answers)
+        for sample, marks in zip(samples, marked_by(samples, dataset, explain, answers, seed), strict=True):
+            curves[sample.sample_id], rows[sample.sample_id] = judged(sample, marks, dataset, answers)
+    return scored(dataset, sample_ids, curves, rows)
+
+
+def scored(
+    dataset: PartDataset,
+    sample_ids: Sequence[str],
+    curves: dict[str, Float[np.ndarray, "4 t"]],
+    rows: dict[str, dict[str, Any]],
+) -> pd.DataFrame:
+    """The scores of samples by their `curves_of` and what `judged` says beside, as funnybirds_scores gives them; rows:
+    of every sample, curves: of those whose map did not fail."""
+    assert dataset.class_of, "a data set of parts is for classifiers"
     at = best_threshold(np.stack(list(curves.values()))) if curves else 0
     for sample_id, curve in curves.items():
         rows[sample_id] |= dict(zip(COMPLETENESS, curve[:, at].tolist(), strict=True)) | {"threshold": THRESHOLDS[at]}
@@ -186,7 +198,7 @@ def best_threshold(curves: Float[np.ndarray, "n 4 t"]) -> int:
 
 
 @dataclass(frozen=True)
-class _Marks:
+class Marks:
     """What the maps of one sample give each part and object, in the order of the data set's parts and then the
     objects (K,): the map of the class said, the true one's, and the two rivals' (2,P), None where not asked for.
     sums: of the first two maps. constant: the map of the true class is."""
@@ -198,9 +210,9 @@ class _Marks:
     constant: bool
 
 
-def _marked(
+def marked_by(
     samples: list[PartSample], dataset: PartDataset, explain: Explain, answers: Answers, seed: int
-) -> list[_Marks]:
+) -> list[Marks]:
     """Explain a batch of samples, for all the classes that are asked about."""
     images = torch.stack([sample.image for sample in samples])
 
@@ -226,12 +238,12 @@ def _marked(
         sums = (float(said[n].double().sum()), float(own[n].double().sum()))
         constant = bool(own[n].amax() == own[n].amin())
         ours = values[2:, : len(dataset.parts)] if n in first else None
-        marks.append(_Marks(values[0], values[1], sums, ours, constant))
+        marks.append(Marks(values[0], values[1], sums, ours, constant))
     return marks
 
 
-def _judged(
-    sample: PartSample, marks: _Marks, dataset: PartDataset, answers: Answers
+def judged(
+    sample: PartSample, marks: Marks, dataset: PartDataset, answers: Answers
 ) -> tuple[Float[np.ndarray, "4 t"], dict[str, Any]]:
     """The parts of completeness at every threshold, and the rest of the row."""
     if not (np.isfinite(marks.own).all() and np.isfinite(marks.said).all()):
@@ -240,19 +252,12 @@ def _judged(
     objects = answers.objects[sample.sample_id].double().cpu().numpy()
     said, count, class_id = logits.argmax(1), len(dataset.parts), sample.class_id
     alone = logits[2 ** np.arange(count), class_id]  # without each part
-    marked_said, marked = (
-        values > THRESHOLDS[:, None] * total for values, total in zip((marks.said, marks.own), marks.sums, strict=True)
-    )
-    sufficient = sufficient_sets(dataset.variants, class_id)
-    right = said[0] == class_id and len(sufficient) > 0
-    curves = np.stack(
-        [
-            synthetic_check(marked[:, :count], sufficient) if right else np.full(len(THRESHOLDS), np.nan),
-            preservation_check(marked_said[:, :count], said),
-            deletion_check(marked_said[:, :count], said),
-            distractibility(marked, logits[0, class_id], np.concatenate([alone, objects[:, class_id]])),
-        ]
-    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        of_said, of_own = (
+            np.nan_to_num(values / total) for values, total in zip((marks.said, marks.own), marks.sums, strict=True)
+        )
+    without = np.concatenate([alone, objects[:, class_id]])
+    curves = curves_of(dataset, class_id, said, of_said, of_own, float(logits[0, class_id]), without)
     pair = rivals(dataset.variants, class_id)
     shared = dataset.variants[list(pair or ())] == dataset.variants[class_id]
     row = {
@@ -263,6 +268,34 @@ def _judged(
         "reason": "the map is constant" if marks.constant else "",
     }
     return curves, row
+
+
+def curves_of(
+    dataset: PartDataset,
+    class_id: int,
+    said: Int[np.ndarray, " s"],
+    shares_said: Float[np.ndarray, " p"],
+    shares_own: Float[np.ndarray, " k"],
+    before: float,
+    without: Float[np.ndarray, " k"],
+) -> Float[np.ndarray, "4 t"]:
+    """The parts of completeness of one sample's maps at every threshold: csdc, pc, dc and d.
+
+    said: the class for each row of Answers. shares_said, shares_own: of a map's sum that lies on each part, and on each
+    part and object, 0 in a map of zeros. before, without: the logit of the class, whole and without each of these.
+    """
+    count = len(dataset.parts)
+    marked_said, marked = (shares > THRESHOLDS[:, None] for shares in (shares_said, shares_own))
+    sufficient = sufficient_sets(dataset.variants, class_id)
+    right = said[0] == class_id and len(sufficient) > 0
+    return np.stack(
+        [
+            synthetic_check(marked[:, :count], sufficient) if right else np.full(len(THRESHOLDS), np.nan),
+            preservation_check(marked_said[:, :count], said),
+            deletion_check(marked_said[:, :count], said),
+            distractibility(marked, before, without),
+        ]
+    )
 
 
 def _held_rivals(sample: PartSample, dataset: PartDataset, answers: Answers) -> tuple[int, int] | None:

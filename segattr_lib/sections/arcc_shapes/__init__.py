@@ -15,12 +15,13 @@ from segattr_lib.inference.agreement import WAYS
 from segattr_lib.inference.maps import PAPER, TRUTH, maps_table, truth_known
 from segattr_lib.report.classifiers import (
     MEASURES,
+    SURE,
     MapsPage,
-    accuracies_text,
-    answers_of,
+    basis_here,
+    basis_of_many,
     opening,
     read_maps_page,
-    rows_of,
+    recognised_text,
     scored_images,
 )
 from segattr_lib.report.labels import key_label, metric_label, model_label
@@ -38,10 +39,19 @@ from segattr_lib.report.tables import correlation, number
 from segattr_lib.sections.arcc_shapes import bends, composites, truth
 from segattr_lib.sections.arcc_shapes.bends import Bends, means, picture
 from segattr_lib.sections.arcc_shapes.composites import Composites, beside_arcc, chosen_elsewhere
-from segattr_lib.sections.arcc_shapes.truth import Truth, by_model, by_size, by_size_and_model, forest, over_models
+from segattr_lib.sections.arcc_shapes.truth import (
+    Truth,
+    apart,
+    by_model,
+    by_size,
+    by_size_and_model,
+    forest,
+    over_models,
+)
 
 __all__ = [
     "CLAIMS",
+    "Many",
     "Runs",
     "Settings",
     "arcc_by_model",
@@ -52,6 +62,8 @@ __all__ = [
     "chosen_elsewhere",
     "facts",
     "forest",
+    "many_forest",
+    "many_over_models",
     "means",
     "over_models",
     "overview",
@@ -63,7 +75,6 @@ __all__ = [
     "run",
 ]
 
-SURE = 0.5  # a probability below this is no sure prediction
 CLAIMED = claims_of_ends("the truth") | {
     "road_keeps_ranks": "ROAD is the same under a monotone transform of the map",
     "arcc_sees_values": "ARCC is not",
@@ -80,9 +91,24 @@ class Settings(MapsPage):
 
 
 @dataclass(frozen=True)
+class Many:
+    """Photographs: how many images and maps, the metrics held against masks that people drew, where the rows are from
+    and how often the model names the images' class."""
+
+    dataset: str
+    images: int
+    maps: int
+    truth: Truth
+    source: str
+    accuracy: str
+
+
+@dataclass(frozen=True)
 class Runs:
     """The rows of the run; the methods' maps as a table, a column a metric; what was made of them; and the photographs
-    that the page opens with, with what the paper's metrics say of their maps. answers: what each model names."""
+    that the page opens with, with what the paper's metrics say of their maps. source: where the rows are from.
+    accuracy: how often the models name the images' class. many: photographs to count over, None where they are neither
+    recorded nor at hand."""
 
     rows: pd.DataFrame
     maps: pd.DataFrame
@@ -92,7 +118,9 @@ class Runs:
     bends: Bends
     photographs: Photographs
     photo_values: pd.DataFrame
-    answers: pd.DataFrame
+    source: str
+    accuracy: str
+    many: Many | None = None
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -102,13 +130,14 @@ def read(parameters: Mapping[str, Any]) -> Settings:
 
 def run(settings: Settings) -> Runs:
     """Run the methods, or read what is finished; hold the metrics against the truth, and bend one method's maps."""
-    rows = rows_of(settings)
+    photographs, many = opening(settings), many_of(settings)
+    settings, basis = basis_here(settings)
+    rows = basis.rows
     everything = maps_table(rows, MEASURES)
     known = truth_known(everything)
     maps = everything[everything.index.get_level_values("method").isin(settings.real)]
     level, seed, resamples = settings.level, settings.run.seed[0], settings.resamples
     images = scored_images(rows)[: settings.few]
-    photographs = opening(settings)
     return Runs(
         rows,
         maps,
@@ -118,7 +147,28 @@ def run(settings: Settings) -> Runs:
         bends.bend(settings.run.runs()[0], images, settings.bent, MEASURES if known else PAPER),
         photographs,
         values_of(photographs, settings.photo_methods, PAPER),
-        answers_of(settings.run, rows),
+        basis.text(),
+        recognised_text(settings.run, basis, settings.level),
+        many,
+    )
+
+
+def many_of(settings: Settings) -> Many | None:
+    """The same metrics held against the masks of many photographs."""
+    there = basis_of_many(settings)
+    if there is None:
+        return None
+    own, basis = there
+    everything = maps_table(basis.rows, MEASURES)
+    maps = everything[everything.index.get_level_values("method").isin(own.real)]
+    about = (own.run.dataset, settings.level, settings.run.seed[0], settings.resamples)
+    return Many(
+        own.run.dataset,
+        len(scored_images(basis.rows)),
+        len(maps),
+        truth.held_against_truth(maps, truth_known(everything), *about),
+        basis.text(),
+        recognised_text(own.run, basis, settings.level),
     )
 
 
@@ -136,7 +186,8 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "sure": SURE,
         "unsure": int((scores < SURE).sum()),
         "scored": len(scores),
-        "accuracy": accuracies_text(runs.answers, settings.level),
+        "accuracy": runs.accuracy,
+        "basis": runs.source,
         "lost": int(runs.rows.loc[runs.rows["metric"].isna(), "sample_id"].nunique()),
         "level": f"{settings.level:.0%}",
         "truth": known,
@@ -154,7 +205,37 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "photo_credit": runs.photographs.credit,
         **{f"photo_first_{metric}": label for metric, label in first_by(runs.photo_values).items()},
         "held": held(_answers(runs)),
+        **_of_many(runs),
     }
+
+
+def _of_many(runs: Runs) -> dict[str, Any]:
+    """What the prose quotes of the photographs that are counted over."""
+    many = runs.many
+    if many is None:
+        names = ("dataset", "images", "maps", "basis", "accuracy", *(f"highest_{way}" for way in WAYS))
+        absent = dict.fromkeys((f"many_{name}" for name in (*names, *(f"arcc_{way}" for way in WAYS))), "–")
+        return {**absent, "many_basis": "no photographs are recorded or at hand", "many_apart": "none"}
+    return {
+        "many_dataset": many.dataset,
+        "many_images": many.images,
+        "many_maps": many.maps,
+        "many_basis": many.source,
+        "many_accuracy": many.accuracy,
+        **{f"many_highest_{way}": end_label(many.truth.ends, way, "highest") for way in WAYS},
+        **{f"many_arcc_{way}": correlation(many.truth.correlations, "arcc", way) for way in WAYS},
+        "many_apart": apart(runs.truth, many.truth),
+    }
+
+
+def many_forest(runs: Runs) -> Figure | None:
+    """Correlations with the masks of many photographs; nothing where there are none."""
+    return None if runs.many is None else forest(runs.many.truth)
+
+
+def many_over_models(runs: Runs) -> pd.DataFrame | None:
+    """The same as numbers; nothing where there are none."""
+    return None if runs.many is None else over_models(runs.many.truth)
 
 
 def photo_maps(settings: Settings, runs: Runs) -> Figure:

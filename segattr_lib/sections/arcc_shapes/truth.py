@@ -12,6 +12,7 @@ from segattr_lib.data.single_shapes import TIERS, tier_of
 from segattr_lib.inference.agreement import EVERY, RESAMPLES, WAYS, agreement, correlations, ends
 from segattr_lib.inference.maps import TRUTH, directed
 from segattr_lib.report import charts, tables
+from segattr_lib.report.labels import signed_label
 
 
 @dataclass(frozen=True)
@@ -120,3 +121,17 @@ def lead(truth: Truth, way: str) -> str:
 def _with_images(of_tiers: pd.DataFrame) -> pd.DataFrame:
     """With the number of images beside the name of each tier."""
     return of_tiers.assign(tier=of_tiers["tier"] + " (" + of_tiers["images"].astype(str) + ")")
+
+
+def apart(first: Truth, second: Truth) -> str:
+    """The metrics whose correlation has an interval wholly above 0 on one kind of images and wholly below on the other,
+    with the way; "none" where none is so, or a truth is missing."""
+    if first.correlations.empty or second.correlations.empty:
+        return "none"
+    sides = []
+    for truth in (first, second):
+        rows = truth.correlations
+        rows = rows[(rows["model"] == EVERY) & (rows["kind"] == "pearson")].set_index(["metric", "way"])
+        sides.append((rows["low"] > 0).astype(int) - (rows["high"] < 0).astype(int))
+    contrary = [place for place in sides[0].index if sides[0][place] * sides[1].get(place, 0) < 0]
+    return "; ".join(f"{signed_label(metric)} over {WAYS[way]}" for metric, way in contrary) or "none"

@@ -25,6 +25,7 @@ from segattr_lib.sections.dea_mechanism.pictures import decomposition
 from segattr_lib.sections.dea_mechanism.rows.traits import asked_of
 from segattr_lib.sections.dea_mechanism.settings import MAPS, MEASURES, Settings, read
 from segattr_lib.sections.dea_mechanism.sides import LEADS, OUTCOMES, TRAITS, Side, claimed_alphas, gain_of, side_of
+from segattr_lib.sections.dea_mechanism.sliders import weighed
 from segattr_lib.targets import Images, Maps, Masks
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "run",
     "scalar_table",
     "share_plot",
+    "weighed",
 ]
 
 
@@ -81,13 +83,14 @@ class Runs:
 
     @property
     def first(self) -> Side:
-        """What the page is told from: photographs where there are any."""
-        return self.photographs or self.scenes
+        """What the page is told from: photographs, where there are enough of them for an interval."""
+        many = self.photographs
+        return many if many is not None and len(many.gain) >= FEWEST else self.scenes
 
     @property
     def second(self) -> Side | None:
         """What stands beside it."""
-        return self.scenes if self.photographs else None
+        return self.photographs if self.first is self.scenes else self.scenes
 
 
 def run(settings: Settings) -> Runs:

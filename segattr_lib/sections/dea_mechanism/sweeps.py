@@ -112,7 +112,7 @@ def option_table(table: pd.DataFrame) -> pd.DataFrame:
 
     table: as `differences` gives it, of one_at_a_time.
     """
-    rows = {}
+    rows: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
     for row in table.to_dict("records"):
         line = rows.setdefault((SIGNS[row["option"]], f"{row['value']:g}"), {})
         label = metric_label(str(row["metric"]))

@@ -18,22 +18,23 @@ from segattr_lib.registry import make_key
 from segattr_lib.report import charts, tables
 from segattr_lib.report.labels import method_label, metric_label
 from segattr_lib.report.reference import reference
-from segattr_lib.sections.refinecam.runs import MEANS, Runs, key_of
+from segattr_lib.sections.refinecam.runs import MEANS, Ends, Runs, key_of
 from segattr_lib.sections.refinecam.settings import Settings
 
 START = "starting layer, 1 the shallowest"
 CURVES = ("arcc", "road", "cosine")
 
 
-def facts(page: Settings, runs: Runs) -> dict[str, Any]:
-    """What the page quotes of how RefineCAM fuses and where it starts."""
-    best, paper_best = best_fusions(over_fusions(runs.fused, page.bases)), best_fusions(paper_table2())
+def facts(page: Settings, runs: Ends) -> dict[str, Any]:
+    """What the page quotes of how RefineCAM fuses."""
+    best, paper_best = best_fusions(over_fusions(runs.fused, page.averaged)), best_fusions(paper_table2())
     beaten = over_means(page, runs)
     road = paired(runs.fused, "road", by_model=True)
-    apart = [(road[key_of(base)] - road[key_of(base, fuse="geometric_mean")]).abs().max() for base in page.bases]
+    apart = [(road[key_of(base)] - road[key_of(base, fuse="geometric_mean")]).abs().max() for base in page.averaged]
     values: dict[str, Any] = {
         "few": runs.fused["sample_id"].nunique(),
         "product_best": int((best == "product").sum()),
+        "averaged": len(page.averaged),
         "paper_best": int((paper_best == "product").sum()),
         "paper_cams": len(paper_best),
         "fusion_pairs": len(beaten),
@@ -45,9 +46,17 @@ def facts(page: Settings, runs: Runs) -> dict[str, Any]:
         gain = over_mean(page, runs, fuse)
         values[f"gain_{fuse}"] = tables.interval(gain["mean"], gain["low"], gain["high"], n=float(gain["n"]))
         values[f"side_{fuse}"] = tables.side(gain["low"], gain["high"], int(gain["n"]))
+    return values
+
+
+def facts_of_starts(page: Settings, runs: Runs) -> dict[str, Any]:
+    """What the page quotes of where RefineCAM starts."""
     measured = curve_metrics(runs)
     chosen = best_starts(runs.starts, page.swept, measured, page.level, page.seed)
-    values["by"] = metric_key(measured[-1]).entry.label
+    values: dict[str, Any] = {
+        "by": metric_key(measured[-1]).entry.label,
+        "start_images": runs.starts["sample_id"].nunique(),
+    }
     for suffix, metric in (("", "arcc"), ("_by", measured[-1])):
         for name, line in (("best_start", key_of(page.swept)), ("best_alone", page.swept)):
             start, verdict = chosen.loc[(metric, line), ["start", "best"]]
@@ -83,21 +92,21 @@ def best_fusions(cells: pd.DataFrame) -> pd.Series:
     return cells.pivot_table(index="base", columns="fuse", values="mean").idxmax(axis=1)
 
 
-def over_means(page: Settings, runs: Runs) -> pd.DataFrame:
+def over_means(page: Settings, runs: Ends) -> pd.DataFrame:
     """The product paired with each of the two means, for every base; see comparison.compare."""
-    pairs = [(key_of(base), key_of(base, fuse=fuse)) for fuse in MEANS for base in page.bases]
+    pairs = [(key_of(base), key_of(base, fuse=fuse)) for fuse in MEANS for base in page.averaged]
     return compare(paired(runs.fused, "arcc"), pairs, "arcc", page.level, page.seed)
 
 
-def over_mean(page: Settings, runs: Runs, fuse: str) -> pd.Series:
+def over_mean(page: Settings, runs: Ends, fuse: str) -> pd.Series:
     """The product's ARCC minus that of one of the means, over all bases: mean, low, high and n."""
     table = paired(runs.fused, "arcc")
-    gains = [table[key_of(base)] - table[key_of(base, fuse=fuse)] for base in page.bases]
+    gains = [table[key_of(base)] - table[key_of(base, fuse=fuse)] for base in page.averaged]
     per_image = pd.concat(gains, axis=1).mean(axis=1, skipna=False)
     return means(per_image.to_frame("all"), page.level, page.seed).iloc[0]
 
 
-def product_verdict(page: Settings, runs: Runs) -> str:
+def product_verdict(page: Settings, runs: Ends) -> str:
     """Does the product lie above both means, max-T over the three fusions, for every base? Contradicted where one of
     them lies above it for any."""
     table = paired(runs.fused, "arcc")
@@ -105,17 +114,17 @@ def product_verdict(page: Settings, runs: Runs) -> str:
         all_pairs(table[[key_of(base, fuse=fuse) for fuse in FUSIONS]], seed=page.seed).verdict(
             key_of(base), level=page.level
         )
-        for base in page.bases
+        for base in page.averaged
     ]
     if CONTRADICTED in verdicts:
         return CONTRADICTED
     return HOLDS if set(verdicts) == {HOLDS} else UNDECIDED
 
 
-def fusion_table(page: Settings, runs: Runs) -> pd.DataFrame:
+def fusion_table(page: Settings, runs: Ends) -> pd.DataFrame:
     """ARCC by CAM and fusion, mean ± standard deviation, the paper's own beside ours: its Table 2."""
-    ours, paper = over_fusions(runs.fused, page.bases), paper_table2()
-    cells = pd.concat([ours.assign(whose="ours"), paper[paper["base"].isin(page.bases)].assign(whose="paper")])
+    ours, paper = over_fusions(runs.fused, page.averaged), paper_table2()
+    cells = pd.concat([ours.assign(whose="ours"), paper[paper["base"].isin(page.averaged)].assign(whose="paper")])
     texts = [f"{mean:.2f} ± {std:.2f}" for mean, std in cells[["mean", "std"]].to_numpy(float)]
     cells = cells.assign(text=texts, fuse=cells["fuse"].str.replace("_", " "))
     table = cells.pivot_table(index="base", columns=["fuse", "whose"], values="text", aggfunc="first", sort=False)
@@ -124,11 +133,11 @@ def fusion_table(page: Settings, runs: Runs) -> pd.DataFrame:
     return shown.rename_axis(index=None, columns=(None, None))
 
 
-def fusion_plot(page: Settings, runs: Runs) -> Figure:
+def fusion_plot(page: Settings, runs: Ends) -> Figure:
     """Paired differences in ARCC, the product minus each mean, named by CAM and fusion."""
     beaten = over_means(page, runs)
-    products = [make_key(base, {"fuse": "product"}).text for _ in MEANS for base in page.bases]
-    others = [make_key(base, {"fuse": fuse}).text for fuse in MEANS for base in page.bases]
+    products = [make_key(base, {"fuse": "product"}).text for _ in MEANS for base in page.averaged]
+    others = [make_key(base, {"fuse": fuse}).text for fuse in MEANS for base in page.averaged]
     return charts.interval_plot(beaten.assign(method=products, over=others))
 
 

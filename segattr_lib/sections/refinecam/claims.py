@@ -7,14 +7,14 @@ import pandas as pd
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.intervals import means
 from segattr_lib.sections.refinecam import choices, lift
-from segattr_lib.sections.refinecam.runs import REFINED, SHALLOWEST, Runs
+from segattr_lib.sections.refinecam.runs import DEEPEST, REFINED, SHALLOWEST, Ends
 from segattr_lib.sections.refinecam.settings import Settings
 
 CLAIMS = ("refined_strongest_on_most_models", "refinement_lifts_arcc", "product_beats_means")
 WORDS = {HOLDS: "held", CONTRADICTED: "did not hold", UNDECIDED: "could not be told"}
 
 
-def verdicts(page: Settings, runs: Runs) -> dict[str, str]:
+def verdicts(page: Settings, runs: Ends) -> dict[str, str]:
     """Each claim's verdict by its id: holds, contradicted or undecided.
 
     A claim of most models holds where more than half of them bear it out for themselves, and is contradicted where
@@ -36,7 +36,7 @@ def of_most(borne_out: pd.Series, contradicted: pd.Series) -> str:
     return CONTRADICTED if contradicted.mean() >= 0.5 else UNDECIDED
 
 
-def claims_table(page: Settings, runs: Runs) -> pd.DataFrame:
+def claims_table(page: Settings, runs: Ends) -> pd.DataFrame:
     """What was reproduced and what was not: a row a claim of CLAIMS."""
     lifts, chosen = lift.facts(page, runs), choices.facts(page, runs)
     models = len(page.run.model)
@@ -44,7 +44,8 @@ def claims_table(page: Settings, runs: Runs) -> pd.DataFrame:
         "refined_strongest_on_most_models": (
             "a refined CAM has the highest ARCC on most models",
             f"on {lifts['paper_strongest']} of {lifts['paper_models']}",
-            f"on {lifts['led_shallow']} of {models}; on {lifts['led']} with the deepest stage as a rival, too",
+            f"on {lifts['led_shallow']} of {models}"
+            + (f"; on {lifts['led']} with the deepest stage as a rival, too" if DEEPEST in runs.places else ""),
         ),
         "refinement_lifts_arcc": (
             "RefineCAM lifts its base's ARCC on most models",
@@ -55,7 +56,7 @@ def claims_table(page: Settings, runs: Runs) -> pd.DataFrame:
             "multiplication beats the two means",
             f"for {chosen['paper_best']} of {chosen['paper_cams']} CAMs",
             f"interval above 0 in {chosen['fusion_above']} of {chosen['fusion_pairs']} pairs, below in "
-            f"{chosen['fusion_below']}; the highest mean for {chosen['product_best']} of {len(page.bases)} CAMs",
+            f"{chosen['fusion_below']}; the highest mean for {chosen['product_best']} of {len(page.averaged)} CAMs",
         ),
     }
     verdict = verdicts(page, runs)

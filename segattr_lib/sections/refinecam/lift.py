@@ -16,17 +16,16 @@ from segattr_lib.registry import with_options
 from segattr_lib.report import charts, tables
 from segattr_lib.report.labels import method_label, metric_label
 from segattr_lib.report.reference import reference
-from segattr_lib.sections.refinecam.runs import DEEPEST, PLACES, REFINED, SHALLOWEST, Runs, key_of
+from segattr_lib.sections.refinecam.runs import ENDS, PLACES, REFINED, SHALLOWEST, Ends, key_of
 from segattr_lib.sections.refinecam.settings import Settings
 
 WORDS = {HOLDS: "yes", CONTRADICTED: "no", UNDECIDED: "undecided"}
-ENDS = (SHALLOWEST, DEEPEST)
 PARTS = ("road", "coherency", "complexity")
 
 
-def facts(page: Settings, runs: Runs) -> dict[str, Any]:
+def facts(page: Settings, runs: Ends) -> dict[str, Any]:
     """What the page quotes of how RefineCAM stands to its base."""
-    rivals = {"led": PLACES, "led_shallow": (SHALLOWEST, REFINED)}
+    rivals = {"led": runs.places, "led_shallow": (SHALLOWEST, REFINED)}
     led = {
         name: leaders(runs.ends, page.bases, places, page.level, page.seed)["refined"]
         for name, places in rivals.items()
@@ -46,8 +45,13 @@ def facts(page: Settings, runs: Runs) -> dict[str, Any]:
     wholes = of_parts(page, runs).groupby("place").mean()
     for metric in PARTS:
         for place in PLACES:
-            values[f"{metric}_{place}"] = f"{wholes.loc[place, metric]:.2f}"
+            there = place in runs.places and metric in runs.metrics
+            values[f"{metric}_{place}"] = f"{wholes.loc[place, metric]:.2f}" if there else "–"
     for place in ENDS:
+        if place not in runs.places:
+            absent = dict.fromkeys(("up", "above", "below", "gain"), "–") | {"side": "not held against"}
+            values |= {f"{name}_{place}": text for name, text in absent.items()}
+            continue
         of_models = means(lift(runs.ends, page.bases, place), page.level, page.seed)
         values[f"up_{place}"] = int((of_models["mean"] > 0).sum())
         values[f"above_{place}"] = tables.off_zero(of_models, "above")
@@ -86,16 +90,17 @@ def lift(rows: pd.DataFrame, bases: Sequence[str], over: str, metric: str = "arc
     return sum(gains[1:], gains[0]).div(len(bases)).unstack("model").droplevel("dataset")  # noqa: PD010
 
 
-def overall(page: Settings, runs: Runs, over: str) -> pd.Series:
+def overall(page: Settings, runs: Ends, over: str) -> pd.Series:
     """What RefineCAM adds to its base's ARCC at one end over all models and bases: mean, low, high and n."""
     per_image = lift(runs.ends, page.bases, over).mean(axis=1, skipna=False)
     return means(per_image.to_frame("all"), page.level, page.seed).iloc[0]
 
 
-def by_model(page: Settings, runs: Runs) -> pd.DataFrame:
+def by_model(page: Settings, runs: Ends) -> pd.DataFrame:
     """What RefineCAM adds to its base's ARCC: a row a model and end, with its interval, as intervals.means."""
     ends = [
-        means(lift(runs.ends, page.bases, place), page.level, page.seed).assign(over=f"− {place}") for place in ENDS
+        means(lift(runs.ends, page.bases, place), page.level, page.seed).assign(over=f"− {place}")
+        for place in runs.places[:-1]
     ]
     return pd.concat(ends).rename(columns={"method": "model"})
 
@@ -139,24 +144,24 @@ def verdict_of(pairs: AllPairs, some: Sequence[str], level: float = 0.95) -> str
     return CONTRADICTED if any(pairs.verdict(way, some, level) == HOLDS for way in others) else UNDECIDED
 
 
-def of_parts(page: Settings, runs: Runs) -> pd.DataFrame:
+def of_parts(page: Settings, runs: Ends) -> pd.DataFrame:
     """Means over images and models of every metric: bases and places as rows, metrics as columns."""
     values = summary(runs.ends, page.bases, runs.metrics)
     parts = values.pivot_table(index=["base", "place"], columns="metric", values="mean", sort=False)[runs.metrics]
-    return parts.reindex([(base, place) for base in page.bases for place in PLACES])
+    return parts.reindex([(base, place) for base in page.bases for place in runs.places])
 
 
-def arcc_table(page: Settings, runs: Runs) -> pd.DataFrame:
+def arcc_table(page: Settings, runs: Ends) -> pd.DataFrame:
     """Mean ARCC by model and CAM at either end and refined, as text: the paper's Table 1."""
     values = summary(runs.ends, page.bases, ["arcc"])
-    table = values.pivot_table(index=["model", "base"], columns="place", values="mean", sort=False)[list(PLACES)]
+    table = values.pivot_table(index=["model", "base"], columns="place", values="mean", sort=False)[list(runs.places)]
     shown = table.map(tables.number).rename(index=method_label, level="base")
     return shown.rename_axis(index=(None, None), columns=None)
 
 
-def leaders_table(page: Settings, runs: Runs) -> pd.DataFrame:
+def leaders_table(page: Settings, runs: Ends) -> pd.DataFrame:
     """Which CAM and place has the highest ARCC on each model, and whether that is told apart; see `leaders`."""
-    led = leaders(runs.ends, page.bases, PLACES, page.level, page.seed)
+    led = leaders(runs.ends, page.bases, runs.places, page.level, page.seed)
     columns = {
         "highest": [f"{method_label(base)}, {place}" for base, place in led[["base", "place"]].to_numpy()],
         "chosen on other images": led["mean"].map(tables.number),
@@ -167,23 +172,23 @@ def leaders_table(page: Settings, runs: Runs) -> pd.DataFrame:
     return pd.DataFrame(columns, index=list(led.index))
 
 
-def parts_table(page: Settings, runs: Runs) -> pd.DataFrame:
+def parts_table(page: Settings, runs: Ends) -> pd.DataFrame:
     """What ARCC is made of, and the other metrics, by CAM and place, mean over images and models, as text."""
     shown = of_parts(page, runs).map(tables.number).rename(index=method_label, level="base")
     return shown.rename(columns=metric_label).rename_axis(index=(None, None), columns=None)
 
 
-def lift_plot(page: Settings, runs: Runs) -> Figure:
+def lift_plot(page: Settings, runs: Ends) -> Figure:
     """Paired differences in ARCC, RefineCAM minus its base at either end, a row a base and end."""
-    pairs = [(key_of(base), key_of(base, place)) for place in ENDS for base in page.bases]
+    pairs = [(key_of(base), key_of(base, place)) for place in runs.places[:-1] for base in page.bases]
     return charts.interval_plot(compare(runs.arcc, pairs, "arcc", page.level, page.seed))
 
 
-def coverage_table(runs: Runs) -> pd.DataFrame:
+def coverage_table(runs: Ends) -> pd.DataFrame:
     """How often each kind of interval holds the truth of differences shaped as this page's own, as text."""
     return tables.coverage(runs.coverage)
 
 
-def lift_table(page: Settings, runs: Runs) -> pd.DataFrame:
+def lift_table(page: Settings, runs: Ends) -> pd.DataFrame:
     """What RefineCAM adds to its base's ARCC by model and end, mean over the CAMs, as text."""
     return tables.intervals(by_model(page, runs), "model", "over")

@@ -22,16 +22,27 @@ OF_SEGMENTATION = ("tdd", "odd_abs", "excess_tdd")
 class Settings(PhotoPage):
     """The page's settings.
 
-    bases: the CAMs that are refined. swept: the one of them that is shown and started at every layer. few: the images,
-    first of the run's, of fusions, starting layers and the shortcut. pictures: rows of the gallery. level: of the
-    intervals. seg_*: data set and model of the part on segmentation, which shares the run's other settings.
+    bases: the CAMs that are refined. averaged: those of them that are fused by the means, too. swept: the one of them
+    that is shown and started at every layer. few: the images, first of the run's, of starting layers and the shortcut,
+    and of the fusions where no record has them. pictures: rows of the gallery. level: of the intervals. checked:
+    samples that are computed again where a record stands. many_*: data set, classes, samples and model of the
+    photographs that are counted over. seg_*: data set and model of the part on segmentation, which shares the run's
+    other settings.
     """
 
     few: int = Field(ge=1)
     bases: list[str]
+    averaged: list[str]
     swept: str
     pictures: int = Field(ge=1)
     level: float = Field(gt=0, lt=1)
+    checked: int = Field(ge=1)
+    many_dataset: str
+    many_root: str | None
+    many_split: str | None
+    many_class_map: str | None
+    many_samples: Annotated[int, Field(ge=1)] | None
+    many_model: str
     seg_dataset: str
     seg_root: str | None
     seg_split: str | None
@@ -59,6 +70,9 @@ class Settings(PhotoPage):
     def _swept_is_a_base(self) -> Settings:
         if self.swept not in self.bases:
             raise UserError(f"swept is {self.swept!r}; expected one of the bases: {', '.join(self.bases)}.")
+        for name in self.averaged:
+            if name not in self.bases:
+                raise UserError(f"averaged has {name!r}; expected some of the bases: {', '.join(self.bases)}.")
         return self
 
     @property
@@ -69,6 +83,19 @@ class Settings(PhotoPage):
     def first_few(self) -> benchmark.Settings:
         """The run on its first images alone."""
         return self.run.changed({"samples": min(self.few, self.run.samples or self.few)})
+
+    def many(self) -> benchmark.Settings:
+        """The run on many photographs; which methods, see runs.asked."""
+        own = {
+            "dataset": self.many_dataset,
+            "root": self.many_root,
+            "split": self.many_split,
+            "class_map": self.many_class_map,
+            "samples": self.many_samples,
+            "model": self.many_model,
+            "order": "listed",
+        }
+        return self.run.changed({**own, **dict.fromkeys(("backgrounds", "layer", "layers"))})
 
     def photographs(self) -> benchmark.Settings:
         """The settings of the photographs that the page opens with."""
@@ -93,12 +120,15 @@ class Settings(PhotoPage):
 
 def read(parameters: Mapping[str, Any]) -> Settings:
     """The page's settings from its parameters; bases = None stands for every CAM that RefineCAM takes and classifiers
-    are explained with. Raises UserError in one sentence for what cannot be."""
+    are explained with, averaged = None for all of these. Raises UserError in one sentence for what cannot be."""
     bases = parameters["bases"]
     if bases is None:
         bases = [name for name in methods_of("classification") if name in REFINABLE]
     metrics = list(dict.fromkeys([*FIRST, *metrics_of("classification")]))
-    page = read_page(Settings, {**parameters, "bases": bases}, methods=bases, metrics=metrics)
+    averaged = bases if parameters["averaged"] is None else parameters["averaged"]
+    values = {**parameters, "bases": bases, "averaged": averaged}
+    page = read_page(Settings, values, methods=bases, metrics=metrics)
+    page.many()
     page.segmentation()
     page.photographs()
     return page

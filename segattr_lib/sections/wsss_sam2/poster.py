@@ -8,7 +8,7 @@ from segattr_lib.inference.intervals import means
 from segattr_lib.inference.paired import paired
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import number
-from segattr_lib.sections.wsss_sam2.page import Runs
+from segattr_lib.sections.wsss_sam2.page import Side
 from segattr_lib.sections.wsss_sam2.settings import Settings
 from segattr_lib.sections.wsss_sam2.ways import labels
 
@@ -31,24 +31,24 @@ def poster_table() -> pd.DataFrame:
     )
 
 
-def ours(settings: Settings, runs: Runs) -> pd.DataFrame:
+def ours(settings: Settings, of: Side) -> pd.DataFrame:
     """Means over images of what the poster's table has, under its names of the methods; columns method, metric, value.
     Methods that it does not have are left out."""
-    tables = {"miou": runs.assisted}
-    tables |= {name: paired(runs.rows, settings.measure(name)) for name in ("effectiveness", "pointing_game")}
+    tables = {"miou": of.assisted}
+    tables |= {name: paired(of.rows, settings.measure(name)) for name in ("effectiveness", "pointing_game")}
     values = pd.concat(
         [means(table, settings.level, settings.seed).assign(metric=name) for name, table in tables.items()]
     )
-    theirs = {settings.method(name): name for name in poster_table()["method"].unique()}
+    theirs = {of.page.method(name): name for name in poster_table()["method"].unique()}
     values = values[values["method"].isin(theirs)]
     return values.assign(method=values["method"].map(theirs), value=values["mean"])[["method", "metric", "value"]]
 
 
-def beside_poster(settings: Settings, runs: Runs) -> pd.DataFrame:
+def beside_poster(settings: Settings, of: Side) -> pd.DataFrame:
     """Ours and the poster's three columns, as text: methods by what is measured and whose it is."""
     paper = poster_table()
     both = pd.concat(
-        [ours(settings, runs).assign(column="ours"), paper.assign(column=paper["column"].astype(str))],
+        [ours(settings, of).assign(column="ours"), paper.assign(column=paper["column"].astype(str))],
         ignore_index=True,
     )
     both["text"] = both["value"].map(lambda value: number(value, 2), na_action="ignore")
@@ -75,8 +75,8 @@ def leads() -> tuple[int, int]:
     return int((leaders == "weighted").sum()), len(leaders)
 
 
-def rank_of_fusion(settings: Settings, runs: Runs) -> tuple[int, int]:
+def rank_of_fusion(settings: Settings, of: Side) -> tuple[int, int]:
     """The weighted fusion's rank by mIoU among what the poster's table has and was run, and of how many."""
-    values = ours(settings, runs)
+    values = ours(settings, of)
     values = values[values["metric"] == "miou"].set_index("method")["value"]
     return int(values.rank(ascending=False, method="min")["weighted"]), len(values)

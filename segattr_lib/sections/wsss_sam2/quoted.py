@@ -11,11 +11,10 @@ from segattr_lib.inference.comparison import HOLDS
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.max_t import all_pairs, cross_fitted
 from segattr_lib.inference.paired import paired
-from segattr_lib.report.classifiers import accuracies_text
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, number, off_zero, side
 from segattr_lib.sections.wsss_sam2 import opening
-from segattr_lib.sections.wsss_sam2.page import BARE, Runs, against
+from segattr_lib.sections.wsss_sam2.page import BARE, Runs, Side, against, contrary
 from segattr_lib.sections.wsss_sam2.poster import inferred_columns, leads, rank_of_fusion
 from segattr_lib.sections.wsss_sam2.recommendations import UNTOLD, VIOLATED
 from segattr_lib.sections.wsss_sam2.settings import Settings
@@ -30,45 +29,69 @@ CLAIMED = {  # what the summary calls a check, by id
     "declares": "segmenter_beats_the_walker",
 }
 NOT_RUN = "not run"
+BESIDE = (  # what the page quotes of the images that stand beside those that it is told from
+    *("dataset", "n", "basis", "accuracy", "model", "layer", "explainers", "segmenter", "holding", "violated"),
+    *("untold", "assists"),
+)
+OF_SCENES = (  # what it quotes of its own images alone, where a promptable segmenter is at home
+    *("weighted_gain", "weighted_control", "weighted_share", "bare_gain", "bare_control", "bare_share"),
+    *("random_iou", "declares"),
+)
+OF_BOTH = ("dataset", "n", "segmenter", "fused_iou", "uniform_iou", "over_uniform")
 
 
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
-    """By the names that the prose has for them."""
+    """By the names that the prose has for them: of what the page is told from as they are, with `other_` before of what
+    stands beside it, and with `scene_` of the page's own images."""
+    first = _of_side(runs.first.page, runs.first)
+    other = dict.fromkeys(first, "–") if runs.second is None else _of_side(runs.second.page, runs.second)
+    scenes = first if runs.first is runs.scenes else other
     return {
-        **opening.facts(settings, runs.photographs),
-        **_of_settings(settings, runs),
-        **_of_weights(settings, runs),
-        **_of_steps(runs),
-        **_of_the_prior(runs),
-        **_of_the_checklist(runs),
-        **_beside_the_poster(settings, runs),
+        **opening.facts(settings, runs.opening),
+        **{name: value for name, value in first.items() if name not in OF_SCENES},
+        **{f"other_{name}": other[name] for name in BESIDE},
+        **{f"scene_{name}": scenes[name] for name in (*OF_SCENES, *OF_BOTH)},
+        "left_out": ", ".join(settings.many_left_out) or "none",
+        "contrary": contrary(runs),
     }
 
 
-def _of_settings(settings: Settings, runs: Runs) -> dict[str, Any]:
-    cueing, rows = settings.cueing, runs.raw
-    asked = rows[rows["metric"] == iou_of(runs.main)]
+def _of_side(settings: Settings, of: Side) -> dict[str, Any]:
     return {
-        "dataset": runs.run.dataset,
-        "model": runs.run.model[0],
-        "layer": runs.run.layer,
-        "segmenter": runs.main,
-        "others": ", ".join(name for name in cueing.segmenters if name != runs.main) or "no other",
-        "explainers": len(runs.explainers),
+        **_of_settings(settings, of),
+        **_of_weights(settings, of),
+        **_of_steps(of),
+        **_of_the_prior(of),
+        **_of_the_checklist(of),
+        **_beside_the_poster(settings, of),
+    }
+
+
+def _of_settings(settings: Settings, of: Side) -> dict[str, Any]:
+    cueing, rows = settings.cueing, of.raw
+    asked = rows[rows["metric"] == iou_of(of.main)]
+    return {
+        "dataset": of.run.dataset,
+        "model": of.run.model[0],
+        "layer": of.run.layer,
+        "segmenter": of.main,
+        "others": ", ".join(name for name in cueing.segmenters if name != of.main) or "no other",
+        "explainers": len(of.explainers),
         "threshold": cueing.threshold,
         "foreground": cueing.foreground,
         "background": cueing.background,
         "apart": cueing.apart,
         "robustness": cueing.robustness,
-        "n": len(runs.assisted),
-        "accuracy": accuracies_text(runs.answers, settings.level),
+        "n": len(of.assisted),
+        "basis": of.source,
+        "accuracy": of.accuracy,
         "skipped": int((rows["metric"].isna() & (rows["status"] == "skipped")).sum()),
         "without": int((asked["status"] == "undefined").sum()),
         "asked": len(asked),
         "level": f"{settings.level:.0%}",
         "top": f"{cueing.top:.0%}",
         "bottom": f"{cueing.bottom:.0%}",
-        "coverage": _coverage(runs.coverage),
+        "coverage": _coverage(of.coverage),
         "fewest": FEWEST,
     }
 
@@ -79,9 +102,9 @@ def _coverage(table: pd.DataFrame) -> str:
     return f"{reached.iloc[0]:.1%}" if len(reached) else "–"
 
 
-def _of_weights(settings: Settings, runs: Runs) -> dict[str, Any]:
-    weights = paired(runs.rows, "weight").droplevel("dataset")
-    even = f"{1 / len(runs.explainers):.2f}"
+def _of_weights(settings: Settings, of: Side) -> dict[str, Any]:
+    weights = paired(of.rows, "weight").droplevel("dataset")
+    even = f"{1 / len(of.explainers):.2f}"
     if weights.dropna().empty:  # no image of which every explainer can be weighed
         return {"heaviest": "none", "heaviest_weight": "–", "even_weight": even}
     pairs = all_pairs(weights, seed=settings.seed)
@@ -95,9 +118,9 @@ def _of_weights(settings: Settings, runs: Runs) -> dict[str, Any]:
     }
 
 
-def _of_steps(runs: Runs) -> dict[str, Any]:
-    rows = runs.compared[runs.main].set_index("over")
-    singles = rows[rows.index.isin(runs.explainers)]
+def _of_steps(of: Side) -> dict[str, Any]:
+    rows = of.compared[of.main].set_index("over")
+    singles = rows[rows.index.isin(of.explainers)]
     over = {
         "over_mean": "mean",
         "over_background": BARE,
@@ -114,8 +137,8 @@ def _of_steps(runs: Runs) -> dict[str, Any]:
     }
 
 
-def _of_the_prior(runs: Runs) -> dict[str, Any]:
-    shares = runs.shares.set_index("method")
+def _of_the_prior(of: Side) -> dict[str, Any]:
+    shares = of.shares.set_index("method")
     values = {}
     for way, called in {"weighted": "weighted", BARE: "bare"}.items():
         for part in ("gain", "control", "share"):
@@ -123,7 +146,7 @@ def _of_the_prior(runs: Runs) -> dict[str, Any]:
             values[f"{called}_{part}"] = interval(
                 row[part], row[f"{part}_low"], row[f"{part}_high"], 2, float(row["n"])
             )
-    of_main = runs.utility[runs.utility["panel"] == runs.main]
+    of_main = of.utility[of.utility["panel"] == of.main]
     return {
         **values,
         "uniform_iou": _mean_of(of_main, "uniform_points"),
@@ -132,13 +155,13 @@ def _of_the_prior(runs: Runs) -> dict[str, Any]:
     }
 
 
-def _of_the_checklist(runs: Runs) -> dict[str, Any]:
-    verdicts = runs.checks.set_index("id")["verdict"]
+def _of_the_checklist(of: Side) -> dict[str, Any]:
+    verdicts = of.checks.set_index("id")["verdict"]
     counts = verdicts.value_counts()
-    overlap = runs.checks.set_index("id").loc["explainers_overlap_little"]
+    overlap = of.checks.set_index("id").loc["explainers_overlap_little"]
     return {
         "agreement": _interval(overlap, "value"),
-        "checks": len(runs.checks),
+        "checks": len(of.checks),
         "holding": int(counts.get(HOLDS, 0)),
         "violated": int(counts.get(VIOLATED, 0)),
         "untold": int(counts.get(UNTOLD, 0)),
@@ -146,14 +169,14 @@ def _of_the_checklist(runs: Runs) -> dict[str, Any]:
     }
 
 
-def _beside_the_poster(settings: Settings, runs: Runs) -> dict[str, Any]:
+def _beside_the_poster(settings: Settings, of: Side) -> dict[str, Any]:
     paper = reference()["wsss_takeaways"]
     paper_leads, paper_columns = leads()
-    fused_rank, ranked = rank_of_fusion(settings, runs)
-    panels = list(against([runs.main]).values())
-    covered, spilt = (runs.proxies[runs.proxies["panel"] == panel] for panel in panels)
-    coverage = paired(runs.rows, settings.measure("coverage"))[runs.explainers].to_numpy(float)
-    spill = paired(runs.rows, settings.measure("spill"))[runs.explainers].to_numpy(float)
+    fused_rank, ranked = rank_of_fusion(settings, of)
+    panels = list(against([of.main]).values())
+    covered, spilt = (of.proxies[of.proxies["panel"] == panel] for panel in panels)
+    coverage = paired(of.rows, settings.measure("coverage"))[of.explainers].to_numpy(float)
+    spill = paired(of.rows, settings.measure("spill"))[of.explainers].to_numpy(float)
     return {
         "inferred": inferred_columns(),
         "paper_leads": paper_leads,

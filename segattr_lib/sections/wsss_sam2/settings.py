@@ -23,10 +23,13 @@ SWEPT = ("coverage", "spill")  # along the threshold, and against a segmenter's 
 
 class Settings(PhotoPage):
     """cueing: how maps become cues. controls: maps beside the explainers that are not fused. surrogate_samples: images
-    that LIME and KernelSHAP look at. steps: of Integrated Gradients, and images that VarGrad looks at. thresholds: that
-    coverage and spill are drawn along. pictured: the explainers that the panel shows, where they were run, on so many
-    pictures. level: of the intervals. photo_methods: explainers, and controls, of the photographs that the page opens
-    with."""
+    that LIME and KernelSHAP look at, and steps: of Integrated Gradients, and images that VarGrad looks at, in a run
+    that no record stands for; a record is of the methods' own numbers. thresholds: that coverage and spill are drawn
+    along. pictured: the explainers that the panel shows, where they were run, on so many pictures. level: of the
+    intervals. photo_methods: explainers, and controls, of the photographs that the page opens with. checked: samples
+    that are computed again where a record stands. many_*: data set, classes, number of samples and classifier of the
+    photographs that are counted over, and the explainers that are left out there.
+    """
 
     cueing: CueSettings
     controls: tuple[str, ...] = ("random", "random_smooth")
@@ -37,6 +40,14 @@ class Settings(PhotoPage):
     pictures: Annotated[int, Field(ge=1)] = 2
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
     photo_methods: tuple[str, ...] = ("gradcam", "integrated_gradients", "random_smooth")
+    checked: Annotated[int, Field(ge=1)] = 1
+    many_dataset: str = "voc"
+    many_root: str | None = None
+    many_split: str | None = "voc200"
+    many_class_map: str | None = "voc_imagenet"
+    many_samples: Annotated[int, Field(ge=1)] | None = 100
+    many_model: str = "imagenet_mobilenet_v2"
+    many_left_out: tuple[str, ...] = ("scorecam",)
 
     @field_validator("thresholds")
     @classmethod
@@ -85,6 +96,28 @@ class Settings(PhotoPage):
         """The settings of the photographs that the page opens with."""
         return self.of_photographs([self.method(name) for name in self.photo_methods])
 
+    def as_recorded(self) -> Settings:
+        """The same page with the methods' own numbers of samples and steps."""
+        methods = [key.name if {*key.options} <= {"samples", "steps"} else key.text for key in self.run.methods]
+        own = {"run": self.run.changed({"methods": methods}), "surrogate_samples": LOOKS, "steps": STEPS}
+        return self.model_copy(update=own)
+
+    def many(self) -> Settings:
+        """The same page of many photographs, as they are recorded. Raises UserError as read_settings does."""
+        recorded = self.as_recorded()
+        own = {
+            "dataset": self.many_dataset,
+            "root": self.many_root,
+            "split": self.many_split,
+            "class_map": self.many_class_map,
+            "samples": self.many_samples,
+            "model": self.many_model,
+            "order": "listed",
+            "methods": [key.text for key in recorded.run.methods if key.name not in self.many_left_out],
+        }
+        changed = recorded.run.changed({**own, **dict.fromkeys(("backgrounds", "layer", "layers"))})
+        return recorded.model_copy(update={"run": changed})
+
 
 def read(parameters: Mapping[str, Any]) -> Settings:
     """The page's settings. Raises UserError for what cannot be, as read_page and CueSettings do."""
@@ -100,4 +133,6 @@ def read(parameters: Mapping[str, Any]) -> Settings:
         "metrics": list(dict.fromkeys([*page.measures, *sweep])),
     }
     page.photographs()
-    return page.model_copy(update={"run": page.run.changed(of_run)})
+    page = page.model_copy(update={"run": page.run.changed(of_run)})
+    page.many()
+    return page

@@ -17,8 +17,13 @@ from small_photographs import IDS, small_photographs
 from segattr_lib import execute
 from segattr_lib.data.photographs import credits_of
 from segattr_lib.evaluate import model_score
+from segattr_lib.evidence.basis import Basis
+from segattr_lib.evidence.plans import read_plan
+from segattr_lib.evidence.records import Record
 from segattr_lib.inference.comparison import UNDECIDED
+from segattr_lib.profiles import defaults
 from segattr_lib.registry import UserError
+from segattr_lib.report.classifiers import accuracies_text, as_recorded, of_many
 from segattr_lib.report.photographs import values_of
 from segattr_lib.sections import arcc_blind as page
 from segattr_lib.sections import arcc_shapes
@@ -101,14 +106,20 @@ def maps_with_half() -> pd.DataFrame:
     return pd.concat([maps, trivial])
 
 
+def basis_by_hand(maps: pd.DataFrame) -> Basis:
+    rows = rows_of_maps(maps)
+    return Basis(rows, pd.DataFrame(), None, None, True, rows)
+
+
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> page.Runs:
     return runs_of(maps_with_half(), monkeypatch)
 
 
 def runs_of(maps: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> page.Runs:
-    monkeypatch.setattr(page, "rows_of", lambda settings: rows_of_maps(maps))
-    monkeypatch.setattr(page, "answers_of", lambda run, rows: answers_of_maps())
+    monkeypatch.setattr(page, "basis_here", lambda settings: (settings, basis_by_hand(maps)))
+    monkeypatch.setattr(page, "basis_of_many", lambda settings: None)
+    monkeypatch.setattr(page, "recognised_text", lambda run, basis, level: accuracies_text(answers_of_maps(), level))
     monkeypatch.setattr(page, "opening", lambda settings: small_photographs("layercam", "half"))
     monkeypatch.setattr("segattr_lib.inference.intervals.RESAMPLES", 499)
     return page.run(page.read(PARAMETERS))
@@ -152,15 +163,15 @@ def test_facts_and_claims_say_what_the_table_marks(runs: page.Runs) -> None:
     assert facts["lead_road"] == page.leads(page.read(PARAMETERS), runs).loc["half", "ROAD ↑"]
     assert facts["held"] == "3 of 4 (0 undecided)"
     assert facts["accuracy"] == "vgg11 0.80 [0.55, 0.93] of 15, resnet18 1.00 [0.80, 1.00] of 15"
-    _, *rows = cells(page.reproduced(runs))
+    _, *rows = cells(page.reproduced(runs.first))
     assert len(page.CLAIMS) == 4 and [answer for _, answer in rows] == ["yes", "yes", "yes", "no"]
-    reached = runs.coverage.set_index("interval").loc["studentised bootstrap", "reached"]
+    reached = runs.first.coverage.set_index("interval").loc["studentised bootstrap", "reached"]
     assert facts["coverage"] == f"{reached:.1%}" and 0.8 < reached <= 1
     assert page.coverages(runs).loc["studentised bootstrap", "n"] == 15
 
 
 def test_dots_stand_at_the_means_of_methods_and_trivial_maps(runs: page.Runs) -> None:
-    figure = page.dots(page.read(PARAMETERS), runs, ["adcc", "average_drop"])
+    figure = page.dots(page.read(PARAMETERS), runs.first, ["adcc", "average_drop"])
     assert [axes.get_xlabel() for axes in figure.axes] == ["ADCC ↑", "AD ↓"]
     means = maps_with_half().groupby("method").mean()
     order = means["adcc"].sort_values(ascending=False)
@@ -172,10 +183,29 @@ def test_dots_stand_at_the_means_of_methods_and_trivial_maps(runs: page.Runs) ->
     assert set(shown[:2]) == {"half", "ground truth"}
 
 
+def test_photographs_stand_first_and_who_fools_a_metric_there_alone_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, scenes = page.read(PARAMETERS), runs_of(maps_with_half(), monkeypatch)
+    keen = maps_with_half()
+    half = keen.index.get_level_values("method") == "half"
+    keen.loc[half, "road"] = 0.99 + np.random.default_rng(2).normal(0, 0.001, half.sum())
+    many = replace(runs_of(keen, monkeypatch).scenes, dataset="photographs", models=1)
+    both = replace(scenes, many=many)
+    facts = page.facts(settings, both)
+    assert (facts["half_road"], facts["other_half_road"]) == ("fools ROAD", "does not fool ROAD")
+    assert (facts["dataset"], facts["other_dataset"]) == ("photographs", "single_shapes")
+    assert facts["apart"] == "half (ROAD)" and page.facts(settings, scenes)["apart"] == "none"
+    assert list(page.leads(settings, both).index.unique(0)) == ["photographs, n = 15", "single_shapes, n = 15"]
+    few = replace(scenes, many=replace(many, images=11))
+    assert few.first is scenes.scenes and few.second is not None and few.second.images == 11
+    assert page.dots(settings, scenes.second, ["road"]) is page.reproduced(scenes.second) is None
+
+
 def test_without_a_truth_there_is_no_map_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = runs_of(maps_with_half().assign(cosine=np.nan), monkeypatch)
-    assert runs.shown == [*METHODS, "half"]
-    assert set(runs.fooled["method"]) == {"half"}
+    assert runs.first.shown == [*METHODS, "half"]
+    assert set(runs.first.fooled["method"]) == {"half"}
 
 
 def test_of_few_images_and_without_a_half_map_nothing_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +214,9 @@ def test_of_few_images_and_without_a_half_map_nothing_is_decided(monkeypatch: py
     facts = page.facts(page.read(PARAMETERS), runs_of(few, monkeypatch))
     assert facts["half_arcc"] == "may or may not fool ARCC" and facts["lead_arcc"].endswith("(n = 4)")
     assert facts["held"] == "0 of 4 (4 undecided)"
-    monkeypatch.setattr(page, "rows_of", lambda settings: rows_of_maps(maps.drop("half", level="method")))
+    monkeypatch.setattr(
+        page, "basis_here", lambda settings: (settings, basis_by_hand(maps.drop("half", level="method")))
+    )
     settings = page.read({**PARAMETERS, "trivial": ["ground_truth"]})
     facts = page.facts(settings, page.run(settings))
     assert facts["half_adcc"] == "may or may not fool ADCC" and facts["lead_adcc"] == "–"
@@ -213,3 +245,12 @@ def parameters_of(name: str, profile: str) -> dict[str, Any]:
     own = papermill.inspect_notebook(str(execute.generate(name)))
     values: dict[str, Any] = {key: eval(parameter["default"]) for key, parameter in own.items()}
     return {**values, **(execute.load_profile(profile)[name] or {})}
+
+
+@pytest.mark.parametrize("name", ["arcc_shapes", "arcc_blind"])
+def test_the_pages_runs_as_the_notebooks_have_them_are_those_that_are_planned(name: str) -> None:
+    module = {"arcc_shapes": arcc_shapes, "arcc_blind": page}[name]
+    settings = module.read({**defaults(name), "samples": 12, "surrogate_samples": 40, "steps": 8})
+    for planned, own in (("classifier", of_many(settings)), ("single_shapes", as_recorded(settings))):
+        record = Record(planned, Path(), read_plan(planned).settings, [], {})
+        assert record.covers(own.run), planned

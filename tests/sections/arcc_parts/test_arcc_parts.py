@@ -18,21 +18,25 @@ from torch import Tensor, nn
 
 from segattr_lib.attribution import method_key
 from segattr_lib.attribution.cam import gradcam
+from segattr_lib.benchmark.runner import run_benchmark
 from segattr_lib.benchmark.settings import Settings
-from segattr_lib.benchmark.store import alone_in
+from segattr_lib.benchmark.store import alone_in, read_samples
 from segattr_lib.data import load_dataset
 from segattr_lib.data.funnybirds import PartDataset
 from segattr_lib.data.photographs import credits_of
 from segattr_lib.evaluate import model_score
+from segattr_lib.evidence.plans import read_plan
+from segattr_lib.evidence.records import Record
 from segattr_lib.inference.maps import maps_table
 from segattr_lib.models import WEIGHTS
 from segattr_lib.models.loading import load_model
-from segattr_lib.profiles import load_settings
+from segattr_lib.profiles import defaults, load_settings
 from segattr_lib.registry import UserError
+from segattr_lib.report.classifiers import as_recorded
 from segattr_lib.sections import arcc_parts as page
-from segattr_lib.sections.arcc_parts import parts
+from segattr_lib.sections.arcc_parts import parts, recorded
 from segattr_lib.sections.arcc_parts.funnybirds import funnybirds_scores
-from segattr_lib.sections.arcc_parts.parts import FUNNYBIRDS, part_scores, part_summary, parts_table
+from segattr_lib.sections.arcc_parts.parts import FUNNYBIRDS, KEYS, part_scores, part_summary, parts_table
 from segattr_lib.sections.arcc_parts.pixels import marked
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Score, Target, bind
@@ -81,6 +85,28 @@ def test_the_methods_of_a_run_are_scored_and_kept(tmp_path: Path, monkeypatch: p
     pd.testing.assert_frame_equal(part_scores(asked_of(), tmp_path), scores)
     with pytest.raises(AssertionError, match="asked again"):
         part_scores(asked_of(samples=2), tmp_path)
+
+
+@trained
+@pytest.mark.slow
+def test_what_a_record_keeps_makes_the_scores_that_were_made_at_once(tmp_path: Path):
+    methods = ["gradcam(layer=layer4)", "random_smooth", "half", "input_x_gradient"]
+    settings = asked_of(methods=methods, samples=5, metrics=["complexity"])
+    wanted = part_scores(settings, tmp_path / "scores")
+    rows = read_samples(run_benchmark(settings, tmp_path / "run", recorded.asked_of(settings)))
+    made = recorded.scores_of(rows, figures())
+    numbers = ["csdc", "pc", "dc", "d", "threshold", "completeness", "correctness", "contrastivity", "funnybirds"]
+    pd.testing.assert_frame_equal(made[[*KEYS, "sample_id"]], wanted[[*KEYS, "sample_id"]], check_dtype=False)
+    np.testing.assert_allclose(made[numbers].astype(float), wanted[numbers].astype(float), atol=1e-6)
+    assert made["said"].tolist() == wanted["said"].tolist()
+    assert made["status"].tolist() == wanted["status"].tolist()
+
+
+def test_the_pages_run_as_the_notebook_has_it_is_the_one_that_is_planned():
+    settings = as_recorded(page.read({**defaults("arcc_parts"), "samples": 12, "surrogate_samples": 40}))
+    plan = read_plan("part_figures")
+    record = Record("part_figures", Path(), plan.settings, [], plan.asked().about)
+    assert record.covers(settings.run, recorded.asked_of(settings.run).about)
 
 
 @trained
@@ -160,6 +186,7 @@ def scored_maps() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def page_runs(monkeypatch: pytest.MonkeyPatch, scores: pd.DataFrame, rows: pd.DataFrame) -> page.Runs:
+    monkeypatch.setattr(page, "recorded_basis", lambda *_, **__: None)
     monkeypatch.setattr(page, "rows_of", lambda settings: rows)
     monkeypatch.setattr(page, "part_scores", lambda settings, folder: scores)
     monkeypatch.setattr(page, "opening", lambda settings: small_photographs("layercam", "half"))

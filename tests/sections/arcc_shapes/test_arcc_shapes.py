@@ -28,6 +28,7 @@ from segattr_lib.data.photographs import credits_of
 from segattr_lib.data.single_shapes import tier_of
 from segattr_lib.inference.agreement import WAYS
 from segattr_lib.registry import UserError
+from segattr_lib.report.classifiers import accuracies_text
 from segattr_lib.sections import arcc_shapes as page
 from segattr_lib.sections.arcc_shapes import composites, truth
 from segattr_lib.sections.arcc_shapes.truth import tiers
@@ -51,7 +52,8 @@ def runs_of(maps: pd.DataFrame, known: bool = True) -> page.Runs:
         bent_images(),
         small_photographs("layercam", "half"),
         photo_values(),
-        answers_of_maps(),
+        "made by hand",
+        accuracies_text(answers_of_maps(), 0.95),
     )
 
 
@@ -215,6 +217,21 @@ def test_methods_of_photographs_look_at_as_many_images_as_the_pages_own() -> Non
     for changes, said in (({"photo_methods": []}, "photo_methods is"), ({"photo_model": "mobilenet"}, "Unknown model")):
         with pytest.raises(UserError, match=said):
             settings_of(**changes)
+
+
+def test_photographs_stand_beside_and_what_lies_on_the_other_side_of_0_there_is_named(runs: page.Runs) -> None:
+    assert page.many_forest(runs) is page.many_over_models(runs) is None
+    assert page.facts(settings_of(), runs)["many_apart"] == "none"
+    turned = runs.maps.assign(road=-runs.maps["road"])
+    held = truth.held_against_truth(turned, True, "voc", 0.95, 0, 199)
+    many = replace(runs, many=page.Many("voc", 15, 90, held, "a record", "–"))
+    facts = page.facts(settings_of(), many)
+    assert "ROAD over means of methods" in facts["many_apart"] and "ARCC" not in facts["many_apart"]
+    assert (
+        facts["many_basis"] == "a record"
+        and facts["many_arcc_pooled"].split(" ")[0] == (facts["arcc_pooled"].split(" ")[0])
+    )
+    assert page.many_forest(many) is not None
 
 
 def test_claims_are_held_against_the_runs(runs: page.Runs) -> None:

@@ -136,5 +136,5 @@ def test_the_facts_of_a_small_run_are_those_of_its_rows(parameters: dict[str, An
     for name in seen.table.index:
         assert available()[name].credit in html.unescape(page.credit(seen).data)
     assert page.credit(runs.cases) is None
-    assert runs.cases.masks.shape == (2, 96, 96) and set(scenes.against_ega["option"]) == {"alpha", "grid"}
+    assert runs.cases.masks.shape == (2, 96, 96) and set(scenes.against_ega["option"]) == {"alpha", "beta", "grid"}
     assert page.share_plot(runs.second) is page.forest(runs.second) is page.layer_curves(runs.second) is None

@@ -33,6 +33,7 @@ from segattr_lib.sections.refinecam.runs import (
     folder_of,
     key_of,
     photographs_of,
+    recorded_ends,
     stages_of,
 )
 
@@ -170,6 +171,22 @@ def test_the_ends_of_a_model_keep_a_methods_options() -> None:
     table = pd.DataFrame({"method": ["lime", "lime", "refinecam"], "variant": ["samples=60", "", "base=layercam"]})
     placed = at_ends(table.assign(start=1, stages=4))["variant"]
     assert list(placed) == ["samples=60, layer=shallowest", "layer=shallowest", "base=layercam"]
+
+
+def test_a_record_of_one_run_has_the_ends_by_the_names_of_layers() -> None:
+    table = pd.DataFrame(
+        [
+            ("m", "layercam", "", "ok"),
+            ("m", "layercam", "layer=last", "ok"),
+            ("n", "layercam", "", "ok"),
+            ("m", "refinecam", "base=layercam, fuse=geometric_mean", "ok"),
+            ("m", None, None, "ok"),
+        ],
+        columns=["model", "method", "variant", "status"],
+    )
+    placed = recorded_ends(table, {"m": "last"})["variant"]
+    ends = ["layer=shallowest", "layer=deepest", "layer=shallowest", "base=layercam, fuse=geometric_mean"]
+    assert list(placed)[:4] == ends and pd.isna(placed.iloc[4])
 
 
 NET = """

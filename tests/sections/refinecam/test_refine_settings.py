@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,14 @@ from refinecam_rows import PARAMETERS, settings
 
 from segattr_lib.attribution import METHODS, methods_of
 from segattr_lib.attribution.fusion import REFINABLE
+from segattr_lib.evidence.plans import read_plan
+from segattr_lib.evidence.records import Record
 from segattr_lib.metrics import metrics_of
+from segattr_lib.models.loading import load_model
+from segattr_lib.profiles import defaults
 from segattr_lib.registry import UserError
 from segattr_lib.sections.refinecam import read
+from segattr_lib.sections.refinecam.runs import methods_of as methods_asked
 
 
 @pytest.mark.parametrize(
@@ -21,6 +27,10 @@ from segattr_lib.sections.refinecam import read
         ({"bases": ["gradcam", "layer_cam"]}, "Unknown method 'layer_cam' (did you mean 'layercam'?)"),
         ({"bases": []}, "[] is empty or names something twice."),
         ({"swept": "scorecam"}, "swept is 'scorecam'; expected one of the bases: gradcam_plus_plus, layercam."),
+        (
+            {"averaged": ["scorecam"]},
+            "averaged has 'scorecam'; expected some of the bases: gradcam_plus_plus, layercam.",
+        ),
         ({"few": 0}, "few is 0: input should be greater than or equal to 1."),
         ({"pictures": "many"}, "pictures is 'many': input should be a valid integer"),
         ({"level": 95}, "level is 95: input should be less than 1."),
@@ -61,3 +71,11 @@ def test_the_segmentation_shares_what_is_not_its_own() -> None:
     assert (run.seed, run.k, run.null_every, run.image_size) == ([3], [0.1], 4, 64)
     assert (run.layer, run.layers, run.floor, run.samples, run.scalar) == ("b", ["a", "b"], 0.3, 2, None)
     assert settings().segmentation().layer is None
+
+
+def test_the_pages_runs_as_the_notebook_has_them_are_those_that_are_planned() -> None:
+    page = read({**defaults("refinecam"), "bases": ["gradcam_plus_plus", "layercam", "shapleycam"], "samples": 12})
+    deepest = load_model("imagenet_mobilenet_v2").layers[-1]
+    for name, run, layer in (("classifier", page.many(), deepest), ("single_shapes", page.run, None)):
+        record = Record(name, Path(), read_plan(name).settings, [], {})
+        assert record.covers(run.changed({"methods": methods_asked(page, layer)})), name

@@ -27,7 +27,7 @@ from segattr_lib.report.reference import reference
 from segattr_lib.sections import refinecam as page
 from segattr_lib.sections.refinecam import choices, claims, lift, looks
 from segattr_lib.sections.refinecam.maps import layer_maps
-from segattr_lib.sections.refinecam.runs import DEEPEST, MEANS, PLACES, REFINED, SHALLOWEST, key_of
+from segattr_lib.sections.refinecam.runs import DEEPEST, MEANS, PLACES, REFINED, SHALLOWEST, Many, key_of
 
 ROOT = Path(__file__).parents[3]
 BASE = "layercam"
@@ -201,7 +201,7 @@ def test_the_tables_of_lift_and_coverage_and_of_the_shortcut() -> None:
     for model in MODELS:
         assert [number(text) for text in lifts.loc[model]] == [0.3, -0.1]
         assert all("[" in text for text in lifts.loc[model])
-    assert page.coverage_table(runs()).loc["studentised bootstrap", "reached"].startswith("94.3%")
+    assert page.coverage_table(settings(), runs()).loc["studentised bootstrap", "reached"].startswith("94.3%")
     shortcut = page.shortcut_table(settings(), runs())
     assert list(shortcut.index) == ["Grad-CAM++", "LayerCAM"]
     assert list(shortcut.loc["LayerCAM"])[:4] == ["0.600", "0.800", "0.500", "0.550"]
@@ -299,6 +299,48 @@ def test_a_stage_that_a_model_lacks_is_left_bare_and_its_product_stands_last() -
     assert np.isnan([values["stage 3"][1], values["stage 4"][1]]).all()
 
 
+def of_photographs() -> Many:
+    """One model's photographs, on which RefineCAM lies below its base at both ends, and no mean was tried of one."""
+    own = settings(model="shapes_resnet18", averaged=["layercam"])
+    made = runs()
+    ends = made.ends[made.ends["model"] == "shapes_resnet18"]
+    lowered = ends.assign(value=ends["value"] - 0.45 * (ends["method"] == "refinecam"))
+    fused = made.fused[made.fused["model"] == "shapes_resnet18"]
+    run = own.run.changed({"dataset": "photographs"})
+    about = {"metrics": made.metrics, "coverage": made.coverage, "source": "a record", "accuracy": "–"}
+    return Many(lowered, fused=fused, page=own.model_copy(update={"run": run}), **about)
+
+
+def test_photographs_stand_first_and_what_they_decide_to_the_contrary_is_named() -> None:
+    both = replace(runs(), many=of_photographs())
+    facts = page.facts(settings(), both)
+    assert (facts["lifts"], facts["other_lifts"]) == ("did not hold", "held")
+    assert "RefineCAM lifts its base's ARCC on most models" in facts["apart"]
+    assert (facts["dataset"], facts["models"], facts["other_models"], facts["averaged"]) == ("photographs", 1, 2, 1)
+    titles = [f"photographs, n = {IMAGES}", f"single_shapes, n = {IMAGES}"]
+    for table in (page.arcc_table, page.leaders_table, page.parts_table, page.lift_table, page.fusion_table):
+        assert list(table(settings(), both).index.unique(0)) == titles
+    drawn = [page.lift_plot(settings(), both, beside=beside) for beside in (False, True)]
+    assert [dots(figure)[0][1] for figure in drawn] == pytest.approx([-0.15, 0.3])
+    assert page.lift_plot(settings(), runs(), beside=True) is None
+    few = both.many.ends[both.many.ends["sample_id"].isin([f"s{image:02}" for image in range(11)])]
+    facts = page.facts(settings(), replace(both, many=replace(both.many, ends=few)))
+    assert (facts["dataset"], facts["other_dataset"], facts["other_n"]) == ("single_shapes", "photographs", 11)
+
+
+def test_where_no_cam_stands_at_the_deepest_stage_nothing_is_held_against_it() -> None:
+    made = runs()
+    there = ~made.ends["variant"].astype(str).str.contains("deepest")
+    shallow = replace(made, ends=made.ends[there])
+    assert shallow.places == (SHALLOWEST, REFINED) and made.places == PLACES
+    facts = page.facts(settings(), shallow)
+    assert (facts["gain_deepest"], facts["side_deepest"], facts["road_deepest"]) == ("–", "not held against", "–")
+    assert facts["gain_shallowest"] == page.facts(settings(), made)["gain_shallowest"]
+    assert list(page.arcc_table(settings(), shallow)) == [SHALLOWEST, REFINED]
+    assert list(page.lift_table(settings(), shallow)) == ["− shallowest"]
+    assert page.leaders_table(settings(), shallow)["highest"].str.endswith(", refined").all()
+
+
 def test_the_galleries_show_the_maps_of_the_images_that_the_rule_chooses() -> None:
     """On real images, whose gains are made: the first has the least, the last the most."""
     page_settings = settings(model="shapes_resnet18", samples=3, few=3, pictures=2)
@@ -382,7 +424,9 @@ def test_the_facts_are_what_the_page_quotes_and_say_what_the_rows_say() -> None:
         "level": "95%",
         "vanished": 0,
         "composites": 2 * IMAGES * len(MODELS),
-        "truth": "no truth is known, and columns that need it are left out",
+        "truth": "no truth is known",
+        "basis": "made by hand",
+        "apart": "none",
         "swept": "LayerCAM",
         "shown_model": MODELS[0],
         "led": "0 (0 undecided)",
@@ -424,6 +468,7 @@ def test_the_facts_are_what_the_page_quotes_and_say_what_the_rows_say() -> None:
         "photo_credit": credits_of(IDS),
     }
     assert {name: facts[name] for name in wanted} == wanted
+    assert facts["other_gain_shallowest"] == "–"
     assert number(facts["gain_shallowest"]) == 0.3 and number(facts["gain_inverse_exp_mean"]) == 0.2
     assert number(facts["flattered"]) == 0.05
 

@@ -42,6 +42,13 @@ def run_with_cues(settings: Settings, cueing: CueSettings, folder: str | Path) -
     do, before the long work, where fewer than two methods can be fused, and for a metric of robustness that gives a
     map no number, or several.
     """
+    settings = with_robustness(settings, cueing)
+    return run_benchmark(settings, folder, question_of(settings, cueing))
+
+
+def with_robustness(settings: Settings, cueing: CueSettings) -> Settings:
+    """The settings with the metric of robustness among theirs. Raises UserError where fewer than two methods can be
+    fused, and for a metric of robustness that gives a map no number, or several."""
     robustness = metric_key(cueing.robustness)
     settings = settings.changed({"metrics": list(dict.fromkeys([*settings.metrics, robustness]))})
     explainers = explainers_among(settings.method_keys())
@@ -51,7 +58,7 @@ def run_with_cues(settings: Settings, cueing: CueSettings, folder: str | Path) -
     takes = [option for option in many if option in robustness.entry.options and option not in robustness.options]
     if robustness.name in MEASURED or any(len(many[option]) > 1 for option in takes):
         raise UserError(f"robustness is {cueing.robustness!r}; expected a metric that gives a map one number.")
-    return run_benchmark(settings, folder, question_of(settings, cueing))
+    return settings
 
 
 def question_of(settings: Settings, cueing: CueSettings) -> Question:
