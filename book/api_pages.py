@@ -42,14 +42,11 @@ PAGE_OF_EACH = {"sections"}  # rooms that are told of by the notebooks they belo
 # gives to annotations, such as Images for a tensor (B,3,H,W), pass as well (see `aliases`).
 OTHERS_TYPES = (
     r"(annotated_types|ast|collections|jaxtyping|nbformat|nn|np|numpy|pandas|pd|plt|torch|w|Image)\..+",
+    r"(Bool|Float|Int|Integer|Num|Shaped|UInt)\d*",  # jaxtyping's
     "AbstractContextManager",
     "Axes",
-    "Bool",
     "Figure",
-    "Float",
     "HTML",
-    "Int",
-    "Integer",
     "Lime",
     "ModuleType",
     "Optimizer",
@@ -57,9 +54,7 @@ OTHERS_TYPES = (
     "ROCrate",
     "RemovableHandle",
     "Sam2Model",
-    "Shaped",
     "Tensor",
-    "UInt8",
 )
 
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = ROOT / "_build" / "html"
-HOSTS = ("arxiv.org", "github.com", "pypi.org")  # one of which is there if any is
+HOSTS = ("arxiv.org", "github.com")  # no package index, which may be mirrored where nothing else is there
 LEADING = {"a": "href", "link": "href", "img": "src", "script": "src", "source": "src", "iframe": "src"}
 
 
@@ -47,8 +47,9 @@ def read(path: Path) -> Links:
 
 def broken(folder: Path) -> Iterator[str]:
     """The links inside a built book that lead nowhere, a sentence each: files that are not there, and names of places
-    in a page that the page does not have."""
-    pages = {path.resolve(): read(path) for path in sorted(folder.rglob("*.html"))}
+    in a page that the page does not have. The theme's own templates, in _static, are no pages."""
+    files = [path for path in sorted(folder.rglob("*.html")) if path.relative_to(folder).parts[0] != "_static"]
+    pages = {path.resolve(): read(path) for path in files}
     for path, links in pages.items():
         for target in links.targets:
             parts = urlsplit(target)

@@ -175,6 +175,8 @@ def made_book(folder: Path, page: str = GOOD) -> Path:
     (folder / "index.html").write_text(page, encoding="utf-8")
     (folder / "b.html").write_text('<p id="place">b</p><a href="https://nowhere.invalid">out</a>', encoding="utf-8")
     (folder / "a.png").write_bytes(b"")
+    (folder / "_static").mkdir(exist_ok=True)
+    (folder / "_static" / "template.html").write_text("<a href=\"{{ pathto('a') }}\">", encoding="utf-8")
     return folder
 
 
