@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
@@ -187,7 +187,7 @@ def deletion(kind: str, where: Mask, share: float, rng: np.random.Generator) -> 
     return top_fraction(noise, torch.from_numpy(where)[None], share).pixels[0].numpy()
 
 
-def noise_of(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Float32[np.ndarray, "h w"]:
+def noise_of(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Float[np.ndarray, "h w"]:
     """Noise of one of KINDS."""
     if kind == "pixels":
         return rng.random(shape, np.float32)

@@ -277,12 +277,16 @@ def _of_orders(name: str, tables: Mapping[str, pd.DataFrame], runs: Runs, settin
 
 
 def _of_truth(name: str, taus: pd.DataFrame, nearer: pd.DataFrame) -> dict[str, Any]:
-    """How each way's order of an image's maps agrees with the planted truth's, and which does most."""
+    """How each way's order of an image's maps agrees with the planted truth's, and which does most: undecided where its
+    lead over the plain way, or the plain way's over another, has an interval that holds 0, or none."""
     best = taus.loc[taus["mean"].idxmax(), "way"] if taus["mean"].notna().any() else None
+    ends = nearer.set_index("way")
+    apart = (ends["high"] < 0).all() if best == "plain" else best is not None and ends.loc[best, "low"] > 0
+    most = "–" if best is None else WAYS[best] + ("" if apart else " (undecided)")
     texts = zip(taus["way"], interval_texts(taus, "mean", 2), strict=True)
     less = zip(nearer["way"], interval_texts(nearer, "mean", 2), strict=True)
     return {
-        f"nearest_{name}": WAYS[best] if best else "–",
+        f"nearest_{name}": most,
         **{f"truth_{name}_{way}": text for way, text in texts},
         **{f"nearer_{name}_{way}": text for way, text in less},
     }
@@ -291,7 +295,7 @@ def _of_truth(name: str, taus: pd.DataFrame, nearer: pd.DataFrame) -> dict[str, 
 def basis_table(runs: Runs) -> HTML:
     """Where the rows of every run are from, and what came of computing some of them again."""
     rows = [
-        {"of": SUBJECTS[name].title, "judge": USES[use], "from": each.text()}
+        {"of": SUBJECTS[name].title, "judge": USES[use], "from": each.text().replace("`", "")}
         for name, uses in runs.basis.items()
         for use, each in uses.items()
     ]

@@ -48,7 +48,7 @@ def claims_table(decisions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     columns = {
         subject: {
             claim: f"{row['verdict']}: {interval(row['value'], row['low'], row['high'], 2)}, n = {row['n']:.0f}, "
-            f"p = {number(row['p'])}"
+            f"p {'< 0.001' if row['p'] < 0.001 else '= ' + number(row['p'])}"
             for claim, row in rows.iterrows()
         }
         for subject, rows in decisions.items()

@@ -195,7 +195,8 @@ def test_the_page_asks_each_run_for_what_it_stands_on(monkeypatch: pytest.Monkey
         folders.append(folder)
         use = folder.rpartition("-")[2]
         assert (settings.judge is not None) == (use == "judged")
-        return Basis(getattr(rows, use), pd.DataFrame(), f"record of {use}", None, False)
+        of_use = getattr(rows, use)
+        return Basis(of_use, pd.DataFrame(), f"record of {use}", None, False, of_use)
 
     monkeypatch.setattr(page, "basis_of", basis_of)
     monkeypatch.setattr(page, "SUBJECTS", {"photographs": page.SUBJECTS["photographs"]})
@@ -203,7 +204,7 @@ def test_the_page_asks_each_run_for_what_it_stands_on(monkeypatch: pytest.Monkey
     assert folders == [f"r/photographs-{use}" for use in page.USES]
     heading, *of_uses = cells(page.basis_table(runs).data)
     assert heading == ["of", "judge", "from"]
-    texts = [f"the record `record of {use}`, 30 images, not recomputed here" for use in page.USES]
+    texts = [f"the record record of {use}, 30 images, not recomputed here" for use in page.USES]
     assert of_uses == [["photographs", who, text] for who, text in zip(page.USES.values(), texts, strict=True)]
 
 
