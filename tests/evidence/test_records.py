@@ -258,7 +258,7 @@ def test_values_are_kept_as_float32_and_texts_once(few):
 
 
 def test_what_is_planned_can_be_read_and_names_are_checked(place, tmp_path):
-    assert plan_names(place / "plans.yaml") == ["few", "fewer"]
+    assert plan_names(place / "plans.yaml") == ["few", "fewer", "games"]
     assert read_plan("fewer", place / "plans.yaml").settings.samples == 2
     assert read_plan("fewer", place / "plans.yaml").shard == 2
     with pytest.raises(UserError, match="Unknown record 'fewest'"):
@@ -300,7 +300,9 @@ def test_every_planned_record_of_the_book_can_be_read():
 def test_every_record_of_the_book_is_of_its_plan_and_holds_no_value_twice():
     for name in recorded():
         kept, plan = read_record(name), read_plan(name)
-        assert kept.covers(plan.settings.changed({"samples": kept.settings.samples})), name
+        question = plan.asked()
+        about = question.about if question else None
+        assert kept.covers(plan.settings.changed({"samples": kept.settings.samples}), about), name
         assert not kept.rows.duplicated(OF_A_VALUE).any(), name
         assert kept.left or plan.settings.samples in (None, len(kept.sample_ids)), name
 
