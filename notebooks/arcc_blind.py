@@ -79,13 +79,13 @@ glue_facts(page.facts(settings, runs))
 # The classifier {glue:text}`photo_model` names {glue:text}`photo_said`. The first map is of that
 # class; the others would be the same of any photograph and any classifier.
 
-# %% mystnb={"image": {"alt": "A photograph, named by an ImageNet classifier with its probability, a method's map of that class, and maps that are constant but for a pixel or two."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "A photograph, named by an ImageNet classifier with its probability, a method's map of that class, and maps that are constant but for a pixel or two."}, "figure": {"name": "fig-blind-photograph", "caption": "A photograph with what the classifier {glue:text}`photo_model` names on it and the probability, a method's map of that class, and beside it maps that know neither the photograph nor the classifier."}} tags=["hide-input"]
 page.photo_maps(settings, runs)
 
 # %% [markdown]
 # Photograph: {glue:text}`photo_credit`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-blind-photograph", "caption": "What AD, ADCC, ROAD and ARCC (columns) say of each map of the photograph (rows), one of a method and others that know nothing."}} tags=["hide-input"]
 page.photo_scores(runs)
 
 # %% [markdown]
@@ -105,16 +105,16 @@ page.photo_scores(runs)
 # images of {glue:text}`other_dataset` under {glue:text}`other_models` classifiers:
 # {glue:text}`other_basis`; named rightly: {glue:text}`other_accuracy`.
 
-# %% mystnb={"image": {"alt": "Dot plots of mean Average Drop and mean ADCC of the methods and the trivial maps, with intervals, the trivial maps in grey."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of mean Average Drop and mean ADCC of the methods and the trivial maps, with intervals, the trivial maps in grey."}, "figure": {"name": "fig-blind-fooled", "caption": "Mean ADCC and mean AD of every method and every trivial map (grey) over {glue:text}`images` images of {glue:text}`dataset`, with {glue:text}`level` intervals; rows are in the order of ADCC, the highest above."}} tags=["hide-input"]
 page.dots(settings, runs.first, ["adcc", "average_drop"])
 
-# %% mystnb={"image": {"alt": "Dot plots of mean ARCC and mean ROAD of the methods and the trivial maps, with intervals, the trivial maps in grey."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of mean ARCC and mean ROAD of the methods and the trivial maps, with intervals, the trivial maps in grey."}, "figure": {"name": "fig-blind-unfooled", "caption": "Mean ARCC and mean ROAD of every method and every trivial map (grey) over {glue:text}`images` images of {glue:text}`dataset`, with {glue:text}`level` intervals; rows are in the order of ARCC, the highest above."}} tags=["hide-input"]
 page.dots(settings, runs.first, ["arcc", "road"])
 
-# %% mystnb={"image": {"alt": "The same dot plots of the images that stand beside, of Average Drop and ADCC."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same dot plots of the images that stand beside, of Average Drop and ADCC."}, "figure": {"name": "fig-blind-fooled-beside", "caption": "Mean ADCC and mean AD of every method and every trivial map (grey) over {glue:text}`other_images` images of {glue:text}`other_dataset`, with {glue:text}`level` intervals; rows are in the order of ADCC, the highest above."}} tags=["hide-input"]
 page.dots(settings, runs.second, ["adcc", "average_drop"])
 
-# %% mystnb={"image": {"alt": "The same dot plots of the images that stand beside, of ARCC and ROAD."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same dot plots of the images that stand beside, of ARCC and ROAD."}, "figure": {"name": "fig-blind-unfooled-beside", "caption": "Mean ARCC and mean ROAD of every method and every trivial map (grey) over {glue:text}`other_images` images of {glue:text}`other_dataset`, with {glue:text}`level` intervals; rows are in the order of ARCC, the highest above."}} tags=["hide-input"]
 page.dots(settings, runs.second, ["arcc", "road"])
 
 # %% [markdown]
@@ -124,8 +124,9 @@ page.dots(settings, runs.second, ["arcc", "road"])
 # trivial map looks better. It *fools* a metric (marked ✗) when the interval says that it is not
 # worse by {glue:text}`margin` or more, in the metric's own unit; it does not when the interval lies
 # below 0; else, as wherever there is no interval, it is undecided (marked ?).
+# {numref}`tab-blind-leads` has them all.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-blind-leads", "caption": "Every trivial map (rows) minus the mean of the {glue:text}`methods` methods on the same images in AD, ADCC, ROAD and ARCC (columns), signed so that above 0 the trivial map looks better, with {glue:text}`level` intervals, for each kind of images; ✗ marks a map that fools the metric, ? one that may or may not."}} tags=["hide-input"]
 page.leads(settings, runs)
 
 # %% [markdown]
@@ -143,7 +144,7 @@ page.leads(settings, runs)
 # studentised bootstrap, which held it in {glue:text}`coverage` of the repeats, and no interval
 # below {glue:text}`fewest` images.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-blind-coverage", "caption": "How often each kind of interval held the true mean of differences that are shaped as this page's own, with Wilson's interval, beside the share that it promises; a row a kind of interval."}} tags=["hide-input"]
 page.coverages(runs)
 
 # %% [markdown]
@@ -151,10 +152,10 @@ page.coverages(runs)
 #
 # The claims of the paper's section 3.3, as {glue:text}`dataset` has them:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-blind-claims", "caption": "The ARCC paper's claims on trivial maps, a row each, and what {glue:text}`images` images of {glue:text}`dataset` say of each: yes, no or undecided."}} tags=["hide-input"]
 page.reproduced(runs.first)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-blind-claims-beside", "caption": "The ARCC paper's claims on trivial maps, a row each, and what {glue:text}`other_images` images of {glue:text}`other_dataset` say of each: yes, no or undecided."}} tags=["hide-input"]
 page.reproduced(runs.second)
 
 # %% [markdown]

@@ -68,15 +68,16 @@ glue_facts(page.facts(settings, runs))
 # The classifier {glue:text}`photo_model` names {glue:text}`photo_said`. Take away the
 # {glue:text}`photo_share` of the pixels that a map marks most, filled with the photograph's mean
 # colour, and see whether the model can do without; keep them alone, and see whether they are
-# enough. The second row's map is smooth noise, which knows neither the model nor the photograph.
+# enough. The last row's map in {numref}`fig-parts-photograph` is smooth noise, which knows neither
+# the model nor the photograph.
 
-# %% mystnb={"image": {"alt": "A photograph, a method's map of its class and one of noise; the photograph without the pixels that each map marks most, and these pixels alone, with the probability of the class under each."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "A photograph, a method's map of its class and one of noise; the photograph without the pixels that each map marks most, and these pixels alone, with the probability of the class under each."}, "figure": {"name": "fig-parts-photograph", "caption": "A photograph, a map over it, the photograph without the {glue:text}`photo_share` of the pixels that the map marks most, and these pixels alone, a row a map, the last of smooth noise; below is the probability of the class that the classifier names."}} tags=["hide-input"]
 page.photo_pixels(runs)
 
 # %% [markdown]
 # Photograph: {glue:text}`photo_credit`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-parts-photograph", "caption": "The probability of the class that the classifier names, of the whole photograph, without the {glue:text}`photo_share` of the pixels that a map marks most, and of these alone, a row a map."}} tags=["hide-input"]
 page.photo_table(runs)
 
 # %% [markdown]
@@ -92,7 +93,7 @@ page.photo_table(runs)
 # what the logit loses without each? *Contrastivity*: does the map move to the parts of the class it
 # is asked about? The score is the mean of the three, and lies in [0, 1].
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-parts-methods", "caption": "Completeness, correctness and contrastivity of every method's maps, and their mean, the score, as means over {glue:text}`images` images of {glue:text}`dataset`; the maps that know nothing stand below the methods."}} tags=["hide-input"]
 page.summed(runs)
 
 # %% [markdown]
@@ -111,13 +112,13 @@ page.summed(runs)
 # score the cosine is a metric among the others. Intervals are {glue:text}`level` BCa bootstrap
 # intervals over images.
 
-# %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of the metrics with FunnyBirds' score, its three parts and the cosine with the parts' pixels, a panel each for images of a method, means of methods and all maps, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of the metrics with FunnyBirds' score, its three parts and the cosine with the parts' pixels, a panel each for images of a method, means of methods and all maps, with intervals."}, "figure": {"name": "fig-parts-correlations", "caption": "Pearson's correlation of every metric (rows) with FunnyBirds' score (thick), with its three parts and with the cosine of the same maps with the parts' pixels (thin), with {glue:text}`level` intervals; a panel each for the images of a method, the means of methods and all maps."}} tags=["hide-input"]
 page.forest(runs)
 
 # %% [markdown]
 # As numbers, Pearson's and Spearman's correlation with the score:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-parts-correlations", "caption": "Pearson's and Spearman's correlation of every metric (rows) with FunnyBirds' score, over the images of a method, the means of methods and all maps (columns), with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.with_score(runs)
 
 # %% [markdown]
@@ -135,7 +136,7 @@ page.with_score(runs)
 # the shapes, no better there than ROAD (their section 3.5). Both claims of the shapes, asked of
 # this truth:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-parts-claims", "caption": "The ARCC paper's claims of the highest and the lowest correlation, held against FunnyBirds' score, a row each, and what {glue:text}`images` images of {glue:text}`dataset` say of each: yes, no or undecided."}} tags=["hide-input"]
 page.reproduced(runs)
 
 # %% [markdown]

@@ -99,7 +99,7 @@ glue_facts(page.facts(settings, runs))
 # from dark (0) to bright (its maximum), and below stands the share of the map's mass that lies on
 # the target.
 
-# %% mystnb={"image": {"alt": "Rows of photographs: each with what the model sees outlined, then the gradient map, the intervention map, their product, the corrected map and the DEA map, each with the share of its mass on the target."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Rows of photographs: each with what the model sees outlined, then the gradient map, the intervention map, their product, the corrected map and the DEA map, each with the share of its mass on the target."}, "figure": {"name": "fig-mechanism-photographs", "caption": "Cases of {glue:text}`photo_dataset`, the best DEA minus EGA in TDD above: what the model {glue:text}`photo_model` sees, outlined, then the gradient map (EGA), the intervention map (RIA), their product, the corrected map and DEA's map, each from dark (0) to bright (its maximum), with the share of its mass on the target below."}} tags=["hide-input"]
 cases = runs.opening
 page.decomposition(cases.images, cases.masks, cases.parts, cases.masses, cases.table)
 
@@ -107,15 +107,17 @@ page.decomposition(cases.images, cases.masks, cases.parts, cases.masses, cases.t
 page.credit(cases)
 
 # %% [markdown]
-# The same as numbers. Agreement mass is the sum of $A_g A_r$ over pixels.
+# {numref}`tab-mechanism-photographs` has the same as numbers. Agreement mass is the sum
+# of $A_g A_r$ over pixels.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-mechanism-photographs", "caption": "The cases among {glue:text}`photo_n` of the {glue:text}`photo_dataset`, a row each: at which quantile of DEA minus EGA in TDD it lies, that difference, the target's area, and the agreement mass on and off the target."}} tags=["hide-input"]
 page.case_table(cases.table, cases.masses)
 
 # %% [markdown]
-# The first of these photographs under other weights: the sliders move in the page, without a kernel.
+# The first of these photographs under other weights: the sliders of {numref}`fig-mechanism-weighed`
+# move in the page, without a kernel.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-mechanism-weighed", "caption": "DEA's map of a photograph at the alpha and the beta that the sliders say, and the photograph without the target's pixels that the map ranks highest (a share k = {glue:text}`k`), with the TDD that this makes; the target is outlined."}} tags=["hide-input"]
 page.weighed(settings, runs.opening.table.index[0])
 
 # %% [markdown]
@@ -137,10 +139,10 @@ page.weighed(settings, runs.opening.table.index[0])
 # none off it. Over all images, and beside the share a map would have that knows nothing, the
 # target's area:
 
-# %% mystnb={"image": {"alt": "Dot plot of the share of the map's mass on the target for each method and for the product of the two maps: a dot an image, a bar for the mean, a dashed line at the target's mean area."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plot of the share of the map's mass on the target for each method and for the product of the two maps: a dot an image, a bar for the mean, a dashed line at the target's mean area."}, "figure": {"name": "fig-mechanism-shares", "caption": "Where the mass of maps lies on {glue:text}`n` images of {glue:text}`dataset`: a dot is an image's share of it on the target, a bar the mean with its {glue:text}`level` interval, a row a map; the dashed line is the target's mean area, which a map has that knows nothing."}} tags=["hide-input"]
 page.share_plot(runs.first)
 
-# %% mystnb={"image": {"alt": "The same dot plot of the images that stand beside."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same dot plot of the images that stand beside."}, "figure": {"name": "fig-mechanism-shares-beside", "caption": "Where the mass of maps lies on {glue:text}`other_n` images of {glue:text}`other_dataset`: a dot is an image's share of it on the target, a bar the mean with its {glue:text}`level` interval, a row a map; the dashed line is the target's mean area, which a map has that knows nothing."}} tags=["hide-input"]
 page.share_plot(runs.second)
 
 # %% [markdown]
@@ -149,13 +151,14 @@ page.share_plot(runs.second)
 # {glue:text}`other_area`). Its share minus that of EGA's own mass is {glue:text}`narrowed`
 # ({glue:text}`other_dataset`: {glue:text}`other_narrowed`): {glue:text}`narrower` EGA's.
 #
-# Cases of {glue:text}`cases_dataset`, by the same rule as above, on which the true masks are drawn:
+# {numref}`fig-mechanism-cases` shows cases of {glue:text}`cases_dataset`, by the same rule as
+# above, on which the true masks are drawn.
 
-# %% mystnb={"image": {"alt": "Rows of images: the image with its target outlined, then the gradient map, the intervention map, their product, the corrected map and the DEA map, each with the share of its mass on the target."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Rows of images: the image with its target outlined, then the gradient map, the intervention map, their product, the corrected map and the DEA map, each with the share of its mass on the target."}, "figure": {"name": "fig-mechanism-cases", "caption": "Cases of {glue:text}`cases_dataset`, the best DEA minus EGA in TDD above: the image with its true target outlined, then the gradient map (EGA), the intervention map (RIA), their product, the corrected map and DEA's map, each from dark (0) to bright (its maximum), with the share of its mass on the target below."}} tags=["hide-input"]
 cases = runs.cases
 page.decomposition(cases.images, cases.masks, cases.parts, cases.masses, cases.table)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-mechanism-cases", "caption": "The cases of {glue:text}`cases_dataset`, a row each: at which quantile of DEA minus EGA in TDD it lies, that difference, the target's area, and the agreement mass on and off the target."}} tags=["hide-input"]
 page.case_table(cases.table, cases.masses)
 
 # %% [markdown]
@@ -164,7 +167,7 @@ page.case_table(cases.table, cases.masses)
 # studentised bootstrap, which held it in {glue:text}`coverage` of the repeats, and no interval
 # below {glue:text}`fewest` images.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-mechanism-coverage", "caption": "How often each kind of interval held the true mean of differences that are shaped as this page's own, with Wilson's interval, beside the share that it promises; a row a kind of interval."}} tags=["hide-input"]
 page.coverage(runs)
 
 # %% [markdown]
@@ -176,13 +179,13 @@ page.coverage(runs)
 # *clutter* the mean brightness gradient of the pixels off the target; *other objects* the share of
 # the image that bears another label.
 
-# %% mystnb={"image": {"alt": "Forest plot of Spearman's correlation of six traits of an image with four outcomes, each with its interval; intervals that leave out zero are black."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of Spearman's correlation of six traits of an image with four outcomes, each with its interval; intervals that leave out zero are black."}, "figure": {"name": "fig-mechanism-traits", "caption": "Spearman's correlation over {glue:text}`n` images of {glue:text}`dataset` of six traits of an image (rows) with four outcomes (panels), with {glue:text}`level` intervals; black where the interval leaves out 0, grey and hollow where it does not."}} tags=["hide-input"]
 page.forest(runs.first)
 
-# %% mystnb={"image": {"alt": "The same forest plot of the images that stand beside."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same forest plot of the images that stand beside."}, "figure": {"name": "fig-mechanism-traits-beside", "caption": "Spearman's correlation over {glue:text}`other_n` images of {glue:text}`other_dataset` of six traits of an image (rows) with four outcomes (panels), with {glue:text}`level` intervals; black where the interval leaves out 0, grey and hollow where it does not."}} tags=["hide-input"]
 page.forest(runs.second)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-mechanism-traits", "caption": "Spearman's correlation of six traits of an image (rows) with DEA's lead over EGA and with DEA's own metrics (columns), with {glue:text}`level` intervals and the number n of images, for each kind of images."}} tags=["hide-input"]
 page.relation_table(runs)
 
 # %% [markdown]
@@ -199,13 +202,13 @@ page.relation_table(runs)
 # $\alpha$ from {glue:text}`claimed_low` to {glue:text}`claimed_high`, the grey band. Differences on
 # the same images, plain and less what a blind selection as ragged earns (excess TDD, ours):
 
-# %% mystnb={"image": {"alt": "Curves of DEA minus EGA in TDD and in excess TDD over alpha, beta and the grid, with interval bands; the range of alpha that the paper names is shaded, and the run's own setting ringed."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Curves of DEA minus EGA in TDD and in excess TDD over alpha, beta and the grid, with interval bands; the range of alpha that the paper names is shaded, and the run's own setting ringed."}, "figure": {"name": "fig-mechanism-settings", "caption": "DEA minus EGA in TDD (above) and excess TDD (below) on {glue:text}`n` images of {glue:text}`dataset`, over alpha, beta and the cells a side of the grid, one changed at a time; bands are {glue:text}`level` intervals, the run's own setting is ringed, and the range of alpha that the paper names is grey."}} tags=["hide-input"]
 page.option_curves(runs.first)
 
-# %% mystnb={"image": {"alt": "The same curves of the images that stand beside."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same curves of the images that stand beside."}, "figure": {"name": "fig-mechanism-settings-beside", "caption": "DEA minus EGA in TDD (above) and excess TDD (below) on {glue:text}`other_n` images of {glue:text}`other_dataset`, over alpha, beta and the cells a side of the grid, one changed at a time; bands are {glue:text}`level` intervals, the run's own setting is ringed, and the range of alpha that the paper names is grey."}} tags=["hide-input"]
 page.option_curves(runs.second)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-mechanism-settings", "caption": "DEA minus EGA in TDD and excess TDD under every setting, a row each, for each kind of images: the mean difference with its {glue:text}`level` interval, the share of images on which DEA is better, and the p of the sign-flip test, adjusted by Holm."}} tags=["hide-input"]
 page.option_table(runs)
 
 # %% [markdown]
@@ -220,10 +223,10 @@ page.option_table(runs)
 # ## What the gradient is taken of
 #
 # Of the mean probability, as eq. 1 has it, or of the mean logit, as Seg-Grad-CAM does. A
-# probability near 1 has next to no gradient, a logit does not saturate. The last column is the
-# change in TDD on the same images.
+# probability near 1 has next to no gradient, a logit does not saturate. The last column of
+# {numref}`tab-mechanism-scalar` is the change in TDD on the same images.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-mechanism-scalar", "caption": "Mean TDD, |ODD| and excess TDD of GPA, EGA and DEA with the gradient of the probability and of the logit, and the change in TDD from the scalar that the run has, with {glue:text}`level` intervals, for each kind of images."}} tags=["hide-input"]
 page.scalar_table(runs)
 
 # %% [markdown]
@@ -231,10 +234,10 @@ page.scalar_table(runs)
 #
 # From shallow to deep, the cells of a layer grow. Does TDD follow them, and does excess TDD?
 
-# %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and excess TDD over the layers from shallow to deep for GPA, EGA and DEA, with interval bars."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and excess TDD over the layers from shallow to deep for GPA, EGA and DEA, with interval bars."}, "figure": {"name": "fig-mechanism-layers", "caption": "Mean TDD, |ODD| and excess TDD of GPA, EGA and DEA on {glue:text}`n` images of {glue:text}`dataset`, over the model's layers from shallow to deep, a line a method; bars are {glue:text}`level` intervals."}} tags=["hide-input"]
 page.layer_curves(runs.first)
 
-# %% mystnb={"image": {"alt": "The same curves of the images that stand beside."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same curves of the images that stand beside."}, "figure": {"name": "fig-mechanism-layers-beside", "caption": "Mean TDD, |ODD| and excess TDD of GPA, EGA and DEA on {glue:text}`other_n` images of {glue:text}`other_dataset`, over the model's layers from shallow to deep, a line a method; bars are {glue:text}`level` intervals."}} tags=["hide-input"]
 page.layer_curves(runs.second)
 
 # %% [markdown]
@@ -248,7 +251,7 @@ page.layer_curves(runs.second)
 # here. A claim *holds* where every interval lies on the side of 0 that it says, and is
 # *contradicted* where one lies wholly on the other.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-mechanism-claims", "caption": "Claims on why DEA works and when it does not, a row each: the section, the values that it is about with {glue:text}`level` intervals, and what they decide, for each kind of images."}} tags=["hide-input"]
 page.claims_table(settings, runs)
 
 # %% [markdown]
