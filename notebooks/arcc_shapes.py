@@ -101,13 +101,13 @@ glue_facts(page.facts(settings, runs))
 # The classifier {glue:text}`photo_model` names {glue:text}`photo_said`. Why? Each of
 # {glue:text}`photo_maps` methods has an answer of its own, the CAMs' at the shallowest stage.
 
-# %% mystnb={"image": {"alt": "A photograph, named by an ImageNet classifier with its probability, and the maps of that class by several methods."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "A photograph, named by an ImageNet classifier with its probability, and the maps of that class by several methods."}, "figure": {"name": "fig-arcc-shapes-photo", "caption": "A photograph, named by a classifier with its probability, and the maps of that class by several methods, from dark (0) to bright (1)."}} tags=["hide-input"]
 page.photo_maps(settings, runs)
 
 # %% [markdown]
 # Photograph: {glue:text}`photo_credit`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-photo", "caption": "What each of the paper's metrics (columns) says of each method's map (rows) of the photograph."}} tags=["hide-input"]
 page.photo_scores(runs)
 
 # %% [markdown]
@@ -134,13 +134,13 @@ page.photo_scores(runs)
 # Grad-CAM guides ReLUs alone: through the GELUs of a ConvNeXt or Swin its backward pass is the
 # plain gradient's.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-methods", "caption": "Each method's mean in every metric over images of {glue:text}`dataset` and models, and how many of its maps have no Coherency (undefined)."}} tags=["hide-input"]
 page.overview(runs)
 
 # %% [markdown]
 # ARCC by model, and the truth beside it where there is one:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-models", "caption": "Each method's mean ARCC on each model and, where the truth is known, its mean cosine to the truth."}} tags=["hide-input"]
 page.arcc_by_model(runs)
 
 # %% [markdown]
@@ -151,10 +151,11 @@ page.arcc_by_model(runs)
 # The paper correlates each metric with the cosine and does not say over what. Three ways are
 # possible, and they answer different questions. *Images of a method*: on which images does one
 # method's map lie well? *Means of methods*: which method is best? *All maps*: both at once. AD and
-# Complexity enter with their sign turned. A thick line is the mean over the models, the thin ones
-# are single models; images are resampled whole, the same for every method and model.
+# Complexity enter with their sign turned. In {numref}`fig-arcc-shapes-forest`, a thick line is the
+# mean over the models, the thin ones are single models; images are resampled whole, the same for
+# every method and model.
 
-# %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of the metrics with the cosine to the truth, a panel each for images of a method, means of methods and all maps; a thick line for the mean over models, thin ones for single models, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of the metrics with the cosine to the truth, a panel each for images of a method, means of methods and all maps; a thick line for the mean over models, thin ones for single models, with intervals."}, "figure": {"name": "fig-arcc-shapes-forest", "caption": "Pearson's correlation of each metric with the cosine to the truth on {glue:text}`dataset`, a panel each over images of a method, means of methods and all maps; dots are correlations with {glue:text}`level` intervals, thick the mean over the models, thin single models."}} tags=["hide-input"]
 page.forest(runs.truth)
 
 # %% [markdown]
@@ -163,13 +164,13 @@ page.forest(runs.truth)
 # where the resamples do not surround the value, as can happen to the correlation of few noisy
 # means:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-correlations", "caption": "Pearson's and Spearman's correlation of each metric (rows) with the cosine to the truth in three ways (columns), mean over the models, with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.over_models(runs.truth)
 
 # %% [markdown]
 # The same for each model by itself:
 
-# %% tags=["hide-input", "hide-output"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-correlations-models", "caption": "Pearson's and Spearman's correlation of each metric with the cosine to the truth in three ways (columns), for each model by itself, with {glue:text}`level` intervals."}} tags=["hide-input", "hide-output"]
 page.by_model(runs.truth)
 
 # %% [markdown]
@@ -186,13 +187,13 @@ page.by_model(runs.truth)
 # Does it depend on how large the shape is? Pearson's correlation over the images of a method and
 # over all maps of each size tier (images of each in the heading), mean over the models:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-sizes", "caption": "Pearson's correlation of each metric with the cosine to the truth by the size of the shape (columns, with the number of images), over images of a method and over all maps, mean over the models, with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.by_size(runs.truth)
 
 # %% [markdown]
 # All three ways, both correlations, each model:
 
-# %% tags=["hide-input", "hide-output"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-sizes-models", "caption": "Pearson's and Spearman's correlation of each metric with the cosine to the truth by the size of the shape (columns, with the number of images), in three ways, for each model and on the mean of the models, with {glue:text}`level` intervals."}} tags=["hide-input", "hide-output"]
 page.by_size_and_model(runs.truth)
 
 # %% [markdown]
@@ -203,10 +204,10 @@ page.by_size_and_model(runs.truth)
 # {glue:text}`many_images` images of {glue:text}`many_dataset`, {glue:text}`many_maps` maps:
 # {glue:text}`many_basis`. Named rightly: {glue:text}`many_accuracy`.
 
-# %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of the metrics with the cosine to the masks of photographs, a panel each for images of a method, means of methods and all maps, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of Pearson's correlation of the metrics with the cosine to the masks of photographs, a panel each for images of a method, means of methods and all maps, with intervals."}, "figure": {"name": "fig-arcc-shapes-photographs", "caption": "Pearson's correlation of each metric with the cosine to masks that people drew, on photographs of {glue:text}`many_dataset`, a panel each over images of a method, means of methods and all maps; dots are correlations with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.many_forest(runs)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-photographs", "caption": "Pearson's and Spearman's correlation of each metric (rows) with the cosine to masks that people drew, on photographs of {glue:text}`many_dataset`, in three ways (columns), with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.many_over_models(runs)
 
 # %% [markdown]
@@ -223,10 +224,10 @@ page.many_over_models(runs)
 # histogram is flat; first they are rounded to as many greys as no bend can merge. Maps of the faded
 # image are bent likewise.
 
-# %% mystnb={"image": {"alt": "One image with its truth outlined, and one method's map of it as it is and under five monotone transforms."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "One image with its truth outlined, and one method's map of it as it is and under five monotone transforms."}, "figure": {"name": "fig-arcc-shapes-bends", "caption": "One image of {glue:text}`dataset` with its truth outlined, and one map of it, by {glue:text}`bent`, as it is and under monotone transforms, from dark (0) to bright (1)."}} tags=["hide-input"]
 page.picture(runs.bends)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-bends", "caption": "Mean of every metric (columns) over {glue:text}`bent_images` images for the maps of {glue:text}`bent`, as they are and under each monotone transform (rows)."}} tags=["hide-input"]
 page.means(runs.bends)
 
 # %% [markdown]
@@ -244,7 +245,7 @@ page.means(runs.bends)
 # them, fewer of them, and all four that ADCC and ARCC know. Pearson's correlation with the truth,
 # mean over the models, with the difference to ARCC:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-composites", "caption": "Composites of ARCC's parts (rows): Pearson's correlation r with the truth in three ways, mean over the models, and its difference to ARCC's with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.beside_arcc(runs.composites)
 
 # %% [markdown]
@@ -252,7 +253,7 @@ page.beside_arcc(runs.composites)
 # and scored on that one, each model once; the choice is made anew in every resample of the images.
 # It takes two models or more.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-chosen", "caption": "Composites chosen on all models but one and scored on that one, by kind of correlation and by what it is over: what was chosen, with the number of models it was scored on, and its lead over ARCC with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.chosen_elsewhere(runs.composites)
 
 # %% [markdown]
@@ -265,15 +266,15 @@ page.chosen_elsewhere(runs.composites)
 # The claims of the paper's section 3.5, and of its section 3.1 about the order of pixels, as these
 # runs have them:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-arcc-shapes-claims", "caption": "The paper's claims about its metrics (rows), and what these runs say of each."}} tags=["hide-input"]
 page.reproduced(runs)
 
 # %% [markdown]
-# {glue:text}`held` hold. A row of the table is about means over models. What differs from the
-# paper: the models and the number of images of this profile (see the [status page](status.ipynb)),
-# procedural backgrounds in the place of the picture book's, ROAD with exactly as many pixels taken
-# away as it says, where the published code takes more of a map with ties. The three ways, the tiers
-# and the composites are ours.
+# {glue:text}`held` hold. A row of {numref}`tab-arcc-shapes-claims` is about means over models. What
+# differs from the paper: the models and the number of images of this profile (see the
+# [status page](status.ipynb)), procedural backgrounds in the place of the picture book's, ROAD with
+# exactly as many pixels taken away as it says, where the published code takes more of a map with
+# ties. The three ways, the tiers and the composites are ours.
 #
 # The profile `paper` runs the paper's own models, fine-tuned by its recipe, on more images. On a
 # folder of images a class, with `-p dataset=image_folder -p root=... -p model=resnet50`, no truth

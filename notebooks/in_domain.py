@@ -78,13 +78,14 @@ glue_facts(page.facts(settings, runs))
 # intersection over union (IoU) of at least {glue:text}`bar` with the model's own answer to the
 # whole image. No copy judges an image that it was tuned on: a run that asks for it is refused.
 
-# %% mystnb={"image": {"alt": "Dot plot of the IoU with a model's own answer after deletion of pixels, cells and smooth patches: the original's joined to its copy's, a panel a model, a dashed line at the bar."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plot of the IoU with a model's own answer after deletion of pixels, cells and smooth patches: the original's joined to its copy's, a panel a model, a dashed line at the bar."}, "figure": {"name": "fig-in-domain-kinds", "caption": "IoU with a model's own answer to the whole image after pixels, cells or smooth patches of an object are deleted (rows), under the fill {glue:text}`fill`: the original's dot joined to its copy's, a panel a model; the dashed line is the bar of what is in domain."}} tags=["hide-input"]
 page.kinds_chart(runs.kinds, settings.fill)
 
 # %% [markdown]
-# The copy's, and in parentheses the original's, for three fills; in brackets what is not in domain.
+# {numref}`tab-in-domain-kinds` has the copy's, and in parentheses the original's, for three fills;
+# in brackets what is not in domain.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-in-domain-kinds", "caption": "IoU with its own answer to the whole image that a copy keeps, and in parentheses the original, by model and kind of deletion (rows) and by fill (columns); in brackets what is not in domain."}} tags=["hide-input"]
 page.kinds_table(runs.kinds)
 
 # %% [markdown]
@@ -92,7 +93,7 @@ page.kinds_table(runs.kinds)
 # judge of what such holes cost, however well it knows other kinds. What tuning costs on whole
 # images, mean IoU over the classes:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-in-domain-clean", "caption": "Mean IoU over the classes on whole images of each model as it was and of its copy tuned on holes, and what the copy lost."}} tags=["hide-input"]
 page.clean_table(runs.kinds)
 
 # %% [markdown]
@@ -105,10 +106,10 @@ page.clean_table(runs.kinds)
 # {glue:text}`images_photographs` photographs. Not ranked, as most images have no such value of
 # them: {glue:text}`left_out_photographs`. Before each mean stands the place that it gives.
 
-# %% mystnb={"image": {"alt": "Mean target deletion drop of each method on photographs with its interval: by the model itself, less what chance earns, by the copy, and with the copy explained and judged."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Mean target deletion drop of each method on photographs with its interval: by the model itself, less what chance earns, by the copy, and with the copy explained and judged."}, "figure": {"name": "fig-in-domain-photographs", "caption": "Mean target deletion drop of each method (rows) on photographs, a panel each by the model itself, less what chance earns, by its copy, and with the copy explained and judged: dots are means with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.means_chart(runs, "photographs")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-in-domain-photographs", "caption": "Methods on photographs (rows) in the order of the model's own judgement: by each way of judging (columns) the place, and behind it the mean target deletion drop with its {glue:text}`level` interval."}} tags=["hide-input"]
 page.order_table(runs, "photographs")
 
 # %% [markdown]
@@ -121,10 +122,10 @@ page.order_table(runs, "photographs")
 # {glue:text}`first_photographs_copy` where the copy is explained. The same on
 # {glue:text}`images_scenes` generated scenes:
 
-# %% mystnb={"image": {"alt": "Mean target deletion drop of each method on generated scenes with its interval: by the model itself, less what chance earns, by the copy, and with the copy explained and judged."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Mean target deletion drop of each method on generated scenes with its interval: by the model itself, less what chance earns, by the copy, and with the copy explained and judged."}, "figure": {"name": "fig-in-domain-scenes", "caption": "Mean target deletion drop of each method (rows) on generated scenes, a panel each by the model itself, less what chance earns, by its copy, and with the copy explained and judged: dots are means with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.means_chart(runs, "scenes")
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-in-domain-scenes", "caption": "Methods on generated scenes (rows) in the order of the model's own judgement: by each way of judging (columns) the place, and behind it the mean target deletion drop with its {glue:text}`level` interval."}} tags=["hide-input"]
 page.order_table(runs, "scenes")
 
 # %% [markdown]
@@ -141,7 +142,7 @@ page.order_table(runs, "scenes")
 # fewer than {glue:text}`fewest` images there is no interval, and their number stands instead. Kinds
 # of images of which so few count that nothing is decided: {glue:text}`few`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-in-domain-agreement", "caption": "Kendall's tau between the orders of methods by every two ways of judging (rows), a column a kind of images, of all maps and of those that see the model, with {glue:text}`level` intervals over images."}} tags=["hide-input"]
 page.agreement_table(runs)
 
 # %% [markdown]
@@ -152,7 +153,7 @@ page.agreement_table(runs)
 # that and by each judge. The mean over images of Kendall's tau between the two, and how far it lies
 # above that of the model as its own judge:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-in-domain-truth", "caption": "Mean over images of Kendall's tau between the planted truth and each way of judging (rows), and that less the model's own, on planted scenes with the evidence on the target and off it, with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.truth_table(runs)
 
 # %% [markdown]
@@ -168,7 +169,7 @@ page.truth_table(runs)
 # judges the model's maps. Beside pixel noise nothing is decided where holes of single pixels are not
 # in domain.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-in-domain-claims", "caption": "Claims on the order of methods where the copy judges (rows) by kind of images: the verdict with the difference, its interval, the number n of images and the adjusted p."}} tags=["hide-input"]
 page.claims_table(runs)
 
 # %% [markdown]
@@ -177,7 +178,7 @@ page.claims_table(runs)
 # A record is what was computed once and lies in [the evidence](../evidence.md); the rest was
 # computed with this page.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-in-domain-basis", "caption": "Where the numbers of each run are from, by kind of images and by who is explained and who judges."}} tags=["hide-input"]
 page.basis_table(runs)
 
 # %% [markdown]

@@ -100,7 +100,7 @@ glue_facts(page.facts(settings, runs))
 # {glue:text}`swept`'s of that class: at the shallowest of its stages, at the deepest, and
 # RefineCAM's of all.
 
-# %% mystnb={"image": {"alt": "Photographs, each named by an ImageNet classifier with its probability, with the CAM's map of that class at the shallowest stage, at the deepest stage, and refined."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Photographs, each named by an ImageNet classifier with its probability, with the CAM's map of that class at the shallowest stage, at the deepest stage, and refined."}, "figure": {"name": "fig-refinecam-photos", "caption": "Photographs, each named by a classifier with its probability, and the map of that class by {glue:text}`swept` at the shallowest stage, at the deepest, and refined, from dark (0) to bright (1)."}} tags=["hide-input"]
 page.photo_ends(settings, runs)
 
 # %% [markdown]
@@ -108,13 +108,13 @@ page.photo_ends(settings, runs)
 #
 # The first of them along the layers; the slider moves in the page, without a kernel.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-refinecam-slider", "caption": "The first photograph, its map by {glue:text}`swept` at the layer that the slider says, and RefineCAM's product of the maps from that layer on."}} tags=["hide-input"]
 page.along_layers(settings, runs.photographs)
 
 # %% [markdown]
 # What the metrics say of these maps:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-refinecam-photos", "caption": "What each metric (columns) says of the maps of every photograph at the shallowest stage, at the deepest, and refined (rows)."}} tags=["hide-input"]
 page.photo_table(runs)
 
 # %% [markdown]
@@ -150,7 +150,7 @@ page.photo_table(runs)
 # The image of {glue:text}`own_dataset` whose gain by refinement is the median, under every model:
 # the CAM at each stage, and their product.
 
-# %% mystnb={"image": {"alt": "One image under every model: the image with its object outlined, the CAM's map at each stage from shallow to deep, and the product of the maps."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "One image under every model: the image with its object outlined, the CAM's map at each stage from shallow to deep, and the product of the maps."}, "figure": {"name": "fig-refinecam-median", "caption": "The image of {glue:text}`own_dataset` whose gain by refinement is the median, its object outlined: a row a model, the map by {glue:text}`swept` at each stage from shallow to deep, and their product last."}} tags=["hide-input"]
 page.taken_apart(settings, runs)
 
 # %% [markdown]
@@ -158,11 +158,11 @@ page.taken_apart(settings, runs)
 #
 # ## Shallow, deep, refined
 #
-# Rows are chosen by rule: the images at evenly spaced ranks of what refinement adds to the ARCC of
-# {glue:text}`swept` at the shallowest stage of {glue:text}`shown_model`, from the most to the
-# least. That number stands at the left.
+# Rows of {numref}`fig-refinecam-gallery` are chosen by rule: the images at evenly spaced ranks of
+# what refinement adds to the ARCC of {glue:text}`swept` at the shallowest stage of
+# {glue:text}`shown_model`, from the most to the least. That number stands at the left.
 
-# %% mystnb={"image": {"alt": "Rows of images chosen by rule: the image with its object outlined, then for two CAMs the map at the shallowest stage, at the deepest, and refined."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Rows of images chosen by rule: the image with its object outlined, then for two CAMs the map at the shallowest stage, at the deepest, and refined."}, "figure": {"name": "fig-refinecam-gallery", "caption": "Images of {glue:text}`own_dataset` with their object outlined at evenly spaced ranks of what refinement adds to ARCC (the number at the left), and for each of a few CAMs the map at the shallowest stage, at the deepest, and refined."}} tags=["hide-input"]
 page.ends_gallery(settings, runs)
 
 # %% [markdown]
@@ -173,7 +173,7 @@ page.ends_gallery(settings, runs)
 # ARCC by model and CAM, the mean over the images. The values of the paper's own Table 1 are not in
 # its text.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-refinecam-arcc", "caption": "Mean ARCC over images by model and CAM (rows) at the shallowest stage, at the deepest, and refined (columns)."}} tags=["hide-input"]
 page.arcc_table(settings, runs)
 
 # %% [markdown]
@@ -186,13 +186,13 @@ page.arcc_table(settings, runs)
 # Which one that is, and the ARCC of the one that is highest on images other than those it is read
 # from:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-refinecam-leaders", "caption": "Which CAM and place has the highest ARCC on each model, the mean ARCC of the one that leads on other images, the number n of images, and whether it lies above every other and a refined one above all that are not refined."}} tags=["hide-input"]
 page.leaders_table(settings, runs)
 
 # %% [markdown]
-# What the score is made of, mean over images and models:
+# What the score is made of, {numref}`tab-refinecam-parts` says, mean over images and models.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-refinecam-parts", "caption": "ARCC, its parts and the other metrics (columns) by CAM and place (rows), mean over images and models."}} tags=["hide-input"]
 page.parts_table(settings, runs)
 
 # %% [markdown]
@@ -208,10 +208,10 @@ page.parts_table(settings, runs)
 # RefineCAM minus its base on the same images, at either end of the model; p values are of flipping
 # signs, adjusted over the rows (Holm).
 
-# %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}, "figure": {"name": "fig-refinecam-lift", "caption": "Paired differences in ARCC on {glue:text}`dataset`, RefineCAM minus its base at the shallowest and at the deepest stage, a row a CAM and stage: dots are means with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often RefineCAM is higher."}} tags=["hide-input"]
 page.lift_plot(settings, runs)
 
-# %% mystnb={"image": {"alt": "The same of the images that stand beside."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same of the images that stand beside."}, "figure": {"name": "fig-refinecam-lift-beside", "caption": "Paired differences in ARCC on {glue:text}`other_dataset`, RefineCAM minus its base at either end of the model, a row a CAM and stage: dots are means with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often RefineCAM is higher."}} tags=["hide-input"]
 page.lift_plot(settings, runs, beside=True)
 
 # %% [markdown]
@@ -220,13 +220,13 @@ page.lift_plot(settings, runs, beside=True)
 # studentised bootstrap, which held it in {glue:text}`coverage` of the repeats, and no interval
 # below {glue:text}`fewest` images.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-refinecam-coverage", "caption": "Kinds of interval (rows) for mean differences shaped as this page's own, of n images each: what they promise (nominal), and how often they held the true mean in simulation (reached)."}} tags=["hide-input"]
 page.coverage_table(settings, runs)
 
 # %% [markdown]
 # By model, mean over the CAMs:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-refinecam-lift", "caption": "What RefineCAM adds to its base's ARCC at the shallowest and at the deepest stage (columns), a row a model, mean over the CAMs with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.lift_table(settings, runs)
 
 # %% [markdown]
@@ -244,13 +244,13 @@ page.lift_table(settings, runs)
 # ARCC of the paper's three fusions (Table 2), mean ± standard deviation over images and models, on
 # {glue:text}`few` images of {glue:text}`dataset`, and the paper's own on ImageNet beside it.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-refinecam-fusions", "caption": "RefineCAM's ARCC by CAM (rows) and by how the maps are fused, mean ± standard deviation over images and models, with the paper's own values beside ours."}} tags=["hide-input"]
 page.fusion_table(settings, runs)
 
-# %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, the product minus each of the two means, for every CAM, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, the product minus each of the two means, for every CAM, with intervals."}, "figure": {"name": "fig-refinecam-fusions", "caption": "Paired differences in ARCC on {glue:text}`dataset`, the product of the maps minus each of their means, a row a CAM and mean: dots are mean differences with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often the product is higher."}} tags=["hide-input"]
 page.fusion_plot(settings, runs)
 
-# %% mystnb={"image": {"alt": "The same of the images that stand beside."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same of the images that stand beside."}, "figure": {"name": "fig-refinecam-fusions-beside", "caption": "Paired differences in ARCC on {glue:text}`other_dataset`, the product of the maps minus each of their means, a row a CAM and mean: dots are mean differences with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often the product is higher."}} tags=["hide-input"]
 page.fusion_plot(settings, runs, beside=True)
 
 # %% [markdown]
@@ -268,7 +268,7 @@ page.fusion_plot(settings, runs, beside=True)
 # {glue:text}`own_dataset`, which illustrate and decide little: the CAM at that layer alone, and
 # RefineCAM of it and all deeper ones; from the deepest the two are one map.
 
-# %% mystnb={"image": {"alt": "Curves over the starting layer from shallow to deep of the CAM alone and of RefineCAM, a panel a metric, with interval bands."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Curves over the starting layer from shallow to deep of the CAM alone and of RefineCAM, a panel a metric, with interval bands."}, "figure": {"name": "fig-refinecam-starts", "caption": "Metrics of {glue:text}`swept` alone at one layer and of RefineCAM from that layer on, along the starting layer from shallow to deep, a panel a metric: means over {glue:text}`start_images` images of {glue:text}`own_dataset` with {glue:text}`level` bands."}} tags=["hide-input"]
 page.start_curves(settings, runs)
 
 # %% [markdown]
@@ -283,7 +283,7 @@ page.start_curves(settings, runs)
 # maps of the first time is cheaper, but the kept maps are compared with themselves. How much does
 # that add?
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-refinecam-shortcut", "caption": "Coherency and ARCC of RefineCAM by CAM (rows), with every layer explained again (whole) and with the deep maps kept, and the paired difference in ARCC with its {glue:text}`level` interval."}} tags=["hide-input"]
 page.shortcut_table(settings, runs)
 
 # %% [markdown]
@@ -297,10 +297,10 @@ page.shortcut_table(settings, runs)
 # less what a blind selection as ragged earns. {glue:text}`seg_n` images of {glue:text}`seg_dataset`
 # under {glue:text}`seg_model`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-refinecam-regions", "caption": "Maps of a segmentation, GPA and EGA and what RefineCAM makes of them (rows): mean TDD, |ODD| and excess TDD over images of {glue:text}`seg_dataset` with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.region_table(settings, runs)
 
-# %% mystnb={"image": {"alt": "Forest plot of paired differences in excess TDD, RefineCAM of GPA and EGA minus GPA and EGA at the deepest and at the shallowest layer, with intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of paired differences in excess TDD, RefineCAM of GPA and EGA minus GPA and EGA at the deepest and at the shallowest layer, with intervals."}, "figure": {"name": "fig-refinecam-regions", "caption": "Paired differences in excess TDD on images of {glue:text}`seg_dataset`, RefineCAM minus the GPA or EGA that it refines, at the deepest and at the shallowest layer: dots are means with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart."}} tags=["hide-input"]
 page.region_plot(settings, runs)
 
 # %% [markdown]
@@ -315,7 +315,7 @@ page.region_plot(settings, runs)
 # The rival is the base at the shallowest stage, unless it says otherwise; a verdict is of intervals
 # and max-T, not of means.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-refinecam-claims", "caption": "The paper's claims of RefineCAM (rows), what the paper says, what these runs say, and whether the claim held."}} tags=["hide-input"]
 page.claims_table(settings, runs)
 
 # %% [markdown]

@@ -117,7 +117,7 @@ glue_facts(page.facts(settings, runs))
 # out of its domain; wherever it stands, its masks show what such a prior does here, not what SAM 2
 # would do.
 
-# %% mystnb={"image": {"alt": "Photographs, each named by an ImageNet classifier with its probability; for several explainers and a map of noise the map with its cues, and below the masks that each segmenter makes of them."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Photographs, each named by an ImageNet classifier with its probability; for several explainers and a map of noise the map with its cues, and below the masks that each segmenter makes of them."}, "figure": {"name": "fig-wsss-photos", "caption": "Photographs, each named by a classifier with its probability: maps of that class by several explainers and a map of noise, with the foreground points (white crosses) and background points (red dots) drawn from them, and below the masks that each segmenter makes of these."}} tags=["hide-input"]
 page.photo_cues(runs.opening)
 
 # %% [markdown]
@@ -126,14 +126,14 @@ page.photo_cues(runs.opening)
 # More points or fewer, and the walker's mask of them, on the first photograph; the slider moves in
 # the page, without a kernel.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-wsss-slider", "caption": "A map of the first photograph with as many points of either kind as the slider says, white inside and red outside, and beside it the random walker's mask of them, outlined."}} tags=["hide-input"]
 page.along_counts(settings, runs.opening)
 
 # %% [markdown]
 # Which mask is right, nobody has drawn. How far they agree can be told: the mean IoU of every two
 # explainers' supports and masks, and of every explainer's with the noise's.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-wsss-photos", "caption": "Mean IoU of the maps' supports and of each segmenter's masks, over every two explainers and over every explainer and the noise, a row a photograph and their mean last."}} tags=["hide-input"]
 page.photo_agreement(runs.opening)
 
 # %% [markdown]
@@ -178,7 +178,7 @@ page.photo_agreement(runs.opening)
 # crosses inside and red dots outside; below the masks that {glue:text}`scene_segmenter` makes of
 # these. The truth is outlined.
 
-# %% mystnb={"image": {"alt": "Images with their truth outlined; for several explainers and their weighted fusion the map with its cues above, and the mask prompted by the cues below."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Images with their truth outlined; for several explainers and their weighted fusion the map with its cues above, and the mask prompted by the cues below."}, "figure": {"name": "fig-wsss-misalignment", "caption": "Images of {glue:text}`scene_dataset` with their truth outlined, at evenly spaced ranks of how far explainers agree, most first: above, the maps of several explainers and their weighted fusion with their foreground points (white crosses) and background points (red dots); below, the masks that {glue:text}`scene_segmenter` makes of these."}} tags=["hide-input"]
 page.misalignment(settings, runs.scenes)
 
 # %% [markdown]
@@ -188,21 +188,21 @@ page.misalignment(settings, runs.scenes)
 # outside it, LA the pointing game, Effectiveness what the class loses of its probability when the
 # support is filled with the image's mean. Spill is told where there is a support at all.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-wsss-interpretability", "caption": "Coverage, Spill, LA (the pointing game) and Effectiveness of every map (rows) against the truth, means over images with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.interpretability(settings, runs)
 
 # %% [markdown]
 # The poster's takeaway measures coverage and spill against SAM 2's proxy mask, not the truth.
 # Against the masks that each segmenter makes of the weighted fusion:
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-wsss-proxies", "caption": "Coverage and Spill of every map (rows) against the mask that each segmenter makes of the weighted fusion, in place of the truth: means over images with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.against_proxies(runs)
 
 # %% [markdown]
 # The support depends on its threshold, and with it both. A point of a curve is the mean over the
-# images, whose interval at {glue:text}`threshold` stands in the table above:
+# images, whose interval at {glue:text}`threshold` stands in {numref}`tab-wsss-interpretability`:
 
-# %% mystnb={"image": {"alt": "Coverage and spill of every explainer along the threshold of the support."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Coverage and spill of every explainer along the threshold of the support."}, "figure": {"name": "fig-wsss-threshold", "caption": "Coverage and Spill on {glue:text}`dataset` along the threshold from which on a pixel is of a map's support, a line an explainer: means over images."}} tags=["hide-input"]
 page.along_the_threshold(settings, runs.first)
 
 # %% [markdown]
@@ -210,7 +210,7 @@ page.along_the_threshold(settings, runs.first)
 #
 # The mean IoU of two explainers' supports on one image:
 
-# %% mystnb={"image": {"alt": "Heat map of the mean intersection over union of every two explainers' supports."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Heat map of the mean intersection over union of every two explainers' supports."}, "figure": {"name": "fig-wsss-overlaps", "caption": "Mean IoU over images of {glue:text}`dataset` of the supports of every two explainers (rows and columns); brighter is more."}} tags=["hide-input"]
 page.overlaps(runs.first)
 
 # %% [markdown]
@@ -219,10 +219,10 @@ page.overlaps(runs.first)
 # they are when the image hardly changes (robustness). Each, and the weight that their product
 # makes, on every image:
 
-# %% mystnb={"image": {"alt": "Heat maps of consensus, focus, robustness and weight, explainers as rows and images as columns."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Heat maps of consensus, focus, robustness and weight, explainers as rows and images as columns."}, "figure": {"name": "fig-wsss-reliability", "caption": "Consensus, focus, robustness and weight of every explainer (rows) on every image of {glue:text}`dataset` (columns), a panel each with its own scale; brighter is less, and blank is without a value."}} tags=["hide-input"]
 page.reliability_by_image(runs.first)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-wsss-reliability", "caption": "Consensus, focus, robustness and weight (columns) of every explainer (rows), means over images with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.reliability(runs)
 
 # %% [markdown]
@@ -236,13 +236,13 @@ page.reliability(runs)
 # know no map: the segmenter alone from the image's centre or from uniform points, and, the ceiling,
 # from points of the truth.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-wsss-utility", "caption": "mIoU with the truth of every way to a mask (rows), for the map's own support and for each segmenter's mask (columns), with {glue:text}`level` intervals over images; the last rows know no map, or are prompted from the truth."}} tags=["hide-input"]
 page.utility(runs)
 
-# %% mystnb={"image": {"alt": "Mean IoU of every way to a mask with intervals, a panel for the threshold and each segmenter."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Mean IoU of every way to a mask with intervals, a panel for the threshold and each segmenter."}, "figure": {"name": "fig-wsss-utility", "caption": "mIoU with the truth of every way to a mask on {glue:text}`dataset`, a panel each for the map's own support and each segmenter: dots are means over images with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.utility_rows(runs.first)
 
-# %% mystnb={"image": {"alt": "The same of the images that stand beside."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same of the images that stand beside."}, "figure": {"name": "fig-wsss-utility-beside", "caption": "mIoU with the truth of every way to a mask on {glue:text}`other_dataset`, a panel each for the map's own support and each segmenter: dots are means over images with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.utility_rows(runs.second)
 
 # %% [markdown]
@@ -252,10 +252,10 @@ page.utility_rows(runs.second)
 # plain mean, without background points, as a box, and minus what knows no map. Blue where the
 # sign-flip test, adjusted over the rows (Holm), tells the two apart at the level of the intervals.
 
-# %% mystnb={"image": {"alt": "Forest plot of paired differences in IoU, the weighted fusion minus every other way to a mask, a panel a segmenter."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of paired differences in IoU, the weighted fusion minus every other way to a mask, a panel a segmenter."}, "figure": {"name": "fig-wsss-steps", "caption": "Paired differences in IoU on {glue:text}`dataset`, the weighted fusion minus every other way to a mask (rows), a panel a segmenter: dots are means with {glue:text}`level` intervals, blue where the sign-flip test, adjusted over the rows, tells the two apart."}} tags=["hide-input"]
 page.steps(settings, runs.first)
 
-# %% mystnb={"image": {"alt": "The same of the images that stand beside."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "The same of the images that stand beside."}, "figure": {"name": "fig-wsss-steps-beside", "caption": "Paired differences in IoU on {glue:text}`other_dataset`, the weighted fusion minus every other way to a mask (rows), a panel a segmenter: dots are means with {glue:text}`level` intervals, blue where the sign-flip test, adjusted over the rows, tells the two apart."}} tags=["hide-input"]
 page.steps(settings, runs.second)
 
 # %% [markdown]
@@ -270,17 +270,17 @@ page.steps(settings, runs.second)
 # studentised bootstrap, which held it in {glue:text}`coverage` of the repeats, and no interval
 # below {glue:text}`fewest` images.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-wsss-intervals", "caption": "Kinds of interval (rows) for mean differences shaped as this page's own, of n images each: what they promise (nominal), and how often they held the true mean in simulation (reached)."}} tags=["hide-input"]
 page.interval_coverage(runs)
 
 # %% [markdown]
 # Along the number of points of either kind, and along the shares of pixels that they are drawn
 # from; as many as fit are drawn.
 
-# %% mystnb={"image": {"alt": "Mean IoU along the number of points for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Mean IoU along the number of points for the mean and the weighted fusion, with interval bands."}, "figure": {"name": "fig-wsss-points", "caption": "mIoU on {glue:text}`dataset` along the number of points of either kind, a line each for the plain mean and the weighted fusion of the maps, a panel a segmenter: means over images with {glue:text}`level` bands."}} tags=["hide-input"]
 page.along_points(settings, runs.first)
 
-# %% mystnb={"image": {"alt": "Mean IoU along the share of pixels that points are drawn from for the mean and the weighted fusion, with interval bands."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Mean IoU along the share of pixels that points are drawn from for the mean and the weighted fusion, with interval bands."}, "figure": {"name": "fig-wsss-shares", "caption": "mIoU on {glue:text}`dataset` along the share of pixels that points are drawn from, a line each for the plain mean and the weighted fusion of the maps, a panel a segmenter: means over images with {glue:text}`level` bands."}} tags=["hide-input"]
 page.along_shares(settings, runs.first)
 
 # %% [markdown]
@@ -296,7 +296,7 @@ page.along_shares(settings, runs.first)
 # a ratio of means over images, below 0 where the walker gains more. Where the gain's interval does
 # not lie above 0 there is nothing to share, and a dash stands there.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-wsss-prior", "caption": "What {glue:text}`scene_segmenter` and the random walker gain in mIoU on {glue:text}`scene_dataset` over the map's own support from the same cues, a row a way to a mask, the difference of the two, and the share of the gain that is the segmenter's prior, with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.prior(runs.scenes)
 
 # %% [markdown]
@@ -315,12 +315,13 @@ page.prior(runs.scenes)
 #
 # ## Interpretability against utility
 #
-# Each explainer by what the first table says of it and by the masks that its cues prompt.
+# Each explainer by what {numref}`tab-wsss-interpretability` says of it and by the masks that its
+# cues prompt.
 
-# %% mystnb={"image": {"alt": "Scatter of explainers: coverage, spill and effectiveness against mean IoU, with intervals both ways."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Scatter of explainers: coverage, spill and effectiveness against mean IoU, with intervals both ways."}, "figure": {"name": "fig-wsss-gaps", "caption": "Explainers on {glue:text}`dataset` by Coverage, Spill and Effectiveness (a panel each) and by the mIoU of the masks that their cues prompt: dots are means over images with {glue:text}`level` intervals both ways."}} tags=["hide-input"]
 page.gaps(settings, runs.first)
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-wsss-ranks", "caption": "Spearman's correlation over explainers of each measure of interpretability (rows) with the mIoU of the masks that their cues prompt, with {glue:text}`level` intervals of resampled images."}} tags=["hide-input"]
 page.rank_correlations(settings, runs)
 
 # %% [markdown]
@@ -336,7 +337,7 @@ page.rank_correlations(settings, runs)
 # all pairs (max-T). Other images, another classifier and another segmenter fill in the same table
 # (see the parameters above).
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-wsss-checklist", "caption": "The poster's recommendations, each with its checks (rows): what was measured with its {glue:text}`level` interval, the side that bears the recommendation out (wanted), the number n of images, and the verdict."}} tags=["hide-input"]
 page.checklist(runs)
 
 # %% [markdown]
@@ -351,7 +352,7 @@ page.checklist(runs)
 # is which. The order of its list of data sets, and the mIoU on VOC that it tells elsewhere, suggest
 # {glue:text}`inferred`.
 
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-wsss-poster", "caption": "mIoU, Effectiveness and LA of each method (rows) on {glue:text}`dataset`, ours beside the numbered columns of the poster's Table 2."}} tags=["hide-input"]
 page.beside_poster(settings, runs.first)
 
 # %% [markdown]
