@@ -18,10 +18,12 @@ NUMBER = re.compile(r"(-?\d+\.\d+)")
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(BOOK)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # another test's file of this name
     import own
 
     yield own
-    sys.modules.pop("own", None)
+    for name in ("own", "mine"):
+        sys.modules.pop(name, None)
 
 
 @pytest.mark.slow

@@ -117,7 +117,7 @@ def test_tables_scroll_by_themselves_and_name_what_their_heads_are_of(page: str)
 def test_what_is_shown_can_be_taken_along_as_files(built: Path, page: str) -> None:
     links = re.findall(r'<a href="(_downloads/[^"]+)" download', page)
     assert links == ["_downloads/index/tab-means.csv", "_downloads/index/fig-line.svg", "_downloads/index/index-2.csv"]
-    assert (built / links[0]).read_text() == ",mean\nEGA,0.50\nRIA,0.25\n"
+    assert (built / links[0]).read_text(encoding="utf-8") == ",mean\nEGA,0.50\nRIA,0.25\n"
     figure = re.search(r'<div class="figure".*?</svg></div>', page, re.DOTALL)
-    assert figure is not None and (built / links[1]).read_text() == plain(figure[0])
-    assert (built / links[2]).read_text() == "mean\n0.50\n0.25\n"
+    assert figure is not None and (built / links[1]).read_text(encoding="utf-8") == plain(figure[0])
+    assert (built / links[2]).read_text(encoding="utf-8") == "mean\n0.50\n0.25\n"

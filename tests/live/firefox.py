@@ -56,7 +56,7 @@ class Firefox:
         timeouts = {"script": 1000 * PATIENCE, "pageLoad": 1000 * PATIENCE}
         self._call("WebDriver:NewSession", capabilities={"alwaysMatch": {"timeouts": timeouts}})
 
-    def open(self, address: str) -> None:
+    def visit(self, address: str) -> None:
         self._call("WebDriver:Navigate", url=address)
 
     def evaluate(self, script: str, given: Any) -> Any:

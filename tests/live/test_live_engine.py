@@ -251,7 +251,7 @@ def test_a_scene_gets_the_same_answers_in_firefox_from_disk(folder, tmp_path):
         pytest.skip("no firefox on the path")
     sample = load_dataset("shapes").load("test-00002", 224)
     with firefox(executable, tmp_path) as page:
-        page.open((folder / "index.html").as_uri())
+        page.visit((folder / "index.html").as_uri())
         source = as_uri(Image.fromarray((sample.image * 255).round().byte().movedim(0, -1).numpy()))
         answers = answers_of(page, SCENES, source, "mean", everything=False)
     agrees(answers, SCENES, sample, "mean", everything=False)

@@ -83,6 +83,6 @@ def of_records(records: Mapping[str, Record]) -> Runs:
     if MANY_BUDGETS in records:
         rows = records[MANY_BUDGETS].rows
         methods = [text for text in explaining(rows) if set(method_key(text).options) <= OF_A_BUDGET]
-        methods = [text for text in methods if "segmentation" in method_key(text).entry.tables]
+        methods = [text for text in methods if {"segmentation", "beyond"} & {*method_key(text).entry.tables}]
         runs.frontiers[MANY_BUDGETS] = frontier(rows, methods, chances(rows))
     return runs

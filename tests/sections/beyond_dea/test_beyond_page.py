@@ -416,7 +416,8 @@ def test_a_page_without_the_methods_of_a_claim_or_control_has_a_dash_or_nothing(
 
 
 @pytest.mark.slow
-def test_the_whole_page_runs_and_shows_everything_it_has(tmp_path):
+def test_the_whole_page_runs_and_shows_everything_it_has(tmp_path, monkeypatch):
+    monkeypatch.setattr("segattr_lib.sections.beyond_dea.randomisation.of_record", lambda: None)
     small = load_profile("smoke")["beyond_dea"] | {"results": str(tmp_path / "r"), "device": "cpu"}
     chosen = page.read(parameters(**small))
     whole = page.run(chosen)
