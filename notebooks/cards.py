@@ -25,7 +25,7 @@
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 evidence = "book/evidence"  # the folder of the records
-segmenter_dataset = "photographs"  # on what metrics are gamed, and their passes counted
+segmenter_dataset = "photographs"  # to count passes on, and to game where no record is
 segmenter_model = "voc_deeplabv3_mobilenetv2_half"
 segmenter_samples = None  # all of them
 classifier_dataset = "single_shapes"

@@ -12,7 +12,7 @@ from pathlib import Path
 import jupytext
 import papermill
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from segattr_lib.data.photographs import available
 from segattr_lib.photograph import explain_into
@@ -20,8 +20,6 @@ from segattr_lib.photograph import explain_into
 ROOT = Path(__file__).parent.parent
 VENDOR = ROOT / "book" / "_static" / "vendor"
 BUILT = ROOT / "_build" / "html" / "book" / "executed" / "benchmark.html"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
 HARMLESS = (
     "THEBE_JS_URL",  # the theme declares it twice on some pages
     "Got invalid theme mode",  # the theme, on a reader's first visit
@@ -69,17 +67,6 @@ sphinx:
     mathjax_path: vendor/mathjax-tex-svg.js
     html_theme_options: {navbar_persistent: []}
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu", *QUIET])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

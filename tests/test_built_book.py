@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 from markup import Markup, broken_links
-from playwright.sync_api import Browser, Page, sync_playwright
-from test_browser import BROWSERS, HARMLESS, PATIENCE, QUIET
+from playwright.sync_api import Browser, Page
+from test_browser import HARMLESS, PATIENCE
 
 ROOT = Path(__file__).parent.parent
 BOOK = ROOT / "_build" / "html"
@@ -75,17 +75,6 @@ def test_the_validator_of_html_finds_nothing() -> None:
         for message in json.loads(said)["messages"]
     ]
     assert faults == []
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu", *QUIET])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 import torch
 from firefox import Firefox, firefox
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from segattr_lib.attribution.adaptive import adaptive_ria
 from segattr_lib.attribution.intervention import ria
@@ -37,8 +37,6 @@ from segattr_lib.targets import Target, bind
 
 ROOT = Path(__file__).parent.parent.parent
 STATIC = ROOT / "book" / "_static"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
 PATIENCE = 240_000  # ms; a busy machine is no failure
 WITHIN = 1e-4
 PHOTOGRAPHS, SCENES = "voc_deeplabv3_mobilenetv2_half", "shapes_lraspp"
@@ -90,17 +88,6 @@ class Opened:
 
     page: Page
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu", *QUIET])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from segattr_lib.perturbation import top_fraction
 
@@ -27,8 +27,6 @@ LIVE = ROOT / "book" / "_static" / "live"
 BUILT = ROOT / "_build" / "html" / "book" / "judge.html"
 PURE = ("text", "colours", "maps", "chart", "stage")
 PANEL = (*PURE, "parts", "panel")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 HARMLESS = ("THEBE_JS_URL", "Got invalid theme mode", "reading 'Queue'")  # of the theme and the widgets' scripts
 PATIENCE = 120_000  # ms; a busy machine is no failure
 expect.set_options(timeout=PATIENCE)
@@ -65,17 +63,6 @@ def spotted() -> np.ndarray:
     away = np.hypot(rows - 11, columns - 15)
     grey = np.where(away < 8, 255 - 10 * away, 30).astype(np.uint8)
     return np.repeat(grey[..., None], 3, 2)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from segattr_lib.report.steps import Slider, level_curve, marked, stepped
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SLIDERS = [Slider("Alpha & more", ["none", "half", "all"], 1), Slider("Beta", ["0", "1"])]
 FRAMES = {(first, second): f"<p>frame {first}{second}</p>" for first in range(3) for second in range(2)}
 
@@ -41,15 +39,11 @@ def test_the_same_frames_give_the_same_bytes_and_others_other_names() -> None:
 OTHERS = {**FRAMES, (0, 0): "<p>another</p>"}
 
 
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
-        yield opened.new_page()
-        opened.close()
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page()
+    yield opened
+    opened.close()
 
 
 def test_two_outputs_of_one_page_move_by_keyboard_and_say_their_values(page: Page, tmp_path: Path) -> None:

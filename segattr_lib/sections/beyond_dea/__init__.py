@@ -104,7 +104,8 @@ def run(settings: Settings) -> Runs:
     main, scored = asked["main"].runs()[0], _scored(rows["main"], k, fill)
     methods = main.method_keys()
     fooled = judge.judged_twice(group_of(main, scored[: settings.fooled_samples]), methods, k, fill)
-    redrawn, redrawn_basis = _redrawn(main, scored[: settings.few], settings)
+    of_record = randomisation.of_record() if bases["main"].record else None
+    redrawn, redrawn_basis = of_record or _redrawn(main, scored[: settings.few], settings)
     timed = group_of(main, scored[: settings.timed])
     precisions = precision.precisions(timed, settings.precisions, main.grid, fill, k)
 
@@ -137,10 +138,8 @@ def run(settings: Settings) -> Runs:
 
 
 def _redrawn(run: RunSettings, names: list[str], settings: Settings) -> tuple[pd.DataFrame, str]:
-    """Models drawn anew: of the record where there is one, else of these images; and which of the two it is."""
-    of_record = randomisation.of_record()
-    if of_record is not None:
-        return of_record
+    """Models drawn anew, on these images, and what that stands on: a run of a reader's own settings, which no record is
+    of, is of their model."""
     rows = randomisation.randomisation(group_of(run, names), run.method_keys(), settings.stages)
     return rows, f"computed with this page, on {len(names)} images of {run.dataset} under {run.model[0]}"
 

@@ -61,7 +61,8 @@ __all__ = ["CLAIMS", "Runs", "Settings", "card", "facts", "levels_dots", "read",
 
 
 class Settings(BaseModel):
-    """evidence: the folder of the records. What is computed with the page, to game the metrics: the data and model of
+    """evidence: the folder of the records. What is computed with the page, to count passes, and to game the metrics
+    where that is not recorded (gamed_segmenters, gamed_classifiers): the data and model of
     segmenters and of classifiers, how many of their samples (all where None), the side of the images in px, the
     random maps of each image (draws), and every how many draws of the null (null_every)."""
 

@@ -416,8 +416,7 @@ def test_a_page_without_the_methods_of_a_claim_or_control_has_a_dash_or_nothing(
 
 
 @pytest.mark.slow
-def test_the_whole_page_runs_and_shows_everything_it_has(tmp_path, monkeypatch):
-    monkeypatch.setattr("segattr_lib.sections.beyond_dea.randomisation.of_record", lambda: None)
+def test_the_whole_page_runs_and_shows_everything_it_has(tmp_path):
     small = load_profile("smoke")["beyond_dea"] | {"results": str(tmp_path / "r"), "device": "cpu"}
     chosen = page.read(parameters(**small))
     whole = page.run(chosen)
@@ -428,6 +427,7 @@ def test_the_whole_page_runs_and_shows_everything_it_has(tmp_path, monkeypatch):
     assert whole.redrawn["sample_id"].nunique() == chosen.few
     assert whole.drops["sample_id"].nunique() == chosen.planted_samples
     assert set(whole.finds["key"]) == {*methods, "ria(grid=3)"}
+    assert whole.redrawn_basis.startswith("computed with this page")  # no record is of these settings
     random = whole.redrawn[(whole.redrawn["key"] == "random") & (whole.redrawn["measure"] != "entropy_rise")]
     np.testing.assert_allclose(random["value"], 1, atol=1e-6)
     quoted = set(re.findall(r"\{glue:text\}`(\w+)`", NOTEBOOK.read_text(encoding="utf-8")))
