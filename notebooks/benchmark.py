@@ -115,7 +115,7 @@ glue_facts(page.facts(settings, runs))
 #
 # ## A gallery, chosen by rule
 #
-# Of {glue:text}`pictured`, under the first model: samples at evenly spaced ranks of
+# Of {glue:text}`pictured`, under {glue:text}`pictured_model`: samples at evenly spaced ranks of
 # {glue:text}`gallery_by` in TDD, from the
 # highest to the lowest, among those the model scores at least {glue:text}`well`. The target is
 # outlined; maps run from dark (0) to bright (1).

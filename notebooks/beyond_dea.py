@@ -65,6 +65,7 @@ few = 12  # samples of the costlier parts
 fooled_samples = 12  # on which both judges are seen
 timed = 2  # samples on which precisions are timed
 planted_samples = 24
+checked = 1  # samples that are computed again where a record stands
 stages = 4  # of the cascade
 precisions = ["float32", "bfloat16"]
 tolerance = 0.01  # of mean TDD that a faster precision may cost

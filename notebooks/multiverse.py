@@ -34,6 +34,7 @@ records = [  # of photographs and of generated scenes, which are never pooled
     "photographs",
     "scenes_many",
     "scenes",
+    "scenes_seeds",
 ]
 
 # %% tags=["remove-cell"]

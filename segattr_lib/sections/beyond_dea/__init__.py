@@ -36,7 +36,7 @@ from segattr_lib.sections.beyond_dea.photographs import blind_panels, credit
 from segattr_lib.sections.beyond_dea.precision import precision_table
 from segattr_lib.sections.beyond_dea.randomisation import cascade_lines, randomisation_table
 from segattr_lib.sections.beyond_dea.runs import Photographs, Runs, by_image
-from segattr_lib.sections.beyond_dea.settings import PLANTED, Settings, parts, read
+from segattr_lib.sections.beyond_dea.settings import PLANTED, Settings, checks, parts, read
 from segattr_lib.sections.beyond_dea.significance import (
     CLAIMED,
     claims_table,
@@ -96,7 +96,9 @@ def run(settings: Settings) -> Runs:
     asked = parts(settings)
     looked_at = ("photographs", *PLANTED)  # their samples are asked beside, as well
     bases = {
-        name: basis_of(part, f"{settings.results}/{name}") for name, part in asked.items() if name not in looked_at
+        name: basis_of(part, f"{settings.results}/{name}", checked=checks(settings, name))
+        for name, part in asked.items()
+        if name not in looked_at
     }
     rows = {name: basis.rows for name, basis in bases.items()}
     rows |= {name: read_samples(run_benchmark(asked[name], f"{settings.results}/{name}")) for name in looked_at}
@@ -124,7 +126,7 @@ def run(settings: Settings) -> Runs:
         bases={name: basis.text() for name, basis in bases.items()},
         fooled=fooled,
         drops=evidence.drops(groups, planted, fill),
-        finds=evidence.finds(groups, planted),
+        finds=evidence.finds(rows),
         made=judge.ordering(on_object, badges, judge.made_maps(on_object, badges), k, fill),
         redrawn=redrawn,
         redrawn_basis=redrawn_basis,
