@@ -21,6 +21,7 @@ import nbformat
 import papermill
 import pytest
 import yaml
+from PIL import Image, ImageColor
 
 from segattr_lib import execute, explain
 from segattr_lib.__main__ import main
@@ -606,6 +607,10 @@ def test_what_a_stranger_reads_first_can_be_read_in_one_sitting() -> None:
 FRONT = re.compile(r"<!-- front -->\n(.*?)\n<!-- /front -->", re.DOTALL)
 
 
+def distance(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    return sum(abs(first - second) for first, second in zip(one, other, strict=True))
+
+
 @pytest.mark.slow
 def test_the_front_is_what_explain_gives() -> None:
     """README.md and index.md open with the same picture and numbers, and these are those of a run."""
@@ -622,5 +627,11 @@ def test_the_front_is_what_explain_gives() -> None:
     assert written[::2] == computed[::2]  # every word, and whether a map is to be read
     for before, now in zip(written[1::2], computed[1::2], strict=True):
         assert float(before) == pytest.approx(float(now), abs=1 if "." not in before else 0.012)
-    assert (ROOT / front.PICTURE).is_file()
+    for theme, ink in front.INKS.items():
+        assert f'"{front.PICTURES[theme]}"' in blocks[0]
+        shown = Image.open(ROOT / front.PICTURES[theme]).convert("RGBA")
+        assert shown.getpixel((0, 0))[3] == 0  # no ground of its own
+        ticks = shown.crop((0, shown.height // 2, shown.width // 30, shown.height)).getcolors(1 << 20)
+        written = [colour[:3] for _, colour in ticks if colour[3] > 180]
+        assert min(distance(colour, ImageColor.getrgb(ink)) for colour in written) < 60
     assert front.alt_of(blocks[0]) in html.unescape((ROOT / front.DRAWN).read_text(encoding="utf-8"))
