@@ -211,7 +211,7 @@ page.parts_table(settings, runs)
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}, "figure": {"name": "fig-refinecam-lift", "caption": "Paired differences in ARCC on {glue:text}`dataset`, RefineCAM minus its base at the shallowest and at the deepest stage, a row a CAM and stage: dots are means with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often RefineCAM is higher."}} tags=["hide-input"]
 page.lift_plot(settings, runs)
 
-# %% mystnb={"image": {"alt": "The same of the images that stand beside."}, "figure": {"name": "fig-refinecam-lift-beside", "caption": "Paired differences in ARCC on {glue:text}`other_dataset`, RefineCAM minus its base at either end of the model, a row a CAM and stage: dots are means with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often RefineCAM is higher."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC on the images that stand beside, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}, "figure": {"name": "fig-refinecam-lift-beside", "caption": "Paired differences in ARCC on {glue:text}`other_dataset`, RefineCAM minus its base at either end of the model, a row a CAM and stage: dots are means with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often RefineCAM is higher."}} tags=["hide-input"]
 page.lift_plot(settings, runs, beside=True)
 
 # %% [markdown]
@@ -250,7 +250,7 @@ page.fusion_table(settings, runs)
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, the product minus each of the two means, for every CAM, with intervals."}, "figure": {"name": "fig-refinecam-fusions", "caption": "Paired differences in ARCC on {glue:text}`dataset`, the product of the maps minus each of their means, a row a CAM and mean: dots are mean differences with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often the product is higher."}} tags=["hide-input"]
 page.fusion_plot(settings, runs)
 
-# %% mystnb={"image": {"alt": "The same of the images that stand beside."}, "figure": {"name": "fig-refinecam-fusions-beside", "caption": "Paired differences in ARCC on {glue:text}`other_dataset`, the product of the maps minus each of their means, a row a CAM and mean: dots are mean differences with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often the product is higher."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC on the images that stand beside, the product minus each of the two means, for every CAM, with intervals."}, "figure": {"name": "fig-refinecam-fusions-beside", "caption": "Paired differences in ARCC on {glue:text}`other_dataset`, the product of the maps minus each of their means, a row a CAM and mean: dots are mean differences with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often the product is higher."}} tags=["hide-input"]
 page.fusion_plot(settings, runs, beside=True)
 
 # %% [markdown]
@@ -331,6 +331,28 @@ page.claims_table(settings, runs)
 # stands beside ours. Data and models are those of this profile (see the [status
 # page](status.ipynb)). Ours are the deepest stage as a rival, the intervals, the count of maps that
 # vanish as 0, the shortcut's price, and RefineCAM of a segmentation.
+#
+# :::{admonition} What to trust
+# :class: important
+# Differences paired by image, against the base at the deepest stage as well as at the shallowest: a
+# refined map should beat both. {term}`ROAD` is the part of {term}`ARCC` that asks the model;
+# {term}`Complexity` and {term}`Coherency` can be won by the product's shape alone. Curves over the
+# starting layer and the shortcut's price are of a few images, and illustrate. Where an
+# {term}`interval` holds 0, nothing is decided.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Move the slider of {numref}`fig-refinecam-slider`: what does each deeper layer take away?
+# - Refine another CAM, under one model:
+#
+#   ```sh
+#   .venv/bin/segattr execute refinecam -p swept=gradcam_plus_plus \
+#       -p samples=3 -p few=2 -p 'model=[shapes_resnet18]' \
+#       -p results=results/swept -o swept.ipynb
+#   ```
+# - Compute samples again: `.venv/bin/segattr verify single_shapes --samples 3`.
+# ::::
 #
 # **What we learnt.** On these {glue:text}`n` images of {glue:text}`dataset` RefineCAM's ARCC has an
 # interval above its base's on {glue:text}`above_shallowest` of {glue:text}`models` models at the

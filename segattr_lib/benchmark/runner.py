@@ -205,12 +205,13 @@ def own_code_of(settings: Settings) -> dict[str, str]:
     return {name: own_fingerprint(kind, name) for kind, name in named if ":" in name}
 
 
-def group_of(run: Settings, sample_ids: list[str]) -> Group:
-    """Some samples of a run as it saw them, to look at their maps; run is one of `settings.runs()`.
+def group_of(run: Settings, sample_ids: list[str], opened_run: Opened | None = None) -> Group:
+    """Some samples of a run as it saw them, to look at their maps; run is one of `settings.runs()`. opened_run: of
+    open_run, for who asks often.
 
     Raises SampleError for a sample that cannot be read, or that the model fails on.
     """
-    opened_run = open_run(run, classes=False)
+    opened_run = opened_run or open_run(run, classes=False)
     model = opened_run.models[run.model[0]]
     runtimes = {name: opened_run.prepared(name) for name in run.all_models()}
     samples = [load_sample(opened_run.dataset, sample_id, run.image_size) for sample_id in sample_ids]

@@ -62,7 +62,9 @@ def _check_options(kind: str, key: Key) -> None:
     for option in key.options:
         if option not in key.entry.options:
             raise unknown(f"option of the {kind} {key.name!r}", option, key.entry.options)
-    read_settings({name: value for name, value in key.options.items() if name in Settings.model_fields})
+    own = {name: value for name, value in key.options.items() if name in Settings.model_fields}
+    if own:  # for all defaults are copied, and thousands of keys pin none
+        read_settings(own)
 
 
 Listed = BeforeValidator(_listed)

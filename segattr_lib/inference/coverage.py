@@ -73,7 +73,7 @@ def simulated_rejections(
     rows = []
     for mean in (0.0, effect) if len(shapes) else ():
         drawn = resampled(shapes, n, repeats, seed) + mean
-        flips = sign_flip_p(drawn, resamples, generator(seed, "", "sign flip"))
+        flips = sign_flip_p(drawn, resamples, seed)
         for test, p in (("wilcoxon", wilcoxon_p(drawn)), ("sign_flip", flips)):
             rejected = int((p <= 1 - level).sum())
             wilson = proportion_confint(rejected, repeats, method="wilson")

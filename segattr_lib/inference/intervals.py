@@ -177,10 +177,15 @@ def bootstrap(
 
 def means(table: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """Each column's mean over the images with its studentised interval: a row a column, with mean, low, high and n."""
+    columns = {name: table[name].dropna().to_numpy(float) for name in table}
+    ends: dict[Any, tuple[float, float]] = dict.fromkeys(columns, (np.nan, np.nan))
+    for n in {len(values) for values in columns.values() if len(values) >= FEWEST}:
+        alike = [name for name, values in columns.items() if len(values) == n]  # one set of draws is for all of them
+        values = np.stack([columns[name] for name in alike])
+        low, high = studentised(values, np.ones_like(values), level, RESAMPLES, generator(seed, "", "bootstrap"))
+        ends |= dict(zip(alike, zip(low.tolist(), high.tolist(), strict=True), strict=True))
     rows = []
-    for name in table:
-        values = table[name].dropna().to_numpy(float)
-        low, high = studentised_interval(values, level, seed)
+    for name, values in columns.items():
         mean = values.mean() if len(values) else np.nan
-        rows.append({"method": name, "mean": mean, "low": low, "high": high, "n": len(values)})
+        rows.append({"method": name, "mean": mean, "low": ends[name][0], "high": ends[name][1], "n": len(values)})
     return pd.DataFrame(rows)

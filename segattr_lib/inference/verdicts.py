@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import finalize
 
 import numpy as np
 import pandas as pd
@@ -79,17 +80,39 @@ def values_of(
     rows: pd.DataFrame, metric: str, methods: Sequence[str], k: float | None, fill: str | None
 ) -> pd.DataFrame:
     """One metric's values: the images that the model scores well and that have a sound value of every one of the
-    methods as rows, the methods as columns. Empty where a method, or the metric, was not run."""
+    methods as rows, the methods as columns. Empty where a method, or the metric, was not run.
+
+    Rows are not to be changed in place: the table of all methods is made of them once, and kept as long as they are.
+    """
+    made, asked = _made_of(rows), (metric, k, fill)
+    if asked not in made:
+        made[asked] = _of_every_method(rows, metric, k, fill)
+    table = made[asked]
+    if not set(methods) <= set(table):
+        return pd.DataFrame(columns=list(methods))
+    return table[list(methods)].dropna()
+
+
+def _of_every_method(rows: pd.DataFrame, metric: str, k: float | None, fill: str | None) -> pd.DataFrame:
+    """The same of all methods, NaN where one has no sound value."""
     asked = plain(rows[rows["metric"].isin([metric, "score", OF_EXPLAINED]) | rows["metric"].isna()])
     takes = metric_key(metric).entry.options
     place = (k if "k" in takes else None, fill if "fill" in takes else None)
     try:
-        table = paired(sound(asked), metric, *place, floor=ROBUST_FLOOR)
+        return paired(sound(asked), metric, *place, floor=ROBUST_FLOOR)
     except UserError:
-        return pd.DataFrame(columns=list(methods))
-    if not set(methods) <= set(table):
-        return pd.DataFrame(columns=list(methods))
-    return table[list(methods)].dropna()
+        return pd.DataFrame()
+
+
+_MADE: dict[int, dict[tuple[str, float | None, str | None], pd.DataFrame]] = {}
+
+
+def _made_of(rows: pd.DataFrame) -> dict[tuple[str, float | None, str | None], pd.DataFrame]:
+    """The tables that were made of these very rows, by metric, k and fill; forgotten with the rows."""
+    if id(rows) not in _MADE:
+        finalize(rows, _MADE.pop, id(rows), None)
+        _MADE[id(rows)] = {}
+    return _MADE[id(rows)]
 
 
 def difference(values: Float[np.ndarray, " n"], by_median: bool = False, seed: int = 0) -> Difference:

@@ -13,11 +13,12 @@ from matplotlib.colors import to_rgba
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from segattr_lib.inference.comparison import MEASURES, compare
+from segattr_lib.inference.comparison import MEASURES, compare, sign_flip_p
 from segattr_lib.inference.holm import holm
 from segattr_lib.inference.intervals import studentised_interval
 from segattr_lib.registry import UserError
 from segattr_lib.report.charts import interval_plot
+from segattr_lib.seeds import generator
 
 pytestmark = pytest.mark.filterwarnings("error")  # none leaks, however odd the data
 
@@ -38,6 +39,23 @@ def test_with_many_images_the_flips_are_drawn_and_the_exact_p_is_near():
     drawn = compared(differences)["sign_flip"]
     assert drawn != exact and drawn == pytest.approx(exact, abs=4 * (exact * (1 - exact) / 9999) ** 0.5 * 2**0.5)
     assert compared(differences, seed=1)["sign_flip"] != drawn
+
+
+@pytest.mark.parametrize("n", [2, 9, 10, 25, 80])
+def test_the_sign_flip_p_is_scipys_of_the_same_draws(n: int):
+    rng = np.random.default_rng(n)
+    shifted = rng.normal(size=(3, n)) + np.array([[0.0], [0.2], [-1.0]])
+    ours = sign_flip_p(np.concatenate([shifted, shifted.round(), 0 * shifted[:1]]), 999, 4)
+    for place, differences in enumerate([*shifted, *shifted.round(), np.zeros(n)]):
+        scipys = stats.permutation_test(
+            (differences,),
+            np.mean,
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=999,
+            rng=generator(4, "", "sign flip"),
+        )
+        assert ours[place] == scipys.pvalue == sign_flip_p(differences, 999, 4)
 
 
 def test_the_tests_are_scipys_and_the_shares_add_up(few):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from itertools import product
 
@@ -11,8 +12,10 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from segattr_lib.inference import verdicts
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.intervals import median_interval, studentised_interval, studentised_p
+from segattr_lib.inference.paired import paired
 from segattr_lib.inference.verdicts import Difference, best_of, decided, difference, every_run, sound, values_of
 
 pytestmark = pytest.mark.filterwarnings("error")  # none leaks, however odd the data
@@ -61,6 +64,30 @@ def verdict_of(values: np.ndarray, side: str, by_median: bool = False) -> str:
 def test_images_that_the_model_scores_below_the_floor_are_left_out():
     rows = rows_of({"ria": [1, 2, 3], "ega": [4, 5, 6]}, scores=[0.3, 0.29, 0.9])
     assert values_of(rows, "tdd", ["ria", "ega"], 0.2, "mean").to_numpy().tolist() == [[1, 4], [3, 6]]
+
+
+def test_the_table_of_all_methods_is_made_once_of_the_same_rows_and_forgotten_with_them(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        verdicts, "paired", lambda *given, **options: made.append(given[1]) or paired(*given, **options)
+    )
+    rows = rows_of({"ria": [1, 2, 3], "ega": [4, 5, 6], "dea": [7, 8, 9]}, status={("dea", 0): "failed"})
+    for methods, wanted in (
+        (["ria", "ega"], [[1, 4], [2, 5], [3, 6]]),
+        (["dea"], [[8], [9]]),
+        (["ega", "dea"], [[5, 8], [6, 9]]),
+    ):
+        assert values_of(rows, "tdd", methods, 0.2, "mean").to_numpy().tolist() == wanted
+    assert made == ["tdd"]
+    others = rows.assign(value=rows["value"] + 1)
+    assert values_of(others, "tdd", ["ria"], 0.2, "mean")["ria"].tolist() == [2, 3, 4]
+    assert values_of(rows, "tdd", ["ria"], 0.5, "mean").empty
+    assert made == ["tdd"] * 3
+    places = {id(rows), id(others)}
+    assert places <= set(verdicts._MADE)
+    del rows, others
+    gc.collect()
+    assert not places & set(verdicts._MADE)
 
 
 def test_images_that_either_judge_or_explained_model_scores_below_the_floor_are_left_out():

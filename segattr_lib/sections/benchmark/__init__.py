@@ -120,13 +120,13 @@ class Settings(Page):
 
     def pictured(self, here: bool) -> settings_.Settings:
         """The settings of the run that the gallery is of: the main run's, or where its data are not here that of the
-        photographs that packages bring, under its first model."""
+        photographs that packages bring, under its last model, of several widths the narrowest."""
         if here:
             return self.run
         methods = [key.text for key in self.run.methods if key.entry.family != "control"]
         own_data = dict.fromkeys(("root", "split", "region", "samples", "backgrounds"))
         about = {"dataset": "photographs", "methods": methods, "metrics": "tdd", "target": FREQUENT, "order": "listed"}
-        return self.run.changed({**own_data, **about, "model": self.run.model[:1], "k": self.run.k[:1]})
+        return self.run.changed({**own_data, **about, "model": self.run.model[-1:], "k": self.run.k[:1]})
 
     def on_scenes(self) -> settings_.Settings:
         """The settings of the run on generated scenes. Raises UserError as read_settings does."""
@@ -210,7 +210,8 @@ def _timed(basis: Basis) -> pd.DataFrame:
 def on_scenes(settings: Settings) -> Scenes:
     """Do or read the run on generated scenes, or take the record that it is of."""
     asked, fill = settings.on_scenes(), settings.judge()
-    basis = basis_of(asked, f"{settings.results}-scenes")
+    checked = {"samples": asked.samples, "model": asked.model[-1:]}  # one is enough to check a record by
+    basis = basis_of(asked, f"{settings.results}-scenes", checked=checked)
     rows = basis.rows
     return Scenes(rows, at(run_level(rows), asked.k[0], fill), above_chance(rows, asked.k[0], fill), basis)
 
@@ -236,6 +237,7 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "basis": runs.basis.text(),
         "curve_basis": runs.curve_basis.text(),
         "pictured": runs.cases.group.run.dataset,
+        "pictured_model": runs.cases.group.run.model[0],
         "k": settings.run.k[0],
         "cells": settings.run.grid**2,
         "stability_cells": (settings.run.stability_grid or settings.run.grid) ** 2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from segattr_lib.benchmark.runner import group_of, open_run, run_benchmark
 from segattr_lib.benchmark.settings import Settings as RunSettings
 from segattr_lib.benchmark.store import read_samples
-from segattr_lib.evidence.basis import basis_of
+from segattr_lib.evidence.basis import Basis, basis_of, record_of
 from segattr_lib.sections.beyond_dea import (
     chance,
     economy,
@@ -36,7 +37,7 @@ from segattr_lib.sections.beyond_dea.photographs import blind_panels, credit
 from segattr_lib.sections.beyond_dea.precision import precision_table
 from segattr_lib.sections.beyond_dea.randomisation import cascade_lines, randomisation_table
 from segattr_lib.sections.beyond_dea.runs import Photographs, Runs, by_image
-from segattr_lib.sections.beyond_dea.settings import PLANTED, Settings, parts, read
+from segattr_lib.sections.beyond_dea.settings import PLANTED, Settings, checks, parts, read
 from segattr_lib.sections.beyond_dea.significance import (
     CLAIMED,
     claims_table,
@@ -95,8 +96,9 @@ def run(settings: Settings) -> Runs:
     k, fill = settings.k, settings.fill
     asked = parts(settings)
     looked_at = ("photographs", *PLANTED)  # their samples are asked beside, as well
+    main_basis = basis_of(asked["main"], f"{settings.results}/main", checked=checks(settings, "main"))
     bases = {
-        name: basis_of(part, f"{settings.results}/{name}") for name, part in asked.items() if name not in looked_at
+        name: _basis_beside(main_basis, settings, name, part) for name, part in asked.items() if name not in looked_at
     }
     rows = {name: basis.rows for name, basis in bases.items()}
     rows |= {name: read_samples(run_benchmark(asked[name], f"{settings.results}/{name}")) for name in looked_at}
@@ -124,7 +126,7 @@ def run(settings: Settings) -> Runs:
         bases={name: basis.text() for name, basis in bases.items()},
         fooled=fooled,
         drops=evidence.drops(groups, planted, fill),
-        finds=evidence.finds(groups, planted),
+        finds=evidence.finds(rows),
         made=judge.ordering(on_object, badges, judge.made_maps(on_object, badges), k, fill),
         redrawn=redrawn,
         redrawn_basis=redrawn_basis,
@@ -135,6 +137,15 @@ def run(settings: Settings) -> Runs:
         rejections=rejections,
         photographs=photographs.look(group_of(seen, listed), class_names, k, fill),
     )
+
+
+def _basis_beside(main: Basis, settings: Settings, name: str, part: RunSettings) -> Basis:
+    """What a part stands on. One that is of the main run's record is checked with that."""
+    checked = checks(settings, name)
+    record = record_of(part.changed({"samples": checked["samples"]}))
+    if record is not None and record.name == main.record:
+        return replace(main, rows=record.of(part), asked=record.of(part.changed({"floor": None})))
+    return basis_of(part, f"{settings.results}/{name}", checked=checked)
 
 
 def _redrawn(run: RunSettings, names: list[str], settings: Settings) -> tuple[pd.DataFrame, str]:

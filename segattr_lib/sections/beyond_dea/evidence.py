@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from scipy import stats
 
 from segattr_lib.attribution import method_key
 from segattr_lib.benchmark.group import Group
@@ -17,11 +16,10 @@ from segattr_lib.data import planted
 from segattr_lib.evaluate import occluded_scores
 from segattr_lib.inference.intervals import means
 from segattr_lib.perturbation import bind_fill
-from segattr_lib.registry import Key
 from segattr_lib.report import charts, tables
 from segattr_lib.report.labels import metric_label
 from segattr_lib.sections.beyond_dea.runs import Runs, by_image
-from segattr_lib.sections.beyond_dea.settings import PLANTED, Settings, probes
+from segattr_lib.sections.beyond_dea.settings import EVIDENCE, PLANTED, Settings, found, probes
 from segattr_lib.targets import Masks, Values
 
 Evidence = Mapping[str, Mapping[str, Masks]]  # data set, role, masks
@@ -64,42 +62,17 @@ def owed(rows: pd.DataFrame, level: float = 0.95, seed: int = 0) -> pd.DataFrame
     return table.assign(method=[role for _, role in table["method"]]).rename(columns={"method": "filled"})
 
 
-def evidence_found(group: Group, variants: Sequence[Key], evidence: Masks, region: Masks) -> pd.DataFrame:
-    """Does each method's map find evidence that is known to lie in a region?
+def finds(rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Does each method's map find the glyph that decides, in its region: the marker off the target, the badges on it?
 
-    One row a sample and method. auc: the chance that a pixel of the evidence ranks above one of the region that
-    is none, ties half, in [0,1], .5 for a map that knows nothing. mass: the share of the map's mass in the region
-    that lies on the evidence (NaN where there is none); area: the evidence's share of the region, what mass would
-    be by chance.
-    """
-    rows = []
-    for method in variants:
-        maps = group.maps_of(method)[0]
-        for sample, drawn, where, around in zip(group.samples, maps, evidence, region, strict=True):
-            inside, rest = drawn[where & around].cpu().numpy(), drawn[around & ~where].cpu().numpy()
-            chance = np.nan
-            if np.isfinite(drawn.cpu().numpy()).all():
-                placed = stats.rankdata(np.concatenate([inside, rest]))[: len(inside)]
-                chance = (placed.mean() - (len(inside) + 1) / 2) / len(rest)  # Mann-Whitney's U as a share
-            mass = float(inside.sum()) / total if (total := float(inside.sum() + rest.sum())) > 0 else np.nan
-            about = {"sample_id": sample.sample_id, "key": method.text}
-            area = len(inside) / (len(inside) + len(rest))
-            rows.append({**about, "auc": float(chance), "mass": mass, "area": area})
-    return pd.DataFrame(rows)
-
-
-def finds(groups: Mapping[str, Group], evidence: Evidence) -> pd.DataFrame:
-    """`evidence_found` of the glyph that decides, in its region: the marker off the target, the badges on it.
-
-    One row a panel ("finds the marker", "finds the badge"), sample and method of the group's run.
+    rows: of the runs on PLANTED, by name. One row a panel ("finds the marker", "finds the badge"), sample and method
+    (key), with auc: see metrics.localization.evidence_auc.
     """
     panels = []
-    for name, group in groups.items():
-        assert group.target.mask is not None, "planted evidence lies on a target or off it"
-        outside = name == PLANTED[0]
-        role, region = ("marker", ~group.target.mask) if outside else ("badge", group.target.mask)
-        rows = evidence_found(group, group.run.method_keys(), evidence[name][role], region)
-        panels.append(rows.assign(panel=f"finds the {role}"))
+    for name, role in EVIDENCE.items():
+        table = by_image(rows[name], found(name))
+        of_maps = table.melt(ignore_index=False, var_name="key", value_name="auc").reset_index()
+        panels.append(of_maps.assign(panel=f"finds the {role}"))
     return pd.concat(panels, ignore_index=True)
 
 

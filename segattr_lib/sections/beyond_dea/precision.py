@@ -23,16 +23,16 @@ LAYOUTS = {"channels first": torch.contiguous_format, "channels last": torch.cha
 def precisions(group: Group, names: Sequence[str], grid: int, fill: str, k: float) -> pd.DataFrame:
     """RIA under each precision and memory format: what it saves, and what it changes.
 
-    One row a precision and format, at the precision's fastest batch: batch, layout, seconds an image, pearson of
-    the maps with those of the first row, tdd and largest, the mean TDD and the largest change of an image's TDD.
-    TDD is measured in the run's own precision.
+    One row a precision and format, at the run's batch, or where it names none at the precision's fastest: batch,
+    layout, seconds an image, pearson of the maps with those of the first row, tdd and largest, the mean TDD and the
+    largest change of an image's TDD. TDD is measured in the run's own precision.
     """
     model, shape = group.score.model, (group.images.shape[2], group.images.shape[3])
     device = str(group.runtime.device)
     bound = bind_fill(fill, group.images, group.draws, group.others)
     rows, first = [], None
     for name in names:
-        batch = prepare(model, shape, device, name).batch_size
+        batch = prepare(model, shape, device, name, group.run.batch_size).batch_size
         for layout, memory_format in LAYOUTS.items():
             runtime = prepare(model, shape, device, name, batch, memory_format)
             began = synchronised_clock(runtime.device)

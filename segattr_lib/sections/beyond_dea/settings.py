@@ -13,11 +13,13 @@ from segattr_lib.report.page import Page, read_page
 
 MEASURES = ["tdd", "excess_tdd", "odd_abs", "insertion", "border", "tied_share", "passes"]
 PAPER = ("gpa", "ega", "ria", "dea")
-PLANTED = ("planted_context", "planted_own")  # the evidence is off the target; the control, where it is on it
+EVIDENCE = {"planted_context": "marker", "planted_own": "badge"}  # off the target; the control, where it is on it
+PLANTED = tuple(EVIDENCE)
 SINGLE = ("model", "seed", "k", "fill")  # settings that may be lists, and of which the page looks at one
 AGAIN = ("ria", "dea")  # whose stability takes most of a run's passes
 FILLS_OF_BUDGETS = ["mean", "blur"]  # the fill that makes the adaptive map judges it, and one that it never used
 WITHOUT_A_PLACE = ("half", "all_ones")  # controls that do not order pixels, and so cannot find evidence
+AGAIN_BY = 2  # methods of a part that are computed again to check its record by
 STRATEGIES = [
     "adaptive_ria",
     "adaptive_ria(focus=0.0, guided=0.7)",
@@ -34,10 +36,10 @@ class Settings(Page):
     """The page's own settings beside those of its run.
 
     fills, grains (cells a side) of the noise; budgets and grids (passes, cells a side) of the maps whose cost is held
-    against what they reach, at the fractions curve_k; coarse: cells a side
-    of the maps that stability may do with; few, fooled_samples, timed, planted_samples: how many images the costlier
-    parts see; stages of the cascade; tolerance: of mean TDD that a faster precision may cost; level of every
-    interval; photo_*: data set and model of the run that the page opens with.
+    against what they reach, at the fractions curve_k; coarse: cells a side of the maps that stability may do with; few,
+    fooled_samples, timed, planted_samples: how many images the costlier parts see; checked: samples that are computed
+    again of a part that a record stands for; stages of the cascade; tolerance: of mean TDD that a faster precision may
+    cost; level of every interval; photo_*: data set and model of the run that the page opens with.
     """
 
     fills: list[str] = Field(min_length=2)
@@ -52,6 +54,7 @@ class Settings(Page):
     fooled_samples: Count
     timed: Count
     planted_samples: Count
+    checked: Count = 1
     stages: Count
     precisions: list[Literal["float32", "bfloat16", "float16"]] = Field(min_length=1)
     tolerance: float = Field(ge=0)
@@ -151,7 +154,7 @@ def parts(settings: Settings) -> dict[str, RunSettings]:
             "model": f"{name}_lraspp",
             "layer": None,
             "methods": probes(settings),
-            "metrics": ["tdd", "odd_abs", "leak_abs"],
+            "metrics": ["tdd", "odd_abs", "leak_abs", found(name)],
         }
     changes["budget"] = {"methods": swept(settings), **sweep}
     changes["strategies"] = {"methods": STRATEGIES, **sweep}
@@ -165,6 +168,18 @@ def parts(settings: Settings) -> dict[str, RunSettings]:
         "metrics": ["tdd", "excess_tdd", "odd_abs"],
     }
     return {name: run.changed(change) for name, change in changes.items()}
+
+
+def checks(settings: Settings, name: str) -> dict[str, Any]:
+    """What of a part is computed again where a record stands for it: a few samples, and but for the main run, which has
+    every method, its first methods alone."""
+    methods = parts(settings)[name].methods
+    return {"samples": settings.checked, "methods": methods if name == "main" else methods[:AGAIN_BY]}
+
+
+def found(name: str) -> str:
+    """The metric that says how well a map finds the evidence of one of PLANTED."""
+    return f"evidence_auc(role={EVIDENCE[name]})"
 
 
 def probes(settings: Settings) -> list[str]:

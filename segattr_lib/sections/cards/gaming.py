@@ -166,9 +166,9 @@ def best_method(methods: pd.DataFrame, metric: str) -> tuple[str, float] | None:
 
 def cost(run: Settings, sample_id: str, probe: str) -> dict[str, int]:
     """Passes of one value of each of the run's metrics, beside those of s(x) and of the map, which `probe` makes."""
-    method, passes = method_key(probe), {}
+    method, passes, opened = method_key(probe), {}, open_run(run, classes=False)
     for metric in run.metrics:
-        group = group_of(run, [sample_id])  # anew: what one metric asked costs another nothing
+        group = group_of(run, [sample_id], opened)  # anew: what one metric asked costs another nothing
         maps = group.maps_of(method)[0].to(group.images.device)
         with counted_passes(group.score.model) as counted:
             group.judged(method, maps, [metric], [0])
@@ -178,9 +178,9 @@ def cost(run: Settings, sample_id: str, probe: str) -> dict[str, int]:
 
 def scored(run: Settings) -> list[str]:
     """The run's images in which the model sees something and is sure enough of it."""
-    kept = []
-    for sample_id in open_run(run, classes=False).ids[run.seed[0]]:
+    kept, opened = [], open_run(run, classes=False)
+    for sample_id in opened.ids[run.seed[0]]:
         with suppress(SampleError):
-            if float(group_of(run, [sample_id]).base[0]) >= ROBUST_FLOOR:
+            if float(group_of(run, [sample_id], opened).base[0]) >= ROBUST_FLOOR:
                 kept.append(sample_id)
     return kept

@@ -188,7 +188,7 @@ def _equalled_by(rows: pd.DataFrame, need: Need, method: str, k: float, fill: st
     """The controls that choose for themselves under the need's metric and that the method is not better than."""
     equals = []
     for control in controls_of(rows, need.metric):
-        table = values_of(of_methods(rows, [method, control]), need.metric, [method, control], k, fill)
+        table = values_of(rows, need.metric, [method, control], k, fill)
         beside = _better(table, method, control, need.direction, need.by_median)
         if not (beside.p < SIGNIFICANT and beside.value > 0):
             equals.append(control)

@@ -135,7 +135,7 @@ def beside(chosen: page.Settings) -> dict[str, pd.DataFrame]:
         for name in images
     ]
     finds = [
-        {"sample_id": name, "key": method, "auc": auc, "mass": 0.5, "area": 0.1, "panel": panel}
+        {"sample_id": name, "key": method, "auc": auc, "panel": panel}
         for panel, weight in (("finds the marker", 1.0), ("finds the badge", 0.5))
         for method, auc in (("ria", weight), ("random", 0.5))
         for name in images

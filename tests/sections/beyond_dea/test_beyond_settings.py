@@ -12,7 +12,7 @@ from segattr_lib.evidence.plans import read_plan
 from segattr_lib.evidence.records import Record
 from segattr_lib.profiles import defaults
 from segattr_lib.registry import UserError
-from segattr_lib.sections.beyond_dea.settings import STRATEGIES, parts, probes, read, thin_methods
+from segattr_lib.sections.beyond_dea.settings import STRATEGIES, checks, parts, probes, read, thin_methods
 
 PARTS = (
     "noise",
@@ -106,6 +106,16 @@ def test_every_run_is_that_of_the_page_but_for_what_its_question_is_about():
         )
     assert asked["noise"].evaluation_fill == asked["cross"].evaluation_fill == ["mean", "zeros", "blur"]
     assert (asked["thin"].dataset, asked["thin"].split) == ("shapes", "test_thin")
+
+
+def test_a_record_is_checked_by_a_few_samples_and_but_for_the_main_runs_by_two_methods():
+    chosen = settings(checked=3)
+    asked = parts(chosen)
+    for name in RECORDED_PARTS:
+        again = checks(chosen, name)
+        assert again["samples"] == 3
+        wanted = asked[name].methods if name == "main" else asked[name].methods[:2]
+        assert again["methods"] == wanted and asked[name].changed(again).methods == wanted
 
 
 def test_the_thin_targets_are_explained_at_equal_budgets():

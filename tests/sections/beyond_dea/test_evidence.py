@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 import torch
 from oracles import RegionOracle, random_images, random_masks
-from scenes import lit, of_maps, planted_group, rows_of, seen, toy
+from scenes import lit, planted_group, rows_of, seen, toy
 from scipy import ndimage
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from segattr_lib.benchmark.group import Group
@@ -20,7 +19,6 @@ from segattr_lib.registry import UserError
 from segattr_lib.sections.beyond_dea.evidence import (
     drops,
     evidence_drop,
-    evidence_found,
     finds,
     leakage_found,
     mean_finds,
@@ -28,56 +26,10 @@ from segattr_lib.sections.beyond_dea.evidence import (
     planted_evidence,
 )
 
-OWN = """
-def red(score, images, target):
-    return images[:, 0]
-"""
-
 
 def scattered(region: Tensor, share: float = 0.2) -> Tensor:
     """Some pixels of the region, and some off it, which are not to count."""
     return torch.rand(region.shape, generator=torch.Generator().manual_seed(4)) < share
-
-
-@pytest.mark.parametrize("levels", [None, 4, 2])
-def test_the_auc_of_found_evidence_is_that_of_scikit_learn(levels):
-    rng = np.random.default_rng(1)
-    drawn = rng.random((4, 16, 16)) if levels is None else rng.integers(0, levels, (4, 16, 16)) / (levels - 1)
-    maps, region = torch.from_numpy(drawn).float(), random_masks(4, 16)
-    evidence = scattered(region)
-    group, keys = of_maps(maps)
-    rows = evidence_found(group, keys, evidence, region)
-    assert rows["sample_id"].tolist() == [f"image {n}" for n in range(4)] and set(rows["key"]) == {"given"}
-    for row, drawn_map, where, around in zip(rows.itertuples(), maps, evidence, region, strict=True):
-        truth, values = where[around], drawn_map[around].double()
-        assert row.auc == pytest.approx(roc_auc_score(truth, values), abs=1e-6)
-        assert row.mass == pytest.approx(float(values[truth].sum() / values.sum()), rel=1e-5)
-        assert row.area == pytest.approx(float(truth.double().mean()))
-    # what the map does elsewhere is of no account
-    pd.testing.assert_frame_equal(evidence_found(*of_maps(maps.where(region, 0.9)), evidence, region), rows)
-
-
-def test_the_evidence_itself_is_found_wholly_and_its_contrary_not_at_all():
-    evidence, region = torch.zeros(1, 10, 10, dtype=torch.bool), torch.zeros(1, 10, 10, dtype=torch.bool)
-    region[:, 2:8, 1:9], evidence[:, 2:5, 1:5] = True, True
-    for maps, auc, mass in (
-        (evidence.float(), 1, 1),
-        (1 - evidence.float(), 0, 0),
-        (torch.full((1, 10, 10), 0.3), 0.5, 1 / 4),  # a map that knows nothing: its mass is the area
-        (torch.zeros(1, 10, 10), 0.5, np.nan),  # and one without mass
-    ):
-        (row,) = evidence_found(*of_maps(maps), evidence, region).itertuples()
-        assert row.area == 12 / 48
-        assert row.auc == auc
-        assert row.mass == pytest.approx(mass, nan_ok=True)
-
-
-def test_a_map_that_is_not_finite_finds_nothing():
-    maps = torch.rand(2, 16, 16)
-    maps[0, 3, 3] = torch.nan
-    region = torch.ones(2, 16, 16, dtype=torch.bool)
-    rows = evidence_found(*of_maps(maps), scattered(region), region)
-    assert rows[["auc", "mass"]].isna().to_numpy().tolist() == [[True, True], [False, False]]
 
 
 @pytest.mark.parametrize("fill", ["zeros", "mean", "dataset_mean", "blur"])
@@ -142,21 +94,32 @@ def test_what_is_owed_is_a_mean_by_model_and_evidence(context, own):
         assert row["n"] == {"planted_context": context, "planted_own": own}[name]
 
 
-def test_a_map_of_the_marker_finds_it_and_not_the_badge(tmp_path):
-    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
-    red = f"{tmp_path / 'own.py'}:red"
-
-    def marked(where: dict[str, Tensor]) -> Tensor:
-        return lit(where["marker"][None])[0]
-
-    methods = [red, "ground_truth"]
-    groups = {name: planted_group(name, 2, marked, methods=methods) for name in ("planted_context", "planted_own")}
-    table = mean_finds(finds(groups, planted_evidence(groups, 64))).set_index(["panel", "method"])
-    assert set(table["n"]) == {2}
-    assert table.loc[("finds the marker", red), "mean"] == 1
-    for place in product(["finds the badge"], [red, "ground_truth"]):  # constant on the target
-        assert table.loc[place, "mean"] == 0.5
-    assert table.loc[("finds the marker", "ground_truth"), "mean"] == 0.5  # and off it
+def test_a_map_of_the_marker_finds_it_and_not_the_badge():
+    """The maps of the one data set are asked for the marker, those of the other for the badges, whatever else a run
+    has."""
+    found = {"planted_context": {"ria": [1.0, 0.5], "random": [0.5, np.nan]}, "planted_own": {"ria": [0.25, 0.75]}}
+    roles = {"planted_context": ("marker", "badge"), "planted_own": ("badge", "marker")}
+    rows = {
+        name: rows_of(
+            [
+                {"dataset": name, "sample_id": f"i{n}", "method": method, "k": np.nan, "fill": None} | measured
+                for method, values in found[name].items()
+                for n, value in enumerate(values)
+                for measured in (
+                    {"metric": f"evidence_auc(role={own})", "value": value},
+                    {"metric": f"evidence_auc(role={other})", "value": 0.1},
+                )
+            ]
+        )
+        for name, (own, other) in roles.items()
+    }
+    table = mean_finds(finds(rows)).set_index(["panel", "method"])
+    assert table["mean"].to_dict() == {
+        ("finds the marker", "ria"): 0.75,
+        ("finds the marker", "random"): 0.5,
+        ("finds the badge", "ria"): 0.5,
+    }
+    assert table["n"].tolist() == [2, 1, 2]
 
 
 def leaking(values: dict[str, dict[str, list[float]]]) -> dict[str, pd.DataFrame]:
