@@ -156,7 +156,7 @@ def test_of_six_equal_metrics_none_is_called_highest_or_lowest(images: int) -> N
         index = pd.MultiIndex.from_product(names, names=INDEX)
         values = (truth[..., None] + rng.normal(0, 1.5, (images, 10, 6))).reshape(-1, 6)
         table = pd.DataFrame(values, index, columns=list(PAPER))
-        agreed = agreement(table, pd.Series(truth.ravel(), index), seed, 499)
+        agreed = agreement(table, pd.Series(truth.ravel(), index), seed, 199)
         for way in WAYS:
             wrong[way] += bool((all_metrics(agreed, way=way).p <= 0.05).any(axis=None))
         leads.append(ends(agreed).set_index(["way", "end"])["difference"].xs("highest", level="end"))
