@@ -22,10 +22,10 @@ explain: setup ## Explain a photograph, or a folder of them: make explain PHOTO=
 	$(BIN)/segattr explain $(PHOTO) $(EXPLAIN)
 
 test: setup ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 test-quick: setup ## Run the tests that take seconds
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 same: setup ## Execute the smoke profile here and at the commit BASE, and compare all rows and cells
 	$(BIN)/python tests/same.py --base $(BASE) $(SAME)

@@ -20,7 +20,8 @@ few:
   shard: 4
   settings:
     {dataset: shapes, order: shuffled, samples: 4, model: [shapes_fcn, shapes_lraspp], methods: [gpa, ega, random],
-     metrics: [tdd, odd_abs, excess_tdd], k: [0.1, 0.2], evaluation_fill: [mean, blur], null_every: 40, batch_size: 8}
+     metrics: [tdd, odd_abs, excess_tdd], k: [0.1, 0.2], evaluation_fill: [mean, blur], null_every: 40,
+     image_size: 112, batch_size: 8}
 """
 
 
