@@ -168,11 +168,25 @@ def _annotation(annotation: Any, module: str) -> Any:
     return ast.unparse(_Located(_classes_at_hand(module)).visit(ast.parse(text, mode="eval")))
 
 
-class _Left:
-    """Stands for a default that is no expression, such as a dataclass's factory."""
+class _Shown:
+    """Stands for a default, and shows as `text`."""
+
+    def __init__(self, text: str):
+        self.text = text
 
     def __repr__(self) -> str:
-        return "..."
+        return self.text
+
+
+def _default(default: Any, module: str) -> Any:
+    """A default as a signature shows it: a path by the name that the module has for it, since where it lies differs
+    from machine to machine; what is no expression, such as a dataclass's factory, as dots."""
+    if isinstance(default, Path):
+        named = [name for name, value in vars(sys.modules[module]).items() if value is default]
+        return _Shown(named[0] if named else f"Path({default.as_posix()!r})")
+    if default is not inspect.Parameter.empty and repr(default)[:1] == "<":
+        return default if inspect.isclass(default) else _Shown("...")
+    return default
 
 
 def _written(obj: Any, signature: inspect.Signature) -> inspect.Signature:
@@ -180,9 +194,7 @@ def _written(obj: Any, signature: inspect.Signature) -> inspect.Signature:
     module, of_fields = obj.__module__, vars(obj).get("__annotations__", {}) if inspect.isclass(obj) else {}
     parameters = []
     for parameter in signature.parameters.values():
-        default = parameter.default
-        if default is not parameter.empty and repr(default)[:1] == "<":
-            default = default if inspect.isclass(default) else _Left()
+        default = _default(parameter.default, module)
         annotation = _annotation(of_fields.get(parameter.name, parameter.annotation), module)
         parameters.append(parameter.replace(annotation=annotation, default=default))
     returned = _annotation(signature.return_annotation, module)
@@ -269,6 +281,20 @@ def _ignored(_app: Any, config: Any) -> None:
     config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, *passed]
 
 
+LINES = re.compile(r"<dl>\n((?:<dd><em class=\"sig-param\">.*?</dd>\n)+)</dl>", re.DOTALL)
+
+
+def _lines(_app: Any, _page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Parameters that stand a line each are lines: Sphinx makes a list of them whose entries have no terms."""
+    body = context.get("body", "")
+
+    def lined(found: re.Match[str]) -> str:
+        return f'<div class="sig-lines">{found[1].replace("<dd>", "<div>").replace("</dd>", "</div>")}</div>'
+
+    if "<dd><em" in body:
+        context["body"] = LINES.sub(lined, body)
+
+
 def setup(app: Any) -> dict[str, Any]:
     sys.path.insert(0, str(ROOT))  # the library beside the book, not one that is installed
     write()
@@ -277,4 +303,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("config-inited", _ignored)
     app.connect("autodoc-process-docstring", _docstring)
     app.connect("autodoc-process-signature", _signature)
+    app.connect("html-page-context", _lines)
     return {"parallel_read_safe": True}

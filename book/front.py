@@ -7,8 +7,13 @@ The numbers are those of segattr_lib.explain with its defaults; a test holds wha
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
+
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from PIL import Image
 
 from segattr_lib import explain
 from segattr_lib.data.photographs import available
@@ -17,8 +22,12 @@ from segattr_lib.report.vector import in_page
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTO = "motorcycle_left"
-PICTURE = "book/_static/front.png"
-DRAWN = "book/front.html"  # the same on the book's page, in the colours of its theme
+INKS = {"light": "#1f2328", "dark": "#f0f6fc"}  # of text and axes, as GitHub has them on its grounds
+PICTURES = {theme: f"book/front-{theme}.webp" for theme in INKS}  # on no ground of their own
+DRAWN = "book/front.html"  # the same on the book's pages, in the colours of their theme
+PIXELS = 110  # an inch
+SHOWN = re.compile(r"^<picture>\n.*?^</picture>$", re.MULTILINE | re.DOTALL)
+BLACK = (0.0, 0.0, 0.0, 1.0)
 FRONT = re.compile(r"(<!-- front -->\n).*?(<!-- /front -->)", re.DOTALL)
 
 
@@ -30,7 +39,10 @@ def front(answer: Explanation) -> str:
         f"{available()[PHOTO].shows}, its region outlined; the maps of {labels}; the photograph without each one's top"
     )
     lines = [
-        f"![A photograph: {alt}]({PICTURE})",
+        "<picture>",
+        f'<source media="(prefers-color-scheme: dark)" srcset="{PICTURES["dark"]}">',
+        f'<img alt="A photograph: {alt}" src="{PICTURES["light"]}">',
+        "</picture>",
         "",
         f"*What a segmenter sees as a {answer.class_name} ({share} of the picture, mean probability {score}), and four "
         f"maps of what that answer rests on. Below each, the photograph without the fifth of the region that the map "
@@ -48,18 +60,32 @@ def front(answer: Explanation) -> str:
 
 def in_book(block: str) -> str:
     """The Markdown as the book shows it: its picture drawn in the page."""
-    return re.sub(r"^!\[.*\]\(.*\)$", f"```{{raw}} html\n:file: {DRAWN}\n```", block, count=1, flags=re.MULTILINE)
+    return SHOWN.sub(f"```{{raw}} html\n:file: {DRAWN}\n```", block, count=1)
 
 
 def alt_of(block: str) -> str:
     """The alternative text of the picture in a README's block."""
-    return re.findall(r"^!\[(.*)\]\(.*\)$", block, re.MULTILINE)[0]
+    return re.findall(r'<img alt="([^"]*)"', block)[0]
+
+
+def picture(figure: Figure, ink: str) -> bytes:
+    """The figure as WebP on no ground, what is black in it drawn in another colour."""
+    for artist in figure.findobj():
+        for part in ("color", "edgecolor", "facecolor"):
+            colour = getattr(artist, f"get_{part}", lambda: None)()
+            if isinstance(colour, str | tuple) and to_rgba(colour) == BLACK:
+                getattr(artist, f"set_{part}")(ink)
+    drawn, packed = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, dpi=PIXELS, transparent=True)
+    Image.open(drawn).save(packed, "WEBP", quality=88, method=6)
+    return packed.getvalue()
 
 
 def main() -> None:
     """Write the picture, and the block between the marks of README.md and index.md."""
     answer = explain(available()[PHOTO].path)
-    answer.figure().savefig(ROOT / PICTURE, dpi=110)
+    for theme, ink in INKS.items():
+        (ROOT / PICTURES[theme]).write_bytes(picture(answer.figure(), ink))
     readme = front(answer)
     (ROOT / DRAWN).write_text(in_page(answer.figure(), alt_of(readme)) + "\n", encoding="utf-8")
     for page, block in (("README.md", readme), ("index.md", in_book(readme))):

@@ -3,6 +3,7 @@
 - Code between two paragraphs lies under one bar, however many cells it is of.
 - A figure has the alternative text of its cell (`mystnb.image.alt`), and is there as SVG; a table is there as CSV, and
   scrolls by itself where the page is too narrow.
+- What a glued text puts between backticks is code, and a cell of a table without a value has a dash.
 - A cell with `mystnb.figure` (name, caption) is numbered: as a table where its name begins with "tab-", whose caption
   stands above; as a figure else.
 - The directive `record-downloads` lists the rows of all records.
@@ -72,6 +73,8 @@ class Shown(SphinxTransform):
     def apply(self, **_: Any) -> None:
         for parent in list(self.document.findall(lambda node: isinstance(node, nodes.section | nodes.document))):
             _one_bar(parent)
+        for glued in list(self.document.findall(_is_glued)):
+            _read_code(glued)
         made = Made(self.env)
         for cell in list(self.document.findall(_is_cell)):
             options = cell["cell_metadata"].get("mystnb", {})
@@ -87,6 +90,22 @@ class Shown(SphinxTransform):
 
 def _is_cell(node: nodes.Node) -> bool:
     return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
+
+
+def _is_glued(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.inline) and "pasted-text" in node.get("classes", [])
+
+
+def _read_code(glued: nodes.Element) -> None:
+    """Show what stands between backticks in a glued text as code, in place; a backtick without its pair stays."""
+    text = glued.astext()
+    parts = text.split("`")
+    if len(parts) < 3 or len(parts) % 2 == 0:
+        return
+    glued.clear()
+    for number, part in enumerate(parts):
+        if part:
+            glued += nodes.literal(part, part) if number % 2 else nodes.Text(part)
 
 
 def _one_bar(parent: nodes.Element) -> None:
@@ -214,6 +233,7 @@ def tidy_tables(text: str, about: str) -> str:
     def scrolling(match: re.Match[str]) -> str:
         table = re.sub(r' (?:border|valign)="\w*"', "", match[0])
         table = re.sub(r' halign="(\w+)"', r' style="text-align: \1"', table)
+        table = re.sub(r"(<td[^>]*>)\s*(?:NaN|None|nan)\s*(?=</td>)", r"\1–", table)
         head, end, body = table.partition("</thead>")
         if not end:
             head, body = "", table

@@ -111,10 +111,10 @@ page.dots(settings, runs.first, ["adcc", "average_drop"])
 # %% mystnb={"image": {"alt": "Dot plots of mean ARCC and mean ROAD of the methods and the trivial maps, with intervals, the trivial maps in grey."}, "figure": {"name": "fig-blind-unfooled", "caption": "Mean ARCC and mean ROAD of every method and every trivial map (grey) over {glue:text}`images` images of {glue:text}`dataset`, with {glue:text}`level` intervals; rows are in the order of ARCC, the highest above."}} tags=["hide-input"]
 page.dots(settings, runs.first, ["arcc", "road"])
 
-# %% mystnb={"image": {"alt": "The same dot plots of the images that stand beside, of Average Drop and ADCC."}, "figure": {"name": "fig-blind-fooled-beside", "caption": "Mean ADCC and mean AD of every method and every trivial map (grey) over {glue:text}`other_images` images of {glue:text}`other_dataset`, with {glue:text}`level` intervals; rows are in the order of ADCC, the highest above."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of mean Average Drop and mean ADCC of the methods and the trivial maps on the images that stand beside, with intervals, the trivial maps in grey."}, "figure": {"name": "fig-blind-fooled-beside", "caption": "Mean ADCC and mean AD of every method and every trivial map (grey) over {glue:text}`other_images` images of {glue:text}`other_dataset`, with {glue:text}`level` intervals; rows are in the order of ADCC, the highest above."}} tags=["hide-input"]
 page.dots(settings, runs.second, ["adcc", "average_drop"])
 
-# %% mystnb={"image": {"alt": "The same dot plots of the images that stand beside, of ARCC and ROAD."}, "figure": {"name": "fig-blind-unfooled-beside", "caption": "Mean ARCC and mean ROAD of every method and every trivial map (grey) over {glue:text}`other_images` images of {glue:text}`other_dataset`, with {glue:text}`level` intervals; rows are in the order of ARCC, the highest above."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plots of mean ARCC and mean ROAD of the methods and the trivial maps on the images that stand beside, with intervals, the trivial maps in grey."}, "figure": {"name": "fig-blind-unfooled-beside", "caption": "Mean ARCC and mean ROAD of every method and every trivial map (grey) over {glue:text}`other_images` images of {glue:text}`other_dataset`, with {glue:text}`level` intervals; rows are in the order of ARCC, the highest above."}} tags=["hide-input"]
 page.dots(settings, runs.second, ["arcc", "road"])
 
 # %% [markdown]
@@ -165,6 +165,27 @@ page.reproduced(runs.second)
 # picture book's. *Fools*, with its margin, is ours. The paper's figure of trivial maps is about
 # ImageNet: the same page runs there on a folder of images a class, with `-p dataset=image_folder -p
 # root=... -p model=resnet50`; where no truth is known there is no map of it.
+#
+# :::{admonition} What to trust
+# :class: important
+# That a metric is fooled: one map that knows nothing and scores as well as the methods is enough. Not
+# that a metric is safe because *these* maps do not fool it; they are few, and none was searched for.
+# *Fools* hangs on a margin, which is ours. A metric that is fooled may still order methods among
+# themselves; whether it does, [Which metric follows the truth?](arcc_shapes.ipynb) asks.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Open the page with another photograph and another {term}`control`:
+#
+#   ```sh
+#   .venv/bin/segattr execute arcc_blind -p 'photo_ids=[coffee]' \
+#       -p 'photo_methods=[layercam, centre, edges]' -o blind.ipynb
+#   ```
+# - Judge a map of one value on a picture of your own: draw it in
+#   [Judge a map yourself](../judge.md).
+# - Compute samples again: `.venv/bin/segattr verify single_shapes --samples 3`.
+# ::::
 #
 # **What we learnt.** On these {glue:text}`images` images of {glue:text}`dataset` the half map
 # {glue:text}`half_average_drop`, {glue:text}`half_adcc`, {glue:text}`half_road` and

@@ -145,6 +145,28 @@ page.reproduced(runs)
 # `-p dataset=funnybirds -p root=...` and a classifier of its fifty classes as
 # `-p model=file.py:function`.
 #
+# :::{admonition} What to trust
+# :class: important
+# What a model loses without a part is measured, not supposed, and so is a better truth than where the
+# part lies; but it is a truth of drawn figures, of one model and of {glue:text}`images` images, and
+# an {term}`interval` over so few is wide. *Not told apart from every other* names no winner. On the
+# photograph nothing is shown beyond that noise costs something as well.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Take away another share of the photograph, on few figures:
+#
+#   ```sh
+#   .venv/bin/segattr execute arcc_parts -p photo_share=0.1 -p samples=3 \
+#       -p surrogate_samples=40 -p steps=8 -p results=results/parts -o parts.ipynb
+#   ```
+# - Cut cells away by hand in [Judge a map yourself](../judge.md): which part of an object can the
+#   model not do without?
+# - Compute samples again of the other truth, single shapes:
+#   `.venv/bin/segattr verify single_shapes --samples 3`.
+# ::::
+#
 # **What we learnt.** On these {glue:text}`images` images the highest correlation with what the
 # model loses has {glue:text}`highest_within` over the images of a method,
 # {glue:text}`highest_across` over the means of methods and {glue:text}`highest_pooled` over all

@@ -280,6 +280,27 @@ page.reproduced(runs)
 # folder of images a class, with `-p dataset=image_folder -p root=... -p model=resnet50`, no truth
 # is known: what needs one is left empty, and the page says so.
 #
+# :::{admonition} What to trust
+# :class: important
+# A correlation with its {term}`interval`, and the way it is meant: *images of a method*, *means of
+# methods* and *all maps* are three questions, and a metric may answer one and fail another. *Not told
+# apart from every other* names no winner. The truth is where the shape is drawn, which a model need
+# not look at; on photographs it is where people drew a mask, which is less. Metrics that read values,
+# not their order, can be won by scaling a map.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Bend the maps of another method: which metrics move, and which do not?
+#
+#   ```sh
+#   .venv/bin/segattr execute arcc_shapes -p bent=gradcam_plus_plus -p samples=3 \
+#       -p 'model=[shapes_resnet18]' -p results=results/bent -o bent.ipynb
+#   ```
+# - See [what each metric is to be trusted for](cards.ipynb).
+# - Compute samples again: `.venv/bin/segattr verify single_shapes --samples 3`.
+# ::::
+#
 # **What we learnt.** On these {glue:text}`images` images the highest correlation with the truth has
 # {glue:text}`highest_within` over the images of a method, {glue:text}`highest_across` over the
 # means of methods and {glue:text}`highest_pooled` over all maps. A monotone transform moves ROAD

@@ -306,6 +306,28 @@ page.claims_table(runs)
 # insertion gain, the blur's width, ties broken row by row, the unlabelled ring counted as outside.
 # The paper's own setting, VOC and SBD under torchvision's weights, is the profile `paper`.
 #
+# :::{admonition} What to trust
+# :class: important
+# Differences between methods, image by image, over images that are {term}`well scored`; plain means
+# of a ratio hang on the few that are not, and of {term}`LeakAbs` only the median says something. A
+# rank is worth what the {term}`controls <control>` beside it leave: a method that is not above every
+# one of them has not been shown to know more. The values are of these models and images; of the
+# paper's, only the order of methods can be compared.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Move the slider of {numref}`fig-benchmark-slider`: how soon does each map take the score away?
+# - Delete a larger share, on photographs that need no download:
+#
+#   ```sh
+#   .venv/bin/segattr execute benchmark -p dataset=photographs -p split=null \
+#       -p region=null -p samples=2 -p k=0.3 \
+#       -p 'methods=[ega, ria, dea, random]' -p results=results/mine -o mine.ipynb
+#   ```
+# - Compute samples of the generated scenes again: `.venv/bin/segattr verify scenes --samples 3`.
+# ::::
+#
 # **What we learnt.** By mean over these runs, first of {glue:text}`ranked` maps is
 # {glue:text}`first_tdd` in TDD, {glue:text}`first_excess_tdd` in excess TDD and, by its median,
 # {glue:text}`first_leak_abs` in LeakAbs; pixels drawn at random are {glue:text}`rank_random_tdd`,

@@ -136,6 +136,28 @@ page.card(runs, "road")
 page.card(runs, "arcc")
 
 # %% [markdown]
+# :::{admonition} What to trust
+# :class: important
+# A ✓ is about one use, by the rule above and on the {term}`records <record>` named; no metric is
+# trusted or distrusted at large. A dash is no ✗: nothing recorded could tell. To choose the
+# luckiest of random maps is a weak search: a metric that it games is not to be optimised, and of one
+# that it does not game, nobody knows what a search that learns would do. What you compare by
+# {term}`TDD`, compare by {term}`excess TDD` as well.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Fewer draws, or more: how far does a metric let the luckiest of them rise?
+#
+#   ```sh
+#   .venv/bin/segattr execute cards -p draws=9 -p segmenter_samples=1 \
+#       -p classifier_samples=1 -o cards.ipynb
+#   ```
+# - Draw a map that means nothing and delete by it, in [Judge a map yourself](../judge.md).
+# - Compute samples again of the planted evidence that a metric should find:
+#   `.venv/bin/segattr verify planted_own --samples 3`.
+# ::::
+#
 # **What we learnt.** Of {glue:text}`metrics` metrics these are to be trusted for comparing maps of
 # different grain: {glue:text}`for_grain`. For telling where the evidence lies:
 # {glue:text}`for_truth`; not so {glue:text}`not_truth`, and not known of

@@ -128,6 +128,25 @@ page.growth_plot(runs)
 page.starting_table(runs)
 
 # %% [markdown]
+# :::{admonition} What to trust
+# :class: important
+# Ratios, since what is compared took turns on one machine; {term}`passes <pass>` before seconds,
+# since they are the same on every machine. Times of one image say little of a batch, and the bound
+# says what no package can save without asking less. Another processor, an accelerator or other
+# versions give other ratios: the table names those that these are of.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Time it on your machine, on few images, and read this page from your own file:
+#
+#   ```sh
+#   make bench BENCH="--quick --out mine.json"
+#   .venv/bin/segattr execute costs -p record=mine.json -o costs.ipynb
+#   ```
+# - Count what a run would cost before it begins: `.venv/bin/segattr record scenes --plan`.
+# ::::
+#
 # **What we learnt.** The benchmark of four methods runs {glue:text}`whole` times as fast as the
 # short script, with adaptive interventions {glue:text}`whole_adaptive` times. Another package is
 # faster in {glue:text}`slower` of {glue:text}`rows` rows, and {glue:text}`above` of

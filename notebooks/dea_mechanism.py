@@ -142,7 +142,7 @@ page.weighed(settings, runs.opening.table.index[0])
 # %% mystnb={"image": {"alt": "Dot plot of the share of the map's mass on the target for each method and for the product of the two maps: a dot an image, a bar for the mean, a dashed line at the target's mean area."}, "figure": {"name": "fig-mechanism-shares", "caption": "Where the mass of maps lies on {glue:text}`n` images of {glue:text}`dataset`: a dot is an image's share of it on the target, a bar the mean with its {glue:text}`level` interval, a row a map; the dashed line is the target's mean area, which a map has that knows nothing."}} tags=["hide-input"]
 page.share_plot(runs.first)
 
-# %% mystnb={"image": {"alt": "The same dot plot of the images that stand beside."}, "figure": {"name": "fig-mechanism-shares-beside", "caption": "Where the mass of maps lies on {glue:text}`other_n` images of {glue:text}`other_dataset`: a dot is an image's share of it on the target, a bar the mean with its {glue:text}`level` interval, a row a map; the dashed line is the target's mean area, which a map has that knows nothing."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Dot plot, of the images that stand beside, of the share of the map's mass on the target for each method and for the product of the two maps: a dot an image, a bar for the mean, a dashed line at the target's mean area."}, "figure": {"name": "fig-mechanism-shares-beside", "caption": "Where the mass of maps lies on {glue:text}`other_n` images of {glue:text}`other_dataset`: a dot is an image's share of it on the target, a bar the mean with its {glue:text}`level` interval, a row a map; the dashed line is the target's mean area, which a map has that knows nothing."}} tags=["hide-input"]
 page.share_plot(runs.second)
 
 # %% [markdown]
@@ -179,10 +179,10 @@ page.coverage(runs)
 # *clutter* the mean brightness gradient of the pixels off the target; *other objects* the share of
 # the image that bears another label.
 
-# %% mystnb={"image": {"alt": "Forest plot of Spearman's correlation of six traits of an image with four outcomes, each with its interval; intervals that leave out zero are black."}, "figure": {"name": "fig-mechanism-traits", "caption": "Spearman's correlation over {glue:text}`n` images of {glue:text}`dataset` of six traits of an image (rows) with four outcomes (panels), with {glue:text}`level` intervals; black where the interval leaves out 0, grey and hollow where it does not."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of Spearman's correlation of six traits of an image with four outcomes, each with its interval; dots of intervals that leave out zero are filled."}, "figure": {"name": "fig-mechanism-traits", "caption": "Spearman's correlation over {glue:text}`n` images of {glue:text}`dataset` of six traits of an image (rows) with four outcomes (panels), with {glue:text}`level` intervals; a filled dot where the interval leaves out 0, a hollow one in grey where it does not."}} tags=["hide-input"]
 page.forest(runs.first)
 
-# %% mystnb={"image": {"alt": "The same forest plot of the images that stand beside."}, "figure": {"name": "fig-mechanism-traits-beside", "caption": "Spearman's correlation over {glue:text}`other_n` images of {glue:text}`other_dataset` of six traits of an image (rows) with four outcomes (panels), with {glue:text}`level` intervals; black where the interval leaves out 0, grey and hollow where it does not."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot, of the images that stand beside, of Spearman's correlation of six traits of an image with four outcomes, each with its interval; dots of intervals that leave out zero are filled."}, "figure": {"name": "fig-mechanism-traits-beside", "caption": "Spearman's correlation over {glue:text}`other_n` images of {glue:text}`other_dataset` of six traits of an image (rows) with four outcomes (panels), with {glue:text}`level` intervals; a filled dot where the interval leaves out 0, a hollow one in grey where it does not."}} tags=["hide-input"]
 page.forest(runs.second)
 
 # %% mystnb={"figure": {"name": "tab-mechanism-traits", "caption": "Spearman's correlation of six traits of an image (rows) with DEA's lead over EGA and with DEA's own metrics (columns), with {glue:text}`level` intervals and the number n of images, for each kind of images."}} tags=["hide-input"]
@@ -205,7 +205,7 @@ page.relation_table(runs)
 # %% mystnb={"image": {"alt": "Curves of DEA minus EGA in TDD and in excess TDD over alpha, beta and the grid, with interval bands; the range of alpha that the paper names is shaded, and the run's own setting ringed."}, "figure": {"name": "fig-mechanism-settings", "caption": "DEA minus EGA in TDD (above) and excess TDD (below) on {glue:text}`n` images of {glue:text}`dataset`, over alpha, beta and the cells a side of the grid, one changed at a time; bands are {glue:text}`level` intervals, the run's own setting is ringed, and the range of alpha that the paper names is grey."}} tags=["hide-input"]
 page.option_curves(runs.first)
 
-# %% mystnb={"image": {"alt": "The same curves of the images that stand beside."}, "figure": {"name": "fig-mechanism-settings-beside", "caption": "DEA minus EGA in TDD (above) and excess TDD (below) on {glue:text}`other_n` images of {glue:text}`other_dataset`, over alpha, beta and the cells a side of the grid, one changed at a time; bands are {glue:text}`level` intervals, the run's own setting is ringed, and the range of alpha that the paper names is grey."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Curves, of the images that stand beside, of DEA minus EGA in TDD and in excess TDD over alpha, beta and the grid, with interval bands; the range of alpha that the paper names is shaded, and the run's own setting ringed."}, "figure": {"name": "fig-mechanism-settings-beside", "caption": "DEA minus EGA in TDD (above) and excess TDD (below) on {glue:text}`other_n` images of {glue:text}`other_dataset`, over alpha, beta and the cells a side of the grid, one changed at a time; bands are {glue:text}`level` intervals, the run's own setting is ringed, and the range of alpha that the paper names is grey."}} tags=["hide-input"]
 page.option_curves(runs.second)
 
 # %% mystnb={"figure": {"name": "tab-mechanism-settings", "caption": "DEA minus EGA in TDD and excess TDD under every setting, a row each, for each kind of images: the mean difference with its {glue:text}`level` interval, the share of images on which DEA is better, and the p of the sign-flip test, adjusted by Holm."}} tags=["hide-input"]
@@ -237,7 +237,7 @@ page.scalar_table(runs)
 # %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and excess TDD over the layers from shallow to deep for GPA, EGA and DEA, with interval bars."}, "figure": {"name": "fig-mechanism-layers", "caption": "Mean TDD, |ODD| and excess TDD of GPA, EGA and DEA on {glue:text}`n` images of {glue:text}`dataset`, over the model's layers from shallow to deep, a line a method; bars are {glue:text}`level` intervals."}} tags=["hide-input"]
 page.layer_curves(runs.first)
 
-# %% mystnb={"image": {"alt": "The same curves of the images that stand beside."}, "figure": {"name": "fig-mechanism-layers-beside", "caption": "Mean TDD, |ODD| and excess TDD of GPA, EGA and DEA on {glue:text}`other_n` images of {glue:text}`other_dataset`, over the model's layers from shallow to deep, a line a method; bars are {glue:text}`level` intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Curves, of the images that stand beside, of TDD, absolute ODD and excess TDD over the layers from shallow to deep for GPA, EGA and DEA, with interval bars."}, "figure": {"name": "fig-mechanism-layers-beside", "caption": "Mean TDD, |ODD| and excess TDD of GPA, EGA and DEA on {glue:text}`other_n` images of {glue:text}`other_dataset`, over the model's layers from shallow to deep, a line a method; bars are {glue:text}`level` intervals."}} tags=["hide-input"]
 page.layer_curves(runs.second)
 
 # %% [markdown]
@@ -256,6 +256,28 @@ page.claims_table(settings, runs)
 
 # %% [markdown]
 # Decided to the contrary by the two kinds of images: {glue:text}`apart`.
+#
+# :::{admonition} What to trust
+# :class: important
+# The paired differences with their {term}`interval`, and {term}`excess TDD` before {term}`TDD`: the
+# first takes off what holes as ragged cost anyhow. A correlation with a trait of the image is a lead
+# to follow, not a cause: the intervals are not adjusted for their number, and traits hang together.
+# A mask that people drew says where the object is, not where the evidence lies; what share of a map
+# falls on it is a description, not a score.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Move both sliders of {numref}`fig-mechanism-weighed`: with alpha at 0 the map is {term}`RIA`, with
+#   alpha at 1 it is {term}`EGA`, lifted where RIA agrees.
+# - The whole page under another weight, of a few scenes:
+#
+#   ```sh
+#   .venv/bin/segattr execute dea_mechanism -p alpha=0.5 -p samples=4 \
+#       -p results=results/alpha -o alpha.ipynb
+#   ```
+# - Compute samples again: `.venv/bin/segattr verify scenes_settings --samples 3`.
+# ::::
 #
 # **What we learnt.** On these {glue:text}`n` images DEA's TDD is {glue:text}`gains` EGA's (a
 # difference of {glue:text}`gain`; {glue:text}`other_dataset`: {glue:text}`other_gain`). The share

@@ -62,22 +62,36 @@ app
 frozen(app)
 
 # %% [markdown]
-# ## What to try
+# :::{admonition} What to trust
+# :class: important
+# What is shown of this image, this model and this setting, and nothing beyond it. A map that does
+# not leave {term}`blind selections <blind selection>` behind is not to be read, however well it
+# looks; one that does has shown that its pixels matter, not that it is complete. Two images that
+# agree are two cases.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# Start the app: `make lab`, or `make app` for a page of its own.
 #
 # 1. **Is the map better than noise?** Choose *random pixels*: what is left of the score when
 #    scattered holes are cut that know nothing of the model? Then *random smooth*, noise of a CAM's
-#    grain. Compare TDD and excess TDD, which subtracts what a blind selection as large and as
-#    ragged earns.
-# 2. **What does a finer grid buy?** Move the grid from coarse to fine under RIA: its passes are the
-#    square of the cells a side and one more. Do the cells follow the target's edge, and what do TDD
-#    and excess TDD say of it?
+#    {term}`grain`. Compare {term}`TDD` and {term}`excess TDD`, which subtracts what a blind
+#    selection as large and as ragged earns.
+# 2. **What does a finer grid buy?** Move the grid from coarse to fine under {term}`RIA`: its
+#    {term}`passes <pass>` are the square of the cells a side and one more. Do the cells follow the
+#    target's edge, and what do TDD and excess TDD say of it?
 # 3. **Which half of DEA carries it?** Set alpha to 0 (interventions alone), then to 1 (gradients
 #    alone). With alpha at 1, beta still lifts the pixels on which both agree.
-# 4. **Where does the ratio break?** Find a target with a small s(x): {term}`TDD` divides by it, so small
-#    changes of the score become large values. The benchmark therefore shows a mean over well-scored
-#    samples beside the plain one.
-# 5. **What do ties decide?** Under RIA all pixels of a cell tie; the tied share says how much of
-#    the deleted region was chosen by row order, not by the map.
+# 4. **Where does the ratio break?** Find a target with a small s(x): TDD divides by it, so small
+#    changes of the score become large values. The benchmark therefore shows a mean over
+#    {term}`well scored` samples beside the plain one.
+# 5. **What do ties decide?** Under RIA all pixels of a cell tie; the {term}`tied share` says how
+#    much of the deleted region was chosen by row order, not by the map.
+#
+# Without a kernel, [Judge a map yourself](../judge.md) has a model in the page; another picture or
+# model opens the app with `.venv/bin/segattr execute explore -p target=class=person -o mine.ipynb`.
+# ::::
 #
 # **What we learnt.** Nothing that holds beyond the image shown: one map of one image is a case, and
 # this page is for cases. What holds over many is on [the benchmark's page](benchmark.ipynb) and

@@ -182,6 +182,28 @@ page.claims_table(runs)
 page.basis_table(runs)
 
 # %% [markdown]
+# :::{admonition} What to trust
+# :class: important
+# A copy that knows holes is another model, and its order of methods, by {term}`TDD` or by
+# {term}`excess TDD`, is about that model. Where it
+# agrees with the original's, the order is not owed to holes being strange; where it does not, neither
+# is right by itself, and only planted evidence, whose place is known, can tell. A kind of deletion in
+# brackets is out of domain for the copy, too: there it is no better judge.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Let the copy judge a few scenes, under methods of your choice:
+#
+#   ```sh
+#   .venv/bin/segattr benchmark -o results/judged -p dataset=shapes -p samples=3 \
+#       -p model=shapes_lraspp -p judge=shapes_lraspp_in_domain \
+#       -p 'methods=[ria, dea, ega, random]' -p 'metrics=[tdd, excess_tdd]'
+#   ```
+# - Leave `judge` out, and compare the two `runs.csv`.
+# - Compute samples again: `.venv/bin/segattr verify judged_scenes judged_planted_own --samples 3`.
+# ::::
+#
 # **What we learnt.** On photographs the copy and the model order methods by a tau of
 # {glue:text}`tau_photographs_plain_judged`, on generated scenes by
 # {glue:text}`tau_scenes_plain_judged`. Pixel noise earns {glue:text}`noise_photographs_judged` from

@@ -127,6 +127,28 @@ page.records_table(runs)
 page.coverage_table(runs)
 
 # %% [markdown]
+# :::{admonition} What to trust
+# :class: important
+# A {term}`verdict` is of the images, models and settings of its {term}`record`. *Holds* says that so
+# many images decide a claim, not that its difference is large: read the {term}`interval`. *Undecided*
+# is no verdict against a claim; the table says which difference would have been decided. Photographs
+# and generated scenes are asked apart, and where they part, the pages behind the verdict are to be
+# read before either is believed.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Compute samples of a record again, and see every value that differs; scenes need no download:
+#
+#   ```sh
+#   .venv/bin/segattr verify scenes --samples 3
+#   ```
+# - Take the claim that you care for to [One claim, many settings](multiverse.ipynb): does its side
+#   hang on a setting that you would choose otherwise?
+# - Count the verdicts of other records, of a folder of your own, with
+#   `.venv/bin/segattr execute ledger -p evidence=FOLDER -o ledger.ipynb`.
+# ::::
+#
 # **What we learnt.** On photographs {glue:text}`photo_holds` of {glue:text}`photo_claims` verdicts
 # hold and {glue:text}`photo_contradicted` are contradicted; on generated scenes
 # {glue:text}`scene_holds` and {glue:text}`scene_contradicted` of {glue:text}`scene_claims`. Where

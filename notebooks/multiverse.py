@@ -34,6 +34,7 @@ records = [  # of photographs and of generated scenes, which are never pooled
     "photographs",
     "scenes_many",
     "scenes",
+    "scenes_seeds",
 ]
 
 # %% tags=["remove-cell"]
@@ -146,6 +147,27 @@ page.strip(runs, "dea_excess_above_ega")
 page.orders_table(runs)
 
 # %% [markdown]
+# :::{admonition} What to trust
+# :class: important
+# A difference whose strip stays on one side over every {term}`universe`. A share of universes is no
+# probability: they share their images. What no universe moves, such as another architecture, is not
+# asked here, and where few universes are recorded an unbroken strip says little; their number stands
+# above each. Whether the images decide a difference at one setting, [the ledger](ledger.ipynb) says.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Leave records out, and see which strips grow shorter:
+#
+#   ```sh
+#   .venv/bin/segattr execute multiverse -p 'records=[scenes, photographs]' \
+#       -o multiverse.ipynb
+#   ```
+# - Change the {term}`fill` with your own hands, on one picture: *compare two fills* in
+#   [Judge a map yourself](../judge.md).
+# - Compute samples again: `.venv/bin/segattr verify scenes --samples 3`.
+# ::::
+#
 # **What we learnt.** On photographs {glue:text}`photographs_settled` of
 # {glue:text}`photographs_of` differences lie wholly on the claimed side whatever the settings, and
 # {glue:text}`photographs_turned` change their side with them. On generated scenes it is

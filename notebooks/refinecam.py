@@ -87,6 +87,7 @@ photo_layers = None  # shallow to deep; None takes its own stages
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
+from segattr_lib.report.tables import wrapped
 from segattr_lib.sections import refinecam as page
 
 settings = page.read(parameters())
@@ -211,7 +212,7 @@ page.parts_table(settings, runs)
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}, "figure": {"name": "fig-refinecam-lift", "caption": "Paired differences in ARCC on {glue:text}`dataset`, RefineCAM minus its base at the shallowest and at the deepest stage, a row a CAM and stage: dots are means with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often RefineCAM is higher."}} tags=["hide-input"]
 page.lift_plot(settings, runs)
 
-# %% mystnb={"image": {"alt": "The same of the images that stand beside."}, "figure": {"name": "fig-refinecam-lift-beside", "caption": "Paired differences in ARCC on {glue:text}`other_dataset`, RefineCAM minus its base at either end of the model, a row a CAM and stage: dots are means with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often RefineCAM is higher."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC on the images that stand beside, RefineCAM minus its base at the shallowest and at the deepest stage, with intervals."}, "figure": {"name": "fig-refinecam-lift-beside", "caption": "Paired differences in ARCC on {glue:text}`other_dataset`, RefineCAM minus its base at either end of the model, a row a CAM and stage: dots are means with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often RefineCAM is higher."}} tags=["hide-input"]
 page.lift_plot(settings, runs, beside=True)
 
 # %% [markdown]
@@ -250,7 +251,7 @@ page.fusion_table(settings, runs)
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC, the product minus each of the two means, for every CAM, with intervals."}, "figure": {"name": "fig-refinecam-fusions", "caption": "Paired differences in ARCC on {glue:text}`dataset`, the product of the maps minus each of their means, a row a CAM and mean: dots are mean differences with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often the product is higher."}} tags=["hide-input"]
 page.fusion_plot(settings, runs)
 
-# %% mystnb={"image": {"alt": "The same of the images that stand beside."}, "figure": {"name": "fig-refinecam-fusions-beside", "caption": "Paired differences in ARCC on {glue:text}`other_dataset`, the product of the maps minus each of their means, a row a CAM and mean: dots are mean differences with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often the product is higher."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of paired differences in ARCC on the images that stand beside, the product minus each of the two means, for every CAM, with intervals."}, "figure": {"name": "fig-refinecam-fusions-beside", "caption": "Paired differences in ARCC on {glue:text}`other_dataset`, the product of the maps minus each of their means, a row a CAM and mean: dots are mean differences with {glue:text}`level` intervals, blue where the sign-flip test tells the two apart; at the right how often the product is higher."}} tags=["hide-input"]
 page.fusion_plot(settings, runs, beside=True)
 
 # %% [markdown]
@@ -316,7 +317,7 @@ page.region_plot(settings, runs)
 # and max-T, not of means.
 
 # %% mystnb={"figure": {"name": "tab-refinecam-claims", "caption": "The paper's claims of RefineCAM (rows), what the paper says, what these runs say, and whether the claim held."}} tags=["hide-input"]
-page.claims_table(settings, runs)
+wrapped(page.claims_table(settings, runs))
 
 # %% [markdown]
 # RefineCAM lifts ARCC on most models: over its base at the shallowest stage this {glue:text}`lifts`
@@ -331,6 +332,28 @@ page.claims_table(settings, runs)
 # stands beside ours. Data and models are those of this profile (see the [status
 # page](status.ipynb)). Ours are the deepest stage as a rival, the intervals, the count of maps that
 # vanish as 0, the shortcut's price, and RefineCAM of a segmentation.
+#
+# :::{admonition} What to trust
+# :class: important
+# Differences paired by image, against the base at the deepest stage as well as at the shallowest: a
+# refined map should beat both. {term}`ROAD` is the part of {term}`ARCC` that asks the model;
+# {term}`Complexity` and {term}`Coherency` can be won by the product's shape alone. Curves over the
+# starting layer and the shortcut's price are of a few images, and illustrate. Where an
+# {term}`interval` holds 0, nothing is decided.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Move the slider of {numref}`fig-refinecam-slider`: what does each deeper layer take away?
+# - Refine another CAM, under one model:
+#
+#   ```sh
+#   .venv/bin/segattr execute refinecam -p swept=gradcam_plus_plus \
+#       -p samples=3 -p few=2 -p 'model=[shapes_resnet18]' \
+#       -p results=results/swept -o swept.ipynb
+#   ```
+# - Compute samples again: `.venv/bin/segattr verify single_shapes --samples 3`.
+# ::::
 #
 # **What we learnt.** On these {glue:text}`n` images of {glue:text}`dataset` RefineCAM's ARCC has an
 # interval above its base's on {glue:text}`above_shallowest` of {glue:text}`models` models at the

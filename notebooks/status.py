@@ -77,5 +77,24 @@ page.copies_table(runs)
 page.cards(runs)
 
 # %% [markdown]
+# :::{admonition} What to trust
+# :class: important
+# The times are of one machine; what a model reaches is of images that it was not trained on, and a
+# test measures it again from the shipped file. A page whose source, library, packages, parameters or
+# data have changed since is made again by the next `make book`.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Make one page anew, in seconds, under the profile that only asks whether all runs:
+#
+#   ```sh
+#   .venv/bin/segattr execute explore --profile smoke -o explore.ipynb
+#   ```
+# - Train a model again: `make train SUITE=arcc` (hours on few cores).
+# - Compute samples of every record that needs no download again, such as
+#   `.venv/bin/segattr verify scenes single_shapes --samples 3`.
+# ::::
+#
 # **What we learnt.** The profile of the {glue:text}`pages` pages is {glue:text}`profile`, and
 # {glue:text}`models` models came with the library.

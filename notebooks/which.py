@@ -168,6 +168,29 @@ page.axes_table(runs)
 # {glue:text}`disagree`. The smallest difference to the next that the images at hand decide, for the
 # most faithful on photographs: {glue:text}`photo_faithful_decides`; a smaller one takes more.
 #
+# :::{admonition} What to trust
+# :class: important
+# That other methods lie below an answer; not the order within it, which the images leave open. A
+# method without {glue:text}`mark` has not been shown to know more than a {term}`control`, whatever
+# its value. An answer is of the {term}`records <record>` named, and where the last section says that
+# it hangs on a setting, it is yours only under that setting. Photographs and generated scenes are two
+# questions.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Ask the answer of a picture of your own, and whether it leaves {term}`blind selections
+#   <blind selection>` behind there:
+#
+#   ```sh
+#   .venv/bin/segattr explain photo.jpg -o explained \
+#       --methods ria adaptive_ria dea ega gpa
+#   ```
+# - Or with your own hands, in [Judge a map yourself](../judge.md).
+# - Compute samples of the records behind the answers again:
+#   `.venv/bin/segattr verify scenes beyond_budget --samples 3`.
+# ::::
+#
 # **What we learnt.** For faithful maps the records name, on photographs,
 # {glue:text}`photo_faithful_methods`; the cheapest that earns more than every control is
 # {glue:text}`photo_cheapest`. Among the answers to every need stands:

@@ -242,7 +242,7 @@ page.utility(runs)
 # %% mystnb={"image": {"alt": "Mean IoU of every way to a mask with intervals, a panel for the threshold and each segmenter."}, "figure": {"name": "fig-wsss-utility", "caption": "mIoU with the truth of every way to a mask on {glue:text}`dataset`, a panel each for the map's own support and each segmenter: dots are means over images with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.utility_rows(runs.first)
 
-# %% mystnb={"image": {"alt": "The same of the images that stand beside."}, "figure": {"name": "fig-wsss-utility-beside", "caption": "mIoU with the truth of every way to a mask on {glue:text}`other_dataset`, a panel each for the map's own support and each segmenter: dots are means over images with {glue:text}`level` intervals."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Mean IoU of every way to a mask on the images that stand beside, with intervals, a panel for the threshold and each segmenter."}, "figure": {"name": "fig-wsss-utility-beside", "caption": "mIoU with the truth of every way to a mask on {glue:text}`other_dataset`, a panel each for the map's own support and each segmenter: dots are means over images with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.utility_rows(runs.second)
 
 # %% [markdown]
@@ -255,7 +255,7 @@ page.utility_rows(runs.second)
 # %% mystnb={"image": {"alt": "Forest plot of paired differences in IoU, the weighted fusion minus every other way to a mask, a panel a segmenter."}, "figure": {"name": "fig-wsss-steps", "caption": "Paired differences in IoU on {glue:text}`dataset`, the weighted fusion minus every other way to a mask (rows), a panel a segmenter: dots are means with {glue:text}`level` intervals, blue where the sign-flip test, adjusted over the rows, tells the two apart."}} tags=["hide-input"]
 page.steps(settings, runs.first)
 
-# %% mystnb={"image": {"alt": "The same of the images that stand beside."}, "figure": {"name": "fig-wsss-steps-beside", "caption": "Paired differences in IoU on {glue:text}`other_dataset`, the weighted fusion minus every other way to a mask (rows), a panel a segmenter: dots are means with {glue:text}`level` intervals, blue where the sign-flip test, adjusted over the rows, tells the two apart."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Forest plot of paired differences in IoU on the images that stand beside, the weighted fusion minus every other way to a mask, a panel a segmenter."}, "figure": {"name": "fig-wsss-steps-beside", "caption": "Paired differences in IoU on {glue:text}`other_dataset`, the weighted fusion minus every other way to a mask (rows), a panel a segmenter: dots are means with {glue:text}`level` intervals, blue where the sign-flip test, adjusted over the rows, tells the two apart."}} tags=["hide-input"]
 page.steps(settings, runs.second)
 
 # %% [markdown]
@@ -381,6 +381,28 @@ page.beside_poster(settings, runs.first)
 # (see the [status page](status.ipynb)), and the poster lists LA under both tables, we under
 # interpretability. Ours are the random walker and the share of the prior, the intervals, the IoU of
 # 0 where there are no cues, and the checklist as a function of the data.
+#
+# :::{admonition} What to trust
+# :class: important
+# A gain over uniform points, which know no map; and of a mask under a learnt segmenter only what the
+# walker, which learnt nothing, does not get from the same points. *Cannot be told* is about the
+# number of images, not about the recommendation. The embedded `shapes_sam2` is at home on drawn
+# shapes: on photographs its masks are shown, and nothing is concluded from them. {term}`Coverage` and
+# {term}`Spill` say nothing of a mask's worth until both are measured.
+# :::
+#
+# ::::{admonition} What to try
+# :class: tip
+# - Move the slider of {numref}`fig-wsss-slider`: when do more points stop helping?
+# - Prompt with a single point of either kind:
+#
+#   ```sh
+#   .venv/bin/segattr execute wsss_sam2 -p foreground=1 -p background=1 \
+#       -p samples=3 -p results=results/points -o points.ipynb
+#   ```
+# - Bring a segmenter of your own, see [Bring your own](../own.md).
+# - Compute samples again: `.venv/bin/segattr verify prompting_scenes --samples 3`.
+# ::::
 #
 # **What we learnt.** On these {glue:text}`n` images of {glue:text}`dataset` the weighted fusion's
 # cues prompt {glue:text}`segmenter` to an mIoU of {glue:text}`fused_iou`; points that know no map

@@ -9,9 +9,12 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segattr_lib.registry import UserError
+
+if TYPE_CHECKING:
+    from segattr_lib.evidence.plans import Plan
 
 DEBUG = "SEGATTR_DEBUG"  # set in the environment to see where an error came from
 BOOK = ("papermill", "jupytext", "ipykernel", "ipywidgets", "myst_nb")  # what the extra `book` brings to notebooks
@@ -173,13 +176,13 @@ def _generate(asked: argparse.Namespace) -> None:
         print(generate(name))
 
 
-def _need_the_book(command: str) -> None:
-    """Raises UserError where a package is missing that notebooks need and the library does without."""
+def _need_the_book(command: str, what: str = "works on notebooks") -> None:
+    """Raises UserError where a package is missing that notebooks need and the library does without. what: of it the
+    command does."""
     missing = [name for name in BOOK if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            f"`{command}` works on notebooks, for which {', '.join(missing)} must be installed: "
-            "pip install 'segattr[book]'."
+            f"`{command}` {what}, for which {', '.join(missing)} must be installed: pip install 'segattr[book]'."
         )
 
 
@@ -191,7 +194,7 @@ def _record(asked: argparse.Namespace) -> None:
         for name in plan_names():
             print(f"{name}: {read_plan(name).shows}")
         return
-    read_plan(asked.name, **changes)  # refuses what cannot be
+    _need_its_page("record", read_plan(asked.name, **changes))  # refuses what cannot be
 
     from segattr_lib.evidence.plans import placed  # torch, which a refusal above does not wait for
     from segattr_lib.evidence.recording import cost_of, record
@@ -210,13 +213,22 @@ def _record(asked: argparse.Namespace) -> None:
     print(f"{plan.name}: recorded {', '.join(names) or 'nothing new'}")
 
 
+def _need_its_page(command: str, plan: Plan) -> None:
+    """Raises UserError where the record asks what a page of the book asks, and what pages need is missing."""
+    if plan.question is not None:
+        _need_the_book(command, f"asks of {plan.name} what a page of the book does")
+
+
 def _verify(asked: argparse.Namespace) -> None:
+    from segattr_lib.evidence.plans import read_plan
     from segattr_lib.evidence.records import recorded
 
     changes = _place(asked.parameter)
     if asked.samples < 1:
         raise UserError(f"--samples is {asked.samples}; expected 1 or more.")
     names = asked.name or recorded()
+    for name in names:
+        _need_its_page("verify", read_plan(name, **changes))
 
     from segattr_lib.data import load_dataset  # torch
     from segattr_lib.evidence.checking import verify

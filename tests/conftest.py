@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,11 +15,17 @@ from jaxtyping import install_import_hook
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+gc.disable()  # until all is imported, none of which is garbage: a quarter of what importing takes
 install_import_hook("segattr_lib", "beartype.beartype")
 
 ROOT = Path(__file__).parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync")  # of a browser's own accord
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +44,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What the tests measure of this machine is not what a user's runs remember."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    """What the tests measure of this machine is not what a user's runs remember. The processes of a test run share the
+    models they export, which are the same bytes, and no measurements: what one of them runs twice is run alike."""
+    cache, base = tmp_path_factory.mktemp("cache"), tmp_path_factory.getbasetemp()
+    exported = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "onnx"
+    exported.mkdir(exist_ok=True)
+    (cache / "segattr").mkdir()
+    (cache / "segattr" / "onnx").symlink_to(exported, target_is_directory=True)
+    os.environ["XDG_CACHE_HOME"] = str(cache)
 
 
 @pytest.fixture(scope="session")

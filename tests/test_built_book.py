@@ -50,6 +50,19 @@ def test_no_two_bars_of_code_stand_between_two_paragraphs(page: str) -> None:
     assert not re.search("bar bar", " ".join(markup(BOOK / page).bars))
 
 
+CODE = re.compile(r"<(script|style|pre|code|svg)\b.*?</\1>", re.DOTALL)
+RAW = re.compile(r"<t[dh][^>]*>\s*(?:NaN|None|nan)\s*</t[dh]>|PosixPath|Traceback")
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_a_page_shows_nothing_raw(page: str) -> None:
+    """html: no marks of Markdown, no missing value as a computer writes it, no place of the machine that built it."""
+    text = (BOOK / page).read_text(encoding="utf-8")
+    assert RAW.search(text) is None and str(ROOT) not in text
+    if not page.startswith("book/api/"):  # docstrings show defaults, marks and all
+        assert "`" not in re.sub(r"<[^>]*>", "", CODE.sub("", text))
+
+
 @pytest.mark.parametrize("page", SHOWN)
 def test_a_page_weighs_little(page: str) -> None:
     place = BOOK / page
@@ -101,15 +114,18 @@ def read(request: pytest.FixtureRequest, browser: Browser, faults: list[str]) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("page", SHOWN)
 def test_a_page_opens_without_the_network_and_scrolls_down_only(page: str, read: Page, faults: list[str]) -> None:
-    for width in (390, 1280):
+    """A light one is opened narrow and made wide, a dark one opened wide and made narrow."""
+    dark = read.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    narrow, wide = 390, 1280
+    inside = "[...document.querySelectorAll('.scrolls, .pst-scrollable-table-container, div.figure')]"
+    inside += ".filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText)"
+    for number, width in enumerate((wide, narrow) if dark else (narrow, wide)):
         read.set_viewport_size({"width": width, "height": 900})
-        read.goto((BOOK / page).as_uri())
+        if number == 0:
+            read.goto((BOOK / page).as_uri())
         assert read.evaluate("document.documentElement.scrollWidth") <= width
-    wide = "[...document.querySelectorAll('.scrolls, .pst-scrollable-table-container, div.figure')]"
-    hidden = read.evaluate(
-        f"{wide}.filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText)"
-    )
-    assert hidden == [], "must be scrolled sideways at 1280 px"
+        if width == wide:
+            assert read.evaluate(inside) == [], "must be scrolled sideways at 1280 px"
     assert [fault for fault in faults if not any(known in fault for known in HARMLESS)] == []
 
 

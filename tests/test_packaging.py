@@ -241,6 +241,17 @@ def test_notebooks_without_the_extra_are_one_sentence_that_says_what_to_install(
     )
 
 
+@pytest.mark.parametrize("command", ["record", "verify"])
+def test_a_record_that_asks_what_a_page_asks_says_what_to_install(command, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setitem(sys.modules, "ipykernel", None)
+    assert main([command, "prompting"]) == 2
+    assert capsys.readouterr().err == (
+        f"segattr: `{command}` asks of prompting what a page of the book does, for which ipykernel must be installed: "
+        "pip install 'segattr[book]'.\n"
+    )
+
+
 def test_an_installed_librarys_weights_are_replaced_by_no_training(tmp_path, monkeypatch, capsys):
     weights = tmp_path / "site-packages/segattr_lib/models/weights"
     monkeypatch.setattr("segattr_lib.models.WEIGHTS", weights)

@@ -6,10 +6,12 @@ import ast
 import html
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 from time import sleep
@@ -19,10 +21,12 @@ import nbformat
 import papermill
 import pytest
 import yaml
+from PIL import Image, ImageColor
 
 from segattr_lib import execute, explain
 from segattr_lib.__main__ import main
 from segattr_lib.data.photographs import available
+from segattr_lib.profiles import defaults
 from segattr_lib.registry import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -220,6 +224,72 @@ def test_a_page_says_in_short_what_it_answers(path: Path) -> None:
     assert 3 <= len(sentences) <= 5, sentences
     if path.stem != "explore":  # looks at one image, and says that it concludes nothing
         assert all("{glue:text}" in sentence for sentence in sentences), sentences
+
+
+CHAPTERS = [*NOTEBOOKS, ROOT / "book" / "judge.md"]
+PLANS = ROOT / "params" / "recorded.yaml"
+
+
+def box(path: Path, title: str) -> str:
+    """What the one box of this title on a page says."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        text = "\n".join(cell.source for cell in jupytext.read(path).cells if cell.cell_type == "markdown")
+    (inside,) = re.findall(rf"^(:{{3,}})\{{admonition\}} {title}\n(?::class: \w+\n)?(.*?)^\1$", text, re.M | re.S)
+    return inside[1]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_says_what_to_trust_and_what_to_try(path: Path) -> None:
+    """After the evidence, in words of the glossary; what to try is at hand: a command, a slider, or the live page."""
+    trust, attempt = box(path, "What to trust"), box(path, "What to try")
+    text = path.read_text(encoding="utf-8")
+    assert text.index("In short") < text.index("What to trust") < text.index("What to try")
+    assert path.stem == "status" or "{term}`" in trust + attempt
+    assert len(re.findall(r"(?<=[.:?])\s", trust)) >= 2  # sentences, or their parts
+    commands = re.findall(r"segattr (?:execute|verify|benchmark|explain|record)\b", attempt)
+    assert path.stem == "judge" or commands, attempt
+
+
+TRIED = re.compile(r"segattr ((?:[^`\n\\]|\\\n)+)")
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_commands_to_try_name_what_there_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notebooks and their parameters, settings of a benchmark, records that need no download."""
+    from segattr_lib.benchmark.settings import read_settings
+
+    monkeypatch.chdir(ROOT)
+    recorded = yaml.safe_load(PLANS.read_text(encoding="utf-8"))
+    for command in TRIED.findall(box(path, "What to try")):
+        kind, *words = shlex.split(command.replace("\\\n", " "))
+        given = dict(word.split("=", 1) for before, word in pairwise(words) if before == "-p")
+        if kind == "execute":
+            assert set(given) <= set(defaults(words[0])), command
+        elif kind == "benchmark":
+            read_settings({name: yaml.safe_load(value) for name, value in given.items()})
+        elif kind == "verify":
+            names = words[: words.index("--samples")]
+            assert names and all("voc" not in str(recorded[name]) for name in names), command
+        else:
+            assert kind in ("record", "explain"), command
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_an_alternative_text_can_be_read_alone(path: Path) -> None:
+    for cell in jupytext.read(path).cells:
+        alt = shown_as(cell).get("image", {}).get("alt")
+        assert alt is None or (len(alt) > 60 and "same" not in alt.split()[:3]), alt
+
+
+WIDEST_CODE = 86  # characters that fit beside the contents at 1280 px
+
+
+@pytest.mark.parametrize("path", [ROOT / "index.md", *sorted((ROOT / "book").glob("*.md")), *NOTEBOOKS])
+def test_code_in_prose_fits_its_column(path: Path) -> None:
+    text = "\n".join(prose(path)) if path.suffix == ".py" else path.read_text(encoding="utf-8")
+    for block in re.findall(r"^ *```\w+\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        assert max(map(len, block.splitlines())) <= WIDEST_CODE, block
 
 
 @pytest.mark.parametrize("profile", ["embedded", "smoke", "paper"])
@@ -537,6 +607,10 @@ def test_what_a_stranger_reads_first_can_be_read_in_one_sitting() -> None:
 FRONT = re.compile(r"<!-- front -->\n(.*?)\n<!-- /front -->", re.DOTALL)
 
 
+def distance(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    return sum(abs(first - second) for first, second in zip(one, other, strict=True))
+
+
 @pytest.mark.slow
 def test_the_front_is_what_explain_gives() -> None:
     """README.md and index.md open with the same picture and numbers, and these are those of a run."""
@@ -553,5 +627,11 @@ def test_the_front_is_what_explain_gives() -> None:
     assert written[::2] == computed[::2]  # every word, and whether a map is to be read
     for before, now in zip(written[1::2], computed[1::2], strict=True):
         assert float(before) == pytest.approx(float(now), abs=1 if "." not in before else 0.012)
-    assert (ROOT / front.PICTURE).is_file()
+    for theme, ink in front.INKS.items():
+        assert f'"{front.PICTURES[theme]}"' in blocks[0]
+        shown = Image.open(ROOT / front.PICTURES[theme]).convert("RGBA")
+        assert shown.getpixel((0, 0))[3] == 0  # no ground of its own
+        ticks = shown.crop((0, shown.height // 2, shown.width // 30, shown.height)).getcolors(1 << 20)
+        written = [colour[:3] for _, colour in ticks if colour[3] > 180]
+        assert min(distance(colour, ImageColor.getrgb(ink)) for colour in written) < 60
     assert front.alt_of(blocks[0]) in html.unescape((ROOT / front.DRAWN).read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ from segattr_lib.evidence.records import Record
 from segattr_lib.inference.paired import paired
 from segattr_lib.inference.verdicts import sound
 from segattr_lib.metrics import metric_key
+from segattr_lib.models import REPEATED
 from segattr_lib.registry import read_key
 
 
@@ -24,6 +25,7 @@ class Universe:
 
     k, fill: of the metric, None where it has none. grid: cells a side of the maps of interventions, None where none
     of the methods compared takes one. size: px of the images' side. region: whose labels the target is found in.
+    training: the seed that the model was trained from, beside the models of REPEATED, which count as one.
     """
 
     k: float | None
@@ -32,6 +34,7 @@ class Universe:
     size: int
     region: str
     model: str
+    training: int = 0
 
 
 SETTINGS = tuple(field.name for field in fields(Universe))
@@ -77,12 +80,13 @@ def universes(several: Iterable[Recorded], methods: Sequence[str]) -> dict[Unive
     found: dict[Universe, pd.DataFrame] = {}
     for values in several:
         for (k, fill, region, model), table in values.tables.items():
+            trained, seed = REPEATED.get(model, (model, 0))
             for grid in _grids(table, values.grid) if moved else [None]:
                 keys = [at_grid(method, grid, values.grid) for method in methods]
                 if not set(keys) <= set(table):
                     continue
                 complete = table[keys].dropna().set_axis(list(methods), axis=1)
-                universe = Universe(k, fill, grid, values.size, region, model)
+                universe = Universe(k, fill, grid, values.size, region, trained, seed)
                 if len(complete) > len(found.get(universe, [])):
                     found[universe] = complete
     return found

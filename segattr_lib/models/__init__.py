@@ -115,6 +115,11 @@ MODELS = {
     ),
 }
 
+REPEATED = {  # trained as another was, from another seed: what of a finding is that one training's
+    "shapes_fcn_seed_1": ("shapes_fcn", 1),
+    "shapes_fcn_seed_2": ("shapes_fcn", 2),
+}
+MODELS |= {name: MODELS[original] for name, (original, _) in REPEATED.items()}
 IN_DOMAIN = {  # a copy that was tuned on images with holes, by the model that it judges
     name: f"{name}_in_domain"
     for name in ("voc_deeplabv3_mobilenetv2_half", "shapes_lraspp", "planted_context_lraspp", "planted_own_lraspp")

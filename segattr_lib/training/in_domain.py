@@ -44,7 +44,7 @@ AWAY = 0.8  # of the way from the original's weights to the tuned ones
 tune = partial(Stage, batch=8, weight_decay=1e-4, warmup=0.1)
 RECIPE = {
     "voc_deeplabv3_mobilenetv2_half_in_domain": tune(9_600, 2e-4),
-    "shapes_lraspp_in_domain": tune(1_600, 1.5e-3),
+    "shapes_lraspp_in_domain": tune(12_800, 1.5e-3),
     "planted_context_lraspp_in_domain": tune(4_000, 1.5e-3),
     "planted_own_lraspp_in_domain": tune(4_000, 1.5e-3),
 }

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from segattr_lib.data import load_dataset
 from segattr_lib.data.sample import Dataset
-from segattr_lib.models import MODELS, WEIGHTS
+from segattr_lib.models import MODELS, REPEATED, WEIGHTS
 from segattr_lib.models.state import prediction
 from segattr_lib.training.loop import Stage, as_stored, drawn_view, fit, in_parallel, streams, to_images, write_weights
 
@@ -29,6 +29,7 @@ RECIPE = {  # in the order of training; half the size in a first stage costs a q
     "planted_context_lraspp": [cycle(8_000, 4e-3, shrink=2), cycle(2_400, 2e-3)],
     "planted_own_lraspp": [cycle(8_000, 4e-3, shrink=2), cycle(2_400, 2e-3)],
 }
+RECIPE |= {name: RECIPE[original] for name, (original, _) in REPEATED.items()}
 BACKBONE_OF = {"shapes_deeplabv3": "shapes_fcn"}  # it begins with a trained one
 # The held-out splits of each data set.
 MEASURED = {"shapes": ("test", "test_small", "test_thin"), "planted_context": ("test",), "planted_own": ("test",)}
@@ -41,13 +42,15 @@ def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[st
     Cross entropy plus soft Jaccard, in the stages of RECIPE; a stage begins with the weights the one before left, and
     its file is written when it ends. Weights are stored in half precision and measured as stored; the metadata, also
     returned, are write_weights', the images seen and the mean IoU on each held-out split of MEASURED at full size.
-    A model of BACKBONE_OF begins with the backbone of another, trained before it into the same folder.
+    A model of BACKBONE_OF begins with the backbone of another, trained before it into the same folder; one of REPEATED
+    is trained as another, from a seed that is so much higher.
     """
     data = MODELS[name].trained_on
     scenes = in_parallel(partial(_read, data), load_dataset(data, split="train").sample_ids[:POOL])
     began, about = time.monotonic(), dict[str, str]()
+    drawn = seed + (REPEATED[name][1] if name in REPEATED else 0)
     for number, stage in enumerate(RECIPE[name]):
-        torch.manual_seed(seed)
+        torch.manual_seed(drawn)
         model = MODELS[name].build()
         if number:
             model.load_state_dict(load_file(folder / f"{name}.safetensors"), strict=False)
@@ -57,7 +60,7 @@ def train_segmenter(name: str, seed: int = 0, folder: Path = WEIGHTS) -> dict[st
             model.load_state_dict(backbone, strict=False)
         model = model.to(memory_format=torch.channels_last)
         purpose = f"train stage {number}" if number else "train"
-        batches = (draw(scenes, stage, rng) for rng in streams(seed, purpose, stage))
+        batches = (draw(scenes, stage, rng) for rng in streams(drawn, purpose, stage))
         fit(model, stage, batches, loss, f"{name}, stage {number + 1}")
         weights = as_stored(model)
         facts: dict[str, object] = {"images": sum(stage.images for stage in RECIPE[name][: number + 1])}

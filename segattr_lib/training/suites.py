@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-SEGMENTERS = ("shapes_fcn", "shapes_lraspp", "shapes_deeplabv3", "planted_context_lraspp", "planted_own_lraspp")
+SEGMENTERS = (
+    "shapes_fcn",
+    "shapes_lraspp",
+    "shapes_deeplabv3",
+    "planted_context_lraspp",
+    "planted_own_lraspp",
+    "shapes_fcn_seed_1",
+    "shapes_fcn_seed_2",
+)
 CLASSIFIERS = ("shapes_resnet18", "shapes_vgg11", "shapes_convnext", "shapes_swin")
 FINETUNED = ("finetuned_vgg11", "finetuned_resnet18", "finetuned_swin_t", "finetuned_convnext_tiny")
 COPIES = ("shapes_lraspp_in_domain", "planted_context_lraspp_in_domain", "planted_own_lraspp_in_domain")

@@ -54,13 +54,13 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--engine", choices=ENGINES, default="auto")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--out", type=Path, default=ROOT / "book/evidence/bench.json")
-    parser.add_argument("--quick", action="store_true", help="2 repeats of few images: does it run?")
+    parser.add_argument("--quick", action="store_true", help="few images, once: does it run?")
     asked = parser.parse_args(words)
     gc.collect()
     gc.freeze()  # what is imported stays, and need not be gone through between two calls
     warnings.filterwarnings("ignore", module="captum|pytorch_grad_cam|torchcam|sklearn")
     if asked.quick:
-        asked.repeats = 2
+        asked.repeats = 1
     device = device_of(asked.device)
     about = (str(device), asked.engine, asked.precision)
     setting = Machine(*about, **(QUICK if asked.quick else WHOLE))
@@ -70,7 +70,7 @@ def main(words: list[str] | None = None) -> int:
     if asked.rows in "growth":  # what is short first, so that a fault shows soon
         record["growth"] = growth.points(asked.quick, min(asked.repeats, 3))
     if asked.rows in "starting":
-        record["starting"] = starting.points(asked.repeats if not asked.quick else 1, asked.quick)
+        record["starting"] = starting.points(asked.repeats, asked.quick)
     print(heading(), flush=True)
     record["rows"] = list(table(setting, asked.repeats, asked.rows))
     if asked.rows in "whole":

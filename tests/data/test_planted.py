@@ -38,9 +38,11 @@ COUNT = 400
 OTHER = {"ring": "plus", "plus": "ring"}
 
 
-@cache
-def drawn(count: int = COUNT, split: str = "test") -> list[Scene]:
-    return [scene(f"{split}-{number:05d}") for number in range(count)]
+kept = cache(scene)  # drawn once, however many of them a test asks for
+
+
+def drawn(count: int = COUNT) -> list[Scene]:
+    return [kept(f"test-{number:05d}") for number in range(count)]
 
 
 def kinds(role: str) -> np.ndarray:
@@ -50,9 +52,9 @@ def kinds(role: str) -> np.ndarray:
 
 def redrawn(number: int, role: str) -> tuple[Scene, Scene]:
     """A scene, and its counterfactual: the glyph of this role of the other kind."""
-    plain = scene(f"test-{number:05d}")
+    plain = kept(f"test-{number:05d}")
     other = OTHER[getattr(plain, f"{role}_kind")]
-    return plain, scene(f"test-{number:05d}", **{role: other})
+    return plain, kept(f"test-{number:05d}", **{role: other})
 
 
 def middle(mask: np.ndarray) -> np.ndarray:

@@ -16,7 +16,8 @@ from oracles import ConvNet, plain_insertion, plain_odd, plain_score, plain_tdd,
 from torch import Tensor
 
 from segattr_lib.attribution import METHODS
-from segattr_lib.benchmark.runner import group_of
+from segattr_lib.benchmark.group import Group
+from segattr_lib.benchmark.runner import group_of, open_run
 from segattr_lib.benchmark.settings import read_settings
 from segattr_lib.data import draw, load_dataset
 from segattr_lib.evaluate import model_score
@@ -282,16 +283,20 @@ NOISES |= {"random_cells": 0.09, "random_cells_masked": 0.09, "random_smooth": 0
 
 
 def _noise_lies_at_chance(settings: dict, offset_cells: Path, wanted: int = 48) -> None:
-    """Excess TDD of maps that know nothing, on images the model scores at least .3."""
+    """Excess TDD of maps that know nothing, on images the model scores at least .3; as many blind selections as the
+    records of photographs have."""
     allowed = {**NOISES, f"{offset_cells}:cells": 0.05, f"{offset_cells}:cells_masked": 0.05}
-    run = read_settings({**settings, "methods": list(allowed), "metrics": ["excess_tdd"], "batch_size": 16}).runs()[0]
-    dataset = load_dataset(run.dataset, run.root, run.split)
-    names = draw(dataset, None, run.order, 0)
+    asked = {"methods": list(allowed), "metrics": ["excess_tdd"], "null_every": 3, "batch_size": 16}
+    run = read_settings({**settings, **asked}).runs()[0]
+    opened = open_run(run, classes=False)
+    (model,), (names,) = opened.models.values(), opened.ids.values()
+    known = opened.dataset, model, opened.prepared(model.name)
     values: dict[str, list[float]] = {name: [] for name in allowed}
     for start in range(0, len(names), 8):
-        group = group_of(run, names[start : start + 8])
-        sure = [sample.sample_id for sample, s in zip(group.samples, group.base.tolist(), strict=True) if s >= 0.3]
-        group = group_of(run, sure) if sure else None
+        samples = [opened.dataset.load(name, run.image_size) for name in names[start : start + 8]]
+        scores = Group(run, *known, samples).base.tolist()
+        sure = [sample for sample, score in zip(samples, scores, strict=True) if score >= 0.3]
+        group = Group(run, *known, sure) if sure else None
         for each in run.method_keys() if group else ():
             rows = group.rows_of(each, [metric_key("excess_tdd")])[0]
             values[each.name] += [row["value"] for row in rows if row["status"] == "ok"]

@@ -16,7 +16,7 @@ from torch import nn
 
 from segattr_lib.data import load_dataset
 from segattr_lib.data.shapes import scene
-from segattr_lib.models import MODELS, loading
+from segattr_lib.models import MODELS, REPEATED, loading
 from segattr_lib.models.loading import load_model
 from segattr_lib.training import loop, segmenters
 from segattr_lib.training.loop import as_stored
@@ -73,6 +73,19 @@ def test_training_twice_gives_the_same_weights(trained: Callable[[Path, int], Pa
     first, again, other = (load_file(trained(tmp_path / part, seed)) for part, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+@pytest.mark.slow
+def test_a_model_trained_again_is_the_same_recipe_from_another_seed(
+    few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(segmenters, "RECIPE", {name: [cycle(4, 1e-3, batch=2)] for name in ("shapes_fcn", "again")})
+    monkeypatch.setitem(MODELS, "again", MODELS["shapes_fcn"])
+    monkeypatch.setitem(REPEATED, "again", ("shapes_fcn", 2))
+    for name, seed in (("shapes_fcn", 5), ("again", 3)):
+        train_segmenter(name, seed, tmp_path)
+    first, again = (load_file(tmp_path / f"{name}.safetensors") for name in ("shapes_fcn", "again"))
+    assert all(torch.equal(first[key], again[key]) for key in first)
 
 
 @pytest.mark.slow

@@ -36,6 +36,7 @@ LABELS = {
     "size": "the size of images",
     "region": "whose labels give the target",
     "model": "the model",
+    "training": "the seed of its training",
     "any": "any of them",
 }
 NONE = "none"

@@ -105,7 +105,7 @@ def _settings(axes: Axes, rows: pd.DataFrame, marks: Sequence[tuple[str, object]
 
 def mark_label(setting: str, value: object) -> str:
     """A value of a setting as the strip names it, with the setting."""
-    prefix = {"k": "k = ", "fill": "fill: ", "region": "target: "}.get(setting, "")
+    prefix = {"k": "k = ", "fill": "fill: ", "region": "target: ", "training": "training seed "}.get(setting, "")
     return prefix + mark_value(setting, value)
 
 

@@ -21,6 +21,7 @@ from segattr_lib.evidence.universes import (
     tau_by_setting,
     universes,
 )
+from segattr_lib.models import REPEATED
 from segattr_lib.sections.ledger.claims import groups
 from segattr_lib.sections.multiverse import CLAIMS, OURS_ALONE
 from segattr_lib.sections.multiverse.claims import (
@@ -83,6 +84,16 @@ def test_only_images_with_both_values_count_and_of_two_records_of_a_universe_the
         assert len(rows) == 19 and IMAGES[0] not in rows.index
 
 
+def test_models_of_one_recipe_are_one_model_of_several_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REPEATED, "m_again", ("m", 1))
+    values = Recorded(
+        224, 14, {(0.2, "mean", "truth", model): table({"ega": 0.9, "gpa": 0.1}) for model in ("m", "m_again")}
+    )
+    assert list(universes([values], ["ega", "gpa"])) == [
+        Universe(0.2, "mean", None, 224, "truth", "m", training) for training in (0, 1)
+    ]
+
+
 def test_a_difference_is_the_mean_over_images_and_of_leakage_the_median() -> None:
     values = table({"dea": 0.4, "ega": 0.2})
     values.loc[IMAGES[3], "dea"] = 100.0  # a ratio that exploded
@@ -99,7 +110,7 @@ def test_a_difference_is_the_mean_over_images_and_of_leakage_the_median() -> Non
 
 def universe_rows(sides: list[int], low: list[float], high: list[float], **settings: list) -> pd.DataFrame:
     n = len(sides)
-    plain = {"k": 0.2, "fill": "mean", "grid": 14, "size": 224, "region": "truth", "model": "m"}
+    plain = {"k": 0.2, "fill": "mean", "grid": 14, "size": 224, "region": "truth", "model": "m", "training": 0}
     return pd.DataFrame(
         {"claim": ["c"] * n, "data": ["photographs"] * n, "side": sides, "low": low, "high": high}
         | {name: settings.get(name, [value] * n) for name, value in plain.items()}
@@ -150,7 +161,7 @@ def test_orders_turn_round_where_lower_is_better_and_leakage_goes_by_its_median(
 
 def test_tau_by_setting_solved_by_hand() -> None:
     index = pd.MultiIndex.from_tuples(
-        [(k, fill, 14, 224, "truth", "m") for k in (0.1, 0.2) for fill in ("mean", "blur")], names=SETTINGS
+        [(k, fill, 14, 224, "truth", "m", 0) for k in (0.1, 0.2) for fill in ("mean", "blur")], names=SETTINGS
     )
     ordered = pd.DataFrame([[1, 2, 3], [1, 2, 3], [1, 2, 3], [3, 2, 1]], index, ["a", "b", "c"])
     taus = tau_by_setting(ordered)
