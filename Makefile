@@ -1,6 +1,6 @@
 # `make` alone prints the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup explain test test-quick same lint notebooks book pdf linkcheck lab bench record verify ledger train clean vendor a11y html-check
+.PHONY: help setup explain test test-quick same lint notebooks book pdf linkcheck app lab bench record verify ledger train clean vendor a11y html-check
 
 PROFILE ?= embedded
 BASE ?= HEAD
@@ -56,12 +56,15 @@ linkcheck: book ## Check every link of the book; those that leave it where there
 html-check: setup ## Check the built book: ids, nesting, alternative texts, links, weight; with java by the HTML validator, too
 	@test -f _build/html/index.html || { echo "The book is not built: make book builds it."; exit 1; }
 	-$(BIN)/python book/vendor.py checks
-	$(BIN)/python -m pytest tests/test_built_book.py -k "whole or bars or weighs or validator"
+	$(BIN)/python -m pytest tests/test_built_book.py -k "whole or bars or weighs or raw or validator"
 
 a11y: setup ## Check every page of the built book by axe-core in Chromium, light and dark, and that it needs no network
 	@test -f _build/html/index.html || { echo "The book is not built: make book builds it."; exit 1; }
 	$(BIN)/python book/vendor.py checks
 	$(BIN)/python -m pytest tests/test_built_book.py -k "reader or network"
+
+app: setup ## Open the explorer as a page of its own, in a browser; APP="-p model=... --port 8866" for settings
+	$(BIN)/python book/app.py $(APP)
 
 lab: setup ## Open the notebooks in JupyterLab, with a live kernel for the explorer
 	$(BIN)/python -m segattr_lib generate

@@ -281,6 +281,20 @@ def _ignored(_app: Any, config: Any) -> None:
     config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, *passed]
 
 
+LINES = re.compile(r"<dl>\n((?:<dd><em class=\"sig-param\">.*?</dd>\n)+)</dl>", re.DOTALL)
+
+
+def _lines(_app: Any, _page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Parameters that stand a line each are lines: Sphinx makes a list of them whose entries have no terms."""
+    body = context.get("body", "")
+
+    def lined(found: re.Match[str]) -> str:
+        return f'<div class="sig-lines">{found[1].replace("<dd>", "<div>").replace("</dd>", "</div>")}</div>'
+
+    if "<dd><em" in body:
+        context["body"] = LINES.sub(lined, body)
+
+
 def setup(app: Any) -> dict[str, Any]:
     sys.path.insert(0, str(ROOT))  # the library beside the book, not one that is installed
     write()
@@ -289,4 +303,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("config-inited", _ignored)
     app.connect("autodoc-process-docstring", _docstring)
     app.connect("autodoc-process-signature", _signature)
+    app.connect("html-page-context", _lines)
     return {"parallel_read_safe": True}

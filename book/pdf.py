@@ -25,9 +25,10 @@ ON_PAPER = """
   .bd-header, .bd-header-article, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-footer, .prev-next-footer,
   .widget-area, .jupyter-widgets, .sd-btn, button, p.downloads, details.hide:not([open]) { display: none !important; }
   .bd-content, .bd-main, .bd-article-container, .bd-article { max-width: none !important; padding: 0 !important; }
-  .cell_output .text_html, .cell_output div.output, .pst-scrollable-table-container, pre {
-    overflow: visible !important;
+  .cell_output .text_html, .cell_output div.output, .pst-scrollable-table-container, .scrolls, div.figure, pre {
+    overflow: visible !important; background: none !important;
   }
+  .segattr-steps input { display: none !important; }
   pre { white-space: pre-wrap !important; }
   table { font-size: 6.6pt !important; width: 100% !important; }
   td, th { white-space: normal !important; overflow-wrap: anywhere; }
@@ -35,6 +36,8 @@ ON_PAPER = """
   svg.figure { min-width: 0 !important; }
   h1, h2, h3, h4, dt { break-after: avoid; }
   figure, img, tr, .admonition { break-inside: avoid; }
+  figure.tabled, table { break-inside: auto !important; }
+  figcaption, caption { break-after: avoid; }
   h1 { break-before: page; }
 }
 """

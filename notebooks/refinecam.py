@@ -87,6 +87,7 @@ photo_layers = None  # shallow to deep; None takes its own stages
 
 # %% tags=["remove-cell"]
 from segattr_lib.report.page import glue_facts, parameters
+from segattr_lib.report.tables import wrapped
 from segattr_lib.sections import refinecam as page
 
 settings = page.read(parameters())
@@ -316,7 +317,7 @@ page.region_plot(settings, runs)
 # and max-T, not of means.
 
 # %% mystnb={"figure": {"name": "tab-refinecam-claims", "caption": "The paper's claims of RefineCAM (rows), what the paper says, what these runs say, and whether the claim held."}} tags=["hide-input"]
-page.claims_table(settings, runs)
+wrapped(page.claims_table(settings, runs))
 
 # %% [markdown]
 # RefineCAM lifts ARCC on most models: over its base at the shallowest stage this {glue:text}`lifts`

@@ -50,6 +50,19 @@ def test_no_two_bars_of_code_stand_between_two_paragraphs(page: str) -> None:
     assert not re.search("bar bar", " ".join(markup(BOOK / page).bars))
 
 
+CODE = re.compile(r"<(script|style|pre|code|svg)\b.*?</\1>", re.DOTALL)
+RAW = re.compile(r"<t[dh][^>]*>\s*(?:NaN|None|nan)\s*</t[dh]>|PosixPath|Traceback")
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_a_page_shows_nothing_raw(page: str) -> None:
+    """html: no marks of Markdown, no missing value as a computer writes it, no place of the machine that built it."""
+    text = (BOOK / page).read_text(encoding="utf-8")
+    assert RAW.search(text) is None and str(ROOT) not in text
+    if not page.startswith("book/api/"):  # docstrings show defaults, marks and all
+        assert "`" not in re.sub(r"<[^>]*>", "", CODE.sub("", text))
+
+
 @pytest.mark.parametrize("page", SHOWN)
 def test_a_page_weighs_little(page: str) -> None:
     place = BOOK / page

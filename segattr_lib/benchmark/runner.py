@@ -206,8 +206,7 @@ def own_code_of(settings: Settings) -> dict[str, str]:
 
 
 def group_of(run: Settings, sample_ids: list[str], opened_run: Opened | None = None) -> Group:
-    """Some samples of a run as it saw them, to look at their maps; run is one of `settings.runs()`. opened_run: of
-    open_run, for who asks often.
+    """Some samples of a run as it saw them, to look at their maps; run: one of `settings.runs()`, opened or not yet.
 
     Raises SampleError for a sample that cannot be read, or that the model fails on.
     """

@@ -62,9 +62,8 @@ def _check_options(kind: str, key: Key) -> None:
     for option in key.options:
         if option not in key.entry.options:
             raise unknown(f"option of the {kind} {key.name!r}", option, key.entry.options)
-    own = {name: value for name, value in key.options.items() if name in Settings.model_fields}
-    if own:  # for all defaults are copied, and thousands of keys pin none
-        read_settings(own)
+    if own := {name: value for name, value in key.options.items() if name in Settings.model_fields}:
+        read_settings(own)  # which copies all defaults, and thousands of keys pin none
 
 
 Listed = BeforeValidator(_listed)
@@ -256,8 +255,7 @@ def read_settings(values: dict[str, Any]) -> Settings:
         first = error.errors()[0]
         place = first["loc"][0] if first["loc"] else "settings"
         raised = first.get("ctx", {}).get("error")
-        text = str(raised) if raised else f"{place} is {short(first['input'])}: {first['msg'].lower()}."
-        raise UserError(text) from error
+        raise UserError(str(raised or f"{place} is {short(first['input'])}: {first['msg'].lower()}.")) from error
 
 
 def short(value: Any) -> str:

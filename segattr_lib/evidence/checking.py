@@ -139,10 +139,13 @@ def compare(record: Record, again: pd.DataFrame, samples: Sequence[str]) -> Chec
 def _by_value(rows: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
     """Value and status by all that tells one value from another, of those models, methods and metrics that were asked
     again; s(x) and lost samples, which are of no method, stand beside them."""
-    rows, asked = plain(rows), plain(asked)
-    for name in ("model", "seed", "method", "variant", "metric", "fill"):
-        rows = rows[rows[name].isin(asked[name].unique()) | rows[name].isna()]
-    rows = rows.fillna({"method": "", "variant": "", "metric": "", "fill": "", "k": 0.0})
+    nothing = {"method": "", "variant": "", "metric": "", "fill": "", "k": 0.0}
+    rows, asked = plain(rows).fillna(nothing), plain(asked).fillna(nothing)
+    for name in ("model", "seed", "metric", "fill"):
+        rows = rows[rows[name].isin([*asked[name].unique(), ""])]
+    # a method that was asked without options is not asked with those of another
+    methods = pd.MultiIndex.from_frame(asked[["method", "variant"]].drop_duplicates())
+    rows = rows[pd.MultiIndex.from_frame(rows[["method", "variant"]]).isin(methods) | (rows["method"] == "")]
     return rows.assign(k=rows["k"].round(6)).set_index(OF_A_VALUE)[["value", "status"]]
 
 

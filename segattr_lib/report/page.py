@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from IPython.core.getipython import get_ipython
@@ -11,9 +11,10 @@ from myst_nb import glue
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from segattr_lib.benchmark.settings import Settings, read_settings, short
-from segattr_lib.registry import UserError, unknown
+from segattr_lib.registry import Key, UserError, unknown
 from segattr_lib.report.vector import in_page
 
+A_PASS_A_CELL = ("ria", "dea")
 LITERAL = (type(None), bool, int, float, str, list, tuple, dict)
 P = TypeVar("P", bound="Page")
 
@@ -75,6 +76,12 @@ def read_page(page: type[P], values: Mapping[str, Any], **of_run: Any) -> P:
         raised = first.get("ctx", {}).get("error")
         text = str(raised) if raised else f"{place} is {short(first['input'])}: {first['msg'].lower()}."
         raise UserError(text) from error
+
+
+def soon_explained(methods: Sequence[Key]) -> list[Key]:
+    """Those of the methods by which a page checks a record: without maps of a pass a cell, which take most of a run's
+    passes; all where there are no others. `verify` computes the others again, too."""
+    return [key for key in methods if key.name not in A_PASS_A_CELL] or list(methods)
 
 
 def glue_facts(facts: Mapping[str, Any]) -> None:

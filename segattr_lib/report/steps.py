@@ -15,8 +15,8 @@ import numpy as np
 
 SCRIPT = Path(__file__).with_name("steps.js")
 LOOK = """
-.segattr-steps label { display: block; font-size: 0.9em; margin: 0; }
-.segattr-steps input[type=range] { width: 24em; max-width: 100%; min-height: 2em; }
+.segattr-steps :is(label, output) { display: inline; font-size: 0.9em; margin: 0; }
+.segattr-steps input[type=range] { display: block; width: 24em; max-width: 100%; min-height: 2em; }
 .segattr-steps .segattr-beside { display: flex; flex-wrap: wrap; align-items: start; }
 .segattr-steps [data-step] { display: flex; flex-wrap: wrap; align-items: start; }
 .segattr-steps [data-step][hidden] { display: none; }
@@ -68,7 +68,7 @@ def stepped(sliders: Sequence[Slider], frames: Mapping[tuple[int, ...], str], st
 def _input(slider: Slider, name: str) -> str:
     text, values = html.escape(slider.values[slider.start]), html.escape(json.dumps(list(slider.values)))
     return (
-        f'<div><label for="{name}">{html.escape(slider.name)}: <output for="{name}">{text}</output></label>'
+        f'<div><label for="{name}">{html.escape(slider.name)}:</label> <output for="{name}">{text}</output>'
         f'<input type="range" id="{name}" min="0" max="{len(slider.values) - 1}" step="1" value="{slider.start}" '
         f'aria-valuetext="{text}" data-values="{values}"></div>'
     )

@@ -207,6 +207,16 @@ def test_a_row_that_is_lost_or_has_another_status_makes_a_record_fall(few):
     assert "degenerate now" in check.text()
 
 
+def test_a_record_does_not_fall_by_a_method_with_options_that_another_alone_was_asked_with(few):
+    rows = plain(few.rows)
+    pinned = [rows[rows["method"] == name].assign(variant="window=3") for name in ("gpa", "ega")]
+    few.__dict__["rows"] = pd.concat([rows, *pinned], ignore_index=True)
+    again = pd.concat([rows, pinned[0]], ignore_index=True)
+    check = compare(few, again, drawn(few, 5, 0))
+    assert check.holds and check.same == 1
+    assert len(compare(few, again[again["variant"] != "window=3"].drop(rows.index[-1]), drawn(few, 5, 0)).lost) == 1
+
+
 def test_two_methods_that_change_places_make_a_record_fall_though_few_values_move(few):
     rows = plain(few.rows)
     asked = rows[(rows["model"] == "shapes_fcn") & rows["sample_id"].isin(well(few))]

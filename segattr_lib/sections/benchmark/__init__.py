@@ -24,7 +24,7 @@ from segattr_lib.inference.paired import paired
 from segattr_lib.metrics import metrics_of
 from segattr_lib.registry import PERTURBATIONS
 from segattr_lib.report.labels import key_label
-from segattr_lib.report.page import Page, read_page
+from segattr_lib.report.page import Page, read_page, soon_explained
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import chance as chance_table
 from segattr_lib.report.tables import interval, side, whole
@@ -210,7 +210,7 @@ def _timed(basis: Basis) -> pd.DataFrame:
 def on_scenes(settings: Settings) -> Scenes:
     """Do or read the run on generated scenes, or take the record that it is of."""
     asked, fill = settings.on_scenes(), settings.judge()
-    checked = {"samples": asked.samples, "model": asked.model[-1:]}  # one is enough to check a record by
+    checked = {"samples": asked.samples, "model": asked.model[-1:], "methods": soon_explained(asked.methods)}
     basis = basis_of(asked, f"{settings.results}-scenes", checked=checked)
     rows = basis.rows
     return Scenes(rows, at(run_level(rows), asked.k[0], fill), above_chance(rows, asked.k[0], fill), basis)

@@ -17,7 +17,7 @@ from segattr_lib.models import IN_DOMAIN
 from segattr_lib.registry import UserError
 from segattr_lib.report import charts
 from segattr_lib.report.labels import key_label
-from segattr_lib.report.page import Page, read_page
+from segattr_lib.report.page import Page, read_page, soon_explained
 from segattr_lib.report.tables import interval_texts, wrapped
 from segattr_lib.sections.in_domain import claims
 from segattr_lib.sections.in_domain.claims import CLAIMS, NOISE
@@ -182,12 +182,20 @@ def read(parameters: Mapping[str, Any]) -> Settings:
 
 def run(settings: Settings) -> Runs:
     """Do or read the three runs of every subject, or take the records that they are of, and compare the judges."""
+    asked = {name: {use: settings.of(name, use) for use in USES} for name in SUBJECTS}
     basis = {
-        name: {use: basis_of(settings.of(name, use), f"{settings.results}/{name}-{use}") for use in USES}
-        for name in SUBJECTS
+        name: {
+            use: basis_of(of_use, f"{settings.results}/{name}-{use}", checked=_checked(of_use))
+            for use, of_use in uses.items()
+        }
+        for name, uses in asked.items()
     }
     rows = {name: Rows(**{use: each.rows for use, each in uses.items()}) for name, uses in basis.items()}
     return compared(rows, settings, basis)
+
+
+def _checked(asked: settings_.Settings) -> dict[str, Any]:
+    return {"samples": asked.samples, "methods": soon_explained(asked.methods)}
 
 
 def compared(rows: Mapping[str, Rows], settings: Settings, basis: Mapping[str, dict[str, Basis]] | None = None) -> Runs:

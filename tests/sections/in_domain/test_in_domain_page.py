@@ -191,8 +191,10 @@ def test_tables_and_figures_show_the_runs(monkeypatch: pytest.MonkeyPatch):
 def test_the_page_asks_each_run_for_what_it_stands_on(monkeypatch: pytest.MonkeyPatch):
     rows, folders = made(spread=0.7), []
 
-    def basis_of(settings: Settings, folder: str) -> Basis:
+    def basis_of(settings: Settings, folder: str, checked: dict[str, Any]) -> Basis:
         folders.append(folder)
+        assert checked["samples"] == settings.samples
+        assert checked["methods"] == [key for key in settings.methods if key.name not in ("ria", "dea")]
         use = folder.rpartition("-")[2]
         assert (settings.judge is not None) == (use == "judged")
         of_use = getattr(rows, use)
