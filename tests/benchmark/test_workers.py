@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def red(score, images, target):
     with open(HERE / "asked.txt", "a") as file:
         print(float(images.sum()), os.getpid(), runtime_of(score.model).batch_size, file=file)
     if (HERE / "sleeps").exists():
-        time.sleep(0.1)
+        calls, seconds = map(int, (HERE / "sleeps").read_text().split())
+        if len((HERE / "asked.txt").read_text().splitlines()) > calls:
+            time.sleep(seconds)
     victim = HERE / "victim"
     if victim.exists() and len((HERE / "asked.txt").read_text().splitlines()) >= 3:
         pid = int(victim.read_text()) or os.getpid()
@@ -118,16 +121,16 @@ def workers_of(pid: int) -> list[psutil.Process]:
 
 @contextmanager
 def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`python -m ...` in a process group of its own, which is ended with the block."""
+    """`python -m ...` in a process group of its own, which is ended with the block. It hears Ctrl-C, which a shell has
+    what it starts in the background ignore, these tests perhaps."""
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
     }
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(
-        [sys.executable, "-m", *arguments], env=environment, start_new_session=True, **pipes
-    ) as process:
+    about = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    about["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen([sys.executable, "-m", *arguments], env=environment, **about) as process:
         try:
             yield process
         finally:
@@ -146,7 +149,7 @@ def cluster(folder: Path, *about_worker: str) -> Iterator[tuple[str, int]]:
             yield json.loads(file.read_text(encoding="utf-8"))["address"], scheduler.pid
 
 
-def wait_until(seen: Any, seconds: float = 120) -> None:
+def wait_until(seen: Any, seconds: float = 300) -> None:
     ends = time.monotonic() + seconds
     while not seen():
         assert time.monotonic() < ends, "waited in vain"
@@ -200,13 +203,14 @@ def test_what_cannot_be_sent_is_said_before_anything_is_started(own, tmp_path, m
 
 @pytest.mark.slow
 def test_the_bytes_are_the_same_on_any_number_of_workers(own, tmp_path, capfd):
-    """No batch size is given: it is measured once, by the process that begins the run."""
-    folders = {number: run_benchmark(asked(own, workers=number), tmp_path / str(number)) for number in (0, 1, 2, 4)}
+    """No batch size is given: it is measured once, by the process that begins the run. A single worker and
+    two are asked below."""
+    folders = {number: run_benchmark(asked(own, workers=number), tmp_path / str(number)) for number in (0, 4)}
     assert all(same(folders[0], folder) for folder in folders.values())
     (runtime,) = json.loads((folders[4] / "manifest.json").read_text(encoding="utf-8"))["runtimes"]
     assert runtime["threads"] == 1
     pids = seen_by(own, 1)
-    assert len({*pids}) > 4 and str(os.getpid()) in pids
+    assert len({*pids}) > 2 and str(os.getpid()) in pids
     lines = [line for line in capfd.readouterr().err.replace("\r", "\n").splitlines() if "sample" not in line]
     assert not [line for line in lines if line.strip()], lines
     assert not workers_of(os.getpid())
@@ -237,7 +241,7 @@ def test_without_its_scheduler_a_run_stops_in_a_sentence_and_goes_on_later(own, 
     folder = tmp_path / "results"
     with cluster(tmp_path) as (address, pid):
         (own.parent / "asked.txt").unlink()
-        (own.parent / "sleeps").touch()
+        (own.parent / "sleeps").write_text("2 1", encoding="utf-8")  # the first group arrives before that
         (own.parent / "victim").write_text(str(pid), encoding="utf-8")
         with pytest.raises(UserError, match=f"^The scheduler at {address} is lost; .* goes on from there"):
             run_benchmark(asked(own, workers=address), folder)
@@ -250,7 +254,7 @@ def test_without_its_scheduler_a_run_stops_in_a_sentence_and_goes_on_later(own, 
 def test_a_stop_leaves_what_was_finished_and_no_process(own, tmp_path, sent, code, monkeypatch):
     """As a terminal's Ctrl-C, the signal goes to all of the group; a kill goes to the one that began the run."""
     monkeypatch.setattr(runner, "GROUP", 8)  # as the command has it
-    (own.parent / "sleeps").touch()
+    (own.parent / "sleeps").write_text("16 5", encoding="utf-8")  # two groups, and then of 40 s each
     folder, settings = tmp_path / "results", asked(own, samples=40, batch_size=8, workers=2)
     file = tmp_path / "settings.yaml"
     file.write_text(json.dumps(settings.model_dump()), encoding="utf-8")
@@ -263,16 +267,15 @@ def test_a_stop_leaves_what_was_finished_and_no_process(own, tmp_path, sent, cod
         said = process.communicate(timeout=30)[1]
         assert process.returncode == code
         assert not psutil.wait_procs(children, timeout=10)[1]
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 25  # what is half done is not waited for
     if sent == signal.SIGINT:
         sentence = "segattr: stopped; what was finished is kept, and the same command goes on from there."
         lines = [line for line in said.replace("\r", "\n").splitlines() if "sample" not in line and line.strip()]
         assert lines == [sentence]
     assert 1 <= len(list(folder.glob("parts/*.samples.parquet"))) < 5
     (own.parent / "sleeps").unlink()
-    assert same(
-        run_benchmark(asked(own, samples=40, batch_size=8), tmp_path / "whole"), run_benchmark(settings, folder)
-    )
+    here = settings.changed({"workers": 0})  # a run may go on with another number of them
+    assert same(run_benchmark(here, tmp_path / "whole"), run_benchmark(here, folder))
 
 
 @pytest.fixture(scope="module")
