@@ -211,7 +211,7 @@ page.fooled_dots(settings, runs)
 # :::{table} Random pixels times the mask beside the highest method, by each of the three judges.
 # :name: tab-beyond-fooled
 #
-# | | random pixels times the mask | the highest method |
+# | judge | random pixels times the mask | the highest method |
 # |---|---|---|
 # | plain TDD | {glue:text}`masked_tdd` | {glue:text}`best_tdd` |
 # | the judge that was fooled | {glue:text}`masked_moved_excess_tdd` | {glue:text}`best_moved_excess_tdd` |
