@@ -23,14 +23,17 @@
 #   your own. Nobody labelled them: what is explained is what the model says.
 # - **Target**: the most frequent class of the image, outlined; or `largest_component`,
 #   `class=person`, `point=x,y` or `box=x0,y0,x1,y1` in pixels of the picture.
-# - **Model**, **Method**: whatever is registered.
+# - **Model**, **Method**: whatever is registered. **Beside**: a second method, held against the same
+#   blind selections.
 # - **k**: the share of the target's pixels that is deleted, the map's highest first.
 # - **Grid**: the cells a side of the interventions (RIA, and DEA through it).
 # - **alpha**, **beta**: DEA's weight of gradients against interventions, and its reward for their
 #   agreement. They fuse maps that are there already, so they answer at once.
 #
-# What a method does not take is greyed out. The sentence under the pictures is the one that
-# `segattr explain PHOTO` prints: does the map leave chance behind, or is it not to be read?
+# What a method does not take is greyed out. Beside each map stand the picture without the map's top
+# and the score that is left as more of the target is deleted. The sentence under the pictures is
+# the one that `segattr explain PHOTO` prints: does the map leave chance behind, or is it not to be
+# read?
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 dataset = "photographs"

@@ -1,4 +1,4 @@
-"""The live explorer: one image, one model, one method, and what changes when a setting does."""
+"""The live explorer: one image, one model, one method or two, and what changes when a setting does."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
 import ipywidgets as w
 import pandas as pd
+import torch
 from IPython.display import HTML
 from jaxtyping import Float
 from PIL import Image, UnidentifiedImageError
@@ -26,18 +27,20 @@ from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.data.photographs import credit_of, opened_pictures
 from segattr_lib.data.regions import FREQUENT, LARGEST
 from segattr_lib.data.sample import Dataset, SampleError
+from segattr_lib.evaluate import occluded_scores
 from segattr_lib.metrics import METRICS, Table, load_metric, metric_key, metrics_of
 from segattr_lib.models import names as model_names
 from segattr_lib.models.loading import Model
 from segattr_lib.models.predicted import name_of
 from segattr_lib.models.runtime import Runtime
-from segattr_lib.perturbation import Fill, bind_fill
+from segattr_lib.perturbation import Fill, bind_fill, top_fraction
 from segattr_lib.photograph import BATCH_SIZE, blind_drops, judged
 from segattr_lib.photograph import METRICS as METRICS_OF_MAPS
 from segattr_lib.registry import Key, UserError, make_key
 from segattr_lib.report.explained import Explanation
 from segattr_lib.report.panels import CAPTION, figure, outlined, overlay, pixels_of, without_top
-from segattr_lib.report.slider import PAPER_K, STYLE
+from segattr_lib.report.slider import LEVELS, PAPER_K, STYLE
+from segattr_lib.report.steps import level_curve
 
 USUAL = {"samples": 20, "batch_size": BATCH_SIZE}
 
@@ -84,7 +87,8 @@ def explore(**settings: Any) -> w.VBox:
         chosen = {name: control.value for name, control in controls.items()}
         speaks.value = "<p>Computing …</p>"
         with spoken(speaks, panel):
-            takes = load_method(chosen["method"]).options
+            methods = [name for name in dict.fromkeys([chosen["method"], chosen["beside"]]) if name]
+            takes = {option for name in methods for option in load_method(name).options}
             for name in ("grid", "alpha", "beta"):
                 controls[name].disabled = name not in takes
             group = group_of(chosen["sample"], chosen["model"], chosen["target"])
@@ -92,8 +96,8 @@ def explore(**settings: Any) -> w.VBox:
             names = data.class_names or model_of(chosen["model"])[0].class_names
             label = name_of(names, group.samples[0].class_id)
             k = chosen["k"]
-            seen = look(group, label, chosen["method"], k, lambda _group, _fill: blind_of(group, k), **options)
-            panel.value = _panel(group, seen, label, chosen)
+            seen = compared(group, label, methods, k, lambda _group, _fill: blind_of(group, k), **options)
+            panel.value = _panel(group, seen, label, k)
             speaks.value = ""
 
     def uploaded(_change: Any) -> None:
@@ -160,13 +164,17 @@ def frozen(app: w.VBox) -> HTML:
 
 @dataclass(frozen=True)
 class Look:
-    """What the explorer shows of one sample: its map (H,W) and image without the map's top (3,H,W), the score before,
-    each metric's value or, where there is none, the reason, and of a segmenter's map what it says, in a sentence."""
+    """What the explorer shows of one sample under one method: the method with its options, its map (H,W) and the image
+    without the map's top (3,H,W), the score before, each metric's value or, where there is none, the reason. curve:
+    each share of the region that is deleted, rising from 0 to 1 with k among them, to the score that is left. sentence:
+    of a segmenter's maps, what they say."""
 
+    key: Key
     map: Float[Tensor, "h w"]
     deleted: Float[Tensor, "3 h w"]
     score: float
     measures: Mapping[str, float | str]
+    curve: Mapping[float, float]
     sentence: str = ""
 
 
@@ -180,31 +188,68 @@ def look(
 ) -> Look:
     """Explain the one sample of a group and measure the map; of the options, the method's own are used.
 
-    Maps are kept by the group, so that DEA under another alpha asks the model nothing; blind: as in photograph.judged.
-    Raises SampleError where the method raises, or gives what is no map.
+    blind: as in photograph.judged. Raises SampleError as `compared` does.
     """
-    known = load_method(method)
-    key = make_key(method, {name: options[name] for name in sorted(set(known.options) & set(options))}, load_method)
-    group = asked(group, {"methods": [key], "k": k})
+    return compared(group, class_name, [method], k, blind, **options)[0]
+
+
+def compared(
+    group: Group,
+    class_name: str,
+    methods: Sequence[str],
+    k: float,
+    blind: Callable[[Group, Fill], tuple[Tensor, Tensor]] | None = None,
+    **options: Any,
+) -> list[Look]:
+    """What `look` shows, of several methods: each takes its own of the options, and one sentence is said of them all.
+
+    Maps are kept by the group, so that DEA under another alpha asks the model nothing; blind: as in photograph.judged.
+    Raises SampleError where a method raises, or gives what is no map.
+    """
+    keys = [_with_own(method, options) for method in methods]
+    group = asked(group, {"methods": keys, "k": k})
     fill = bind_fill(group.run.evaluation_fills(None)[0], group.images, group.draws.on("evaluation"), group.others)
     metrics = [_at(metric, k, fill.name) for metric in (*group.run.metrics, metric_key("passes"))]
-    rows, timings = group.rows_of(key, metrics)
-    if all(row["status"] == "failed" for row in rows):
-        raise SampleError("failed", rows[0]["reason"])
-    values = {row["metric"]: row["value"] if row["value"] is not None else row["reason"] for row in rows}
-    maps, _, _ = group.maps_of(key)
-    values["seconds"] = timings[0]["seconds"]
-    sentence = ""
-    if group.target.mask is not None:
-        sample = group.samples[0]
-        answer = Explanation(sample.sample_id, group.run, sample.image, pd.DataFrame())
-        once = asked(group, {"metrics": METRICS_OF_MAPS})  # the others are measured above
-        answer = judged(answer, once, class_name, blind=blind)
-        row = answer.scores.loc[key.text]
-        values |= {"chance_tdd": float(row["chance"]), "excess_tdd": float(row["excess"])}
-        sentence = answer.sentence
-    deleted = without_top(group.images, maps, group.target, k, fill)[0]
-    return Look(maps[0], deleted, group.base.item(), values, sentence)
+    looks = []
+    for key in keys:
+        rows, timings = group.rows_of(key, metrics)
+        if all(row["status"] == "failed" for row in rows):
+            raise SampleError("failed", rows[0]["reason"])
+        values = {row["metric"]: row["value"] if row["value"] is not None else row["reason"] for row in rows}
+        values["seconds"] = timings[0]["seconds"]
+        maps, _, _ = group.maps_of(key)
+        deleted = without_top(group.images, maps, group.target, k, fill)[0]
+        curve = curve_of(group, maps, k, fill)
+        looks.append(Look(key, maps[0], deleted, group.base.item(), values, curve))
+    if group.target.mask is None:
+        return looks
+    sample = group.samples[0]
+    answer = Explanation(sample.sample_id, group.run, sample.image, pd.DataFrame())
+    once = asked(group, {"metrics": METRICS_OF_MAPS})  # the others are measured above
+    answer = judged(answer, once, class_name, blind=blind)
+    return [replace(seen, measures=_with_chance(seen, answer), sentence=answer.sentence) for seen in looks]
+
+
+def curve_of(group: Group, maps: Float[Tensor, "1 h w"], k: float, fill: Fill) -> dict[float, float]:
+    """The score that is left of the one sample in a group without the top of its map, by the share of the target that
+    is deleted, of a classifier's of the whole image: the slider's LEVELS and k."""
+    region = torch.ones_like(maps, dtype=torch.bool) if group.target.mask is None else group.target.mask
+    levels = sorted({*LEVELS, k} - {0.0})
+    selected = torch.cat([top_fraction(maps, region, level).pixels for level in levels])
+    owner = torch.zeros(len(levels), dtype=torch.long, device=maps.device)
+    left = occluded_scores(group.score, group.images, selected, owner, fill)
+    return {0.0: group.base.item(), **dict(zip(levels, left.tolist(), strict=True))}
+
+
+def _with_own(method: str, options: Mapping[str, Any]) -> Key:
+    """The method with those of the options pinned that it takes."""
+    own = sorted(set(load_method(method).options) & set(options))
+    return make_key(method, {name: options[name] for name in own}, load_method)
+
+
+def _with_chance(seen: Look, answer: Explanation) -> dict[str, float | str]:
+    row = answer.scores.loc[seen.key.text]
+    return {**seen.measures, "chance_tdd": float(row["chance"]), "excess_tdd": float(row["excess"])}
 
 
 def _controls(ids: Sequence[str], run: Settings, classifies: bool) -> dict[str, Any]:
@@ -227,6 +272,7 @@ def _controls(ids: Sequence[str], run: Settings, classifies: bool) -> dict[str, 
             style=STYLE,
         ),
         "method": w.Dropdown(options=labelled, value=method, description="Method", style=STYLE),
+        "beside": w.Dropdown(options=[("none", ""), *labelled], description="Beside", style=STYLE),
         "k": w.FloatSlider(value=PAPER_K, min=0.01, max=1, step=0.01, description="k", **number),
         "grid": w.IntSlider(value=14, min=1, max=32, description="Grid", **number),
         "alpha": w.FloatSlider(value=0.65, min=0, max=1, step=0.05, description="alpha", **number),
@@ -234,34 +280,58 @@ def _controls(ids: Sequence[str], run: Settings, classifies: bool) -> dict[str, 
     }
 
 
-def _panel(group: Group, seen: Look, label: str, chosen: Mapping[str, Any]) -> str:
-    """HTML: the image, its map, the image without the map's top, and the values as a table."""
-    sample = group.samples[0]
-    outline = sample.mask.numpy()
-    method, share = load_method(chosen["method"]).label, f"{chosen['k']:.0%}"
+def _panel(group: Group, looks: Sequence[Look], label: str, k: float) -> str:
+    """HTML: the image, of every method its map, the image without the map's top and the deletion curve, and the values
+    as a table with a column a method."""
+    sample, score = group.samples[0], looks[0].score
+    outline, share = sample.mask.numpy(), f"{k:.0%}"
     region = "image" if group.target.mask is None else "target"
     shown = outlined(pixels_of(sample.image), outline)
-    deleted = pixels_of(seen.deleted)
-    pictures = [
-        figure(shown, f"{sample.sample_id}, its {label} outlined", f"Target: {label}", 224),
-        figure(overlay(sample.image, seen.map, outline), f"Its {method} map", f"{method}: dark 0, light 1", 224),
-        figure(deleted, f"Without the top {share} of the {region}", f"The {region}'s top {share} deleted", 224),
-    ]
-    lines = [("s(x)", f"{seen.score:.3f}", "score of the target on the whole image")]
-    for name, value in seen.measures.items():
+    pictures = [figure(shown, f"{sample.sample_id}, its {label} outlined", f"Target: {label}", 224)]
+    for seen in looks:
+        method = seen.key.entry.label
+        by = f" by {method}" if len(looks) > 1 else ""
+        colours, deleted = overlay(sample.image, seen.map, outline), pixels_of(seen.deleted)
+        pictures += [
+            figure(colours, f"Its {method} map", f"{method}: dark 0, light 1", 224),
+            figure(deleted, f"Without the top {share} of the {region}{by}", f"The {region}'s top {share} deleted", 224),
+            _curve(seen, method, k),
+        ]
+    rows = [("s(x)", [f"{score:.3f}"] * len(looks), "score of the target on the whole image")]
+    for name in looks[0].measures:
         metric = load_metric(name)
         better = {1: "higher is better", -1: "lower is better", 0: ""}[metric.direction]
-        lines.append((metric.label, _text(value), better))
-    rows = "".join(
-        f'<tr><th scope="row" style="text-align: left">{html.escape(name)}</th>'
-        f'<td style="text-align: right; padding: 0 1em">{html.escape(value)}</td><td>{note}</td></tr>'
-        for name, value, note in lines
-    )
-    said = f"<p>{html.escape(seen.sentence)}</p>" if seen.sentence else ""
+        rows.append((metric.label, [_text(seen.measures[name]) for seen in looks], better))
+    said = f"<p>{html.escape(looks[0].sentence)}</p>" if looks[0].sentence else ""
     credit = credit_of(sample.sample_id)
-    by = f'<p style="{CAPTION}">Photograph: {html.escape(credit)}</p>' if credit else ""
+    thanks = f'<p style="{CAPTION}">Photograph: {html.escape(credit)}</p>' if credit else ""
     shown_side_by_side = f'<div style="display: flex; flex-wrap: wrap">{"".join(pictures)}</div>'
-    return f'{shown_side_by_side}{by}{said}<table style="{CAPTION}">{rows}</table>'
+    heads = [seen.key.entry.label for seen in looks] if len(looks) > 1 else []
+    return f"{shown_side_by_side}{thanks}{said}{_table(heads, rows)}"
+
+
+def _curve(seen: Look, method: str, k: float) -> str:
+    """HTML of a deletion curve, k marked."""
+    levels = list(seen.curve)
+    drawn = level_curve(levels, list(seen.curve.values()), levels.index(k))
+    return (
+        f'<figure style="margin: 0 1em 0.5em 0; padding: 0">{drawn}'
+        f'<figcaption style="{CAPTION}">{html.escape(method)}: the score that is left</figcaption></figure>'
+    )
+
+
+def _table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str], str]]) -> str:
+    """HTML of a table: a row's name, its values under the heads, if there are any, and a note."""
+    text = 'style="text-align: left"'
+    number = 'style="text-align: right; padding: 0 1em"'
+    lines = []
+    if heads:
+        cells = "".join(f'<th scope="col" {number}>{html.escape(head)}</th>' for head in heads)
+        lines.append(f"<thead><tr><td></td>{cells}<td></td></tr></thead>")
+    for name, values, note in rows:
+        cells = "".join(f"<td {number}>{html.escape(value)}</td>" for value in values)
+        lines.append(f'<tr><th scope="row" {text}>{html.escape(name)}</th>{cells}<td>{note}</td></tr>')
+    return f'<table style="{CAPTION}">{"".join(lines)}</table>'
 
 
 def _text(value: float | str) -> str:

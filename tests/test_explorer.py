@@ -28,6 +28,7 @@ from segattr_lib.perturbation import bind_fill, occlude, top_fraction
 from segattr_lib.registry import UserError
 from segattr_lib.report.panels import figure, outlined, overlay
 from segattr_lib.report.slider import LEVELS, deletion_slider
+from segattr_lib.report.steps import level_curve
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
@@ -71,6 +72,7 @@ def said(app: w.VBox) -> str:
 
 
 def table(app: w.VBox) -> dict[str, str]:
+    assert not said(app)
     return dict(re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", app.children[2].value))
 
 
@@ -398,3 +400,39 @@ def test_the_target_is_named_in_the_app(app):
     assert f"Target: {name}" in app.children[2].value
     control(app, "Target").value = "point=5"
     assert said(app).startswith("target is &#x27;point=5&#x27;; expected point=x,y")
+
+
+def columns(app: w.VBox) -> dict[str, list[str]]:
+    """The table's values by the row's name, a value a method."""
+    rows = re.findall(r'<tr><th scope="row"[^>]*>(.*?)</th>(.*?)</tr>', app.children[2].value)
+    return {name: re.findall(r"<td style[^>]*>(.*?)</td>", cells) for name, cells in rows}
+
+
+def test_two_methods_stand_side_by_side_as_each_stands_alone(app):
+    control(app, "Method").value = "gpa"
+    alone = {"gpa": columns(app)}
+    pictures = {"gpa": re.findall('src="([^"]+)"', app.children[2].value)}
+    control(app, "Method").value = "ria"
+    alone["ria"], pictures["ria"] = columns(app), re.findall('src="([^"]+)"', app.children[2].value)
+    control(app, "Beside").value = "gpa"
+    both = columns(app)
+    for name in {*alone["ria"]} - {"seconds"}:
+        assert both[name] == [*alone["ria"][name], *alone["gpa"][name]], name
+    assert re.findall('src="([^"]+)"', app.children[2].value) == [*pictures["ria"], *pictures["gpa"][1:]]
+    assert app.children[2].value.count('class="segattr-curve"') == 2
+    assert not control(app, "Grid").disabled and control(app, "alpha").disabled
+    control(app, "Method").value = "gpa"
+    assert app.children[2].value.count('class="segattr-curve"') == 1  # it is not held against itself
+    control(app, "Beside").value = ""
+    assert columns(app)["TDD"] == alone["gpa"]["TDD"]
+
+
+def test_the_curve_is_what_direct_deletion_leaves(app, scene):
+    score, image, _ = scene
+    control(app, "Method").value = "gpa"
+    control(app, "k").value = 0.35
+    values = cam.gpa(score, image[None], score.target, layer="1")[0]
+    left = [direct(score, image, values, level)[1] for level in sorted({*LEVELS[1:], 0.35})]
+    whole = model_score(score, image[None]).item()
+    levels = sorted({*LEVELS, 0.35})
+    assert level_curve(levels, [whole, *left], levels.index(0.35)) in app.children[2].value
