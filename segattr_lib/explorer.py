@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
@@ -37,8 +38,9 @@ from segattr_lib.perturbation import Fill, bind_fill, top_fraction
 from segattr_lib.photograph import BATCH_SIZE, blind_drops, judged
 from segattr_lib.photograph import METRICS as METRICS_OF_MAPS
 from segattr_lib.registry import Key, UserError, make_key
-from segattr_lib.report.explained import Explanation
+from segattr_lib.report.explained import Explanation, listed
 from segattr_lib.report.panels import CAPTION, figure, outlined, overlay, pixels_of, without_top
+from segattr_lib.report.saved import figure_file, link_to, settings_file
 from segattr_lib.report.slider import LEVELS, PAPER_K, STYLE
 from segattr_lib.report.steps import level_curve
 
@@ -52,7 +54,8 @@ def explore(**settings: Any) -> w.VBox:
     settings: those of a benchmark, by name, whose code computes what is shown; the app begins with the model that
     they name. layer and layers are that model's, the others take their own. A map is computed again only when
     something it depends on changes. What cannot be shown is said in one sentence, in the app. Raises UserError for
-    settings that cannot be met at all. Children: the controls, the line that speaks, and the panel (see `frozen`).
+    settings that cannot be met at all. Children: the controls, the line that speaks, the panel (see `frozen`), and the
+    files that a reader may save: the settings, for a benchmark, and the figure.
     """
     run = read_settings({**USUAL, **settings})
     first = opened_by(run, run.model[0])
@@ -72,7 +75,9 @@ def explore(**settings: Any) -> w.VBox:
         known = uploads.get(sample_id, data)
         with sample_errors():
             sample = known.load(sample_id, run.image_size, proportional=not known.labelled)
-        return Group(run.changed({"target": target}), known, *model_of(name), [sample])
+        return Group(
+            run.changed({"target": target, "model": name, **_layers(run, name)}), known, *model_of(name), [sample]
+        )
 
     @lru_cache(maxsize=16)
     def blind_of(group: Group, k: float) -> tuple[Tensor, Tensor]:
@@ -81,12 +86,12 @@ def explore(**settings: Any) -> w.VBox:
 
     controls = _controls(ids, run, classifies)
     upload = w.FileUpload(accept="image/*", description="Upload a picture")
-    speaks, panel = w.HTML(), w.HTML()
+    speaks, panel, saves = w.HTML(), w.HTML(), w.HTML()
 
     def update(_change: Any = None) -> None:
         chosen = {name: control.value for name, control in controls.items()}
         speaks.value = "<p>Computing …</p>"
-        with spoken(speaks, panel):
+        with spoken(speaks, panel, saves):
             methods = [name for name in dict.fromkeys([chosen["method"], chosen["beside"]]) if name]
             takes = {option for name in methods for option in load_method(name).options}
             for name in ("grid", "alpha", "beta"):
@@ -98,10 +103,12 @@ def explore(**settings: Any) -> w.VBox:
             k = chosen["k"]
             seen = compared(group, label, methods, k, lambda _group, _fill: blind_of(group, k), **options)
             panel.value = _panel(group, seen, label, k)
+            uploaded = chosen["sample"] if chosen["sample"] in uploads else None
+            saves.value = _files(group, seen, label, exported(group.run, seen, k, len(ids), uploaded), bool(uploaded))
             speaks.value = ""
 
-    def uploaded(_change: Any) -> None:
-        with spoken(speaks, panel):
+    def received(_change: Any) -> None:
+        with spoken(speaks, panel, saves):
             for file in upload.value:
                 try:
                     picture = Image.open(io.BytesIO(file["content"]))
@@ -119,20 +126,21 @@ def explore(**settings: Any) -> w.VBox:
 
     for control in controls.values():
         control.observe(update, "value")
-    upload.observe(uploaded, "value")
+    upload.observe(received, "value")
     update()
     row = w.Layout(display="flex", flex_flow="row wrap")
-    return w.VBox([w.Box([*controls.values(), upload], layout=row), speaks, panel])
+    return w.VBox([w.Box([*controls.values(), upload], layout=row), speaks, panel, saves])
 
 
 @contextmanager
-def spoken(speaks: w.HTML, panel: w.HTML) -> Iterator[None]:
-    """Whatever cannot be shown is said in one sentence, and the panel is left empty."""
+def spoken(speaks: w.HTML, *shown: w.HTML) -> Iterator[None]:
+    """Whatever cannot be shown is said in one sentence, and what is shown is left empty."""
     try:
         with sample_errors():
             yield
     except (UserError, SampleError, MemoryError, RuntimeError) as error:
-        panel.value = ""
+        for widget in shown:
+            widget.value = ""
         sentence = str(error).partition("\n")[0].removeprefix("ValueError: ")  # the library's own say all
         speaks.value = f'<p role="alert"><strong>{html.escape(sentence)}</strong></p>'
 
@@ -146,8 +154,12 @@ def measured_at_once(table: Table) -> list[str]:
 def opened_by(run: Settings, name: str) -> Opened:
     """The settings opened for one of the app's models, with every sample there is: the app shows the first of them,
     and fewer than asked for are no fault."""
-    own = {} if name == run.model[0] else {"layer": None, "layers": None}
-    return open_run(run.changed({"model": name, "samples": None, **own}))
+    return open_run(run.changed({"model": name, "samples": None, **_layers(run, name)}))
+
+
+def _layers(run: Settings, name: str) -> dict[str, None]:
+    """The settings' layers are their own model's; another takes its own."""
+    return {} if name == run.model[0] else {"layer": None, "layers": None}
 
 
 def asked(group: Group, changes: dict[str, Any]) -> Group:
@@ -159,7 +171,7 @@ def asked(group: Group, changes: dict[str, Any]) -> Group:
 
 def frozen(app: w.VBox) -> HTML:
     """What an explorer shows just now, as it looks in a page without a kernel."""
-    return HTML(app.children[-1].value)
+    return HTML(app.children[2].value)
 
 
 @dataclass(frozen=True)
@@ -308,6 +320,49 @@ def _panel(group: Group, looks: Sequence[Look], label: str, k: float) -> str:
     shown_side_by_side = f'<div style="display: flex; flex-wrap: wrap">{"".join(pictures)}</div>'
     heads = [seen.key.entry.label for seen in looks] if len(looks) > 1 else []
     return f"{shown_side_by_side}{thanks}{said}{_table(heads, rows)}"
+
+
+def exported(run: Settings, looks: Sequence[Look], k: float, count: int, upload: str | None) -> Settings:
+    """The settings of a benchmark that asks what is shown: of the first `count` samples, or of an uploaded picture, by
+    its name. Its metrics are a benchmark's, which has the time for all of them."""
+    changes = {"methods": [seen.key for seen in looks], "k": k, "samples": count}
+    if upload is not None:
+        changes |= {"dataset": "pictures", "root": upload, "split": None, "backgrounds": None, "samples": 1}
+    written = run.changed(changes).model_dump(exclude={"metrics"})
+    return read_settings(written)
+
+
+def _files(group: Group, looks: Sequence[Look], label: str, run: Settings, uploaded: bool) -> str:
+    """HTML of two links: the settings, and the figure."""
+    sample = group.samples[0]
+    stem = Path(sample.sample_id).stem
+    outline = sample.mask.numpy()
+    titles = [seen.key.entry.label for seen in looks]
+    settings = settings_file(
+        run,
+        f"What the explorer showed of {sample.sample_id}: {listed(titles)} for {label}.",
+        f"{stem}.yaml",
+        squared=uploaded or run.dataset in ("photographs", "pictures"),
+        uploaded=uploaded,
+    )
+    drawn = figure_file(
+        (f"{label}, s(x) {looks[0].score:.3f}", outlined(pixels_of(sample.image), outline)),
+        {
+            title: [
+                (title, overlay(sample.image, seen.map, outline)),
+                (f"its top {run.k[0]:.0%} deleted", pixels_of(seen.deleted)),
+            ]
+            for title, seen in zip(titles, looks, strict=True)
+        },
+        {title: seen.curve for title, seen in zip(titles, looks, strict=True)},
+        [seen.key.name for seen in looks],
+        credit_of(sample.sample_id),
+    )
+    links = [
+        link_to(settings, f"{stem}.yaml", "application/yaml", "Save the settings (YAML)"),
+        link_to(drawn, f"{stem}.svg", "image/svg+xml", "Save the figure (SVG)"),
+    ]
+    return f'<p style="{CAPTION}">{" · ".join(links)}</p>'
 
 
 def _curve(seen: Look, method: str, k: float) -> str:

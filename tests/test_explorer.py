@@ -5,11 +5,14 @@ import io
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import ipywidgets as w
 import numpy as np
 import pytest
 import torch
+import yaml
 from ipywidgets.embed import dependency_state, embed_data
 from PIL import Image
 from torch import nn
@@ -17,14 +20,16 @@ from torch import nn
 from segattr_lib.attribution import METHODS, Method, cam, methods_of, trivial
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
+from segattr_lib.benchmark.runner import group_of
 from segattr_lib.data import load_dataset
 from segattr_lib.evaluate import evaluate, model_score
 from segattr_lib.explorer import explore, frozen
-from segattr_lib.metrics import deletion
+from segattr_lib.metrics import deletion, metric_key
 from segattr_lib.models import MODELS, Entry, loading, names
 from segattr_lib.models.loading import load_model
 from segattr_lib.models.runtime import prepare
 from segattr_lib.perturbation import bind_fill, occlude, top_fraction
+from segattr_lib.profiles import defaults, load_settings
 from segattr_lib.registry import UserError
 from segattr_lib.report.panels import figure, outlined, overlay
 from segattr_lib.report.slider import LEVELS, deletion_slider
@@ -436,3 +441,61 @@ def test_the_curve_is_what_direct_deletion_leaves(app, scene):
     whole = model_score(score, image[None]).item()
     levels = sorted({*LEVELS, 0.35})
     assert level_curve(levels, [whole, *left], levels.index(0.35)) in app.children[2].value
+
+
+def files(app: w.VBox) -> dict[str, str]:
+    """What the links save, by the name of the file."""
+    links = re.findall(r'download="([^"]+)" href="data:[^,"]+,([^"]*)"', app.children[3].value)
+    return {name: unquote(text) for name, text in links}
+
+
+def test_the_settings_are_saved_as_a_benchmark_takes_them(app, tmp_path):
+    control(app, "Method").value = "dea"
+    control(app, "Beside").value = "ega"
+    control(app, "Grid").value = 6
+    control(app, "alpha").value = 0.4
+    control(app, "k").value = 0.35
+    control(app, "Target").value = "largest_component"
+    path = tmp_path / "mine.yaml"
+    path.write_text(files(app)["test-00000.yaml"], encoding="utf-8")
+    settings = load_settings(path, {"device": "cpu", "batch_size": 8})
+    assert [settings.dataset, settings.target, settings.samples, settings.k] == [
+        "shapes",
+        "largest_component",
+        3,
+        [0.35],
+    ]
+    names = {"tdd": "TDD", "odd_abs": "|ODD|", "insertion": "Insertion"}
+    group = group_of(settings, ["test-00000"])
+    for place, key in enumerate(settings.method_keys()):
+        rows = {row["metric"]: row["value"] for row in group.rows_of(key, [metric_key(name) for name in names])[0]}
+        for name, label in names.items():
+            assert float(columns(app)[label][place]) == pytest.approx(rows[name], abs=6e-4), (key, label)
+    assert set(yaml.safe_load(path.read_text())) <= set(defaults("benchmark"))  # papermill refuses no other
+
+
+def test_the_figure_is_saved_with_both_methods(app):
+    control(app, "Method").value = "gpa"
+    control(app, "Beside").value = "ega"
+    drawn = ElementTree.fromstring(files(app)["test-00000.svg"])
+    written = " ".join("".join(element.itertext()) for element in drawn.iter() if element.tag.endswith("text"))
+    assert "GPA" in written and "EGA" in written and "share of the target deleted" in written
+    assert len([element for element in drawn.iter() if element.tag.endswith("image")]) == 5
+    control(app, "Target").value = "class=teapot"
+    assert said(app) and not files(app)
+
+
+def test_of_an_uploaded_picture_the_settings_name_the_file(app):
+    upload_picture(app, "mine.png")
+    saved = files(app)["mine.yaml"]
+    values = yaml.safe_load(saved)
+    assert [values["dataset"], values["root"], values["samples"]] == ["pictures", "mine.png", 1]
+    assert "put the place in front" in saved
+
+
+def upload_picture(app: w.VBox, name: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 60, 3), np.uint8)).save(file, "PNG")
+    upload = next(widget for widget in app.children[0].children if isinstance(widget, w.FileUpload))
+    about = {"name": name, "type": "image/png", "size": 1, "last_modified": datetime.now(UTC)}
+    upload.value = [{**about, "content": memoryview(file.getvalue())}]
