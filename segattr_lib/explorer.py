@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import html
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
+from threading import Event, Lock, RLock, Thread
+from time import monotonic
 from typing import Any
 
 import ipywidgets as w
@@ -31,6 +34,7 @@ from segattr_lib.data.sample import Dataset, SampleError
 from segattr_lib.evaluate import occluded_scores
 from segattr_lib.metrics import METRICS, Table, load_metric, metric_key, metrics_of
 from segattr_lib.models import names as model_names
+from segattr_lib.models.engine import counted_passes
 from segattr_lib.models.loading import Model
 from segattr_lib.models.predicted import name_of
 from segattr_lib.models.runtime import Runtime
@@ -41,21 +45,30 @@ from segattr_lib.registry import Key, UserError, make_key
 from segattr_lib.report.explained import Explanation, listed
 from segattr_lib.report.panels import CAPTION, figure, outlined, overlay, pixels_of, without_top
 from segattr_lib.report.saved import figure_file, link_to, settings_file
-from segattr_lib.report.slider import LEVELS, PAPER_K, STYLE
+from segattr_lib.report.slider import BESIDE, LEVELS, PAPER_K, STYLE
 from segattr_lib.report.steps import level_curve
 
 USUAL = {"samples": 20, "batch_size": BATCH_SIZE}
 
 
-def explore(**settings: Any) -> w.VBox:
-    """The live app: choose or upload a picture, choose target, model, method, k, grid, alpha and beta; see map,
-    deletion, metrics, and of a segmenter's map whether it leaves chance behind, as photograph.explain finds it.
+class Cancelled(BaseException):
+    """Raised inside a thread whose work is wanted no more; no error, so that nobody takes it for one."""
+
+
+def explore(*, threaded: bool = True, **settings: Any) -> w.VBox:
+    """The live app: choose or upload a picture, choose target, model, method, k, grid, alpha and beta, and a second
+    method beside the first; see map, deletion, metrics, and of a segmenter's map whether it leaves chance behind, as
+    photograph.explain finds it.
 
     settings: those of a benchmark, by name, whose code computes what is shown; the app begins with the model that
     they name. layer and layers are that model's, the others take their own. A map is computed again only when
     something it depends on changes. What cannot be shown is said in one sentence, in the app. Raises UserError for
     settings that cannot be met at all. Children: the controls, the line that speaks, the panel (see `frozen`), and the
     files that a reader may save: the settings, for a benchmark, and the figure.
+
+    The state it starts in is there when this returns. Later ones are computed in a thread of their own, so that a
+    further choice is heard at once and ends what it supersedes, as Cancel does; nothing is shown of either. Where it is
+    not threaded, a choice returns when all is shown.
     """
     run = read_settings({**USUAL, **settings})
     first = opened_by(run, run.model[0])
@@ -72,12 +85,10 @@ def explore(**settings: Any) -> w.VBox:
 
     @lru_cache(maxsize=16)
     def group_of(sample_id: str, name: str, target: str) -> Group:
-        known = uploads.get(sample_id, data)
+        known, of_model = uploads.get(sample_id, data), {"model": name, **_layers(run, name)}
         with sample_errors():
             sample = known.load(sample_id, run.image_size, proportional=not known.labelled)
-        return Group(
-            run.changed({"target": target, "model": name, **_layers(run, name)}), known, *model_of(name), [sample]
-        )
+        return Group(run.changed({"target": target, **of_model}), known, *model_of(name), [sample])
 
     @lru_cache(maxsize=16)
     def blind_of(group: Group, k: float) -> tuple[Tensor, Tensor]:
@@ -86,29 +97,71 @@ def explore(**settings: Any) -> w.VBox:
 
     controls = _controls(ids, run, classifies)
     upload = w.FileUpload(accept="image/*", description="Upload a picture")
+    cancel = w.Button(description="Cancel", disabled=True, tooltip="End what is being computed")
     speaks, panel, saves = w.HTML(), w.HTML(), w.HTML()
+    wanted: list[Thread] = []  # the one whose work is to be shown, if any
+    writing, computing = RLock(), Lock()
 
-    def update(_change: Any = None) -> None:
+    def tell(said: str, pictures: str = "", links: str = "", by: Thread | None = None, done: bool = True) -> bool:
+        """Show this, unless it comes from a thread that is wanted no more; whether it was shown."""
+        with writing:
+            if by is not None and by not in wanted:
+                return False
+            speaks.value, panel.value, saves.value, cancel.disabled = said, pictures, links, done
+            if done:
+                wanted.clear()
+            return True
+
+    def end(said: str) -> None:
+        """What is computed is wanted no more."""
+        with writing:
+            for thread in wanted:
+                stop(thread)
+            tell(said)
+
+    def update(_change: Any = None, wait: bool = not threaded) -> None:
         chosen = {name: control.value for name, control in controls.items()}
-        speaks.value = "<p>Computing …</p>"
-        with spoken(speaks, panel, saves):
-            methods = [name for name in dict.fromkeys([chosen["method"], chosen["beside"]]) if name]
+        methods = [name for name in dict.fromkeys([chosen["method"], chosen["beside"]]) if name]
+        thread = Thread(target=lambda: show(thread, chosen, methods), daemon=True)
+        with writing:
+            end("")
+            wanted.append(thread)
+            tell("<p>Computing …</p>", by=thread, done=False)
+        with refusals(tell):
             takes = {option for name in methods for option in load_method(name).options}
             for name in ("grid", "alpha", "beta"):
                 controls[name].disabled = name not in takes
-            group = group_of(chosen["sample"], chosen["model"], chosen["target"])
-            options = {name: chosen[name] for name in ("grid", "alpha", "beta")}
-            names = data.class_names or model_of(chosen["model"])[0].class_names
-            label = name_of(names, group.samples[0].class_id)
-            k = chosen["k"]
-            seen = compared(group, label, methods, k, lambda _group, _fill: blind_of(group, k), **options)
-            panel.value = _panel(group, seen, label, k)
-            uploaded = chosen["sample"] if chosen["sample"] in uploads else None
-            saves.value = _files(group, seen, label, exported(group.run, seen, k, len(ids), uploaded), bool(uploaded))
-            speaks.value = ""
+            if wait:
+                thread.run()
+            else:
+                thread.start()
+
+    def show(thread: Thread, chosen: Mapping[str, Any], methods: Sequence[str]) -> None:
+        """The work of a thread, one at a time: models and groups are shared."""
+        with suppress(Cancelled), computing, refusals(partial(tell, by=thread)):
+            model, _ = model_of(chosen["model"])
+            with counted_passes(model.module) as passes, ticking(partial(progress, thread, passes, monotonic())):
+                shown = state(chosen, methods)
+            tell("", *shown, by=thread)
+
+    def progress(thread: Thread, passes: Sequence[int], began: float) -> bool:
+        said = f"<p>Computing … {passes[0]} passes, {monotonic() - began:.0f} s</p>"
+        return tell(said, by=thread, done=False)
+
+    def state(chosen: Mapping[str, Any], methods: Sequence[str]) -> tuple[str, str]:
+        """HTML of the panel and of the links under it."""
+        sample_id, k = chosen["sample"], chosen["k"]
+        group = group_of(sample_id, chosen["model"], chosen["target"])
+        options = {name: chosen[name] for name in ("grid", "alpha", "beta")}
+        names = data.class_names or model_of(chosen["model"])[0].class_names
+        label = name_of(names, group.samples[0].class_id)
+        seen = compared(group, label, methods, k, lambda _group, _fill: blind_of(group, k), **options)
+        own = sample_id if sample_id in uploads else None
+        benchmark = exported(group.run, seen, k, len(ids), own)
+        return _panel(group, seen, label, k), _files(group, seen, label, benchmark, own is not None)
 
     def received(_change: Any) -> None:
-        with spoken(speaks, panel, saves):
+        with refusals(end):
             for file in upload.value:
                 try:
                     picture = Image.open(io.BytesIO(file["content"]))
@@ -127,22 +180,43 @@ def explore(**settings: Any) -> w.VBox:
     for control in controls.values():
         control.observe(update, "value")
     upload.observe(received, "value")
-    update()
+    cancel.on_click(lambda _button: end("<p>Cancelled.</p>"))
+    update(wait=True)
     row = w.Layout(display="flex", flex_flow="row wrap")
-    return w.VBox([w.Box([*controls.values(), upload], layout=row), speaks, panel, saves])
+    return w.VBox([w.Box([*controls.values(), upload, cancel], layout=row), speaks, panel, saves])
+
+
+def stop(thread: Thread) -> None:
+    """Raise Cancelled inside a thread, at its next step in Python; nothing where it has ended, or has not begun."""
+    if thread.ident is not None and thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Cancelled))
 
 
 @contextmanager
-def spoken(speaks: w.HTML, *shown: w.HTML) -> Iterator[None]:
-    """Whatever cannot be shown is said in one sentence, and what is shown is left empty."""
+def ticking(tell: Callable[[], bool], every: float = 0.5) -> Iterator[None]:
+    """Call a function every so many seconds while the block runs, in a thread beside it, until it answers False."""
+    over = Event()
+
+    def tick() -> None:
+        while not over.wait(every) and tell():
+            pass
+
+    Thread(target=tick, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+@contextmanager
+def refusals(tell: Callable[[str], Any]) -> Iterator[None]:
+    """Whatever cannot be shown is told in one sentence, as HTML."""
     try:
         with sample_errors():
             yield
     except (UserError, SampleError, MemoryError, RuntimeError) as error:
-        for widget in shown:
-            widget.value = ""
         sentence = str(error).partition("\n")[0].removeprefix("ValueError: ")  # the library's own say all
-        speaks.value = f'<p role="alert"><strong>{html.escape(sentence)}</strong></p>'
+        tell(f'<p role="alert"><strong>{html.escape(sentence)}</strong></p>')
 
 
 def measured_at_once(table: Table) -> list[str]:
@@ -299,16 +373,18 @@ def _panel(group: Group, looks: Sequence[Look], label: str, k: float) -> str:
     outline, share = sample.mask.numpy(), f"{k:.0%}"
     region = "image" if group.target.mask is None else "target"
     shown = outlined(pixels_of(sample.image), outline)
-    pictures = [figure(shown, f"{sample.sample_id}, its {label} outlined", f"Target: {label}", 224)]
+    target = figure(shown, f"{sample.sample_id}, its {label} outlined", f"Target: {label}", 224)
+    lines = []
     for seen in looks:
         method = seen.key.entry.label
         by = f" by {method}" if len(looks) > 1 else ""
         colours, deleted = overlay(sample.image, seen.map, outline), pixels_of(seen.deleted)
-        pictures += [
+        pictures = [
             figure(colours, f"Its {method} map", f"{method}: dark 0, light 1", 224),
             figure(deleted, f"Without the top {share} of the {region}{by}", f"The {region}'s top {share} deleted", 224),
             _curve(seen, method, k),
         ]
+        lines.append(f'<div style="{BESIDE}">{"".join(pictures)}</div>')
     rows = [("s(x)", [f"{score:.3f}"] * len(looks), "score of the target on the whole image")]
     for name in looks[0].measures:
         metric = load_metric(name)
@@ -317,9 +393,9 @@ def _panel(group: Group, looks: Sequence[Look], label: str, k: float) -> str:
     said = f"<p>{html.escape(looks[0].sentence)}</p>" if looks[0].sentence else ""
     credit = credit_of(sample.sample_id)
     thanks = f'<p style="{CAPTION}">Photograph: {html.escape(credit)}</p>' if credit else ""
-    shown_side_by_side = f'<div style="display: flex; flex-wrap: wrap">{"".join(pictures)}</div>'
+    side_by_side = f'<div style="{BESIDE}">{target}<div style="flex: 1 1 28em">{"".join(lines)}</div></div>'
     heads = [seen.key.entry.label for seen in looks] if len(looks) > 1 else []
-    return f"{shown_side_by_side}{thanks}{said}{_table(heads, rows)}"
+    return f"{side_by_side}{thanks}{said}{_table(heads, rows)}"
 
 
 def exported(run: Settings, looks: Sequence[Look], k: float, count: int, upload: str | None) -> Settings:

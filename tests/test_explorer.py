@@ -3,6 +3,9 @@ from __future__ import annotations
 import functools
 import io
 import re
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import unquote
@@ -17,13 +20,15 @@ from ipywidgets.embed import dependency_state, embed_data
 from PIL import Image
 from torch import nn
 
+from segattr_lib import explorer
 from segattr_lib.attribution import METHODS, Method, cam, methods_of, trivial
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
 from segattr_lib.benchmark.runner import group_of
 from segattr_lib.data import load_dataset
 from segattr_lib.evaluate import evaluate, model_score
-from segattr_lib.explorer import explore, frozen
+from segattr_lib.explorer import explore as explore_live
+from segattr_lib.explorer import frozen
 from segattr_lib.metrics import deletion, metric_key
 from segattr_lib.models import MODELS, Entry, loading, names
 from segattr_lib.models.loading import load_model
@@ -38,6 +43,7 @@ from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
 SIZE = 48  # px
+explore = functools.partial(explore_live, threaded=False)  # a choice returns when all is shown
 
 
 def tiny() -> nn.Module:
@@ -499,3 +505,96 @@ def upload_picture(app: w.VBox, name: str) -> None:
     upload = next(widget for widget in app.children[0].children if isinstance(widget, w.FileUpload))
     about = {"name": name, "type": "image/png", "size": 1, "last_modified": datetime.now(UTC)}
     upload.value = [{**about, "content": memoryview(file.getvalue())}]
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it did not come to be"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def slow(registered, monkeypatch):
+    """A method that asks the model until it is stopped, and whether it has begun, and has ended."""
+    began, ended = threading.Event(), threading.Event()
+
+    def endless(score, images, target):
+        began.set()
+        ended.clear()
+        try:
+            while True:
+                model_score(score, images)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setitem(METHODS, "mine", Method(endless, "mine", "own"))
+    live = explore_live(dataset="shapes", model="tiny", layer="1", image_size=24, samples=2, device="cpu", batch_size=8)
+    return live, began, ended
+
+
+def test_what_is_computed_says_how_far_it_is_and_can_be_cancelled(slow):
+    live, began, ended = slow
+    cancel = control(live, "Cancel")
+    assert table(live)["TDD"] and cancel.disabled
+    control(live, "Method").value = "mine"  # returns at once
+    assert began.wait(60) and not cancel.disabled
+    assert not live.children[2].value and not files(live)  # what was shown is of another choice
+    until(lambda: re.search(r"[1-9]\d* passes, \d+ s", said(live)) is not None)
+    cancel.click()
+    assert said(live) == "Cancelled." and cancel.disabled
+    assert ended.wait(60)
+    time.sleep(0.7)  # longer than between two looks at how far it is
+    assert said(live) == "Cancelled." and not live.children[2].value and not files(live)
+    control(live, "Method").value = "gpa"
+    until(lambda: bool(live.children[2].value))
+    assert table(live)["passes"] == "3.000"
+
+
+def test_a_further_choice_ends_what_it_supersedes_and_is_what_is_shown(slow):
+    live, began, ended = slow
+    control(live, "Method").value = "mine"
+    assert began.wait(60)
+    for name in ("ega", "random", "gpa"):
+        control(live, "Method").value = name
+    assert ended.wait(60)
+    until(lambda: bool(live.children[2].value))
+    assert "Its GPA map" in live.children[2].value and control(live, "Cancel").disabled
+    time.sleep(0.3)
+    assert "Its GPA map" in live.children[2].value
+
+
+def test_an_error_of_a_thread_is_one_sentence_and_a_late_one_is_not_heard(slow):
+    live, began, ended = slow
+    control(live, "Target").value = "class=teapot"
+    until(lambda: "teapot" in said(live))
+    assert control(live, "Cancel").disabled and not live.children[2].value
+    control(live, "Target").value = "frequent"
+    until(lambda: bool(live.children[2].value))
+    control(live, "Method").value = "mine"
+    assert began.wait(60)
+    control(live, "Target").value = "class=teapot"
+    until(lambda: "teapot" in said(live))
+    assert ended.is_set()
+
+
+def test_work_that_ends_by_itself_after_it_was_superseded_shows_nothing(registered, monkeypatch):
+    """As where the stop is lost inside of a library that swallows whatever is raised."""
+    began, go = threading.Event(), threading.Event()
+
+    def deaf(score, images, target):
+        began.set()
+        assert go.wait(60)
+        return images.mean(1)
+
+    monkeypatch.setitem(METHODS, "mine", Method(deaf, "mine", "own"))
+    monkeypatch.setattr(explorer, "stop", lambda thread: None)
+    live = explore_live(dataset="shapes", model="tiny", layer="1", image_size=24, samples=2, device="cpu", batch_size=8)
+    control(live, "Method").value = "mine"
+    assert began.wait(60)
+    control(live, "Cancel").click()
+    before = threading.active_count()
+    go.set()
+    until(lambda: threading.active_count() < before)
+    assert said(live) == "Cancelled." and not live.children[2].value
