@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import html
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from IPython.display import HTML
 from jaxtyping import Float
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from segattr_lib.attribution import load_method, methods_of
 from segattr_lib.benchmark.failures import sample_errors
@@ -52,7 +52,23 @@ USUAL = {"samples": 20, "batch_size": BATCH_SIZE}
 
 
 class Cancelled(BaseException):
-    """Raised inside a thread whose work is wanted no more; no error, so that nobody takes it for one."""
+    """Raised where work goes on that is wanted no more; no Exception, so that nobody takes it for a fault of a map."""
+
+
+class Watched(TorchFunctionMode):
+    """While it is entered, whatever this thread asks of torch raises Cancelled once the work is wanted no more.
+
+    Between two batches of a model torch is always asked, so that no method needs to look up.
+    """
+
+    def __init__(self, wanted: Callable[[], bool]):
+        super().__init__()
+        self.wanted = wanted
+
+    def __torch_function__(self, function: Any, _types: Any, given: Any = (), named: Any = None) -> Any:
+        if not self.wanted():
+            raise Cancelled
+        return function(*given, **(named or {}))
 
 
 def explore(*, threaded: bool = True, **settings: Any) -> w.VBox:
@@ -103,7 +119,8 @@ def explore(*, threaded: bool = True, **settings: Any) -> w.VBox:
     writing, computing = RLock(), Lock()
 
     def tell(said: str, pictures: str = "", links: str = "", by: Thread | None = None, done: bool = True) -> bool:
-        """Show this, unless it comes from a thread that is wanted no more; whether it was shown."""
+        """Show this, unless it comes from a thread that is wanted no more; whether it was shown. Is it done, no work is
+        wanted any more."""
         with writing:
             if by is not None and by not in wanted:
                 return False
@@ -112,21 +129,13 @@ def explore(*, threaded: bool = True, **settings: Any) -> w.VBox:
                 wanted.clear()
             return True
 
-    def end(said: str) -> None:
-        """What is computed is wanted no more."""
-        with writing:
-            for thread in wanted:
-                stop(thread)
-            tell(said)
-
     def update(_change: Any = None, wait: bool = not threaded) -> None:
         chosen = {name: control.value for name, control in controls.items()}
         methods = [name for name in dict.fromkeys([chosen["method"], chosen["beside"]]) if name]
         thread = Thread(target=lambda: show(thread, chosen, methods), daemon=True)
         with writing:
-            end("")
-            wanted.append(thread)
-            tell("<p>Computing …</p>", by=thread, done=False)
+            wanted[:] = [thread]
+            tell("<p>Computing …</p>", done=False)
         with refusals(tell):
             takes = {option for name in methods for option in load_method(name).options}
             for name in ("grid", "alpha", "beta"):
@@ -139,8 +148,14 @@ def explore(*, threaded: bool = True, **settings: Any) -> w.VBox:
     def show(thread: Thread, chosen: Mapping[str, Any], methods: Sequence[str]) -> None:
         """The work of a thread, one at a time: models and groups are shared."""
         with suppress(Cancelled), computing, refusals(partial(tell, by=thread)):
-            model, _ = model_of(chosen["model"])
-            with counted_passes(model.module) as passes, ticking(partial(progress, thread, passes, monotonic())):
+            if thread not in wanted:  # while it waited for another to end
+                return
+            model, began = model_of(chosen["model"])[0], monotonic()
+            with (
+                counted_passes(model.module) as passes,
+                ticking(partial(progress, thread, passes, began)),
+                Watched(lambda: thread in wanted),
+            ):
                 shown = state(chosen, methods)
             tell("", *shown, by=thread)
 
@@ -161,7 +176,7 @@ def explore(*, threaded: bool = True, **settings: Any) -> w.VBox:
         return _panel(group, seen, label, k), _files(group, seen, label, benchmark, own is not None)
 
     def received(_change: Any) -> None:
-        with refusals(end):
+        with refusals(tell):
             for file in upload.value:
                 try:
                     picture = Image.open(io.BytesIO(file["content"]))
@@ -180,16 +195,10 @@ def explore(*, threaded: bool = True, **settings: Any) -> w.VBox:
     for control in controls.values():
         control.observe(update, "value")
     upload.observe(received, "value")
-    cancel.on_click(lambda _button: end("<p>Cancelled.</p>"))
+    cancel.on_click(lambda _button: tell("<p>Cancelled.</p>"))
     update(wait=True)
     row = w.Layout(display="flex", flex_flow="row wrap")
     return w.VBox([w.Box([*controls.values(), upload, cancel], layout=row), speaks, panel, saves])
-
-
-def stop(thread: Thread) -> None:
-    """Raise Cancelled inside a thread, at its next step in Python; nothing where it has ended, or has not begun."""
-    if thread.ident is not None and thread.is_alive():
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Cancelled))
 
 
 @contextmanager
