@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
@@ -15,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 import ipywidgets as w
+import numpy as np
 import pandas as pd
 import torch
 from IPython.display import HTML
@@ -29,8 +31,8 @@ from segattr_lib.benchmark.group import Group
 from segattr_lib.benchmark.runner import Opened, open_run
 from segattr_lib.benchmark.settings import Settings, read_settings
 from segattr_lib.data.photographs import credit_of, opened_pictures
-from segattr_lib.data.regions import FREQUENT, LARGEST
-from segattr_lib.data.sample import Dataset, SampleError
+from segattr_lib.data.regions import FREQUENT, LARGEST, read_region
+from segattr_lib.data.sample import Dataset, Sample, SampleError
 from segattr_lib.evaluate import occluded_scores
 from segattr_lib.metrics import METRICS, Table, load_metric, metric_key, metrics_of
 from segattr_lib.models import names as model_names
@@ -43,11 +45,23 @@ from segattr_lib.photograph import BATCH_SIZE, blind_drops, judged
 from segattr_lib.photograph import METRICS as METRICS_OF_MAPS
 from segattr_lib.registry import Key, UserError, make_key
 from segattr_lib.report.explained import Explanation, listed
-from segattr_lib.report.panels import CAPTION, figure, outlined, overlay, pixels_of, without_top
+from segattr_lib.report.panels import CAPTION, OUTLINE, figure, outlined, overlay, pixels_of, without_top
 from segattr_lib.report.saved import figure_file, link_to, settings_file
 from segattr_lib.report.slider import BESIDE, LEVELS, PAPER_K, STYLE
-from segattr_lib.report.steps import level_curve
+from segattr_lib.report.steps import level_curve, marked
 
+# A click on the picture writes its place into the field of the target, as a reader would who types it.
+POINTING = """\
+const box = event.target.getBoundingClientRect();
+const within = (share, size) => Math.max(0, Math.min(size - 1, Math.floor(share * size)));
+const x = within((event.clientX - box.left) / box.width, ACROSS);
+const y = within((event.clientY - box.top) / box.height, DOWN);
+const field = this.closest('.segattr-explorer')?.querySelector('.segattr-target input');
+if (field && event.target.tagName === 'IMG') {
+  field.value = 'point=' + x + ',' + y;
+  field.dispatchEvent(new Event('change', {bubbles: true}));
+}"""
+POINTED = re.compile(r' class="segattr-pointed"[^>]*')
 USUAL = {"samples": 20, "batch_size": BATCH_SIZE}
 
 
@@ -198,7 +212,9 @@ def explore(*, threaded: bool = True, **settings: Any) -> w.VBox:
     cancel.on_click(lambda _button: tell("<p>Cancelled.</p>"))
     update(wait=True)
     row = w.Layout(display="flex", flex_flow="row wrap")
-    return w.VBox([w.Box([*controls.values(), upload, cancel], layout=row), speaks, panel, saves])
+    controls["target"].add_class("segattr-target")
+    app = w.VBox([w.Box([*controls.values(), upload, cancel], layout=row), speaks, panel, saves])
+    return app.add_class("segattr-explorer")
 
 
 @contextmanager
@@ -254,7 +270,7 @@ def asked(group: Group, changes: dict[str, Any]) -> Group:
 
 def frozen(app: w.VBox) -> HTML:
     """What an explorer shows just now, as it looks in a page without a kernel."""
-    return HTML(app.children[2].value)
+    return HTML(POINTED.sub("", app.children[2].value))
 
 
 @dataclass(frozen=True)
@@ -381,8 +397,8 @@ def _panel(group: Group, looks: Sequence[Look], label: str, k: float) -> str:
     sample, score = group.samples[0], looks[0].score
     outline, share = sample.mask.numpy(), f"{k:.0%}"
     region = "image" if group.target.mask is None else "target"
-    shown = outlined(pixels_of(sample.image), outline)
-    target = figure(shown, f"{sample.sample_id}, its {label} outlined", f"Target: {label}", 224)
+    target = figure(with_target(group), f"{sample.sample_id}, its {label} outlined", f"Target: {label}", 224)
+    target = f"<div{_pointed(group)}>{target}</div>"
     lines = []
     for seen in looks:
         method = seen.key.entry.label
@@ -431,7 +447,7 @@ def _files(group: Group, looks: Sequence[Look], label: str, run: Settings, uploa
         uploaded=uploaded,
     )
     drawn = figure_file(
-        (f"{label}, s(x) {looks[0].score:.3f}", outlined(pixels_of(sample.image), outline)),
+        (f"{label}, s(x) {looks[0].score:.3f}", with_target(group)),
         {
             title: [
                 (title, overlay(sample.image, seen.map, outline)),
@@ -448,6 +464,34 @@ def _files(group: Group, looks: Sequence[Look], label: str, run: Settings, uploa
         link_to(drawn, f"{stem}.svg", "image/svg+xml", "Save the figure (SVG)"),
     ]
     return f'<p style="{CAPTION}">{" · ".join(links)}</p>'
+
+
+def with_target(group: Group) -> Float[np.ndarray, "h w 3"]:
+    """The one image of a group with its target outlined, and a cross at the point that it is named by, if it is."""
+    sample, named = group.samples[0], read_region(group.run.target)
+    drawn = outlined(pixels_of(sample.image), sample.mask.numpy())
+    if named.kind != "point":
+        return drawn
+    (x, y), (across, down) = named.numbers, extent_of(sample)
+    height, width = sample.mask.shape
+    return marked(drawn, [(float(int(x * width / across)), float(int(y * height / down)))], OUTLINE)
+
+
+def extent_of(sample: Sample) -> tuple[int, int]:
+    """Width and height of the picture whose px name a sample's target."""
+    height, width = sample.mask.shape
+    return sample.extent or (width, height)
+
+
+def _pointed(group: Group) -> str:
+    """The attributes of what is round the picture of a target that a click may choose."""
+    if group.target.mask is None:
+        return ""
+    across, down = extent_of(group.samples[0])
+    script = html.escape(POINTING.replace("ACROSS", str(across)).replace("DOWN", str(down)))
+    return (
+        f' class="segattr-pointed" style="cursor: crosshair" title="Click to explain what is there" onclick="{script}"'
+    )
 
 
 def _curve(seen: Look, method: str, k: float) -> str:

@@ -18,6 +18,7 @@ import torch
 import yaml
 from ipywidgets.embed import dependency_state, embed_data
 from PIL import Image
+from skimage import measure
 from torch import nn
 
 from segattr_lib.attribution import METHODS, Method, cam, methods_of, trivial
@@ -35,9 +36,9 @@ from segattr_lib.models.runtime import prepare
 from segattr_lib.perturbation import bind_fill, occlude, top_fraction
 from segattr_lib.profiles import defaults, load_settings
 from segattr_lib.registry import UserError
-from segattr_lib.report.panels import figure, outlined, overlay
+from segattr_lib.report.panels import OUTLINE, figure, outlined, overlay
 from segattr_lib.report.slider import LEVELS, deletion_slider
-from segattr_lib.report.steps import level_curve
+from segattr_lib.report.steps import level_curve, marked
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
@@ -317,7 +318,8 @@ def test_missing_weights_are_one_sentence(app, monkeypatch, tmp_path):
 
 
 def test_frozen_is_what_the_app_shows(app):
-    assert frozen(app).data == app.children[2].value
+    assert "onclick" in app.children[2].value and "onclick" not in frozen(app).data  # nobody would hear it
+    assert re.sub("<div[^>]*>", "<div>", frozen(app).data) == re.sub("<div[^>]*>", "<div>", app.children[2].value)
     assert frozen(app).data.count("<img ") == 3
 
 
@@ -596,3 +598,17 @@ def test_work_that_ends_by_itself_after_it_was_superseded_shows_nothing(register
     go.set()
     until(lambda: threading.active_count() < before)
     assert said(live) == "Cancelled." and not live.children[2].value
+
+
+def test_a_point_is_marked_where_it_lies_in_px_of_the_picture_itself(app):
+    upload_picture(app, "mine.png")  # 60 x 30 px, shown as 48 x 24
+    control(app, "Target").value = "point=20,10"
+    assert not said(app)
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 60, 3), np.uint8)
+    resized = Image.fromarray(pixels).resize((SIZE, SIZE // 2), Image.Resampling.BILINEAR)
+    image = torch.from_numpy(np.array(resized)).movedim(2, 0).float() / 255
+    labels = tiny().eval()(image[None])[0].argmax(0).numpy()
+    parts = measure.label(labels, background=-1, connectivity=2)
+    shown = outlined(image.movedim(0, 2).numpy(), parts == parts[8, 16])
+    assert source(figure(marked(shown, [(16.0, 8.0)], OUTLINE), "", "", 224)) in app.children[2].value
+    assert "share * size" in app.children[2].value and "box.width, 60)" in app.children[2].value
