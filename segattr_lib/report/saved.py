@@ -87,7 +87,8 @@ def figure_file(
 def link_to(text: str, file: str, kind: str, words: str) -> str:
     """HTML of a link that saves a text as a file of this name. kind: its media type, such as image/svg+xml."""
     source = f"data:{kind};charset=utf-8,{quote(text)}"
-    return f'<a download="{html.escape(file)}" href="{source}">{html.escape(words)}</a>'
+    line = 'style="text-decoration: underline"'  # a page of widgets leaves it out
+    return f'<a {line} download="{html.escape(file)}" href="{source}">{html.escape(words)}</a>'
 
 
 def _picture(axes: Axes, title: str, picture: Float[np.ndarray, "h w 3"]) -> None:
