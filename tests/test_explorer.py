@@ -21,6 +21,7 @@ from PIL import Image
 from skimage import measure
 from torch import nn
 
+from segattr_lib import explorer
 from segattr_lib.attribution import METHODS, Method, cam, methods_of, trivial
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
@@ -481,6 +482,17 @@ def test_the_settings_are_saved_as_a_benchmark_takes_them(app, tmp_path):
     assert set(yaml.safe_load(path.read_text())) <= set(defaults("benchmark"))  # papermill refuses no other
 
 
+def test_of_another_model_the_settings_name_that_one_and_leave_it_its_layers(app):
+    control(app, "Method").value = "gpa"
+    own = yaml.safe_load(files(app)["test-00000.yaml"])
+    control(app, "Model").value = "shapes_lraspp"
+    other = yaml.safe_load(files(app)["test-00000.yaml"])
+    assert [(values["model"], values["layer"]) for values in (own, other)] == [
+        (["tiny"], "1"),
+        (["shapes_lraspp"], None),
+    ]
+
+
 def test_the_figure_is_saved_with_both_methods(app):
     control(app, "Method").value = "gpa"
     control(app, "Beside").value = "ega"
@@ -580,24 +592,24 @@ def test_an_error_of_a_thread_is_one_sentence_and_a_late_one_is_not_heard(slow):
     assert ended.is_set()
 
 
-def test_work_that_ends_by_itself_after_it_was_superseded_shows_nothing(registered, monkeypatch):
-    """As where a method asks nothing of torch, which is how the others hear of it."""
-    began, go = threading.Event(), threading.Event()
+def test_work_that_ends_by_itself_after_it_was_cancelled_shows_nothing(registered, monkeypatch):
+    """As where the last call of torch, by which work hears of it, is made already."""
+    live = explore_live(dataset="shapes", model="tiny", layer="1", image_size=24, samples=2, device="cpu", batch_size=8)
+    began, go, ended = threading.Event(), threading.Event(), threading.Event()
 
-    def deaf(score, images, target):
+    def late(*_: str) -> str:
         began.set()
         assert go.wait(60)
-        return images.mean(1)
+        threading.Timer(0.3, ended.set).start()
+        return "a link"
 
-    monkeypatch.setitem(METHODS, "mine", Method(deaf, "mine", "own"))
-    live = explore_live(dataset="shapes", model="tiny", layer="1", image_size=24, samples=2, device="cpu", batch_size=8)
-    control(live, "Method").value = "mine"
+    monkeypatch.setattr(explorer, "link_to", late)
+    control(live, "Method").value = "gpa"
     assert began.wait(60)
     control(live, "Cancel").click()
-    before = threading.active_count()
     go.set()
-    until(lambda: threading.active_count() < before)
-    assert said(live) == "Cancelled." and not live.children[2].value
+    assert ended.wait(60)
+    assert said(live) == "Cancelled." and not live.children[2].value and not live.children[3].value
 
 
 def test_a_point_is_marked_where_it_lies_in_px_of_the_picture_itself(app):
