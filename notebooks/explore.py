@@ -22,15 +22,21 @@
 # - **Sample**: photographs that come with installed packages, and with **Upload a picture** one of
 #   your own. Nobody labelled them: what is explained is what the model says.
 # - **Target**: the most frequent class of the image, outlined; or `largest_component`,
-#   `class=person`, `point=x,y` or `box=x0,y0,x1,y1` in pixels of the picture.
-# - **Model**, **Method**: whatever is registered.
+#   `class=person`, `point=x,y` or `box=x0,y0,x1,y1` in pixels of the picture. A click on the
+#   picture names the point.
+# - **Model**, **Method**: whatever is registered. **Beside**: a second method, held against the
+#   same blind selections.
 # - **k**: the share of the target's pixels that is deleted, the map's highest first.
 # - **Grid**: the cells a side of the interventions (RIA, and DEA through it).
 # - **alpha**, **beta**: DEA's weight of gradients against interventions, and its reward for their
 #   agreement. They fuse maps that are there already, so they answer at once.
 #
-# What a method does not take is greyed out. The sentence under the pictures is the one that
-# `segattr explain PHOTO` prints: does the map leave chance behind, or is it not to be read?
+# What a method does not take is greyed out. Beside each map stand the picture without the map's
+# top and the score that is left as more of the target is deleted. The sentence under the pictures
+# is the one that `segattr explain PHOTO` prints: does the map leave chance behind, or is it not
+# to be read? While a map is computed, the app says how many passes were made; a further choice or
+# **Cancel** ends that. Below the table, the settings can be saved for `segattr benchmark -f`, the
+# figure as SVG.
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
 dataset = "photographs"
@@ -58,7 +64,7 @@ app
 # The app itself needs a live kernel: `make lab`, then run this notebook. In the book you see the
 # state it starts in; the slider of [the benchmark](benchmark.ipynb) moves in the page.
 
-# %% mystnb={"code_prompt_show": "Show the code", "figure": {"name": "fig-explore-state", "caption": "The explorer as it starts: the image with its target outlined, the map over it, and the image without the map's top; below it whether the map leaves chance behind."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_show": "Show the code", "figure": {"name": "fig-explore-state", "caption": "The explorer as it starts: the image with its target outlined, the map over it, the image without the map's top, and the score that is left as more is deleted; below it whether the map leaves chance behind."}} tags=["hide-input"]
 frozen(app)
 
 # %% [markdown]

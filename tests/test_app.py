@@ -80,6 +80,27 @@ def test_a_reader_chooses_in_a_browser_and_nothing_leaves_the_machine(address: s
     said = page.get_by_role("alert")
     expect(said).to_contain_text("teapot", timeout=3 * PATIENCE)
     expect(page.get_by_alt_text(re.compile("map$"))).to_have_count(0)  # never a stale picture
+    target.fill("frequent")
+    target.press("Enter")
+    picture = page.get_by_alt_text(re.compile("outlined$"))
+    expect(picture).to_be_visible(timeout=3 * PATIENCE)
+    box = picture.bounding_box()
+    assert box is not None
+    picture.click(position={"x": box["width"] * 10.5 / 96, "y": box["height"] * 20.5 / 96})
+    expect(target).to_have_value("point=24,47", timeout=3 * PATIENCE)
+    expect(page.get_by_role("img", name=re.compile("outlined$"))).to_be_visible(timeout=3 * PATIENCE)
+    page.get_by_label("Beside").select_option("GPA")
+    expect(page.get_by_alt_text("Its GPA map")).to_be_visible(timeout=3 * PATIENCE)
+    expect(page.get_by_alt_text("Its random pixels map")).to_be_visible()
+    for words, ending, begins in [("settings", "yaml", "# What the explorer showed"), ("figure", "svg", "<svg ")]:
+        with page.expect_download() as download:
+            page.get_by_role("link", name=re.compile(f"Save the {words}")).click()
+        assert download.value.suggested_filename.endswith(f".{ending}")
+        assert download.value.path().read_text(encoding="utf-8").startswith(begins)
+    page.get_by_label("Method").select_option("RIA")
+    page.get_by_role("button", name="Cancel").click(timeout=3 * PATIENCE)
+    expect(page.get_by_text("Cancelled.")).to_be_visible(timeout=3 * PATIENCE)
+    expect(page.get_by_alt_text(re.compile("map$"))).to_have_count(0)
     assert page.evaluate(ASKING) == "forbidden"
     assert elsewhere == []
     context.close()

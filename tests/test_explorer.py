@@ -3,35 +3,47 @@ from __future__ import annotations
 import functools
 import io
 import re
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import ipywidgets as w
 import numpy as np
 import pytest
 import torch
+import yaml
 from ipywidgets.embed import dependency_state, embed_data
 from PIL import Image
+from skimage import measure
 from torch import nn
 
 from segattr_lib.attribution import METHODS, Method, cam, methods_of, trivial
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
+from segattr_lib.benchmark.runner import group_of
 from segattr_lib.data import load_dataset
 from segattr_lib.evaluate import evaluate, model_score
-from segattr_lib.explorer import explore, frozen
-from segattr_lib.metrics import deletion
+from segattr_lib.explorer import explore as explore_live
+from segattr_lib.explorer import frozen
+from segattr_lib.metrics import deletion, metric_key
 from segattr_lib.models import MODELS, Entry, loading, names
 from segattr_lib.models.loading import load_model
 from segattr_lib.models.runtime import prepare
 from segattr_lib.perturbation import bind_fill, occlude, top_fraction
+from segattr_lib.profiles import defaults, load_settings
 from segattr_lib.registry import UserError
-from segattr_lib.report.panels import figure, outlined, overlay
+from segattr_lib.report.panels import OUTLINE, figure, outlined, overlay
 from segattr_lib.report.slider import LEVELS, deletion_slider
+from segattr_lib.report.steps import level_curve, marked
 from segattr_lib.seeds import Draws
 from segattr_lib.targets import Target, bind
 
 SIZE = 48  # px
+explore = functools.partial(explore_live, threaded=False)  # a choice returns when all is shown
 
 
 def tiny() -> nn.Module:
@@ -71,6 +83,7 @@ def said(app: w.VBox) -> str:
 
 
 def table(app: w.VBox) -> dict[str, str]:
+    assert not said(app)
     return dict(re.findall(r"<th[^>]*>(.*?)</th><td[^>]*>(.*?)</td>", app.children[2].value))
 
 
@@ -305,7 +318,8 @@ def test_missing_weights_are_one_sentence(app, monkeypatch, tmp_path):
 
 
 def test_frozen_is_what_the_app_shows(app):
-    assert frozen(app).data == app.children[2].value
+    assert "onclick" in app.children[2].value and "onclick" not in frozen(app).data  # nobody would hear it
+    assert re.sub("<div[^>]*>", "<div>", frozen(app).data) == re.sub("<div[^>]*>", "<div>", app.children[2].value)
     assert frozen(app).data.count("<img ") == 3
 
 
@@ -398,3 +412,203 @@ def test_the_target_is_named_in_the_app(app):
     assert f"Target: {name}" in app.children[2].value
     control(app, "Target").value = "point=5"
     assert said(app).startswith("target is &#x27;point=5&#x27;; expected point=x,y")
+
+
+def columns(app: w.VBox) -> dict[str, list[str]]:
+    """The table's values by the row's name, a value a method."""
+    rows = re.findall(r'<tr><th scope="row"[^>]*>(.*?)</th>(.*?)</tr>', app.children[2].value)
+    return {name: re.findall(r"<td style[^>]*>(.*?)</td>", cells) for name, cells in rows}
+
+
+def test_two_methods_stand_side_by_side_as_each_stands_alone(app):
+    control(app, "Method").value = "gpa"
+    alone = {"gpa": columns(app)}
+    pictures = {"gpa": re.findall('src="([^"]+)"', app.children[2].value)}
+    control(app, "Method").value = "ria"
+    alone["ria"], pictures["ria"] = columns(app), re.findall('src="([^"]+)"', app.children[2].value)
+    control(app, "Beside").value = "gpa"
+    both = columns(app)
+    for name in {*alone["ria"]} - {"seconds"}:
+        assert both[name] == [*alone["ria"][name], *alone["gpa"][name]], name
+    assert re.findall('src="([^"]+)"', app.children[2].value) == [*pictures["ria"], *pictures["gpa"][1:]]
+    assert app.children[2].value.count('class="segattr-curve"') == 2
+    assert not control(app, "Grid").disabled and control(app, "alpha").disabled
+    control(app, "Method").value = "gpa"
+    assert app.children[2].value.count('class="segattr-curve"') == 1  # it is not held against itself
+    control(app, "Beside").value = ""
+    assert columns(app)["TDD"] == alone["gpa"]["TDD"]
+
+
+def test_the_curve_is_what_direct_deletion_leaves(app, scene):
+    score, image, _ = scene
+    control(app, "Method").value = "gpa"
+    control(app, "k").value = 0.35
+    values = cam.gpa(score, image[None], score.target, layer="1")[0]
+    left = [direct(score, image, values, level)[1] for level in sorted({*LEVELS[1:], 0.35})]
+    whole = model_score(score, image[None]).item()
+    levels = sorted({*LEVELS, 0.35})
+    assert level_curve(levels, [whole, *left], levels.index(0.35)) in app.children[2].value
+
+
+def files(app: w.VBox) -> dict[str, str]:
+    """What the links save, by the name of the file."""
+    links = re.findall(r'download="([^"]+)" href="data:[^,"]+,([^"]*)"', app.children[3].value)
+    return {name: unquote(text) for name, text in links}
+
+
+def test_the_settings_are_saved_as_a_benchmark_takes_them(app, tmp_path):
+    control(app, "Method").value = "dea"
+    control(app, "Beside").value = "ega"
+    control(app, "Grid").value = 6
+    control(app, "alpha").value = 0.4
+    control(app, "k").value = 0.35
+    control(app, "Target").value = "largest_component"
+    path = tmp_path / "mine.yaml"
+    path.write_text(files(app)["test-00000.yaml"], encoding="utf-8")
+    settings = load_settings(path, {"device": "cpu", "batch_size": 8})
+    assert [settings.dataset, settings.target, settings.samples, settings.k] == [
+        "shapes",
+        "largest_component",
+        3,
+        [0.35],
+    ]
+    names = {"tdd": "TDD", "odd_abs": "|ODD|", "insertion": "Insertion"}
+    group = group_of(settings, ["test-00000"])
+    for place, key in enumerate(settings.method_keys()):
+        rows = {row["metric"]: row["value"] for row in group.rows_of(key, [metric_key(name) for name in names])[0]}
+        for name, label in names.items():
+            assert float(columns(app)[label][place]) == pytest.approx(rows[name], abs=6e-4), (key, label)
+    assert set(yaml.safe_load(path.read_text())) <= set(defaults("benchmark"))  # papermill refuses no other
+
+
+def test_the_figure_is_saved_with_both_methods(app):
+    control(app, "Method").value = "gpa"
+    control(app, "Beside").value = "ega"
+    drawn = ElementTree.fromstring(files(app)["test-00000.svg"])
+    written = " ".join("".join(element.itertext()) for element in drawn.iter() if element.tag.endswith("text"))
+    assert "GPA" in written and "EGA" in written and "share of the target deleted" in written
+    assert len([element for element in drawn.iter() if element.tag.endswith("image")]) == 5
+    control(app, "Target").value = "class=teapot"
+    assert said(app) and not files(app)
+
+
+def test_of_an_uploaded_picture_the_settings_name_the_file(app):
+    upload_picture(app, "mine.png")
+    saved = files(app)["mine.yaml"]
+    values = yaml.safe_load(saved)
+    assert [values["dataset"], values["root"], values["samples"]] == ["pictures", "mine.png", 1]
+    assert "put the place in front" in saved
+
+
+def upload_picture(app: w.VBox, name: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 60, 3), np.uint8)).save(file, "PNG")
+    upload = next(widget for widget in app.children[0].children if isinstance(widget, w.FileUpload))
+    about = {"name": name, "type": "image/png", "size": 1, "last_modified": datetime.now(UTC)}
+    upload.value = [{**about, "content": memoryview(file.getvalue())}]
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it did not come to be"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def slow(registered, monkeypatch):
+    """A method that asks the model until it is stopped, and whether it has begun, and has ended."""
+    began, ended = threading.Event(), threading.Event()
+
+    def endless(score, images, target):
+        began.set()
+        ended.clear()
+        try:
+            while True:
+                model_score(score, images)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setitem(METHODS, "mine", Method(endless, "mine", "own"))
+    live = explore_live(dataset="shapes", model="tiny", layer="1", image_size=24, samples=2, device="cpu", batch_size=8)
+    return live, began, ended
+
+
+def test_what_is_computed_says_how_far_it_is_and_can_be_cancelled(slow):
+    live, began, ended = slow
+    cancel = control(live, "Cancel")
+    assert table(live)["TDD"] and cancel.disabled
+    control(live, "Method").value = "mine"  # returns at once
+    assert began.wait(60) and not cancel.disabled
+    assert not live.children[2].value and not files(live)  # what was shown is of another choice
+    until(lambda: re.search(r"[1-9]\d* passes, \d+ s", said(live)) is not None)
+    cancel.click()
+    assert said(live) == "Cancelled." and cancel.disabled
+    assert ended.wait(60)
+    time.sleep(0.7)  # longer than between two looks at how far it is
+    assert said(live) == "Cancelled." and not live.children[2].value and not files(live)
+    control(live, "Method").value = "gpa"
+    until(lambda: bool(live.children[2].value))
+    assert table(live)["passes"] == "3.000"
+
+
+def test_a_further_choice_ends_what_it_supersedes_and_is_what_is_shown(slow):
+    live, began, ended = slow
+    control(live, "Method").value = "mine"
+    assert began.wait(60)
+    for name in ("ega", "random", "gpa"):
+        control(live, "Method").value = name
+    assert ended.wait(60)
+    until(lambda: bool(live.children[2].value))
+    assert "Its GPA map" in live.children[2].value and control(live, "Cancel").disabled
+    time.sleep(0.3)
+    assert "Its GPA map" in live.children[2].value
+
+
+def test_an_error_of_a_thread_is_one_sentence_and_a_late_one_is_not_heard(slow):
+    live, began, ended = slow
+    control(live, "Target").value = "class=teapot"
+    until(lambda: "teapot" in said(live))
+    assert control(live, "Cancel").disabled and not live.children[2].value
+    control(live, "Target").value = "frequent"
+    until(lambda: bool(live.children[2].value))
+    control(live, "Method").value = "mine"
+    assert began.wait(60)
+    control(live, "Target").value = "class=teapot"
+    until(lambda: "teapot" in said(live))
+    assert ended.is_set()
+
+
+def test_work_that_ends_by_itself_after_it_was_superseded_shows_nothing(registered, monkeypatch):
+    """As where a method asks nothing of torch, which is how the others hear of it."""
+    began, go = threading.Event(), threading.Event()
+
+    def deaf(score, images, target):
+        began.set()
+        assert go.wait(60)
+        return images.mean(1)
+
+    monkeypatch.setitem(METHODS, "mine", Method(deaf, "mine", "own"))
+    live = explore_live(dataset="shapes", model="tiny", layer="1", image_size=24, samples=2, device="cpu", batch_size=8)
+    control(live, "Method").value = "mine"
+    assert began.wait(60)
+    control(live, "Cancel").click()
+    before = threading.active_count()
+    go.set()
+    until(lambda: threading.active_count() < before)
+    assert said(live) == "Cancelled." and not live.children[2].value
+
+
+def test_a_point_is_marked_where_it_lies_in_px_of_the_picture_itself(app):
+    upload_picture(app, "mine.png")  # 60 x 30 px, shown as 48 x 24
+    control(app, "Target").value = "point=20,10"
+    assert not said(app)
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 60, 3), np.uint8)
+    resized = Image.fromarray(pixels).resize((SIZE, SIZE // 2), Image.Resampling.BILINEAR)
+    image = torch.from_numpy(np.array(resized)).movedim(2, 0).float() / 255
+    labels = tiny().eval()(image[None])[0].argmax(0).numpy()
+    parts = measure.label(labels, background=-1, connectivity=2)
+    shown = outlined(image.movedim(0, 2).numpy(), parts == parts[8, 16])
+    assert source(figure(marked(shown, [(16.0, 8.0)], OUTLINE), "", "", 224)) in app.children[2].value
+    assert "share * size" in app.children[2].value and "box.width, 60)" in app.children[2].value
