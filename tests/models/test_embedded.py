@@ -116,7 +116,7 @@ def test_shipped_segmenters_take_12_megabytes_at_most():
 @pytest.mark.parametrize("name", SEGMENTERS)
 def test_an_embedded_segmenter_has_the_head_of_its_family(name: str):
     module = MODELS[name].build()
-    family = name.rpartition("_")[2]
+    family = MODELS[name].place.rpartition("_")[2]  # what builds it is named for it
     layers, expected = (
         [(name, type(layer)) for name, layer in head.named_modules() if name]
         for head in (module.classifier, HEADS[family])

@@ -241,7 +241,7 @@ def _cell(rows: pd.DataFrame) -> str:
         if row["kind"] == "difference" and row["verdict"] in DECIDED:
             numbers = interval(row["value"], row["low"], row["high"])
             kind = "median " if row["by_median"] else ""
-            text += f"<br>{kind}{numbers}, n = {row['n']:.0f}, p = {_p(row['p'])}"
+            text += f"<br>{kind}{numbers}, n = {row['n']:.0f}, {_p(row['p'])}"
             if row["verdict"] == UNDECIDED and not pd.isna(row["smallest"]):
                 text += f"; decides from {number(row['smallest'])}"
         elif row["note"]:
@@ -253,7 +253,7 @@ def _cell(rows: pd.DataFrame) -> str:
 
 
 def _p(value: float) -> str:
-    return "–" if pd.isna(value) else "&lt; .001" if value < 0.001 else f"{value:.3f}"
+    return "no p" if pd.isna(value) else "p &lt; .001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _apart(decided: pd.DataFrame) -> str:

@@ -172,7 +172,12 @@ def shares_table(runs: Runs) -> HTML:
     return wrapped(pd.DataFrame.from_dict(rows, orient="index"))
 
 
-def orders_table(runs: Runs) -> pd.DataFrame:
+def orders_table(runs: Runs) -> HTML:
+    """`order_taus`, for the page."""
+    return wrapped(order_taus(runs))
+
+
+def order_taus(runs: Runs) -> pd.DataFrame:
     """Kendall's tau between the orders of ORDERED of two universes: mean (and least) over the pairs that differ in one
     setting alone, and over all; a row a kind of data and metric."""
     rows = {}

@@ -148,6 +148,7 @@ def check_shown(runs: page.Runs) -> None:
             assert f'href="{claim.page}.html"' in shown
             assert claim.takes in html.unescape(shown)
         assert "nan" not in re.sub(r"<[^>]*>", "", shown).lower()
+        assert "= <" not in html.unescape(shown)  # a bound of p is no value of it
     page.table1(runs)
     page.records_table(runs)
 

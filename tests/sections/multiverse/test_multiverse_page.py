@@ -67,11 +67,12 @@ def test_a_page_counts_universes_and_says_what_is_absent(runs: multiverse.Runs) 
 def test_tables_hold_the_shares_and_the_taus(runs: multiverse.Runs) -> None:
     text = multiverse.shares_table(runs).data
     assert "75%" in text and "25%" in text
-    taus = multiverse.orders_table(runs)
+    taus = multiverse.order_taus(runs)
     assert taus.loc[("photographs", "TDD ↑"), "k"] == "1.00 (1.00)"
     # two sizes differ in half of the pairs, and then turn the order round: mean 0
     assert taus.loc[("photographs", "TDD ↑"), "the size of images"] == "0.00 (-1.00)"
     assert "whose labels give the target" not in taus
+    assert "0.00 (-1.00)" in multiverse.orders_table(runs).data
 
 
 def test_a_strip_has_a_column_a_universe_sorted_by_its_difference(runs: multiverse.Runs) -> None:
