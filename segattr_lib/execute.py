@@ -33,6 +33,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from segattr_lib import own_code
 from segattr_lib.data.sample import file_fingerprint
+from segattr_lib.evidence.plans import RECORDED
+from segattr_lib.evidence.records import RECORDS
 from segattr_lib.profiles import OURS, SOURCES, assignments, check_parameters, defaults, load_profile, parameters_cell
 from segattr_lib.registry import UserError, in_one_line
 
@@ -63,10 +65,10 @@ def generate(name: str) -> Path:
 def execute(name: str, parameters: dict[str, Any], output: Path, profile: str = "none") -> Path:
     """Execute one notebook with these parameters into `output`, unless it is up to date; the path.
 
-    Up to date: made from the same source, library, lock file, packages and parameters, and from the same content of
-    the files and folders that the parameters name. The output appears whole or not at all. Raises UserError for a
-    parameter the notebook does not have, for an output that is no notebook's place, and where a cell fails, with the
-    failed notebook's place.
+    Up to date: made from the same source, library, lock file, packages, records and parameters, and from the same
+    content of the files and folders that the parameters name. The output appears whole or not at all. Raises UserError
+    for a parameter the notebook does not have, for an output that is no notebook's place, and where a cell fails, with
+    the failed notebook's place.
     """
     if output.suffix != ".ipynb" or output.is_dir():
         raise UserError(f"The output {str(output)!r} is no place for a notebook; expected a file named *.ipynb.")
@@ -190,15 +192,17 @@ def _with_values(source: str, values: dict[str, str]) -> str:
 
 
 def _digest(name: str, parameters: dict[str, Any], output: Path) -> str:
-    """Of all that a page is made from: its source, the library, the lock file, the packages, the parameters and what
-    they name, the page itself left out."""
+    """Of all that a page is made from: its source, the library, the lock file, the packages, the records and their
+    plans, the parameters and what they name, the page itself left out."""
     library = sorted(path for path in Path("segattr_lib").rglob("*") if path.is_file() and path.suffix != ".pyc")
     decided = {**defaults(name), **parameters}
     named = {text: _content(parameter, text, output) for parameter, value in decided.items() for text in _texts(value)}
     packages = {package: version(package) for package in VERSIONS}
     about = json.dumps([parameters, named, packages], sort_keys=True, default=str)
     digest = hashlib.blake2b(about.encode(), digest_size=12)
-    for path in [SOURCES / f"{name}.py", Path("uv.lock"), *library]:
+    records = sorted([*RECORDS.glob("*/*.json"), *RECORDS.glob("*/*.parquet")])
+    plans = [RECORDED] if RECORDED.is_file() else []
+    for path in [SOURCES / f"{name}.py", Path("uv.lock"), *library, *plans, *records]:
         digest.update(f"{path} ".encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -356,6 +356,10 @@ def test_a_page_is_made_again_when_what_its_parameters_name_has_changed(
         assert made() and not made(), name
     Path("data/images/a.png").rename("data/images/b.png")
     assert made()
+    shard = Path("book/evidence/scenes/001.rows.parquet")  # a page may stand on it, whatever its parameters name
+    shard.parent.mkdir(parents=True)
+    shard.write_text("rows", encoding="utf-8")
+    assert made() and not made()
     monkeypatch.setattr(execute, "version", lambda package: "0.0.0")
     assert made()
 
