@@ -163,8 +163,7 @@ page.reproduced(runs)
 #   ```
 # - Cut cells away by hand in [Judge a map yourself](../judge.md): which part of an object can the
 #   model not do without?
-# - Compute samples again of the other truth, single shapes:
-#   `.venv/bin/segattr verify single_shapes --samples 3`.
+# - Compute samples again: `.venv/bin/segattr verify part_figures --samples 3`.
 # ::::
 #
 # **What we learnt.** On these {glue:text}`images` images the highest correlation with what the
