@@ -116,7 +116,9 @@ page.growth_plot(runs)
 # %% [markdown]
 # From the fewest images to {glue:text}`more_images` times as many, a run takes
 # {glue:text}`time_images` times as long, what it takes to begin included, and its memory grows by a
-# factor of {glue:text}`memory`.
+# factor of {glue:text}`memory`. Two [workers](../machines.md) with a core each take
+# {glue:text}`time_workers` of the time of one, what the cluster takes to begin included: an
+# efficiency of {glue:text}`efficiency`.
 #
 # ## Starting, and saying no
 #

@@ -1,4 +1,4 @@
-"""Time and memory of a run against its number of images, their size, the grid and the methods.
+"""Time and memory of a run against its number of images, their size, the grid, the methods and its workers.
 
 Each point is a process of its own, whose peak of resident memory is the run's; its seconds are of `run_benchmark`
 alone, into a new folder each time.
@@ -32,12 +32,13 @@ PLAIN = {
     "device": "cpu",
 }
 AXES: dict[str, list[dict[str, Any]]] = {
-    "images": [{"samples": samples, "image_size": 64, "split": "train"} for samples in (10, 100, 1000)],
+    "images": [{"samples": samples, "image_size": 64, "split": "train"} for samples in (10, 100, 1000, 10_000)],
     "image size": [{"image_size": size} for size in (64, 128, 224, 320)],
     "grid": [{"grid": grid} for grid in (4, 7, 14, 28)],
     "methods": [{"methods": METHODS[:count]} for count in (1, 2, 4, 8)],
+    "workers": [{"workers": workers, "samples": 192, "image_size": 224, "grid": 14} for workers in (1, 2)],
 }
-LONG = 500  # samples from which a run is so long that it is made once
+LONG = 150  # samples from which a run is so long that it is made once
 
 
 def points(quick: bool, repeats: int) -> list[dict[str, Any]]:
@@ -54,7 +55,7 @@ def points(quick: bool, repeats: int) -> list[dict[str, Any]]:
             if ended.returncode:
                 raise RuntimeError(f"The run of {change} failed: {ended.stderr.strip().splitlines()[-1]}")
             answer = json.loads(ended.stdout.splitlines()[-1])
-            (name,) = [name for name in change if name in ("samples", "grid", "methods")] or ["image_size"]
+            name = {"images": "samples", "image size": "image_size"}.get(axis, axis)
             value = len(change[name]) if name == "methods" else change[name]
             point = {"axis": axis, "value": value, **summary(answer["seconds"]), "megabytes": answer["megabytes"]}
             made.append(point)

@@ -59,6 +59,10 @@ def record(tmp_path: Path) -> Path:
         for axis in ("images", "grid")
         for value in (10, 1000)
     ]
+    growth += [
+        {"axis": "workers", "value": workers, "minimum": seconds, "median": seconds, "megabytes": 100.0}
+        for workers, seconds in ((1, 20.0), (4, 8.0))
+    ]
     times = {"minimum": 0.2, "median": 0.3}
     starting = [
         {"kind": "import", "name": "import torch", **times, "user": 2.0, "promised": None, "kept": True},
@@ -90,6 +94,7 @@ def test_the_prose_quotes_ratios(record: Path) -> None:
     assert facts["whole_to_needed"] == "1.250"
     assert (facts["ratio_ria"], facts["ratio_road"], facts["refinecam"]) == ("0.53", "0.05", "1.25")
     assert (facts["more_images"], facts["time_images"], facts["memory"]) == ("100", "100", "1.98")
+    assert (facts["time_workers"], facts["efficiency"]) == ("0.40", "0.62")
     assert (facts["refusal"], facts["broken"]) == ("1.20", 1)
 
 

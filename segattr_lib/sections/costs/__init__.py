@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from segattr_lib.sections.costs.figures import growth_plot, ratios_plot
-from segattr_lib.sections.costs.records import Runs, Settings, grown, named, read, run
+from segattr_lib.sections.costs.records import Runs, Settings, efficiency, grown, named, read, run
 from segattr_lib.sections.costs.tables import (
     machine_table,
     methods_table,
@@ -77,6 +77,8 @@ def facts(runs: Runs) -> dict[str, Any]:
         "memory": f"{grown(runs.growth, 'images', 'megabytes'):.2f}",
         "more_images": f"{grown(runs.growth, 'images', 'value'):,.0f}",
         "time_images": f"{grown(runs.growth, 'images', 'minimum'):,.0f}",
+        "time_workers": f"{grown(runs.growth, 'workers', 'minimum'):.2f}",
+        "efficiency": f"{efficiency(runs.growth):.2f}",
         "refusals": len(refused),
         "refusal": f"{refused['user'].max() / refused['promised'].max():.2f}",
         "broken": int((~runs.starting["kept"].astype(bool)).sum()),

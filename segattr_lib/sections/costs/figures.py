@@ -41,8 +41,8 @@ def ratios_plot(runs: Runs) -> Figure:
 
 
 def growth_plot(runs: Runs) -> Figure:
-    """Time and peak memory of a run along each axis, both from 0."""
-    axes_names = list(dict.fromkeys(runs.growth["axis"]))
+    """Time and peak memory of a run along each axis, both from 0; workers, whose memory is not the run's own, aside."""
+    axes_names = [name for name in dict.fromkeys(runs.growth["axis"]) if name != "workers"]
     with mpl.rc_context(STYLE):
         size = (2.1 * len(axes_names) + 0.6, 4.2)
         figure, panels = plt.subplots(len(MEASURES), len(axes_names), figsize=size, squeeze=False)

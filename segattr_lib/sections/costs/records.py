@@ -107,3 +107,8 @@ def grown(growth: pd.DataFrame, axis: str, column: str) -> float:
     """How many times larger a column is at the end of an axis than at its beginning."""
     values = growth[growth["axis"] == axis].sort_values("value")[column]
     return float(values.iloc[-1] / values.iloc[0])
+
+
+def efficiency(growth: pd.DataFrame) -> float:
+    """What a worker of the most does of what one alone does: 1 where n workers take an n-th of the time of one."""
+    return 1 / (grown(growth, "workers", "value") * grown(growth, "workers", "minimum"))
