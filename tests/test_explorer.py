@@ -479,7 +479,9 @@ def test_the_settings_are_saved_as_a_benchmark_takes_them(app, tmp_path):
         rows = {row["metric"]: row["value"] for row in group.rows_of(key, [metric_key(name) for name in names])[0]}
         for name, label in names.items():
             assert float(columns(app)[label][place]) == pytest.approx(rows[name], abs=6e-4), (key, label)
-    assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) <= set(defaults("benchmark"))  # papermill refuses no other
+    assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) <= set(
+        defaults("benchmark")
+    )  # papermill refuses no other
 
 
 def test_of_another_model_the_settings_name_that_one_and_leave_it_its_layers(app):

@@ -46,6 +46,7 @@ SAMPLES = pa.schema(
 OF_A_MAP = ("run_id", "dataset", "model", "seed", "sample_id", "method", "variant")
 TIMINGS = pa.schema([*map(SAMPLES.field, OF_A_MAP), ("seconds", pa.float64())])
 BEGUN = '{\n  "settings": {'  # how a manifest begins, that was cut short
+TOGETHER = 64  # parts that are one row group of a whole table: thousands of small ones cost a reader memory
 OURS = {"manifest.json", "samples.parquet", "timings.parquet", "runs.csv", CRATE, "parts", LOCK, HOLDER}
 
 
@@ -133,8 +134,8 @@ class Store:
         """Put the parts together in this order, tell what they are, and remove them."""
         with full_disk(self.folder):
             for kind, schema in (("timings", TIMINGS), ("samples", SAMPLES)):
-                tables = (_table(self.parts / f"{part}.{kind}.parquet", schema) for part in order)
-                _write_parquet(self.folder / f"{kind}.parquet", tables)
+                paths = [self.parts / f"{part}.{kind}.parquet" for part in order]
+                _write_parquet(self.folder / f"{kind}.parquet", _joined(paths, schema))
             self._summarise(finished=now())
         shutil.rmtree(self.parts, ignore_errors=True)
 
@@ -279,6 +280,12 @@ def _table(path: Path, schema: pa.Schema, texts: list[str] | None = None) -> pa.
         return pq.read_table(path, read_dictionary=texts)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read; run again to have it made anew.") from error
+
+
+def _joined(paths: list[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The tables of these files, TOGETHER at once."""
+    for start in range(0, len(paths), TOGETHER):
+        yield pa.concat_tables(_table(path, schema) for path in paths[start : start + TOGETHER])
 
 
 def _is_whole(path: Path, schema: pa.Schema) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segattr_lib.evidence.records import read_record
 from segattr_lib.inference.comparison import HOLDS
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.max_t import all_pairs, cross_fitted
@@ -53,6 +54,19 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         **{f"scene_{name}": scenes[name] for name in (*OF_SCENES, *OF_BOTH)},
         "left_out": ", ".join(settings.many_left_out) or "none",
         "contrary": contrary(runs),
+        **_of_foreign(settings.foreign),
+    }
+
+
+def _of_foreign(name: str) -> dict[str, Any]:
+    """Of the record of images for whose class the classifier has no name."""
+    record = read_record(name)
+    scores = record.rows[record.rows["metric"] == "score"].drop_duplicates("sample_id")["value"]
+    return {
+        "foreign": name,
+        "foreign_dataset": record.settings.dataset,
+        "foreign_n": len(scores),
+        "foreign_score": number(scores.mean(), 2),
     }
 
 
