@@ -255,7 +255,7 @@ page.stability(runs.per_run)
 #
 # Photographs show the methods at work where they are used, and nobody knows what is true of them.
 # Of generated scenes every pixel is known. The first table once more, with excess TDD below: on
-# {glue:text}`scenes_images` scenes of {glue:text}`scenes_dataset` under {glue:text}`scenes_models`
+# {glue:text}`scenes_images` images of {glue:text}`scenes_dataset` under {glue:text}`scenes_models`
 # models, beside that of {glue:text}`dataset` and never pooled with it; {glue:text}`scenes_basis`.
 
 # %% mystnb={"figure": {"name": "tab-benchmark-scenes", "caption": "The metrics on {glue:text}`dataset` and on generated scenes side by side: mean ± standard deviation over runs."}} tags=["hide-input"]

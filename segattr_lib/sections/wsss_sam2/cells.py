@@ -15,7 +15,7 @@ from segattr_lib.inference.paired import paired
 from segattr_lib.prompting.segmenters import load_segmenter
 from segattr_lib.report import tables
 from segattr_lib.report.charts import heat_table, interval_lines
-from segattr_lib.report.labels import metric_label
+from segattr_lib.report.labels import dataset_label, metric_label
 from segattr_lib.report.pictures import at_quantiles
 from segattr_lib.sections.wsss_sam2.charts import heat_panels, interval_rows, interval_scatter
 from segattr_lib.sections.wsss_sam2.page import RELIABILITY, Runs, Side
@@ -30,7 +30,7 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 def title_of(of: Side) -> str:
     """What a table calls a run."""
-    return f"{of.run.dataset}, n = {len(of.assisted)}"
+    return f"{dataset_label(of.run.dataset)}, n = {len(of.assisted)}"
 
 
 def _stacked(runs: Runs, table_of: Callable[[Side], pd.DataFrame]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from segattr_lib.inference.comparison import HOLDS
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.max_t import all_pairs, cross_fitted
 from segattr_lib.inference.paired import paired
+from segattr_lib.report.labels import dataset_label
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, number, off_zero, side
 from segattr_lib.sections.wsss_sam2 import opening
@@ -85,7 +86,7 @@ def _of_settings(settings: Settings, of: Side) -> dict[str, Any]:
     cueing, rows = settings.cueing, of.raw
     asked = rows[rows["metric"] == iou_of(of.main)]
     return {
-        "dataset": of.run.dataset,
+        "dataset": dataset_label(of.run.dataset),
         "model": of.run.model[0],
         "layer": of.run.layer,
         "segmenter": of.main,

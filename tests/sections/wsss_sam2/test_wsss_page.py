@@ -351,7 +351,7 @@ def test_photographs_stand_first_and_what_they_decide_to_the_contrary_is_named(s
     five = replace(runs_of(settings, few).scenes, page=own)
     facts = page.facts(settings, Runs(five, scenes, cued_by_hand()))
     assert (facts["n"], facts["other_n"], facts["scene_n"]) == (15, 5, 15)
-    assert list(page.utility(both).index.unique(0)) == ["photographs, n = 15", "single_shapes, n = 15"]
+    assert list(page.utility(both).index.unique(0)) == ["photographs, n = 15", "single shapes, n = 15"]
 
 
 def test_the_pages_runs_as_the_notebook_has_them_are_those_that_are_planned() -> None:
