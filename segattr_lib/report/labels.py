@@ -63,6 +63,9 @@ def signed_label(metric: str) -> str:
 DATASETS = {  # whose names do not say to a reader what they are of
     "voc": "Pascal VOC",
     "sbd": "SBD",
+    "cub": "CUB-200-2011",
+    "usis10k": "USIS10K",
+    "kvasir_seg": "Kvasir-SEG",
     "shapes": "generated scenes",
     "single_shapes": "single shapes",
     "part_figures": "part-made figures",

@@ -65,7 +65,7 @@ def _of_foreign(name: str) -> dict[str, Any]:
     scores = record.rows[record.rows["metric"] == "score"].drop_duplicates("sample_id")["value"]
     return {
         "foreign": name,
-        "foreign_dataset": record.settings.dataset,
+        "foreign_dataset": dataset_label(record.settings.dataset),
         "foreign_n": len(scores),
         "foreign_score": number(scores.mean(), 2),
     }
