@@ -26,9 +26,9 @@ OPENING = f"""# {TITLE}
 
 Pick a photograph or upload one; a model says what it sees, a method where that answer rests, and a second one beside
 it. What is left of the answer without the map's top, and whether the map leaves chance behind, stands below the
-pictures. The target is the most frequent class, or what you click on; or `largest_component`, `class=person`,
-`point=x,y` or `box=x0,y0,x1,y1` in pixels of the picture. Settings and figure can be saved. No picture of yours leaves
-this machine.
+pictures. Points of the map may prompt a segmenter, whose mask then stands beside the map's own. The target is the most
+frequent class, or what you click on; or `largest_component`, `class=person`, `point=x,y` or `box=x0,y0,x1,y1` in pixels
+of the picture. Settings and figure can be saved. No picture of yours leaves this machine.
 """
 
 

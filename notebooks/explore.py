@@ -30,6 +30,10 @@
 # - **Grid**: the cells a side of the interventions (RIA, and DEA through it).
 # - **alpha**, **beta**: DEA's weight of gradients against interventions, and its reward for their
 #   agreement. They fuse maps that are there already, so they answer at once.
+# - **Cues**, **Points**: the segmenter that points of the map prompt, and how many of either kind:
+#   inside from the map's highest pixels, outside from its lowest, drawn as on the page of
+#   [explainers as prompts](wsss_sam2.ipynb). Its mask stands beside the map's own, thresholded, and
+#   with labels the table has the IoU of both with the truth.
 #
 # What a method does not take is greyed out. Beside each map stand the picture without the map's
 # top and the score that is left as more of the target is deleted. The sentence under the pictures
@@ -94,6 +98,8 @@ frozen(app)
 #    {term}`well scored` samples beside the plain one.
 # 5. **What do ties decide?** Under RIA all pixels of a cell tie; the {term}`tied share` says how
 #    much of the deleted region was chosen by row order, not by the map.
+# 6. **Is the map a mask?** Let its points prompt the random walker, which has learnt nothing, and
+#    hold its mask against the map's own. Then move the points: when do more stop helping?
 #
 # Without a kernel, [Judge a map yourself](../judge.md) has a model in the page; another picture or
 # model opens the app with `.venv/bin/segattr execute explore -p target=class=person -o mine.ipynb`.

@@ -21,7 +21,6 @@ from PIL import Image
 from skimage import measure
 from torch import nn
 
-from segattr_lib import explorer
 from segattr_lib.attribution import METHODS, Method, cam, methods_of, trivial
 from segattr_lib.attribution.fusion import dual_evidence
 from segattr_lib.attribution.intervention import ria
@@ -29,7 +28,7 @@ from segattr_lib.benchmark.runner import group_of
 from segattr_lib.data import load_dataset
 from segattr_lib.evaluate import evaluate, model_score
 from segattr_lib.explorer import explore as explore_live
-from segattr_lib.explorer import frozen
+from segattr_lib.explorer import frozen, saving
 from segattr_lib.metrics import deletion, metric_key
 from segattr_lib.models import MODELS, Entry, loading, names
 from segattr_lib.models.loading import load_model
@@ -479,9 +478,8 @@ def test_the_settings_are_saved_as_a_benchmark_takes_them(app, tmp_path):
         rows = {row["metric"]: row["value"] for row in group.rows_of(key, [metric_key(name) for name in names])[0]}
         for name, label in names.items():
             assert float(columns(app)[label][place]) == pytest.approx(rows[name], abs=6e-4), (key, label)
-    assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) <= set(
-        defaults("benchmark")
-    )  # papermill refuses no other
+    saved = set(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert saved <= set(defaults("benchmark"))  # papermill refuses others
 
 
 def test_of_another_model_the_settings_name_that_one_and_leave_it_its_layers(app):
@@ -605,7 +603,7 @@ def test_work_that_ends_by_itself_after_it_was_cancelled_shows_nothing(registere
         threading.Timer(0.3, ended.set).start()
         return "a link"
 
-    monkeypatch.setattr(explorer, "link_to", late)
+    monkeypatch.setattr(saving, "link_to", late)
     control(live, "Method").value = "gpa"
     assert began.wait(60)
     control(live, "Cancel").click()

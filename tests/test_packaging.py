@@ -24,7 +24,9 @@ from segattr_lib.__main__ import BOOK, main
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
-OF_THE_BOOK = re.compile(r"segattr_lib\.(sections\b.*|explorer|execute|report\.(page|slider|classifiers|photographs))")
+OF_THE_BOOK = re.compile(
+    r"segattr_lib\.(sections\b.*|explorer\b.*|execute|report\.(page|slider|classifiers|photographs))"
+)
 ABSENT = {
     "IPython",
     "_pytest",

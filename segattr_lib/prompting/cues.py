@@ -15,6 +15,8 @@ from torch import Tensor
 
 from segattr_lib.attribution.maps import normalise
 from segattr_lib.metrics.localization import support
+from segattr_lib.registry import Key
+from segattr_lib.seeds import generator
 from segattr_lib.targets import Maps
 
 __all__ = [
@@ -22,11 +24,11 @@ __all__ = [
     "NoCues",
     "centre_point",
     "consensus",
+    "cue_rng",
     "draw_cues",
     "focus",
     "fused",
     "pairwise_iou",
-    "purpose",
     "reliability",
     "support",
     "support_box",
@@ -136,9 +138,9 @@ def draw_cues(
     return _drawn(_greatest(values, top, rng), _greatest(-values, bottom, rng), foreground, background, apart, rng)
 
 
-def purpose(name: str, options: str = "") -> str:
-    """What the draw of a way's cues is seeded for (see seeds.generator): pictured points are the scored ones."""
-    return f"cues {name} {options}"
+def cue_rng(seed: int, sample_id: str, method: Key) -> np.random.Generator:
+    """The stream that a sample's cues of a method's map are drawn from: pictured points are the scored ones."""
+    return generator(seed, sample_id, f"cues {method.name} {method.pinned}")
 
 
 def truth_cues(

@@ -15,9 +15,13 @@ from scipy import ndimage
 from torch import Tensor
 
 from segattr_lib.perturbation import Fill, occlude, top_fraction
+from segattr_lib.prompting.cues import BACKGROUND, FOREGROUND, Cues
+from segattr_lib.report.steps import marked
 from segattr_lib.targets import Images, Target
 
 OUTLINE = (0.3, 1.0, 1.0)  # a hue that magma has not
+INSIDE_POINT, OUTSIDE_POINT = (1.0, 1.0, 1.0), (1.0, 0.35, 0.3)  # colours of cues
+DIMMED = 0.35  # of a pixel outside of a mask that is cut out
 MAP_SHARE = 0.65  # of an overlay; the rest is the image, in grey
 CAPTION = "line-height: 1.4; margin: 0; padding: 0; text-align: left; color: var(--jp-widgets-label-color, inherit)"
 
@@ -36,6 +40,22 @@ def outlined(picture: Float[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"])
     """The picture with the pixels of the mask that touch its outside in OUTLINE."""
     picture = picture.copy()
     picture[mask & ~ndimage.binary_erosion(mask)] = OUTLINE
+    return picture
+
+
+def cut_out(image: Float[Tensor, "3 h w"], mask: Bool[Tensor, "h w"]) -> Float[np.ndarray, "h w 3"]:
+    """The image as a picture, dark outside of the mask, which is outlined."""
+    inside = mask.cpu().numpy()
+    picture = pixels_of(image)
+    picture[~inside] *= DIMMED
+    return outlined(picture, inside)
+
+
+def with_cues(picture: Float[np.ndarray, "h w 3"], cues: Cues) -> Float[np.ndarray, "h w 3"]:
+    """The picture with a white cross at every point inside, a red one at every point outside."""
+    for kind, colour in ((BACKGROUND, OUTSIDE_POINT), (FOREGROUND, INSIDE_POINT)):
+        spots = cues.points[cues.labels == kind].tolist()
+        picture = marked(picture, [(x, y) for x, y in spots], colour)
     return picture
 
 

@@ -65,11 +65,11 @@ def figure_file(
         size = (PANEL * columns, lines * (PANEL * height / width + 0.5))
         drawn = Figure(figsize=size, layout="compressed")  # not pyplot's, which one thread alone may use
         panels = drawn.subplots(lines, columns, squeeze=False)
-        for axes in panels[:, [0, -1]].flat:
+        for axes in panels.flat:
             axes.set_axis_off()
         _picture(panels[0, 0], *target)
         for row, pictures in zip(panels, methods.values(), strict=True):
-            for axes, picture in zip(row[1:-1], pictures, strict=True):
+            for axes, picture in zip(row[1:-1], pictures, strict=False):  # one method may have cues, another none
                 _picture(axes, *picture)
         chart, colours = panels[0, -1], method_colours(names)
         chart.set_axis_on()

@@ -19,6 +19,7 @@ from segattr_lib.benchmark.group import Group
 from segattr_lib.inference.paired import paired
 from segattr_lib.prompting import cues
 from segattr_lib.prompting.cues import Cues, NoCues
+from segattr_lib.prompting.masks import prompted
 from segattr_lib.prompting.segmenters import Segmenter
 from segattr_lib.registry import make_key
 from segattr_lib.report.pictures import picture
@@ -56,8 +57,7 @@ def cued_maps(
             except NoCues:
                 pictured[method].append(CuedMap(one_map, None, None))
                 continue
-            mask = answer(drawn.points[None].float(), drawn.labels[None])[0][0]
-            pictured[method].append(CuedMap(one_map, drawn, mask))
+            pictured[method].append(CuedMap(one_map, drawn, prompted(answer, drawn)))
     return pictured
 
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from segattr_lib.models.runtime import device_of
 from segattr_lib.prompting.cues import NoCues
+from segattr_lib.prompting.masks import prompted
 from segattr_lib.prompting.segmenters import load_segmenter
 from segattr_lib.report.labels import method_label
-from segattr_lib.report.panels import figure, outlined, overlay, pixels_of
-from segattr_lib.report.steps import Slider, marked, stepped
+from segattr_lib.report.panels import cut_out, figure, overlay, with_cues
+from segattr_lib.report.steps import Slider, stepped
 from segattr_lib.sections.wsss_sam2.opening import CuedPhotographs
 from segattr_lib.sections.wsss_sam2.rows.masks import cues_of_map
 from segattr_lib.sections.wsss_sam2.settings import Settings
 from segattr_lib.sections.wsss_sam2.ways import WALKER
 
 WIDTH = 200  # px of a picture
-INSIDE, OUTSIDE = (1.0, 1.0, 1.0), (1.0, 0.35, 0.3)
-DIMMED = 0.35  # of a pixel outside of the mask
 
 
 def along_counts(settings: Settings, cued: CuedPhotographs, index: int = 0) -> Any:
@@ -40,24 +38,11 @@ def along_counts(settings: Settings, cued: CuedPhotographs, index: int = 0) -> A
         except NoCues as error:
             frames[place,] = figure(overlay(image, drawn.map, nothing), f"{label} without points", str(error), WIDTH)
             continue
-        mask = answer(points.points[None].float(), points.labels[None])[0][0].cpu()
-        pictures = []
-        for picture in (overlay(image, drawn.map, nothing), _cut_out(image, mask)):
-            for kind, colour in ((0, OUTSIDE), (1, INSIDE)):
-                spots = points.points[points.labels == kind].tolist()
-                picture = marked(picture, [(x, y) for x, y in spots], colour)
-            pictures.append(picture)
+        mask = prompted(answer, points)
+        pictures = [with_cues(each, points) for each in (overlay(image, drawn.map, nothing), cut_out(image, mask))]
         alt = f"{label} of {name} with {text}: white inside, red outside"
         share = f"the walker's mask: {float(mask.float().mean()):.0%} of the picture"
         frames[place,] = figure(pictures[0], alt, f"{label}, {text}", WIDTH)
         frames[place,] += figure(pictures[1], f"The mask that comes of {text}", share, WIDTH)
     start = min(range(len(cueing.counts)), key=lambda place: abs(cueing.counts[place] - cueing.foreground))
     return stepped([Slider("Points of either kind", [str(count) for count in cueing.counts], start)], frames)
-
-
-def _cut_out(image: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
-    """The photograph, dark outside of the mask, which is outlined."""
-    inside = mask.numpy()
-    picture = pixels_of(image)
-    picture[~inside] *= DIMMED
-    return outlined(picture, inside)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from segattr_lib.benchmark.failures import sample_errors
@@ -19,13 +19,12 @@ from segattr_lib.data.sample import SampleError
 from segattr_lib.metrics import load_metric
 from segattr_lib.prompting import cues
 from segattr_lib.prompting.cues import Cues, NoCues
+from segattr_lib.prompting.masks import Mask, iou, share
 from segattr_lib.prompting.segmenters import Segmenter, stacked
 from segattr_lib.registry import Key, make_key
 from segattr_lib.sections.wsss_sam2.rows.cueing import BOX, FUSIONS, NO_BACKGROUND, THRESHOLD, CueSettings
-from segattr_lib.seeds import generator
 
 Map = Float[Tensor, "h w"]
-Mask = Bool[Tensor, "h w"]
 
 
 @dataclass(frozen=True)
@@ -184,18 +183,7 @@ def cues_of_map(
 
 def cue_rng(group: Group, index: int, method: Key) -> np.random.Generator:
     """The stream that a sample's cues of a method's map are drawn from."""
-    sample_id = group.samples[index].sample_id
-    return generator(group.run.seed[0], sample_id, cues.purpose(method.name, method.pinned))
-
-
-def iou(mask: Mask, truth: Mask, known: Mask) -> float:
-    """Intersection over union of the pixels whose class is known; NaN where both are empty."""
-    return share(mask & truth & known, (mask | truth) & known)
-
-
-def share(part: Mask, whole: Mask) -> float:
-    """How much of the whole the part covers; NaN for an empty one."""
-    return ((part & whole).sum() / whole.sum()).item()
+    return cues.cue_rng(group.run.seed[0], group.samples[index].sample_id, method)
 
 
 def _way(draw: Callable[[], Cues], method: Key, how: dict[str, Any] | None = None) -> Way:
