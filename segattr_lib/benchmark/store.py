@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,9 @@ class Store:
         with full_disk(self.folder):
             for kind, schema in (("timings", TIMINGS), ("samples", SAMPLES)):
                 paths = [self.parts / f"{part}.{kind}.parquet" for part in order]
-                _write_parquet(self.folder / f"{kind}.parquet", _joined(paths, schema))
+                some = (paths[start : start + TOGETHER] for start in range(0, len(paths), TOGETHER))
+                tables = (pa.concat_tables(_table(path, schema) for path in together) for together in some)
+                _write_parquet(self.folder / f"{kind}.parquet", tables)
             self._summarise(finished=now())
         shutil.rmtree(self.parts, ignore_errors=True)
 
@@ -240,11 +242,8 @@ def opened(folder: str | Path, settings: Settings, fingerprints: dict[str, Any],
 
     Raises UserError as Store does, and where another process works in it.
     """
-    if is_finished(Path(folder)):
+    with nullcontext() if is_finished(Path(folder)) else alone_in(folder):
         yield Store(folder, settings, fingerprints, device)
-    else:
-        with alone_in(folder):
-            yield Store(folder, settings, fingerprints, device)
 
 
 def is_finished(folder: Path) -> bool:
@@ -280,12 +279,6 @@ def _table(path: Path, schema: pa.Schema, texts: list[str] | None = None) -> pa.
         return pq.read_table(path, read_dictionary=texts)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read; run again to have it made anew.") from error
-
-
-def _joined(paths: list[Path], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The tables of these files, TOGETHER at once."""
-    for start in range(0, len(paths), TOGETHER):
-        yield pa.concat_tables(_table(path, schema) for path in paths[start : start + TOGETHER])
 
 
 def _is_whole(path: Path, schema: pa.Schema) -> bool:

@@ -104,15 +104,12 @@ def whole(own: Path, tmp_path: Path) -> Path:
     return run_benchmark(asked(own), tmp_path / "whole")
 
 
-def test_many_parts_are_joined_in_order_and_in_few_row_groups(tmp_path):
-    row = {"run_id": "here", "method": "gpa", "metric": "tdd", "status": "ok"}
-    values = [part / 4 for part in range(2 * store.TOGETHER + 2)]
-    paths = [tmp_path / f"{part}.parquet" for part in range(len(values))]
-    for path, value in zip(paths, values, strict=True):
-        store._write_parquet(path, [pa.Table.from_pylist([{**row, "value": value}], store.SAMPLES)])
-    store._write_parquet(tmp_path / "samples.parquet", store._joined(paths, store.SAMPLES))
-    assert store.read_samples(tmp_path)["value"].tolist() == values
-    assert pq.ParquetFile(tmp_path / "samples.parquet").num_row_groups == 3
+def test_many_parts_are_joined_in_order_and_in_few_row_groups(own, tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(store, "TOGETHER", 2)  # of three parts
+    folder = run_benchmark(asked(own), tmp_path / "here")
+    assert read_samples(folder).equals(read_samples(whole))
+    groups = [pq.ParquetFile(place / "samples.parquet").num_row_groups for place in (folder, whole)]
+    assert groups == [2, 1]
 
 
 def test_a_kill_at_any_step_loses_and_doubles_nothing(own, tmp_path, whole, monkeypatch):
