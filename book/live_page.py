@@ -19,6 +19,16 @@ SCRIPTS = (
     "live/panel-chart.js",
     "live/panel-stage.js",
     "live/panel-parts.js",
+    "live/panel-state.js",
+    "live/panel-job.js",
+    "live/panel-start.js",
+    "live/panel-picture.js",
+    "live/panel-target.js",
+    "live/panel-shown.js",
+    "live/panel-brush.js",
+    "live/panel-explain.js",
+    "live/panel-judge.js",
+    "live/panel-fills.js",
     "live/panel.js",
 )
 

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,10 +24,14 @@ from playwright.sync_api import Browser, Page, expect
 from segattr_lib.perturbation import top_fraction
 
 ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT / "book"))
+
+from live_page import SCRIPTS  # noqa: E402
+
 LIVE = ROOT / "book" / "_static" / "live"
 BUILT = ROOT / "_build" / "html" / "book" / "judge.html"
 PURE = ("text", "colours", "maps", "chart", "stage")
-PANEL = (*PURE, "parts", "panel")
+PANEL = [script for script in SCRIPTS if "/panel" in script]
 HARMLESS = ("THEBE_JS_URL", "Got invalid theme mode", "reading 'Queue'")  # of the theme and the widgets' scripts
 PATIENCE = 120_000  # ms; a busy machine is no failure
 expect.set_options(timeout=PATIENCE)
@@ -100,8 +105,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         }
         for name, pixels in {"a bright half": half_bright(), "a bright disc": spotted()}.items()
     ]
-    scripts = "\n".join(f'<script src="{(LIVE / f"panel-{name}.js").as_uri()}"></script>' for name in PANEL[:-1])
-    scripts += f'\n<script src="{(LIVE / "panel.js").as_uri()}"></script>'
+    scripts = "\n".join(f'<script src="{(ROOT / "book/_static" / script).as_uri()}"></script>' for script in PANEL)
     page = PAGE.format(
         theme=theme.as_uri(),
         live=LIVE.as_uri(),
@@ -421,6 +425,22 @@ def test_the_panel_reads_at_any_width_in_both_themes(started: Page, width: int, 
     assert started.evaluate(CONTRASTS) == []
     names = started.locator(".judge-chart .name").all_text_contents()
     assert {"RIA", "random pixels", "by chance"} <= set(names)
+
+
+def test_the_page_lists_every_part_of_the_panel_and_no_two_have_one_name() -> None:
+    assert {Path(script).name for script in PANEL} == {path.name for path in LIVE.glob("panel*.js")}
+    if shutil.which("node") is None:
+        pytest.skip("node is not on the path")
+    loaded = """globalThis.segattr = {}; const twice = [];
+    for (const script of SCRIPTS) {
+      const before = { ...segattr.panel };
+      require(script);
+      for (const name of Object.keys(before)) if (segattr.panel[name] !== before[name]) twice.push(name);
+    }
+    console.log(JSON.stringify(twice));"""
+    scripts = json.dumps([str(ROOT / "book" / "_static" / script) for script in PANEL])
+    command = ["node", "-e", loaded.replace("SCRIPTS", scripts)]
+    assert json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout) == []
 
 
 def test_without_a_live_model_the_figure_stays_and_a_sentence_says_why(read: Page, address: str) -> None:
