@@ -34,10 +34,11 @@
 # but this image's colours (ours).
 #
 # :::{admonition} In short
-# On {glue:text}`n` images of {glue:text}`dataset`, points drawn from the weighted fusion of
-# {glue:text}`explainers` explainers' maps lead {glue:text}`segmenter` to an mIoU of
-# {glue:text}`fused_iou`. That is
-# {glue:text}`beside_uniform` what uniform points lead it to, which know no map (a difference of
+# On {glue:text}`n` images of {glue:text}`dataset`, {glue:text}`partial` of the maps miss some of the
+# object, {glue:text}`spilling` of their supports reach outside of it, and the supports of two
+# explainers overlap by an IoU of {glue:text}`agreement`: what a map marks is not the object's mask.
+# Points drawn from the weighted fusion of {glue:text}`explainers` explainers' maps lead
+# {glue:text}`segmenter` to an mIoU of {glue:text}`fused_iou`. That is {glue:text}`beside_uniform` what uniform points lead it to, which know no map (a difference of
 # {glue:text}`over_uniform`), and {glue:text}`beside_mean` what the plain mean of the maps leads it
 # to ({glue:text}`over_mean`). Of {glue:text}`checks` checks of the poster's recommendations
 # {glue:text}`holding` hold, {glue:text}`violated` are violated and {glue:text}`untold` cannot be

@@ -20,6 +20,7 @@ from segattr_lib.report.style import STYLE, method_colours
 
 MARKS = "osD^vP*Xdhp<>8"
 LONGEST_PAIR = 48  # characters of two methods' labels on one line
+LINE = 0.16  # inches of a point's name beside a panel
 ROOM = 0.6  # of a plot's width: what says which side is better takes less than the rest of it
 
 
@@ -135,7 +136,8 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
         palette = sns.color_palette("colorblind", len(lines))
         look = {line: (colour, "-", line) for line, colour in zip(lines, palette, strict=True)}
     with mpl.rc_context(STYLE):
-        size = (3.1 * across + 0.8, 2.9 * down + 0.2)
+        named = 0 if marks is None else marks.groupby("panel").size().max()
+        size = (3.1 * across + 0.8, max(2.9, LINE * named + 0.9) * down + 0.2)
         figure, grid = plt.subplots(down, across, figsize=size, squeeze=False)
         for panel, axes in zip(panels, grid.flat, strict=False):
             for line, rows in table[table["panel"] == panel].groupby("line", sort=False):

@@ -248,7 +248,7 @@ DRAWN: list[tuple[Callable[[page.Settings, page.Runs], Figure], list[tuple[str, 
     (
         page.fusion_plot,
         [
-            (f"{label} (fuse=product) − {label} (fuse={fuse})", FUSED["product"] - FUSED[fuse])
+            (f"{label} (fuse=product) − {label} (fuse={fuse.replace('_', ' ')})", FUSED["product"] - FUSED[fuse])
             for fuse in MEANS
             for label in ("Grad-CAM++", "LayerCAM")
         ],
