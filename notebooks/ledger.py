@@ -19,7 +19,8 @@
 # are undecided; of {glue:text}`scene_claims` on generated scenes it is {glue:text}`scene_holds`,
 # {glue:text}`scene_contradicted` and {glue:text}`scene_undecided`. Decided the contrary way on the
 # two: {glue:text}`apart`. Of {glue:text}`claims` claims {glue:text}`untestable` cannot be tested
-# here, and {glue:text}`absent` verdicts wait for a record.
+# here, and {glue:text}`absent` verdicts wait for a record. Of {glue:text}`settled` verdicts that are
+# decided on all images {glue:text}`halves_contrary` are decided the contrary way by one half of them.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
@@ -55,8 +56,9 @@ page.whole_summary(runs)
 # are comparable: then the number is a margin, and the claim names it.
 #
 # *A is the best.* It holds if A is first, alone, in {glue:text}`level` of the draws of images; it
-# is contradicted if another lies above it. *In every run.* It holds if it does in every run, and is
-# contradicted if it does not in any.
+# is contradicted if another lies above it. *In every run.* The difference is decided run by run,
+# adjusted over the runs: the claim holds if it holds in every one, and is contradicted if it is in
+# any.
 #
 # Photographs and generated scenes are never pooled: of the former nobody knows what is true, of the
 # latter everything, and they are not alike.
@@ -117,6 +119,19 @@ page.ledger_table(runs, "wsss")
 
 # %% mystnb={"figure": {"name": "tab-ledger-records", "caption": "The recorded runs: images and models of each, the number of its values and their size, the hours that it took, and what it was made by."}} tags=["hide-input"]
 page.records_table(runs)
+
+# %% [markdown]
+# ## Would other images decide the same?
+#
+# The images of every record are parted by chance into two halves, and each half decides every claim
+# by the same rule, as if there were no other images. Half of the images decide less: a verdict that
+# neither repeats was one of many images, and no half need be against it. Of {glue:text}`settled`
+# verdicts both halves repeat {glue:text}`halves_both`, one {glue:text}`halves_one` and neither
+# {glue:text}`halves_neither`; {glue:text}`halves_contrary` are decided the contrary way:
+# {glue:text}`halves_against`.
+
+# %% mystnb={"figure": {"name": "tab-ledger-halves", "caption": "Of the claims that all images of a record decide, on how many both halves of the images, one or neither decide the same, and on how many one half decides the contrary, by kind of data and verdict."}} tags=["hide-input"]
+page.halves_table(runs)
 
 # %% [markdown]
 # Do the intervals cover? Differences of the first record were centred, so that their mean is known,

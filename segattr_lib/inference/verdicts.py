@@ -171,17 +171,18 @@ def best_of(
 def every_run(
     rows: pd.DataFrame, metric: str, method: str, over: str, side: str, k: float | None, fill: str | None
 ) -> tuple[int, int, str]:
-    """Runs in which the method's mean (median where the metric is ranked by it) over the images of `values_of` lies
-    on this side of the other's, of how many, and the verdict: holds in every one, or contradicted; undecided where none
-    has both, and where one has fewer than FEWEST images."""
+    """Runs in which the method's mean lead (median where the metric is ranked by it) over the images of `values_of`
+    lies on this side of the other's, of how many, and the verdict: holds where it holds in every run by the rule of
+    `decided` over the runs, contradicted where it is in any; else undecided, as where none has both, and where one has
+    fewer than FEWEST images."""
     by_median = metric_key(metric).entry.ranked_by == "median"
-    won, images = 0, []
+    leads = []
     for _, of_run in rows.groupby("run_id", sort=False, observed=True):
         values = values_of(of_run, metric, [method, over], k, fill)
         if len(values):
-            centre = values.median() if by_median else values.mean()
-            won += bool((centre[method] - centre[over]) * SIDES[side] > 0)
-            images.append(len(values))
-    if not images or min(images) < FEWEST:
-        return won, len(images), UNDECIDED
-    return won, len(images), HOLDS if won == len(images) else CONTRADICTED
+            leads.append(difference((values[method] - values[over]).to_numpy(float), by_median))
+    won = sum(lead.value * SIDES[side] > 0 for lead in leads)
+    verdicts = {verdict for _, verdict in decided(leads, [side] * len(leads))}
+    if CONTRADICTED in verdicts:
+        return won, len(leads), CONTRADICTED
+    return won, len(leads), HOLDS if verdicts == {HOLDS} else UNDECIDED

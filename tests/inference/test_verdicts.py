@@ -342,18 +342,20 @@ def test_every_run_counts_and_a_single_one_contradicts():
     def outcome(leads: Sequence[float], side: str = "above", **about: int) -> tuple[int, int, str]:
         return every_run(runs_of(leads, **about), "tdd", "dea", "ega", side, 0.2, "mean")
 
-    assert outcome([0.1, 0.2, 0.01]) == (3, 3, HOLDS)
-    assert outcome([0.1, 0.2, -0.01]) == (2, 3, CONTRADICTED)
-    assert outcome([0.1, 0.2, -0.01], "below") == (1, 3, CONTRADICTED)
-    assert outcome([-0.1, -0.2], "below") == (2, 2, HOLDS)
-    assert outcome([0.1, 0.2], n=11)[2] == UNDECIDED
+    assert outcome([2.0, 3.0, 2.0]) == (3, 3, HOLDS)
+    assert outcome([2.0, 3.0, 0.01]) == (3, 3, UNDECIDED)  # won, though by no more than chance would give
+    assert outcome([2.0, 3.0, -0.01]) == (2, 3, UNDECIDED)
+    assert outcome([2.0, 3.0, -2.0]) == (2, 3, CONTRADICTED)
+    assert outcome([2.0, 3.0, -2.0], "below") == (1, 3, CONTRADICTED)
+    assert outcome([-2.0, -3.0], "below") == (2, 2, HOLDS)
+    assert outcome([2.0, 3.0], n=11)[2] == UNDECIDED
     assert every_run(runs_of([0.1]), "tdd", "dea", "ria", "above", 0.2, "mean") == (0, 0, UNDECIDED)
     assert every_run(runs_of([0.1]), "odd_abs", "dea", "ega", "above", 0.2, "mean") == (0, 0, UNDECIDED)
 
 
 def test_a_run_that_ties_is_not_won():
     rows = rows_of({"dea": np.ones(12), "ega": np.ones(12)})
-    assert every_run(rows, "tdd", "dea", "ega", "above", 0.2, "mean") == (0, 1, CONTRADICTED)
+    assert every_run(rows, "tdd", "dea", "ega", "above", 0.2, "mean") == (0, 1, UNDECIDED)
 
 
 def test_a_run_is_compared_on_the_images_that_count():

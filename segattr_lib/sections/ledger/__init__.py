@@ -26,6 +26,7 @@ from segattr_lib.report.pages import link_to
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, number, wrapped
 from segattr_lib.sections.ledger.claims import DECIDED, NOT_RECORDED, NOT_TESTABLE, groups, ledger
+from segattr_lib.sections.ledger.repeated import CONTRARY, REPEATED, halves
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -40,6 +41,7 @@ __all__ = [
     "Settings",
     "coverage_table",
     "facts",
+    "halves_table",
     "in_readme",
     "ledger_table",
     "read",
@@ -61,11 +63,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Runs:
-    """records: by name. ledger: of claims.ledger. coverage: of simulated_coverage on the headline's differences."""
+    """records: by name. ledger: of claims.ledger. coverage: of simulated_coverage on the headline's differences.
+    halves: of repeated.halves."""
 
     records: dict[str, Record]
     ledger: pd.DataFrame
     coverage: pd.DataFrame
+    halves: pd.DataFrame
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -81,7 +85,9 @@ def run(settings: Settings) -> Runs:
     records = {name: read_record(name, settings.evidence) for name in recorded(settings.evidence)}
     headline = records.get("photographs")
     shapes = [] if headline is None else standardised([values_of(headline.rows, "tdd", TABLE1, 0.2, "mean")])
-    return Runs(records, ledger(records), simulated_coverage(shapes))
+    rows = {name: record.rows for name, record in records.items()}
+    decided = ledger(rows)
+    return Runs(records, decided, simulated_coverage(shapes), halves(rows, decided))
 
 
 def facts(runs: Runs) -> dict[str, Any]:
@@ -109,6 +115,9 @@ def facts(runs: Runs) -> dict[str, Any]:
         "apart": _apart(decided),
         **{f"photo_{name}": text for name, text in _decisions(decided[~_generated(decided)]).items()},
         **{f"scene_{name}": text for name, text in _decisions(decided[_generated(decided)]).items()},
+        "settled": len(runs.halves),
+        **{f"halves_{name}": int((runs.halves["repeated"] == name).sum()) for name in REPEATED},
+        "halves_against": _against(runs),
         **verdicts,
         **{f"{side}_claims": len(rows) for side, rows in sides.items()},
     }
@@ -173,6 +182,10 @@ def readme_table(runs: Runs) -> str:
         "",
         f"Of {quoted['claims']} claims {quoted['untestable']} cannot be tested here, and {quoted['absent']} verdicts "
         f"wait for a record. Decided by: {by or 'no record'}.",
+        "",
+        f"Parted by chance, either half of the images decides the same of {quoted['halves_both']} of the "
+        f"{quoted['settled']} that hold or are contradicted, one half of {quoted['halves_one']}, neither of "
+        f"{quoted['halves_neither']}; {quoted['halves_contrary']} are decided to the contrary by a half.",
     ]
     return "\n".join(lines)
 
@@ -232,6 +245,13 @@ def records_table(runs: Runs) -> HTML:
     return wrapped(pd.DataFrame(rows), index=False)
 
 
+def halves_table(runs: Runs) -> HTML:
+    """How many verdicts the halves of the images repeat, by kind of data and verdict."""
+    kinds = _generated(runs.halves).map({True: "generated", False: "photographs"})
+    counts = pd.crosstab([kinds.rename("on"), runs.halves["verdict"]], runs.halves["repeated"])
+    return wrapped(counts.reindex(columns=REPEATED, fill_value=0).rename_axis(columns=None).reset_index(), index=False)
+
+
 def coverage_table(runs: Runs) -> pd.DataFrame:
     """How often each kind of interval covers, on differences shaped as the headline's own."""
     return tables.coverage(runs.coverage)
@@ -269,6 +289,12 @@ def _cell(rows: pd.DataFrame) -> str:
 
 def _p(value: float) -> str:
     return "no p" if pd.isna(value) else "p < .001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def _against(runs: Runs) -> str:
+    """The claims that a half of the images decides to the contrary."""
+    ids = runs.halves.loc[runs.halves["repeated"] == CONTRARY, "id"]
+    return "; ".join(runs.ledger.drop_duplicates("id").set_index("id")["says"][ids]) or "none"
 
 
 def _apart(decided: pd.DataFrame) -> str:

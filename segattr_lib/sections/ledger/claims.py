@@ -15,7 +15,6 @@ import yaml
 from segattr_lib.attribution import method_key
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR, plain
 from segattr_lib.evidence.checking import CLOSE
-from segattr_lib.evidence.records import Record
 from segattr_lib.inference.agreement import agreement, ends
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.intervals import FEWEST
@@ -103,8 +102,8 @@ def groups() -> list[Group]:
     return made
 
 
-def ledger(records: Mapping[str, Record]) -> pd.DataFrame:
-    """A row a claim and record: what the record decides of it.
+def ledger(rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """A row a claim and record: what the rows of the record, by its name, decide of it.
 
     Columns: those of Claim that tell it (id, paper, says, where, kind, metric, page, by_median), record, verdict, n
     (images; runs of an every-run claim), value with low and high, p (adjusted by Holm over the difference claims of the
@@ -113,67 +112,66 @@ def ledger(records: Mapping[str, Record]) -> pd.DataFrame:
     family), note. A claim that cannot be tested has one row without a record; one whose record is absent, or lacks its
     methods, says so in `verdict`.
     """
-    rows: list[dict[str, Any]] = []
+    verdicts: list[dict[str, Any]] = []
     for group in groups():
         for name in dict.fromkeys(record for claim in group.claims for record in claim.records):
             mine = [claim for claim in group.claims if name in claim.records and claim.kind != "not_testable"]
-            rows += _of_record(mine, name, records.get(name))
+            verdicts += _of_record(mine, name, rows.get(name))
         untestable = [claim for claim in group.claims if claim.kind == "not_testable"]
-        rows += [_row(claim, None, NOT_TESTABLE, note=claim.takes) for claim in untestable]
+        verdicts += [_row(claim, None, NOT_TESTABLE, note=claim.takes) for claim in untestable]
     order = {claim.id: place for place, claim in enumerate(each for group in groups() for each in group.claims)}
-    table = pd.DataFrame(rows).assign(place=lambda rows: rows["id"].map(order))
+    table = pd.DataFrame(verdicts).assign(place=lambda rows: rows["id"].map(order))
     return table.sort_values("place", kind="stable").drop(columns="place").reset_index(drop=True)
 
 
-def _of_record(claims: Sequence[Claim], name: str, record: Record | None) -> list[dict[str, Any]]:
+def _of_record(claims: Sequence[Claim], name: str, rows: pd.DataFrame | None) -> list[dict[str, Any]]:
     """What one record decides of some claims of one paper."""
-    if record is None:
+    if rows is None:
         return [_row(claim, name, NOT_RECORDED) for claim in claims]
-    rows = []
+    verdicts = []
     compared: list[tuple[Claim, Difference]] = []
     for claim in claims:
         if claim.kind == "difference":
-            values = _differences(claim, record)
+            values = _differences(claim, rows)
             if len(values):
                 compared.append((claim, difference(values - claim.than, claim.by_median)))
             else:
-                rows.append(_without_images(claim, name, record))
+                verdicts.append(_without_images(claim, name, rows))
         else:
-            rows.append(_other(claim, name, record))
+            verdicts.append(_other(claim, name, rows))
     tests = len(compared)
     outcomes = decided([beyond for _, beyond in compared], [claim.side for claim, _ in compared])
     for (claim, beyond), (p, verdict) in zip(compared, outcomes, strict=True):
         numbers = {end: getattr(beyond, end) + claim.than for end in ("value", "low", "high")}
         reach = {"smallest": beyond.smallest(tests), "images": beyond.images(tests), "tests": tests}
-        rows.append(_row(claim, name, verdict, n=beyond.n, p=p, **numbers, **reach))
-    return rows
+        verdicts.append(_row(claim, name, verdict, n=beyond.n, p=p, **numbers, **reach))
+    return verdicts
 
 
-def _differences(claim: Claim, record: Record) -> np.ndarray:
+def _differences(claim: Claim, rows: pd.DataFrame) -> np.ndarray:
     """The method's values less what it is held against, image by image; none where the record lacks either."""
-    table = values_of(record.rows, claim.metric, _methods(claim), claim.k, claim.fill)
+    table = values_of(rows, claim.metric, _methods(claim), claim.k, claim.fill)
     values = table[claim.method]
     if claim.over:
         values = values - table[claim.over]
     if claim.minus:
-        other = values_of(record.rows, claim.minus, [claim.method], claim.k, claim.fill)[claim.method]
+        other = values_of(rows, claim.minus, [claim.method], claim.k, claim.fill)[claim.method]
         values = values.sub(other).dropna()
     return values.to_numpy(float)
 
 
-def _other(claim: Claim, name: str, record: Record) -> dict[str, Any]:
+def _other(claim: Claim, name: str, rows: pd.DataFrame) -> dict[str, Any]:
     """A claim that is no difference."""
-    rows = record.rows
     if claim.kind == "every_run":
         won, runs, verdict = every_run(rows, claim.metric, claim.method, claim.over, claim.side, claim.k, claim.fill)
         if not runs:
-            return _without_images(claim, name, record)
+            return _without_images(claim, name, rows)
         return _row(claim, name, verdict, n=runs, share=won / runs, note=f"{won} of {runs} runs")
     if claim.kind == "agreement":
-        return _agreement(claim, name, record)
+        return _agreement(claim, name, rows)
     table = values_of(rows, claim.metric, _methods(claim), claim.k, claim.fill)
     if table.empty:
-        return _without_images(claim, name, record)
+        return _without_images(claim, name, rows)
     if claim.kind == "same":
         same = ((table[claim.method] - table[claim.over]).abs() <= CLOSE).mean()
         verdict = UNDECIDED if len(table) < FEWEST else HOLDS if same >= SHARE_SAME else CONTRADICTED
@@ -188,21 +186,21 @@ def _methods(claim: Claim) -> list[str]:
     return list(claim.among) or [name for name in (claim.method, claim.over) if name]
 
 
-def _without_images(claim: Claim, name: str, record: Record) -> dict[str, Any]:
+def _without_images(claim: Claim, name: str, rows: pd.DataFrame) -> dict[str, Any]:
     """A claim that no image decides: not run, or run, and no image counts."""
     missing = []
     for metric in filter(None, (claim.metric, claim.minus)):
-        run = set(keyed(record.rows[record.rows["metric"] == metric])["key"])
+        run = set(keyed(rows[rows["metric"] == metric])["key"])
         missing += [method for method in _methods(claim) if method not in run]
     return _row(claim, name, NOT_RUN) if missing else _row(claim, name, UNDECIDED, n=0, note="no image counts")
 
 
-def _agreement(claim: Claim, name: str, record: Record) -> dict[str, Any]:
+def _agreement(claim: Claim, name: str, rows: pd.DataFrame) -> dict[str, Any]:
     """Has a metric the highest, or lowest, correlation with the truth over all maps of the images that count?"""
-    rows = plain(sound(record.rows))
-    well = rows.loc[(rows["metric"] == "score") & (rows["value"] >= ROBUST_FLOOR), ["run_id", "sample_id"]]
+    known = plain(sound(rows))
+    well = known.loc[(known["metric"] == "score") & (known["value"] >= ROBUST_FLOOR), ["run_id", "sample_id"]]
     try:
-        maps = maps_table(rows.merge(well), [*PAPER, TRUTH])
+        maps = maps_table(known.merge(well), [*PAPER, TRUTH])
     except UserError:  # a metric without rows
         return _row(claim, name, NOT_RUN)
     explained = maps[~maps.index.get_level_values("method").isin(_controls(maps))]

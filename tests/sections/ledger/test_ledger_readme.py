@@ -13,13 +13,17 @@ from segattr_lib.sections import ledger as page
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
+@pytest.fixture(scope="module")
+def made() -> str:
+    return page.readme_table(page.run(page.read({"evidence": str(RECORDS)})))
+
+
 @pytest.mark.parametrize("page_name", ["README.md", "index.md"])
-def test_the_table_of_the_page_is_that_of_the_records(page_name: str):
+def test_the_table_of_the_page_is_that_of_the_records(page_name: str, made: str):
     text = (ROOT / page_name).read_text(encoding="utf-8")
     begin, end = page.README_MARKS
     assert text.count(begin) == text.count(end) == 1
     written = text.partition(begin)[2].partition(end)[0].strip()
-    made = page.readme_table(page.run(page.read({"evidence": str(RECORDS)})))
     assert written == made, "the records changed; write the table anew with `make ledger`"
 
 
