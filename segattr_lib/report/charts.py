@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -95,7 +96,8 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
 def _better(axes: Axes, first: str, direction: int) -> None:
     """Above the plot, on which side of 0 the first is better: from 0 on, where there is room, else at the end."""
     low, high = axes.get_xlim()
-    zero, above = -low / (high - low), {"va": "bottom", "transform": axes.transAxes}
+    zero = -low / (high - low)
+    above: Any = {"va": "bottom", "transform": axes.transAxes}
     if direction > 0:
         place, side = (zero, "left") if zero < ROOM else (1, "right")
         axes.text(place, 1, f"{first} better →", ha=side, **above)
