@@ -45,7 +45,7 @@
 # told from so many images. On {glue:text}`scene_n` images of {glue:text}`scene_dataset`, where
 # {glue:text}`scene_segmenter` is at home, its mask gains {glue:text}`scene_weighted_gain` over the
 # map's own support where the random walker gains {glue:text}`scene_weighted_control` from the same
-# points: the share that is the segmenter's own prior is {glue:text}`scene_weighted_share`. Checks
+# points: the share that is the segmenter's own prior is {glue:text}`scene_weighted_share`; checks
 # that the two kinds of images decide to the contrary: {glue:text}`contrary`.
 # :::
 

@@ -120,6 +120,18 @@ def read(request: pytest.FixtureRequest, browser: Browser, faults: list[str]) ->
     context.close()
 
 
+COLLIDING = """() => [...document.querySelectorAll('svg.figure')].flatMap(figure => {
+  const upright = text => { const turned = text.getCTM(); return !turned.a || !turned.b };
+  const texts = [...figure.querySelectorAll('text')].filter(text => text.textContent.trim() && upright(text));
+  const boxes = texts.map(text => text.getBoundingClientRect());
+  const lies = (first, second) =>
+    Math.min(first.right, second.right) - Math.max(first.left, second.left) > 1 &&
+    Math.min(first.bottom, second.bottom) - Math.max(first.top, second.top) > Math.min(first.height, second.height) / 4;
+  return boxes.flatMap((box, place) => boxes.slice(0, place).flatMap((other, before) =>
+    lies(box, other) ? [texts[before].textContent + ' | ' + texts[place].textContent] : []));
+})"""  # texts of a figure that lie on one another, those that stand aslant aside
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", SHOWN)
 def test_a_page_opens_without_the_network_and_scrolls_down_only(page: str, read: Page, faults: list[str]) -> None:
@@ -135,6 +147,7 @@ def test_a_page_opens_without_the_network_and_scrolls_down_only(page: str, read:
         assert read.evaluate("document.documentElement.scrollWidth") <= width
         if width == wide:
             assert read.evaluate(inside) == [], "must be scrolled sideways at 1280 px"
+            assert read.evaluate(COLLIDING) == []
     assert [fault for fault in faults if not any(known in fault for known in HARMLESS)] == []
 
 

@@ -36,7 +36,7 @@ def build(folder: Path, prose: str) -> subprocess.CompletedProcess[str]:
     (folder / "_config.yml").write_text(CONFIG, encoding="utf-8")
     (folder / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
     (folder / "index.md").write_text(f"# Front\n\n{prose}\n", encoding="utf-8")
-    asked = [sys.executable, "-m", "jupyter_book", "build", str(folder), "-W", "--keep-going"]
+    asked = [Path(sys.executable).parent / "jupyter-book", "build", folder, "-W", "--keep-going"]
     return subprocess.run(asked, capture_output=True, text=True, check=False)
 
 

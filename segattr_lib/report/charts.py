@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from segattr_lib.attribution import METHODS, method_key
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import read_key
-from segattr_lib.report.labels import key_label, metric_label
+from segattr_lib.report.labels import key_label, metric_label, model_label, signed_label
 from segattr_lib.report.style import STYLE, method_colours
 
 MARKS = "osD^vP*Xdhp<>8"
@@ -27,11 +28,15 @@ ROOM = 0.6  # of a plot's width: what says which side is better takes less than 
 def correlation_forest(correlations: pd.DataFrame, ways: Mapping[str, str], whole: str) -> Figure:
     """Correlations with their intervals: a panel a way, a row a metric; see agreement.correlations.
 
-    correlations: columns way, metric, model, value, low, high, of one kind. ways: titles, by name, in order. whole: the
-    model that stands for all, drawn thick and black; the others beside it in their own colours.
+    correlations: columns way, metric, model, value, low, high, of one kind; a metric of which less is better has its
+    sign turned. ways: titles, by name, in order. whole: the model that stands for all, drawn thick and black; the
+    others beside it in their own colours, but for one that is alone, and so the whole.
     """
     metrics, models = list(correlations["metric"].unique()), list(correlations["model"].unique())
     single = [model for model in models if model != whole]
+    called = {model: model_label(model) for model in models}
+    if len(single) == 1:
+        called, single, models = {whole: model_label(single[0])}, [], [whole]
     colours = {**dict(zip(single, sns.color_palette("colorblind", len(single)), strict=True)), whole: "black"}
     with mpl.rc_context(STYLE):
         size = (2.2 * len(ways) + 1.2, (0.13 * len(models) + 0.12) * len(metrics) + 1.1)
@@ -44,11 +49,11 @@ def correlation_forest(correlations: pd.DataFrame, ways: Mapping[str, str], whol
                 thick = model == whole
                 axes.hlines(heights, rows["low"], rows["high"], color=colours[model], linewidth=2.4 if thick else 1.1)
                 axes.scatter(
-                    rows["value"], heights, s=30 if thick else 12, color=[colours[model]], label=model, zorder=3
+                    rows["value"], heights, s=30 if thick else 12, color=[colours[model]], label=called[model], zorder=3
                 )
             axes.axvline(0, color="0.7", linewidth=0.8, zorder=0)
             axes.set(title=title, xlim=(-1.02, 1.02), xticks=(-1, 0, 1), ylim=(len(metrics) - 0.5, -0.5))
-            axes.set(yticks=range(len(metrics)), yticklabels=[metric_key(metric).entry.label for metric in metrics])
+            axes.set(yticks=range(len(metrics)), yticklabels=[signed_label(metric) for metric in metrics])
             axes.tick_params(axis="y", length=0)
         legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
@@ -91,7 +96,8 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
 def _better(axes: Axes, first: str, direction: int) -> None:
     """Above the plot, on which side of 0 the first is better: from 0 on, where there is room, else at the end."""
     low, high = axes.get_xlim()
-    zero, above = -low / (high - low), {"va": "bottom", "transform": axes.transAxes}
+    zero = -low / (high - low)
+    above: Any = {"va": "bottom", "transform": axes.transAxes}
     if direction > 0:
         place, side = (zero, "left") if zero < ROOM else (1, "right")
         axes.text(place, 1, f"{first} better →", ha=side, **above)

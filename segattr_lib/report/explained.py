@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -31,7 +32,7 @@ from segattr_lib.writing import full_disk, whole
 PAGE = Path(__file__).with_name("explained.html")
 WIDTH = 280  # px of a picture on the page, four of which stand side by side
 PANEL = 2.3  # inches of one in the figure
-MARK = {"marker": "o", "markersize": 6, "linestyle": "none"}  # of a map in the chart
+MARK: Any = {"marker": "o", "markersize": 6, "linestyle": "none"}  # of a map in the chart
 INK = "#123456"  # what becomes the page's own colour of text in a chart
 COLUMNS = {  # of the page's table: what it is called, and its digits
     "tdd": ("TDD ↑", 3),
@@ -194,7 +195,7 @@ def _colours(answer: Explanation) -> dict[str, tuple[float, ...]]:
 
 def _name_mark(axes: Axes, colour: tuple[float, ...]) -> None:
     """The colour that a map has in the chart, before its name above a picture."""
-    place = {"xycoords": axes.title, "textcoords": "offset points", "ha": "right", "va": "center"}
+    place: Any = {"xycoords": axes.title, "textcoords": "offset points", "ha": "right", "va": "center"}
     axes.annotate("●", (0, 0.5), (-3, 0), color=colour, fontsize=9, **place)
 
 

@@ -10,7 +10,7 @@ from drawn import collisions
 from matplotlib.colors import to_rgba
 
 from segattr_lib.attribution import METHODS, methods_of
-from segattr_lib.report.charts import heat_table, interval_dots, interval_lines, interval_plot
+from segattr_lib.report.charts import correlation_forest, heat_table, interval_dots, interval_lines, interval_plot
 from segattr_lib.report.pictures import gallery
 from segattr_lib.report.style import method_colours
 
@@ -60,6 +60,20 @@ def test_interval_dots_stand_in_the_order_of_the_first_panel():
     assert dot.get_offsets().tolist() == [[0.4, 0]]
     assert second.collections[3].get_offsets().tolist() == [[0.9, 1]]
     assert first.get_ylim()[0] > first.get_ylim()[1]
+
+
+@pytest.mark.parametrize("models", [["shapes_swin"], ["shapes_swin", "shapes_vgg11"]], ids=len)
+def test_a_forest_shows_the_whole_beside_its_models_and_one_alone_once(models: list[str]):
+    names = ["all", *models]
+    cells = [("pooled", metric, model, 0.5, 0.4, 0.6) for metric in ("average_drop", "road") for model in names]
+    table = pd.DataFrame(cells, columns=["way", "metric", "model", "value", "low", "high"])
+    figure = correlation_forest(table, {"pooled": "all maps"}, "all")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["− AD", "ROAD"]
+    (legend,) = figure.legends
+    wanted = ["swin"] if len(models) == 1 else ["all", "swin", "vgg11"]
+    assert [text.get_text() for text in legend.get_texts()] == wanted
+    assert collisions(figure) == []
 
 
 @pytest.mark.parametrize("shift", [-1.0, -0.5, -0.1, 0.1, 1.0])

@@ -135,7 +135,8 @@ def _decisions(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def ledger_table(runs: Runs, paper: str) -> HTML:
-    """The claims of a paper (or "ours"): a row each, a column a kind of data, and how far the difference lies."""
+    """The claims of a paper (or "ours"): a row each, with where it stands there and on which page here; a column a kind
+    of data, and how far the difference lies."""
     rows = runs.ledger[runs.ledger["paper"] == paper]
     table = []
     for _, same in rows.groupby("id", sort=False):
@@ -143,10 +144,9 @@ def ledger_table(runs: Runs, paper: str) -> HTML:
         on_photographs, on_scenes = same[~_generated(same)], same[_generated(same)]
         table.append(
             {
-                "claim": f"{first['says']} <small>({first['where']})</small>",
+                "claim": f"{first['says']} <small>({first['where']}; {link_to(first['page'])})</small>",
                 "photographs": _cell(on_photographs),
                 "generated": _cell(on_scenes),
-                "page": link_to(first["page"]),
             }
         )
     return _html(pd.DataFrame(table))

@@ -29,6 +29,7 @@ from segattr_lib.data.single_shapes import tier_of
 from segattr_lib.inference.agreement import WAYS
 from segattr_lib.registry import UserError
 from segattr_lib.report.classifiers import accuracies_text
+from segattr_lib.report.labels import model_label
 from segattr_lib.sections import arcc_shapes as page
 from segattr_lib.sections.arcc_shapes import composites, truth
 from segattr_lib.sections.arcc_shapes.truth import tiers
@@ -115,12 +116,14 @@ def test_the_forest_has_a_point_a_correlation(runs: page.Runs) -> None:
     pearson = runs.truth.correlations.query("kind == 'pearson'")
     assert [axes.get_title() for axes in figure.axes] == list(WAYS.values())
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert shown == ["AD", "Complexity", "Coherency", "ADCC", "ROAD", "ARCC"]
+    assert shown == ["− AD", "− Complexity", "Coherency", "ADCC", "ROAD", "ARCC"]
     for axes, way in zip(figure.axes, WAYS, strict=True):
         clouds = [artist for artist in axes.collections if isinstance(artist, PathCollection)]
         drawn = {cloud.get_label(): cloud.get_offsets()[:, 0] for cloud in clouds}
-        assert set(drawn) == {*MODELS, "all models"}
-        for model, values in drawn.items():
+        called = {"all models": "all models", **{model_label(model): model for model in MODELS}}
+        assert set(drawn) == set(called)
+        for label, values in drawn.items():
+            model = called[label]
             expected = pearson[(pearson["model"] == model) & (pearson["way"] == way)]["value"]
             assert np.asarray(values) == pytest.approx(expected.to_numpy())
             assert values[0] < -0.9 and values[5] > 0.9  # AD, ARCC

@@ -147,7 +147,7 @@ def check_shown(runs: page.Runs) -> None:
         shown = page.ledger_table(runs, group.name).data
         assert shown.count("<tr>") == len(group.claims)  # the header's has a style
         for claim in group.claims:
-            assert f'href="{claim.page}.html"' in shown
+            assert f'href="{claim.page}.html"' in shown and f">{claim.page}<" not in shown  # a page has a title
             assert claim.takes in html.unescape(shown)
         assert "nan" not in re.sub(r"<[^>]*>", "", shown).lower()
         assert "= <" not in html.unescape(shown)  # a bound of p is no value of it
