@@ -56,7 +56,7 @@ linkcheck: book ## Check every link of the book; those that leave it where there
 html-check: setup ## Check the built book: ids, nesting, alternative texts, links, weight; with java by the HTML validator, too
 	@test -f _build/html/index.html || { echo "The book is not built: make book builds it."; exit 1; }
 	-$(BIN)/python book/vendor.py checks
-	$(BIN)/python -m pytest tests/test_built_book.py -k "whole or bars or weighs or raw or validator"
+	$(BIN)/python -m pytest tests/test_built_book.py -k "whole or bars or weighs or raw or validator or role"
 
 a11y: setup ## Check every page of the built book by axe-core in Chromium, light and dark, and that it needs no network
 	@test -f _build/html/index.html || { echo "The book is not built: make book builds it."; exit 1; }

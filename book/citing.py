@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
+from sphinx.writers.html5 import HTML5Translator
 
 ROOT = Path(__file__).resolve().parent.parent
 CITATION = ROOT / "CITATION.cff"
@@ -57,6 +58,18 @@ class BibTeX(SphinxDirective):
         return [block]
 
 
+def visit_entry(self: Any, node: nodes.citation) -> None:
+    """An entry of the references as an item of their list: the role that docutils gives it is deprecated."""
+    if not isinstance(node.previous_sibling(), nodes.citation):
+        self.body.append('<div role="list" class="citation-list">\n')
+    self.body.append(self.starttag(node, "div", classes=[node.tagname], role="listitem"))
+
+
+def depart_entry(self: Any, node: nodes.citation) -> None:
+    HTML5Translator.depart_citation(self, node)
+
+
 def setup(app: Any) -> dict[str, Any]:
     app.add_directive("bibtex", BibTeX)
+    app.add_node(nodes.citation, override=True, html=(visit_entry, depart_entry))
     return {"parallel_read_safe": True}

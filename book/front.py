@@ -46,7 +46,8 @@ def front(answer: Explanation) -> str:
         "",
         f"*What a segmenter sees as a {answer.class_name} ({share} of the picture, mean probability {score}), and four "
         f"maps of what that answer rests on. Below each, the photograph without the fifth of the region that the map "
-        f"ranks highest; at the left, what blind selections of the region lose (grey), by how ragged they are. "
+        f"ranks highest; at the left, what that costs the score (a dot in each map's colour) beside blind selections "
+        f"of the region (grey), by how ragged they are. "
         f"Photograph: {answer.credit}.*",
         "",
         "| map | deleting its top fifth costs | a blind selection as ragged | p | to be read? |",

@@ -213,7 +213,7 @@ page.leakage(runs.per_run)
 # Rank 1 is best; ties share the better rank. Controls are ranked too: a method that ranks below
 # random pixels has not shown that it knows more.
 
-# %% mystnb={"image": {"alt": "Heat map of the rank of every method under TDD, absolute ODD, insertion, stability, excess TDD and seconds."}, "figure": {"name": "fig-benchmark-ranks", "caption": "The rank of every method and control on every axis, 1 the best; the darker, the better."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Heat map of the rank of every method under TDD, absolute ODD, insertion, stability, excess TDD and seconds."}, "figure": {"name": "fig-benchmark-ranks", "caption": "The rank of every method and control on every axis, 1 the best; the brighter, the better."}} tags=["hide-input"]
 page.rank_heatmap(page.ranks(runs.per_run))
 
 # %% [markdown]
@@ -237,7 +237,7 @@ page.cost(runs.per_run)
 # One k is one point; the curves show whether the order depends on it. Bands are standard deviations
 # over runs; {glue:text}`curve_basis`.
 
-# %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and insertion gain over the fraction k for every method, controls dashed."}, "figure": {"name": "fig-benchmark-curves", "caption": "TDD, |ODD| and insertion gain over the share k that is deleted or put back, a line a method, controls dashed; bands are standard deviations over runs."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Curves of TDD, absolute ODD and insertion gain over the fraction k for every method, controls dashed."}, "figure": {"name": "fig-benchmark-curves", "caption": "TDD, |ODD| and insertion gain over the share k that is deleted or put back, a line a method, controls dashed, and cut where they lie further off than the methods reach; bands are standard deviations over runs."}} tags=["hide-input"]
 page.curves(runs.along_k, ["tdd", "odd_abs", "insertion"])
 
 # %% [markdown]
@@ -255,7 +255,7 @@ page.stability(runs.per_run)
 #
 # Photographs show the methods at work where they are used, and nobody knows what is true of them.
 # Of generated scenes every pixel is known. The first table once more, with excess TDD below: on
-# {glue:text}`scenes_images` scenes of {glue:text}`scenes_dataset` under {glue:text}`scenes_models`
+# {glue:text}`scenes_images` images of {glue:text}`scenes_dataset` under {glue:text}`scenes_models`
 # models, beside that of {glue:text}`dataset` and never pooled with it; {glue:text}`scenes_basis`.
 
 # %% mystnb={"figure": {"name": "tab-benchmark-scenes", "caption": "The metrics on {glue:text}`dataset` and on generated scenes side by side: mean ± standard deviation over runs."}} tags=["hide-input"]

@@ -149,7 +149,7 @@ page.coverage_table(runs)
 # How often do the tests reject such differences when their true mean is 0, and when it is half a
 # standard deviation?
 
-# %% mystnb={"figure": {"name": "tab-beyond-rejection", "caption": "How often each test rejects differences whose true mean is 0, which should be as rare as its level says, and differences whose mean is half a standard deviation."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-rejection", "caption": "How often each test rejects differences whose true mean is 0, which should be as rare as its level says, and differences whose true mean is half a standard deviation, with Wilson's interval."}} tags=["hide-input"]
 page.rejection_table(runs)
 
 # %% [markdown]
@@ -376,15 +376,17 @@ page.stability_table(settings, runs)
 page.precision_table(runs)
 
 # %% [markdown]
-# Pearson is of the maps with those of the first row, largest the largest change of an image's TDD.
+# The largest change is that of one image's TDD.
 # The rule: the fastest whose mean TDD differs from that of the first row by no more than
 # {glue:text}`tolerance`. Here that is {glue:text}`chosen`.
 #
 # ## What was reproduced, and what was not
 #
-# The paper's central claims, each by its interval on these images, in plain TDD and less chance:
+# The paper's central claims, each by its interval on these images, under one model, in plain TDD
+# and less chance; what other images and models say of the same claims stands in the
+# [ledger](ledger.ipynb):
 
-# %% mystnb={"figure": {"name": "tab-beyond-claims", "caption": "The paper's central claims, each with its difference and {glue:text}`level` interval in plain TDD and in excess TDD."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-beyond-claims", "caption": "The paper's central claims on {glue:text}`n` images of {glue:text}`dataset` under {glue:text}`model`, each with its difference and {glue:text}`level` interval in plain TDD and in excess TDD, and what that interval says."}} tags=["hide-input"]
 page.claims_table(runs)
 
 # %% [markdown]

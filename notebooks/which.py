@@ -99,7 +99,7 @@ page.values_table(runs)
 # %% mystnb={"image": {"alt": "Mean excess TDD with its interval over the passes that a map takes, on a logarithmic axis, a point a method, stairs along the methods that are worth their passes, a band for the best control."}, "figure": {"name": "fig-which-frontier", "caption": "Mean excess TDD of every method with its {glue:text}`level` interval, over the passes that a map takes; stairs join the methods that are worth their passes, the band is the best control."}} tags=["hide-input"]
 page.frontier_plot(runs)
 
-# %% mystnb={"figure": {"name": "tab-which-passes", "caption": "What a budget of passes buys: the methods that are worth their passes, with the passes of a map and the excess TDD that it earns."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-which-passes", "caption": "What a budget of passes buys, a row a method and kind of images, by rising passes: the excess TDD that a map earns with its {glue:text}`level` interval, the number n of images, whether it earns more than every control, and whether the method is worth its passes."}} tags=["hide-input"]
 page.passes_table(runs)
 
 # %% [markdown]

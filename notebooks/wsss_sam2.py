@@ -34,10 +34,11 @@
 # but this image's colours (ours).
 #
 # :::{admonition} In short
-# On {glue:text}`n` images of {glue:text}`dataset`, points drawn from the weighted fusion of
-# {glue:text}`explainers` explainers' maps lead {glue:text}`segmenter` to an mIoU of
-# {glue:text}`fused_iou`. That is
-# {glue:text}`beside_uniform` what uniform points lead it to, which know no map (a difference of
+# On {glue:text}`n` images of {glue:text}`dataset`, {glue:text}`partial` of the maps miss some of the
+# object, {glue:text}`spilling` of their supports reach outside of it, and the supports of two
+# explainers overlap by an IoU of {glue:text}`agreement`: what a map marks is not the object's mask.
+# Points drawn from the weighted fusion of {glue:text}`explainers` explainers' maps lead
+# {glue:text}`segmenter` to an mIoU of {glue:text}`fused_iou`. That is {glue:text}`beside_uniform` what uniform points lead it to, which know no map (a difference of
 # {glue:text}`over_uniform`), and {glue:text}`beside_mean` what the plain mean of the maps leads it
 # to ({glue:text}`over_mean`). Of {glue:text}`checks` checks of the poster's recommendations
 # {glue:text}`holding` hold, {glue:text}`violated` are violated and {glue:text}`untold` cannot be
@@ -93,6 +94,7 @@ many_class_map = "voc_imagenet"
 many_samples = 100
 many_model = "imagenet_mobilenet_v2"
 many_left_out = ["scorecam"]  # a pass a channel, of which the classifier's deepest stage has 1280
+foreign = "prompting_kvasir"  # a record of images for whose class the classifier has no name
 photo_ids = ["chelsea", "coffee", "grace_hopper"]  # photographs that the page opens with
 photo_model = "imagenet_mobilenet_v2"  # the classifier that names them
 photo_layers = None  # shallow to deep, CAMs standing at the deepest; None takes its own stages
@@ -244,6 +246,15 @@ page.utility_rows(runs.first)
 
 # %% mystnb={"image": {"alt": "Mean IoU of every way to a mask on the images that stand beside, with intervals, a panel for the threshold and each segmenter."}, "figure": {"name": "fig-wsss-utility-beside", "caption": "mIoU with the truth of every way to a mask on {glue:text}`other_dataset`, a panel each for the map's own support and each segmenter: dots are means over images with {glue:text}`level` intervals."}} tags=["hide-input"]
 page.utility_rows(runs.second)
+
+# %% [markdown]
+# What if the classifier has never learnt what is to be outlined? The record {glue:text}`foreign` is
+# of {glue:text}`foreign_n` images of {glue:text}`foreign_dataset`, too few for an interval, so that
+# every image is shown. Explained is the class that the classifier takes each of them for, at a mean
+# probability of {glue:text}`foreign_score`.
+
+# %% mystnb={"figure": {"name": "tab-wsss-foreign", "caption": "IoU with the truth on each image (columns) of {glue:text}`foreign_dataset`, whose class the classifier has no name for, and their mean: the maps' own supports and the masks of each segmenter, by way to a mask (rows); the last rows know no map, or are prompted from the truth."}} tags=["hide-input"]
+page.on_foreign(settings)
 
 # %% [markdown]
 # ## Which step earns it?

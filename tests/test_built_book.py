@@ -50,6 +50,15 @@ def test_no_two_bars_of_code_stand_between_two_paragraphs(page: str) -> None:
     assert not re.search("bar bar", " ".join(markup(BOOK / page).bars))
 
 
+DEPRECATED = re.compile(r'role="(doc-biblioentry|doc-endnote|directory)"')
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_a_page_has_no_role_that_readers_of_screens_no_longer_know(page: str) -> None:
+    """html: of ARIA, whose deprecated roles docutils still writes."""
+    assert DEPRECATED.findall((BOOK / page).read_text(encoding="utf-8")) == []
+
+
 CODE = re.compile(r"<(script|style|pre|code|svg)\b.*?</\1>", re.DOTALL)
 RAW = re.compile(r"<t[dh][^>]*>\s*(?:NaN|None|nan)\s*</t[dh]>|PosixPath|Traceback")
 

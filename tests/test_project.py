@@ -28,6 +28,7 @@ from segattr_lib.__main__ import main
 from segattr_lib.data.photographs import available
 from segattr_lib.profiles import defaults
 from segattr_lib.registry import UserError
+from segattr_lib.report.pages import TITLES
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
@@ -127,8 +128,11 @@ def test_what_was_learnt_is_quoted_from_the_run(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_value_a_page_quotes_is_glued_on_it(path: Path) -> None:
-    """Under a name that stands as a text, or as an f-string with a fixed part, in its section or in the notebook."""
+    """Under a name that stands as a text, or as an f-string with a fixed part, in its section or in the notebook; so is
+    what the front page quotes of it."""
     quoted = set(re.findall(r"\{glue:text\}`(\w+)`", "\n".join(prose(path))))
+    front = (ROOT / "index.md").read_text(encoding="utf-8")
+    quoted |= set(re.findall(rf"\{{quoted\}}`{path.stem}/(\w+)`", front))
     patterns = set()
     for source in [path, *section_of(path.stem)]:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
@@ -152,6 +156,17 @@ def test_pages_link_to_pages_of_the_book() -> None:
         for link in re.findall(r"\]\(([^):#]+\.(?:ipynb|md))\)", path.read_text(encoding="utf-8")):
             target = os.path.normpath(folder / link)
             assert target in pages or (ROOT / target).is_file(), f"{path.name}: {link}"
+
+
+def test_pages_are_known_by_their_titles() -> None:
+    """By those of the notebooks; and the front page names every numbered chapter."""
+    assert {
+        path.stem: re.search(r"^# # (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)[1] for path in NOTEBOOKS
+    } == TITLES
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [chapter["file"] for part in contents["parts"] if part.get("numbered") for chapter in part["chapters"]]
+    table = (ROOT / "index.md").read_text(encoding="utf-8").partition("| section |")[2].partition("\n\n")[0]
+    assert [link.rpartition(".")[0] for link in re.findall(r"^\| \[.+?\]\((\S+)\)", table, re.MULTILINE)] == chapters
 
 
 def section_of(name: str) -> list[Path]:

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ SAMPLES = pa.schema(
 OF_A_MAP = ("run_id", "dataset", "model", "seed", "sample_id", "method", "variant")
 TIMINGS = pa.schema([*map(SAMPLES.field, OF_A_MAP), ("seconds", pa.float64())])
 BEGUN = '{\n  "settings": {'  # how a manifest begins, that was cut short
+TOGETHER = 64  # parts that are one row group of a whole table: thousands of small ones cost a reader memory
 OURS = {"manifest.json", "samples.parquet", "timings.parquet", "runs.csv", CRATE, "parts", LOCK, HOLDER}
 
 
@@ -133,7 +134,9 @@ class Store:
         """Put the parts together in this order, tell what they are, and remove them."""
         with full_disk(self.folder):
             for kind, schema in (("timings", TIMINGS), ("samples", SAMPLES)):
-                tables = (_table(self.parts / f"{part}.{kind}.parquet", schema) for part in order)
+                paths = [self.parts / f"{part}.{kind}.parquet" for part in order]
+                some = (paths[start : start + TOGETHER] for start in range(0, len(paths), TOGETHER))
+                tables = (pa.concat_tables(_table(path, schema) for path in together) for together in some)
                 _write_parquet(self.folder / f"{kind}.parquet", tables)
             self._summarise(finished=now())
         shutil.rmtree(self.parts, ignore_errors=True)
@@ -239,11 +242,8 @@ def opened(folder: str | Path, settings: Settings, fingerprints: dict[str, Any],
 
     Raises UserError as Store does, and where another process works in it.
     """
-    if is_finished(Path(folder)):
+    with nullcontext() if is_finished(Path(folder)) else alone_in(folder):
         yield Store(folder, settings, fingerprints, device)
-    else:
-        with alone_in(folder):
-            yield Store(folder, settings, fingerprints, device)
 
 
 def is_finished(folder: Path) -> bool:

@@ -196,11 +196,11 @@ def _split(name: str, split: str, splits: Sequence[str]) -> str:
 
 
 def _place(name: str, root: str | None, inner: str, *needed: str) -> Path:
-    """root/inner, or root where that is the unpacked folder itself; `needed` is what must lie there."""
+    """root/inner, root/name, or root where that is the unpacked folder itself; `needed` is what must lie there."""
     if root is None:
         raise UserError(f"{name} needs root, the folder that holds {Path(inner, needed[0])}; {GET[name]}.")
     place = Path(root).expanduser()
-    for candidate in (place / inner, place):
+    for candidate in (place / inner, place / name, place):
         if all((candidate / part).exists() for part in needed):
             return candidate
     there = " and ".join(str(place / inner / part) for part in needed)

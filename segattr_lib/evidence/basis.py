@@ -43,18 +43,20 @@ class Basis:
     def text(self) -> str:
         """Where the numbers are from, on how many images, and what the check found, for the page's prose."""
         if self.record is None:
-            return f"computed with this page, on {self.images} images"
+            return f"computed with this page, on {self.images} {'image' if self.images == 1 else 'images'}"
         said = f"the record `{self.record}`, {self.images} images"
         if self.check is None:
             return f"{said}, not recomputed here"
         check = self.check
         if not check.compared:
             return f"{said}, of which {len(check.samples)} were computed again, none of them scored well enough to tell"
+        again = len(check.samples)
+        found = f"all {check.compared:,} values agree"
+        if check.share < 1:
+            found = f"{check.share:.1%} of {check.compared:,} values agree to {CLOSE:g} (1 + |value|)"
         fallen = "" if check.holds else "; by that the record does not stand"
         return (
-            f"{said}, of which {len(check.samples)} were computed again with this page: {check.share:.1%} of "
-            f"{check.compared} values within {CLOSE:g} (1 + |value|), the largest difference "
-            f"{check.largest:.1g}{fallen}"
+            f"{said}, of which {again} {'was' if again == 1 else 'were'} computed again with this page: {found}{fallen}"
         )
 
 
@@ -80,7 +82,7 @@ def basis_of(
     rows, timings = read_samples(run), read_timings(run)
     if record is None:
         return Basis(rows, timings, None, None, True, rows)
-    check = compare(record, rows, list(dict.fromkeys(rows["sample_id"].astype(str))))
+    check = compare(record, rows, list(dict.fromkeys(rows["sample_id"].astype(str))), settings.floor)
     return Basis(record.of(settings), record.timings, record.name, check, True, every)
 
 

@@ -109,10 +109,18 @@ def drawn(record: Record, samples: int, seed: int) -> list[str]:
     return [names[place] for place in sorted(order)]
 
 
-def compare(record: Record, again: pd.DataFrame, samples: Sequence[str]) -> Check:
-    """Rows computed again, of some of the samples, held against the record's."""
-    kept = _by_value(record.rows[record.rows["sample_id"].isin(samples)], again)
-    computed = _by_value(again[again["sample_id"].isin(samples)], again)
+def compare(record: Record, again: pd.DataFrame, samples: Sequence[str], floor: float | None = None) -> Check:
+    """Rows computed again, of some of the samples, held against the record's.
+
+    floor: of the run that computed them. What the record scores below it, and that run skipped, is left out of both.
+    """
+    recorded = record.rows[record.rows["sample_id"].isin(samples)]
+    again = again[again["sample_id"].isin(samples)]
+    if floor is not None:
+        low = recorded[(recorded["metric"] == "score") & (recorded["value"] < floor)]
+        recorded = recorded[~_of_samples(recorded, low)]
+        again = again[~(_of_samples(again, low) & (again["status"] == "skipped"))]
+    kept, computed = _by_value(recorded, again), _by_value(again, again)
     both = kept.join(computed, how="outer", suffixes=("_recorded", "_again"))
     parted = both["status_recorded"].astype(object).ne(both["status_again"].astype(object))
     lost, both = both[parted], both[~parted & both["value_recorded"].notna()]
@@ -134,6 +142,12 @@ def compare(record: Record, again: pd.DataFrame, samples: Sequence[str]) -> Chec
         lost[["status_recorded", "status_again"]].reset_index(),
         _orders_changed(both),
     )
+
+
+def _of_samples(rows: pd.DataFrame, some: pd.DataFrame) -> np.ndarray:
+    """Which rows are of a model, seed and sample that one of some other rows is of."""
+    theirs, others = (pd.MultiIndex.from_frame(plain(table[["model", "seed", "sample_id"]])) for table in (rows, some))
+    return theirs.isin(others)
 
 
 def _by_value(rows: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:

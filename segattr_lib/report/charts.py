@@ -20,6 +20,8 @@ from segattr_lib.report.style import STYLE, method_colours
 
 MARKS = "osD^vP*Xdhp<>8"
 LONGEST_PAIR = 48  # characters of two methods' labels on one line
+LINE = 0.16  # inches of a point's name beside a panel
+ROOM = 0.6  # of a plot's width: what says which side is better takes less than the rest of it
 
 
 def correlation_forest(correlations: pd.DataFrame, ways: Mapping[str, str], whole: str) -> Figure:
@@ -80,13 +82,22 @@ def interval_plot(comparisons: pd.DataFrame) -> Figure:
         axes.text(1.03, -0.6, "wins", transform=axes.get_yaxis_transform(), va="bottom")
         firsts = comparisons["method"].unique()
         first = key_label(firsts[0]) if len(firsts) == 1 else "first"
-        text, side = {1: (f"{first} better →", "left"), -1: (f"← {first} better", "right"), 0: ("", "left")}[
-            metric_key(metric).entry.direction
-        ]
-        axes.text(0, -0.6, text, ha=side, va="bottom")
+        _better(axes, first, metric_key(metric).entry.direction)
         legend_below(figure, axes)
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
+
+
+def _better(axes: Axes, first: str, direction: int) -> None:
+    """Above the plot, on which side of 0 the first is better: from 0 on, where there is room, else at the end."""
+    low, high = axes.get_xlim()
+    zero, above = -low / (high - low), {"va": "bottom", "transform": axes.transAxes}
+    if direction > 0:
+        place, side = (zero, "left") if zero < ROOM else (1, "right")
+        axes.text(place, 1, f"{first} better →", ha=side, **above)
+    elif direction < 0:
+        place, side = (zero, "right") if zero > 1 - ROOM else (0, "left")
+        axes.text(place, 1, f"← {first} better", ha=side, **above)
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
@@ -125,7 +136,8 @@ def interval_lines(table: pd.DataFrame, x: str, marks: pd.DataFrame | None = Non
         palette = sns.color_palette("colorblind", len(lines))
         look = {line: (colour, "-", line) for line, colour in zip(lines, palette, strict=True)}
     with mpl.rc_context(STYLE):
-        size = (3.1 * across + 0.8, 2.9 * down + 0.2)
+        named = 0 if marks is None else marks.groupby("panel").size().max()
+        size = (3.1 * across + 0.8, max(2.9, LINE * named + 0.9) * down + 0.2)
         figure, grid = plt.subplots(down, across, figsize=size, squeeze=False)
         for panel, axes in zip(panels, grid.flat, strict=False):
             for line, rows in table[table["panel"] == panel].groupby("line", sort=False):

@@ -31,6 +31,7 @@ from segattr_lib.writing import full_disk, whole
 PAGE = Path(__file__).with_name("explained.html")
 WIDTH = 280  # px of a picture on the page, four of which stand side by side
 PANEL = 2.3  # inches of one in the figure
+MARK = {"marker": "o", "markersize": 6, "linestyle": "none"}  # of a map in the chart
 INK = "#123456"  # what becomes the page's own colour of text in a chart
 COLUMNS = {  # of the page's table: what it is called, and its digits
     "tdd": ("TDD ↑", 3),
@@ -129,9 +130,12 @@ class Explanation:
                 title = f"{self.class_name} ({self.share:.0%}), s(x) {self.score:.2f}"
                 _picture(panels[0, 0], outlined(shown, mask), title)
                 null_chart(self, panels[1, 0])
+                panels[1, 0].set_title("grey: blind selections and their fit", fontsize=7)
+                colours = _colours(self)
                 for place, (key, values) in enumerate(self.maps.items(), start=1):
                     row = self.scores.loc[key]
                     _picture(panels[0, place], overlay(self.image, values.nan_to_num(), mask), row["label"])
+                    _name_mark(panels[0, place], colours[key])
                     _picture(panels[1, place], pixels_of(self.deleted[key]), verdict(row))
             if self.credit:
                 made.supxlabel(self.credit, fontsize=7, color="grey")
@@ -161,7 +165,8 @@ def verdict(row: pd.Series) -> str:
 
 
 def null_chart(answer: Explanation, axes: Axes, ink: str = "black") -> None:
-    """TDD of the blind selections over how ragged they are, their fit, and where each map lies."""
+    """TDD of the blind selections over how ragged they are, their fit, and where each map lies; without a legend, for
+    which no place in it is sure to be free."""
     assert answer.lengths is not None and answer.drops is not None and answer.mask is not None
     selected = max(1, int(answer.settings.k[0] * float(answer.mask.sum()) + 0.5))
     ragged = answer.lengths / selected
@@ -169,20 +174,28 @@ def null_chart(answer: Explanation, axes: Axes, ink: str = "black") -> None:
     at = torch.linspace(float(ragged.log().min()), float(ragged.log().max()), 60)
     fit = local_fit(ragged.log().expand(60, -1), answer.drops.expand(60, -1), at)
     axes.plot(at.exp(), fit, color="grey", linewidth=1)
-    names = {key: method_key(key).name for key in answer.maps}
-    colours = method_colours(list(dict.fromkeys(names.values())))
-    for key, name in names.items():
+    for key, colour in _colours(answer).items():
         row = answer.scores.loc[key]
-        axes.plot(
-            row["border"], row["tdd"], "o", color=colours[name], markersize=6, markeredgecolor=ink, label=row["label"]
-        )
+        axes.plot(row["border"], row["tdd"], color=colour, markeredgecolor=ink, label=row["label"], **MARK)
     axes.set(xscale="log")
     axes.set_xlabel("border, px a selected px", fontsize=7)
     axes.set_ylabel("TDD", fontsize=7)
     axes.set_xticks([0.1, 0.3, 1, 2.5], ["0.1", "0.3", "1", "2.5"])
     axes.minorticks_off()
-    axes.legend(fontsize=6, loc="best", handletextpad=0.2, borderpad=0.2)
     axes.tick_params(labelsize=7)
+
+
+def _colours(answer: Explanation) -> dict[str, tuple[float, ...]]:
+    """The colour of each map's method, by the text of its key."""
+    names = {key: method_key(key).name for key in answer.maps}
+    colours = method_colours(list(dict.fromkeys(names.values())))
+    return {key: colours[name] for key, name in names.items()}
+
+
+def _name_mark(axes: Axes, colour: tuple[float, ...]) -> None:
+    """The colour that a map has in the chart, before its name above a picture."""
+    place = {"xycoords": axes.title, "textcoords": "offset points", "ha": "right", "va": "center"}
+    axes.annotate("●", (0, 0.5), (-3, 0), color=colour, fontsize=9, **place)
 
 
 def make_folder(folder: str | Path) -> None:
@@ -321,6 +334,7 @@ def chart_of(answer: Explanation) -> str:
     with mpl.rc_context(style):
         made, axes = plt.subplots(figsize=(4.2, 3), layout="compressed")
         null_chart(answer, axes, INK)
+        axes.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, handletextpad=0.2, borderaxespad=0.2)
         plt.close(made)
         file = io.StringIO()
         made.savefig(file, format="svg", transparent=True, metadata={"Date": None})

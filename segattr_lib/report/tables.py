@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,12 +14,26 @@ from segattr_lib.report.labels import key_label, metric_label, model_label, sign
 if TYPE_CHECKING:
     from IPython.display import HTML  # of the extra `book`, without which this module is imported, too
 
+MILLION = 1e6
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def number(value: float, digits: int = 3) -> str:
-    """A value for a table; a dash where there is none, powers of ten where it would not fit."""
+    """A value for a table; a dash where there is none. A large one is whole, its thousands apart: "5,480"; from a
+    million on it has two digits and a power of ten: "1.2 × 10⁷"."""
     if pd.isna(value):
         return "–"
-    return f"{value:z.{digits}f}" if abs(value) < 1000 else f"{value:.1e}"
+    if abs(value) < 1000:
+        return f"{value:z.{digits}f}"
+    return f"{value:,.0f}" if abs(value) < MILLION else power_of_ten(value)
+
+
+def power_of_ten(value: float, digits: int = 2) -> str:
+    """A value by its first digits and a power of ten, as it is read: "6 × 10⁻⁸" of one digit; 0 is "0"."""
+    if not value or math.isinf(value):
+        return f"{value:.0f}"
+    first, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{first} × 10{str(int(exponent)).translate(RAISED)}"
 
 
 def chance(comparison: pd.DataFrame) -> pd.DataFrame:

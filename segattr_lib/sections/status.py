@@ -17,6 +17,7 @@ from segattr_lib.data.shapes import SIZE_RANGE, SPLITS, THIN_LINE
 from segattr_lib.data.single_shapes import TIERS
 from segattr_lib.models import WEIGHTS
 from segattr_lib.registry import UserError, unknown
+from segattr_lib.report.pages import title_of
 
 CLAIMS: tuple[str, ...] = ()
 OWN = Path(__file__).stem  # this page, which is not made while it is written
@@ -143,12 +144,12 @@ def pages_table(runs: Runs) -> Markdown:
     pages = runs.pages
     table = pd.DataFrame(
         {
-            "Notebook": [f"[{name}]({name}.ipynb)" for name in pages["name"]],
+            "Page": [f"[{title_of(name)}]({name}.ipynb)" for name in pages["name"]],
             "Executed (UTC)": pages["executed"].str.replace("T", " ").str.removesuffix("+00:00"),
             "Seconds": pages["seconds"],
         }
     )
-    return list_table(table, "tbl-status", "When each notebook ran, and for how long.")
+    return list_table(table, "tbl-status", "When each page was made, and for how long its notebook ran.")
 
 
 def versions_table(runs: Runs) -> Markdown:

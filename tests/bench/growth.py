@@ -69,6 +69,8 @@ def main(settings: str, repeats: str) -> None:
     from segattr_lib.benchmark.settings import read_settings
 
     asked = read_settings(json.loads(settings))
+    if asked.workers and hasattr(os, "sched_setaffinity"):  # a core each, the client's work and all that is read ahead
+        os.sched_setaffinity(0, range(int(asked.workers)))
     seconds = []
     for _ in range(int(repeats)):
         with TemporaryDirectory() as folder:

@@ -104,6 +104,14 @@ def whole(own: Path, tmp_path: Path) -> Path:
     return run_benchmark(asked(own), tmp_path / "whole")
 
 
+def test_many_parts_are_joined_in_order_and_in_few_row_groups(own, tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(store, "TOGETHER", 2)  # of three parts
+    folder = run_benchmark(asked(own), tmp_path / "here")
+    assert read_samples(folder).equals(read_samples(whole))
+    groups = [pq.ParquetFile(place / "samples.parquet").num_row_groups for place in (folder, whole)]
+    assert groups == [2, 1]
+
+
 def test_a_kill_at_any_step_loses_and_doubles_nothing(own, tmp_path, whole, monkeypatch):
     """What lies in the folder before a file takes its name is what a kill would leave there."""
     folder, states, real = tmp_path / "results", [], Path.replace

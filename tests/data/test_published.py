@@ -118,6 +118,13 @@ def test_a_split_lists_its_own_samples(tmp_path: Path, name: str, split: str | N
         assert np.array_equal(dataset.read(sample_id)[0], Image.open(stored))
 
 
+@pytest.mark.parametrize("name", sorted(INNER))
+def test_the_folder_may_be_called_as_the_data_set_is_here(tmp_path: Path, name: str):
+    WRITE[name](tmp_path)
+    (tmp_path / INNER[name]).rename(tmp_path / name)
+    assert len(load_dataset(name, str(tmp_path)).sample_ids) > 1
+
+
 def test_a_birds_label_is_its_species_where_most_annotators_saw_it(tmp_path: Path):
     dataset = written("cub", tmp_path, "all")
     for name, species, _ in BIRDS.values():

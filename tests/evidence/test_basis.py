@@ -44,9 +44,17 @@ def test_a_shorter_run_stands_on_the_whole_record_and_checks_it(place, tmp_path)
     assert basis.check is not None
     assert len(basis.check.samples) == 2
     assert basis.check.holds
-    assert basis.text().startswith(
-        "the record `few`, 4 images, of which 2 were computed again with this page: 100.0% of"
-    )
+    compared = f"all {basis.check.compared} values agree"
+    assert basis.text() == f"the record `few`, 4 images, of which 2 were computed again with this page: {compared}"
+
+
+def test_what_both_score_below_the_floor_of_a_page_does_not_make_a_record_fall(place, tmp_path):
+    scores = plain(stood_on(place, tmp_path, samples=4).asked).query("metric == 'score'")
+    floor = float(scores["value"].median())
+    basis = stood_on(place, tmp_path / "floored", samples=4, floor=floor)
+    assert basis.check is not None
+    assert basis.check.holds and basis.check.lost.empty
+    assert 0 < basis.check.compared < stood_on(place, tmp_path, samples=4).check.compared
 
 
 def test_only_what_was_asked_for_is_taken_of_a_record(place, tmp_path):
@@ -61,7 +69,7 @@ def test_only_what_was_asked_for_is_taken_of_a_record(place, tmp_path):
 def test_other_settings_stand_on_their_own_run(place, tmp_path):
     basis = stood_on(place, tmp_path, samples=1, metrics=["tdd"], fill="blur", evaluation_fill=None)
     assert (basis.record, basis.check, basis.images) == (None, None, 1)
-    assert basis.text() == "computed with this page, on 1 images"
+    assert basis.text() == "computed with this page, on 1 image"
 
 
 def test_a_record_that_does_not_agree_is_shown_and_told(place, tmp_path):

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from drawn import collisions
 from matplotlib.colors import to_rgba
 
 from segattr_lib.attribution import METHODS, methods_of
-from segattr_lib.report.charts import heat_table, interval_dots, interval_lines
+from segattr_lib.report.charts import heat_table, interval_dots, interval_lines, interval_plot
 from segattr_lib.report.pictures import gallery
 from segattr_lib.report.style import method_colours
 
@@ -59,6 +60,19 @@ def test_interval_dots_stand_in_the_order_of_the_first_panel():
     assert dot.get_offsets().tolist() == [[0.4, 0]]
     assert second.collections[3].get_offsets().tolist() == [[0.9, 1]]
     assert first.get_ylim()[0] > first.get_ylim()[1]
+
+
+@pytest.mark.parametrize("shift", [-1.0, -0.5, -0.1, 0.1, 1.0])
+@pytest.mark.parametrize("metric", ["arcc", "odd_abs"])
+def test_what_stands_above_an_interval_plot_never_collides(metric: str, shift: float):
+    """Wherever 0 lies in it, and whichever side is better."""
+    keys = ["refinecam(base=gradcam_plus_plus)", "refinecam(base=layercam)"]
+    values = {"method": keys, "over": ["gradcam_plus_plus(layer=shallowest)", "layercam"], "metric": metric}
+    ends = {"level": 0.95, "difference": shift, "low": shift - 0.2, "high": shift + 0.2}
+    rows = pd.DataFrame({**values, **ends, "sign_flip_holm": [0.01, 0.9], "win_rate": [0.5, 1.0]})
+    figure = interval_plot(rows)
+    assert collisions(figure) == []
+    assert any(text.get_text().strip("← →") == "first better" for text in figure.axes[0].texts)
 
 
 def test_a_heat_table_writes_every_value_and_is_brighter_where_it_is_more():

@@ -5,12 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from segattr_lib.report.tables import coverage, interval, interval_texts, intervals, number, off_zero, whole
+from segattr_lib.report.tables import (
+    coverage,
+    interval,
+    interval_texts,
+    intervals,
+    number,
+    off_zero,
+    power_of_ten,
+    whole,
+)
 
 
-def test_a_number_has_its_digits_powers_of_ten_where_it_is_long_and_a_dash_where_there_is_none():
-    assert [number(0.12345), number(-0.0001), number(12.5, 1), number(1e4)] == ["0.123", "0.000", "12.5", "1.0e+04"]
+def test_a_number_has_its_digits_and_a_dash_where_there_is_none():
+    assert [number(0.12345), number(-0.0001), number(12.5, 1)] == ["0.123", "0.000", "12.5"]
     assert number(np.nan) == "–"
+
+
+def test_a_large_number_reads_as_people_write_it():
+    assert [number(1e3), number(5480.4), number(-12345.6, 2)] == ["1,000", "5,480", "-12,346"]
+    assert [number(1.24e7), number(-3e9), number(np.inf)] == ["1.2 × 10⁷", "-3.0 × 10⁹", "inf"]
+    assert [power_of_ten(6.04e-8, 1), power_of_ten(1e-10, 1), power_of_ten(0.0)] == ["6 × 10⁻⁸", "1 × 10⁻¹⁰", "0"]
 
 
 def test_an_interval_stands_behind_its_value_and_n_where_there_is_none():

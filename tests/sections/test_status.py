@@ -34,11 +34,11 @@ def settings(tmp_path: Path) -> page.Settings:
         "root": "index",
         "parts": [
             {"chapters": [{"file": f"book/executed/{name}"} for name in names]}
-            for names in (["second", "first"], ["status", "absent"])
+            for names in (["second", "dea_mechanism"], ["status", "absent"])
         ],
     }
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(contents), encoding="utf-8")
-    execute_page(tmp_path, "first", seconds=30.0)
+    execute_page(tmp_path, "dea_mechanism", seconds=30.0)
     execute_page(tmp_path, "second", executed="2026-01-02T05:06+00:00")
     execute_page(tmp_path, "status")
     execute_page(tmp_path, "stray")
@@ -59,9 +59,9 @@ def cells(table: Any) -> list[list[str]]:
 def test_the_pages_of_the_book_stand_in_its_order_without_this_one(settings: page.Settings) -> None:
     runs = page.run(settings)
     assert cells(page.pages_table(runs)) == [
-        ["Notebook", "Executed (UTC)", "Seconds"],
+        ["Page", "Executed (UTC)", "Seconds"],
         ["[second](second.ipynb)", "2026-01-02 05:06", "90.0"],
-        ["[first](first.ipynb)", "2026-01-02 03:04", "30.0"],
+        ["[Why DEA works, and when it does not](dea_mechanism.ipynb)", "2026-01-02 03:04", "30.0"],
     ]
     assert cells(page.versions_table(runs)) == [["Package", "Version"], ["segattr", "0.1"], ["torch", "2.0"]]
     wanted = {"profile": "smoke", "machine": "Linux x86_64", "python": "3.12.1", "pages": 2, "minutes": "2.0"}
@@ -69,7 +69,7 @@ def test_the_pages_of_the_book_stand_in_its_order_without_this_one(settings: pag
 
 
 def test_pages_that_were_made_otherwise_are_told(settings: page.Settings) -> None:
-    execute_page(settings.pages, "first", profile="embedded", versions={"segattr": "0.1", "torch": "2.1"})
+    execute_page(settings.pages, "dea_mechanism", profile="embedded", versions={"segattr": "0.1", "torch": "2.1"})
     runs = page.run(settings)
     assert page.facts(settings, runs)["profile"] == "smoke, embedded"
     assert cells(page.versions_table(runs))[2] == ["torch", "2.0, 2.1"]
@@ -85,7 +85,7 @@ def test_what_is_not_there_is_said_in_a_sentence(settings: page.Settings, tmp_pa
         with pytest.raises(UserError) as caught:
             page.read({**parameters, **changes})
         assert said in str(caught.value)
-    for name in ("first", "second"):
+    for name in ("dea_mechanism", "second"):
         (settings.pages / f"{name}.ipynb").unlink()
     with pytest.raises(UserError, match=r"No page of the book in .* was executed; `make notebooks` makes them"):
         page.run(settings)

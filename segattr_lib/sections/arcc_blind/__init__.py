@@ -30,7 +30,7 @@ from segattr_lib.report.classifiers import (
     recognised_text,
     scored_images,
 )
-from segattr_lib.report.labels import key_label, metric_label
+from segattr_lib.report.labels import dataset_label, key_label, metric_label
 from segattr_lib.report.photographs import Photographs, first_by, maps_by_label, photo_gallery, values_of, values_table
 from segattr_lib.report.reproduced import NO, YES, claims_table, held
 
@@ -213,7 +213,7 @@ def _of_blind(settings: Settings, of: Blind) -> dict[str, Any]:
     counts = _counts(of, settings.blind)
     reached = of.coverage.loc[of.coverage["interval"] == "studentised bootstrap", "reached"]
     return {
-        "dataset": of.dataset,
+        "dataset": dataset_label(of.dataset),
         "images": of.images,
         "models": of.models,
         "basis": of.source,
@@ -285,7 +285,9 @@ def _stacked(runs: Runs, table_of: Callable[[Blind], pd.DataFrame]) -> pd.DataFr
     """A table of each run, one below the other where there are two."""
     if runs.second is None:
         return table_of(runs.first)
-    return pd.concat({f"{of.dataset}, n = {of.images}": table_of(of) for of in (runs.first, runs.second)})
+    return pd.concat(
+        {f"{dataset_label(of.dataset)}, n = {of.images}": table_of(of) for of in (runs.first, runs.second)}
+    )
 
 
 def _verdicts_of_half(of: Blind) -> dict[str, str]:

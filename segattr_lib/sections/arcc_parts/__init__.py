@@ -29,7 +29,7 @@ from segattr_lib.report.classifiers import (
     opening,
     read_maps_page,
 )
-from segattr_lib.report.labels import method_label
+from segattr_lib.report.labels import dataset_label, method_label
 from segattr_lib.report.photographs import Photographs
 from segattr_lib.report.reproduced import answers_of_ends, claims_of_ends, claims_table, end_label, held
 from segattr_lib.sections.arcc_parts.parts import FUNNYBIRDS, KEYS, part_scores, part_summary, parts_table
@@ -132,7 +132,7 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
     if len(runs.both):
         compared = f"{len(runs.both)} maps have a value of every metric and score, {runs.incomplete} lack one."
     return {
-        "dataset": settings.run.dataset,
+        "dataset": dataset_label(settings.run.dataset),
         "images": runs.scores["sample_id"].nunique(),
         "model": ", ".join(settings.run.model),
         "methods": len(settings.real),

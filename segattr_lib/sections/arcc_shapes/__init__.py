@@ -24,7 +24,7 @@ from segattr_lib.report.classifiers import (
     recognised_text,
     scored_images,
 )
-from segattr_lib.report.labels import key_label, metric_label, model_label
+from segattr_lib.report.labels import dataset_label, key_label, metric_label, model_label
 from segattr_lib.report.photographs import Photographs, first_by, maps_by_label, photo_gallery, values_of, values_table
 from segattr_lib.report.reproduced import (
     NO,
@@ -177,7 +177,7 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
     scores = runs.rows.loc[runs.rows["metric"] == "score", "value"]
     known = "The truth is known here." if runs.known else "No truth is known of these images: nothing is shown."
     return {
-        "dataset": settings.run.dataset,
+        "dataset": dataset_label(settings.run.dataset),
         "images": len(scored_images(runs.rows)),
         "models": len(settings.run.model),
         "methods": len(settings.real),
@@ -217,7 +217,7 @@ def _of_many(runs: Runs) -> dict[str, Any]:
         absent = dict.fromkeys((f"many_{name}" for name in (*names, *(f"arcc_{way}" for way in WAYS))), "–")
         return {**absent, "many_basis": "no photographs are recorded or at hand", "many_apart": "none"}
     return {
-        "many_dataset": many.dataset,
+        "many_dataset": dataset_label(many.dataset),
         "many_images": many.images,
         "many_maps": many.maps,
         "many_basis": many.source,

@@ -23,7 +23,7 @@ from segattr_lib.metrics import metric_key
 from segattr_lib.registry import Key, UserError
 from segattr_lib.report.labels import key_label, metric_label, model_label
 from segattr_lib.report.pictures import gallery
-from segattr_lib.report.tables import number
+from segattr_lib.report.tables import number, power_of_ten
 from segattr_lib.targets import Maps
 
 START = "as it is"
@@ -138,7 +138,7 @@ def facts(bends: Bends) -> dict[str, Any]:
         "bent": key_label(bends.method),
         "bent_model": model_label(bends.group.run.model[0]),
         "bent_images": len(bends.group.samples),
-        "road_moved": "not at all" if largest["road"] == 0 else f"by up to {largest['road']:.1e}",
+        "road_moved": "not at all" if largest["road"] == 0 else f"by up to {power_of_ten(largest['road'])}",
         **{f"most_{metric}": f"{value:.2f}" for metric, value in largest.items()},
     }
 

@@ -23,7 +23,7 @@ from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.paired import paired
 from segattr_lib.metrics import metrics_of
 from segattr_lib.registry import PERTURBATIONS
-from segattr_lib.report.labels import key_label
+from segattr_lib.report.labels import dataset_label, key_label
 from segattr_lib.report.page import Page, read_page, soon_explained
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import chance as chance_table
@@ -233,10 +233,10 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "lost": _lost(runs.rows),
         "low_score": int((scores < ROBUST_FLOOR).sum()),
         "scored": len(scores),
-        "dataset": settings.run.dataset,
+        "dataset": dataset_label(settings.run.dataset),
         "basis": runs.basis.text(),
         "curve_basis": runs.curve_basis.text(),
-        "pictured": runs.cases.group.run.dataset,
+        "pictured": dataset_label(runs.cases.group.run.dataset),
         "pictured_model": runs.cases.group.run.model[0],
         "k": settings.run.k[0],
         "cells": settings.run.grid**2,
@@ -284,8 +284,8 @@ def _titles(settings: Settings, runs: Runs) -> tuple[str, str]:
     """What the columns of the main run and of that on generated scenes are called, with their images' number."""
     counts = images_of(runs.rows), images_of(runs.scenes.rows)
     return (
-        f"{settings.run.dataset}, n = {counts[0]}",
-        f"{settings.scenes_dataset} (generated), n = {counts[1]}",
+        f"{dataset_label(settings.run.dataset)}, n = {counts[0]}",
+        f"{dataset_label(settings.scenes_dataset)}, n = {counts[1]}",
     )
 
 
@@ -343,7 +343,7 @@ def _of_scenes(settings: Settings, runs: Runs) -> dict[str, Any]:
     """What the run on generated scenes is made of, who is first there, and how far the two orders agree."""
     ranked = _of_ranks(ranking(wide(runs.scenes.per_run, ["tdd", "excess_tdd"])))
     return {
-        "scenes_dataset": settings.scenes_dataset,
+        "scenes_dataset": dataset_label(settings.scenes_dataset),
         "scenes_images": images_of(runs.scenes.rows),
         "scenes_basis": runs.scenes.basis.text(),
         "scenes_models": len(settings.scenes_model),

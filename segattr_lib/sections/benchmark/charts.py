@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segattr_lib.attribution import method_key
@@ -76,9 +78,23 @@ def curves(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> 
                 band = (line["mean"] - spread, line["mean"] + spread)
                 axes.fill_between(line.index, *band, color=colour, alpha=0.1, linewidth=0)
             axes.set(xlabel="fraction k", ylabel=ranked_label(metric))
+            _hold_methods(axes, table)
         legend_below(figure, panels[0][0])
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
+
+
+def _hold_methods(axes: Axes, table: pd.DataFrame) -> None:
+    """An axis that holds the methods' lines and bands, whatever a control makes of a ratio: what lies further off than
+    they reach is cut. table: index key and k, columns mean and std."""
+    controls = [method_key(key).entry.family == "control" for key in table.index.get_level_values("key")]
+    methods = table[~np.array(controls, bool)]
+    spread = methods["std"].fillna(0)
+    low, high = (methods["mean"] - spread).min(), (methods["mean"] + spread).max()
+    if np.isfinite([low, high]).all() and high > low:
+        reach = high - low
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, low - reach), min(top, high + reach))
 
 
 def dot_plot(runs: pd.DataFrame, metrics: Sequence[str], column: str = "mean") -> Figure:

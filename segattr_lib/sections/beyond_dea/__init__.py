@@ -11,6 +11,7 @@ from segattr_lib.benchmark.runner import group_of, open_run, run_benchmark
 from segattr_lib.benchmark.settings import Settings as RunSettings
 from segattr_lib.benchmark.store import read_samples
 from segattr_lib.evidence.basis import Basis, basis_of, record_of
+from segattr_lib.report.labels import dataset_label
 from segattr_lib.sections.beyond_dea import (
     chance,
     economy,
@@ -152,7 +153,7 @@ def _redrawn(run: RunSettings, names: list[str], settings: Settings) -> tuple[pd
     """Models drawn anew, on these images, and what that stands on: a run of a reader's own settings, which no record is
     of, is of their model."""
     rows = randomisation.randomisation(group_of(run, names), run.method_keys(), settings.stages)
-    return rows, f"computed with this page, on {len(names)} images of {run.dataset} under {run.model[0]}"
+    return rows, f"computed with this page, on {len(names)} images of {dataset_label(run.dataset)} under {run.model[0]}"
 
 
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from segattr_lib.inference.intervals import means
 from segattr_lib.inference.max_t import all_pairs
 from segattr_lib.inference.paired import paired
 from segattr_lib.report import charts, tables
-from segattr_lib.report.labels import key_label, metric_label
+from segattr_lib.report.labels import fill_label, key_label, metric_label
 from segattr_lib.sections.beyond_dea.runs import Runs, by_image
 from segattr_lib.sections.beyond_dea.settings import Settings
 from segattr_lib.sections.beyond_dea.significance import judged
@@ -33,7 +33,7 @@ def noise_curve(rows: pd.DataFrame, k: float, level: float = 0.95, seed: int = 0
     for fill in list(dict.fromkeys(rows[rows["metric"] == "tdd"]["fill"])):
         table = paired(rows, "tdd", k, fill)
         table.columns = [ragged[name] for name in table]
-        curves.append(means(table, level, seed).rename(columns={"method": BORDER}).assign(line=fill))
+        curves.append(means(table, level, seed).rename(columns={"method": BORDER}).assign(line=fill_label(fill)))
     return pd.concat(curves).assign(panel=NOISE).sort_values(BORDER, kind="stable")
 
 

@@ -12,6 +12,7 @@ from segattr_lib.benchmark.statistics import at, plain
 from segattr_lib.inference.intervals import means, studentised_interval
 from segattr_lib.inference.paired import fill_made_with
 from segattr_lib.report import charts, tables
+from segattr_lib.report.labels import fill_label
 from segattr_lib.sections.beyond_dea.runs import Runs
 from segattr_lib.sections.beyond_dea.settings import Settings
 
@@ -54,6 +55,7 @@ def operator_agreement(rows: pd.DataFrame, metric: str, k: float, level: float =
 def cross_heat(settings: Settings, runs: Runs) -> Figure:
     """RIA's mean TDD by the fill that made the map and the fill that judged it."""
     table = cross_table(runs.rows["cross"], "tdd", settings.k)
+    table = table.rename(index=fill_label, columns=fill_label)
     return charts.heat_table(table, "the map was made with", "and judged with")
 
 
@@ -64,7 +66,7 @@ def agreement_table(settings: Settings, runs: Runs) -> pd.DataFrame:
     within = [tables.interval(mean, low, high, digits=2) for mean, low, high in ends]
     pooled = rows["pooled"].map("{:.2f}".format)
     shown = pd.DataFrame({"within an image": within, "pooled": pooled, "n": rows["n"]})
-    return shown.set_index(rows["fill"] + " and " + rows["other"]).rename_axis(None)
+    return shown.set_index(rows["fill"].map(fill_label) + " and " + rows["other"].map(fill_label)).rename_axis(None)
 
 
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:

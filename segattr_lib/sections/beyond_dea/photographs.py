@@ -19,7 +19,7 @@ from segattr_lib.inference.holm import SIGNIFICANT, holm
 from segattr_lib.metrics.deletion import border, tdd
 from segattr_lib.metrics.null import blind_selections, local_fit
 from segattr_lib.perturbation import bind_fill
-from segattr_lib.report.labels import key_label, metric_label
+from segattr_lib.report.labels import dataset_label, key_label, metric_label
 from segattr_lib.report.pictures import credit_line, picture
 from segattr_lib.report.style import STYLE, method_colours
 from segattr_lib.sections.beyond_dea.runs import Photographs, Runs, by_image
@@ -130,7 +130,7 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
     apart = maps["p_holm"] < SIGNIFICANT
     by_method = [f"{key_label(name)} {apart[maps['method'] == name].sum()}" for name in PAPER]
     return {
-        "photo_dataset": settings.photo_dataset,
+        "photo_dataset": dataset_label(settings.photo_dataset),
         "photo_model": settings.photo_model,
         "photo_n": len(runs.photographs.names),
         "photo_maps": len(maps),

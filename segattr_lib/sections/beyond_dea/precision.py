@@ -18,6 +18,13 @@ from segattr_lib.sections.beyond_dea.runs import Runs
 from segattr_lib.sections.beyond_dea.settings import Settings
 
 LAYOUTS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
+COLUMNS = {  # as the page calls them
+    "batch": "images at once",
+    "seconds": "seconds an image ↓",
+    "pearson": "Pearson of the maps with the first's",
+    "tdd": "mean TDD",
+    "largest": "largest change of TDD",
+}
 
 
 def precisions(group: Group, names: Sequence[str], grid: int, fill: str, k: float) -> pd.DataFrame:
@@ -61,7 +68,8 @@ def chosen_precision(rows: pd.DataFrame, tolerance: float) -> pd.Series:
 
 def precision_table(runs: Runs) -> pd.DataFrame:
     """What each precision and memory format costs, and how far its maps and their TDD lie from the first row's."""
-    return runs.precisions.round(4).set_index(["precision", "layout"]).rename_axis([None, None])
+    shown = runs.precisions.round(4).set_index(["precision", "layout"]).rename_axis([None, None])
+    return shown.rename(columns=COLUMNS)
 
 
 def facts(settings: Settings, runs: Runs) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from segattr_lib.models.lending import copied
 from segattr_lib.perturbation import perturb
 from segattr_lib.registry import Key, make_key, read_key, with_options
 from segattr_lib.report import charts, tables
+from segattr_lib.report.labels import dataset_label
 from segattr_lib.sections.beyond_dea.runs import Runs
 from segattr_lib.sections.beyond_dea.settings import Settings
 from segattr_lib.targets import Maps, Values
@@ -122,7 +123,8 @@ def of_record(folder: Path = RECORDS) -> tuple[pd.DataFrame, str] | None:
     record = read_record(RECORD, folder)
     rows = from_rows(record.rows)
     about = record.settings
-    where = f"the record `{RECORD}`, {rows['sample_id'].nunique()} images of {about.dataset} under {about.model[0]}"
+    images = f"{rows['sample_id'].nunique()} images of {dataset_label(about.dataset)}"
+    where = f"the record `{RECORD}`, {images} under {about.model[0]}"
     return rows, where
 
 

@@ -20,7 +20,7 @@ from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.ranks import Friedman, friedman_ranks
 from segattr_lib.report import tables
 from segattr_lib.report.charts import interval_plot
-from segattr_lib.report.labels import key_label, metric_label
+from segattr_lib.report.labels import dataset_label, key_label, metric_label
 from segattr_lib.report.style import STYLE, method_colours
 from segattr_lib.sections.beyond_dea.runs import Runs, by_image
 from segattr_lib.sections.beyond_dea.settings import Settings
@@ -37,6 +37,7 @@ PAIRS = [
     ("ria", "random_cells"),
     ("adaptive_ria", "random_adaptive"),
 ]
+TESTS = {"wilcoxon": "Wilcoxon", "sign_flip": "sign flip"}
 EFFECT = 0.5  # standard deviations: the true mean of differences on which the tests' power is simulated
 SHOWN = "studentised bootstrap"  # the kind of interval that the pages use
 
@@ -86,7 +87,7 @@ def comparisons(table: pd.DataFrame) -> pd.DataFrame:
             ],
             "p sign flip": table["sign_flip_holm"].map(tables.number),
             "p Wilcoxon": table["wilcoxon_holm"].map(tables.number),
-            "d_z": table["d_z"].map(partial(tables.number, digits=2)),
+            "Cohen's d": table["d_z"].map(partial(tables.number, digits=2)),
             "rank biserial": table["rank_biserial"].map(partial(tables.number, digits=2)),
             "wins": [f"{rate:.0%}" for rate in table["win_rate"]],
         }
@@ -139,11 +140,17 @@ def coverage_table(runs: Runs) -> pd.DataFrame:
 
 
 def rejection_table(runs: Runs) -> pd.DataFrame:
-    """How often each test rejects: a row an effect and test; a dash where nothing is promised."""
+    """How often each test rejects: a row a true mean and test; a dash where nothing is promised."""
     rows = runs.rejections
-    shown = rows.drop(columns="effect").assign(test=rows["test"].str.replace("_", " "))
-    shown = shown.round(3).astype(object).fillna("–")
-    return shown.set_index(rows["effect"].map("effect {:g}".format)).rename_axis(None)
+    shares = rows[["share", "low", "high"]].to_numpy(float)
+    shown = pd.DataFrame(
+        {
+            "test": rows["test"].map(TESTS),
+            "rejects": [f"{share:.1%} [{low:.1%}, {high:.1%}]" for share, low, high in shares],
+            "should": ["–" if pd.isna(level) else f"{level:.0%}" for level in rows["nominal"]],
+        }
+    )
+    return shown.set_index(rows["effect"].map("true mean {:g}".format)).rename_axis(None)
 
 
 def claims_table(runs: Runs) -> pd.DataFrame:
@@ -180,7 +187,7 @@ def facts(settings: Settings, runs: Runs) -> Mapping[str, Any]:
     central = {metric: claimed(table) for metric, table in runs.compared.items()}
     reached = runs.coverage[runs.coverage["interval"] == SHOWN]["reached"]
     return {
-        "dataset": settings.run.dataset,
+        "dataset": dataset_label(settings.run.dataset),
         "model": settings.run.model[0],
         "n": len(judged(settings, rows)["tdd"].dropna(how="all")),  # the lost ones are rows of NaN
         "lost": int(rows[rows["metric"].isna()]["sample_id"].nunique()),

@@ -17,6 +17,7 @@ from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.paired import paired
 from segattr_lib.models.loading import load_model
 from segattr_lib.report import tables
+from segattr_lib.report.labels import dataset_label
 from segattr_lib.report.pictures import credit_line
 from segattr_lib.sections.dea_mechanism import causes, claims, pictures, sides, sweeps
 from segattr_lib.sections.dea_mechanism.claims import CLAIMS
@@ -165,8 +166,8 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         "fewest": FEWEST,
         "claimed_low": low,
         "claimed_high": high,
-        "cases_dataset": runs.cases.dataset,
-        "photo_dataset": runs.opening.dataset,
+        "cases_dataset": dataset_label(runs.cases.dataset),
+        "photo_dataset": dataset_label(runs.opening.dataset),
         "photo_model": settings.photo_model,
         "photo_n": runs.opening.of,
         "photo_leads": int((runs.opening.table["difference"] > 0).sum()),

@@ -14,7 +14,7 @@ from segattr_lib.inference import intervals as intervals_
 from segattr_lib.inference.correlation import correlation
 from segattr_lib.inference.coverage import simulated_coverage, standardised
 from segattr_lib.inference.paired import paired
-from segattr_lib.report.labels import metric_label
+from segattr_lib.report.labels import dataset_label, metric_label
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, off_zero, side
 from segattr_lib.sections.dea_mechanism.causes import TRAITS, relations, traits_of
@@ -66,7 +66,7 @@ class Side:
     @property
     def title(self) -> str:
         """What a table calls it."""
-        return f"{self.run.dataset}, n = {len(self.gain)}"
+        return f"{dataset_label(self.run.dataset)}, n = {len(self.gain)}"
 
 
 def gain_of(values: Mapping[str, pd.DataFrame]) -> pd.Series:
@@ -144,7 +144,7 @@ def facts(settings: Settings, of: Side) -> dict[str, Any]:
     agreement = of.on_target.loc["interaction"]
     reached = of.covered[of.covered["interval"] == "studentised bootstrap"]["reached"]
     return {
-        "dataset": of.run.dataset,
+        "dataset": dataset_label(of.run.dataset),
         "model": of.run.model[0],
         "layer": of.layer,
         "basis": of.basis.text(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError, unknown
 from segattr_lib.report import tables
 from segattr_lib.report.labels import key_label
+from segattr_lib.report.pages import link_to
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, number, wrapped
 from segattr_lib.sections.ledger.claims import DECIDED, NOT_RECORDED, NOT_TESTABLE, groups, ledger
@@ -105,8 +107,21 @@ def facts(runs: Runs) -> dict[str, Any]:
         "fewest": FEWEST,
         "largest_family": int(differences["tests"].max()) if len(differences) else 0,
         "apart": _apart(decided),
+        **{f"photo_{name}": text for name, text in _decisions(decided[~_generated(decided)]).items()},
+        **{f"scene_{name}": text for name, text in _decisions(decided[_generated(decided)]).items()},
         **verdicts,
         **{f"{side}_claims": len(rows) for side, rows in sides.items()},
+    }
+
+
+def _decisions(rows: pd.DataFrame) -> dict[str, str]:
+    """What a claim of a difference stands on and what is decided of it, by its id, as text; of a claim that several
+    records decide the first."""
+    differences = rows[rows["kind"] == "difference"].drop_duplicates("id")
+    return {
+        row["id"]: f"{interval(row['value'], row['low'], row['high'])}, n = {row['n']:.0f}, {_p(row['p'])}: "
+        f"{row['verdict']}"
+        for row in differences.to_dict("records")
     }
 
 
@@ -122,7 +137,7 @@ def ledger_table(runs: Runs, paper: str) -> HTML:
                 "claim": f"{first['says']} <small>({first['where']})</small>",
                 "photographs": _cell(on_photographs),
                 "generated": _cell(on_scenes),
-                "page": f'<a href="{first["page"]}.html">{first["page"]}</a>',
+                "page": link_to(first["page"]),
             }
         )
     return _html(pd.DataFrame(table))
@@ -241,7 +256,7 @@ def _cell(rows: pd.DataFrame) -> str:
         if row["kind"] == "difference" and row["verdict"] in DECIDED:
             numbers = interval(row["value"], row["low"], row["high"])
             kind = "median " if row["by_median"] else ""
-            text += f"<br>{kind}{numbers}, n = {row['n']:.0f}, {_p(row['p'])}"
+            text += f"<br>{kind}{numbers}, n = {row['n']:.0f}, {html.escape(_p(row['p']))}"
             if row["verdict"] == UNDECIDED and not pd.isna(row["smallest"]):
                 text += f"; decides from {number(row['smallest'])}"
         elif row["note"]:
@@ -253,7 +268,7 @@ def _cell(rows: pd.DataFrame) -> str:
 
 
 def _p(value: float) -> str:
-    return "no p" if pd.isna(value) else "p &lt; .001" if value < 0.001 else f"p = {value:.3f}"
+    return "no p" if pd.isna(value) else "p < .001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _apart(decided: pd.DataFrame) -> str:

@@ -142,9 +142,22 @@ def facts(runs: Runs) -> dict[str, Any]:
             f"{kind}_mover": _mover(rows),
             f"{kind}_tau": _tau_text(taus, "any"),
             f"{kind}_tau_mover": LABELS.get(_lowest(taus), NONE),
+            **{f"{kind}_{claim}": text for claim, text in _told(mine).items()},
         }
     made["apart"] = _apart(table, says)
     return made
+
+
+def _told(mine: pd.DataFrame) -> dict[str, str]:
+    """In how many universes each claim lies as claimed, and in how many its whole interval does: by its id, as the end
+    of a sentence."""
+    told = {}
+    for claim in EXAMINED:
+        about = mine.loc[claim.id] if claim.id in mine.index else None
+        count = 0 if about is None else int(about["universes"])
+        there, wholly = (0, 0) if about is None else (round(about[share] * count) for share in ("sign", "there"))
+        told[claim.id] = f"{there} of {count}, in {wholly} of them with its whole interval"
+    return told
 
 
 def strip(runs: Runs, claim: str) -> Figure:

@@ -19,6 +19,15 @@ from segattr_lib.report.style import STYLE
 from segattr_lib.sections.multiverse.claims import Claim, wholly
 
 COLOURS = {1: "tab:blue", -1: "tab:red", 0: "0.4"}  # the claimed side, the other, no difference
+PREFIXES = {
+    "k": "k = ",
+    "fill": "fill: ",
+    "grid": "grid: ",
+    "size": "image: ",
+    "region": "target: ",
+    "model": "model: ",
+    "training": "training seed ",
+}
 FILL_ORDER = ("mean", "dataset_mean", "zeros", "blur", "linear", "other_image")
 
 
@@ -105,8 +114,7 @@ def _settings(axes: Axes, rows: pd.DataFrame, marks: Sequence[tuple[str, object]
 
 def mark_label(setting: str, value: object) -> str:
     """A value of a setting as the strip names it, with the setting."""
-    prefix = {"k": "k = ", "fill": "fill: ", "region": "target: ", "training": "training seed "}.get(setting, "")
-    return prefix + mark_value(setting, value)
+    return PREFIXES.get(setting, "") + mark_value(setting, value)
 
 
 def mark_value(setting: str, value: object) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS
 from segattr_lib.inference.intervals import FEWEST
-from segattr_lib.report.labels import method_label
+from segattr_lib.report.labels import dataset_label, method_label
 from segattr_lib.sections.refinecam import choices, claims, lift, opening, segmentation, shortcut
 from segattr_lib.sections.refinecam.choices import start_curves
 from segattr_lib.sections.refinecam.claims import CLAIMS, WORDS, verdicts
@@ -63,7 +63,7 @@ def facts(page: Settings, runs: Runs) -> dict[str, Any]:
     return {
         **first,
         **{f"other_{name}": other[name] for name in BESIDE},
-        "own_dataset": page.run.dataset,
+        "own_dataset": dataset_label(page.run.dataset),
         "apart": _apart(page, runs),
         "truth": "the truth is known" if "cosine" in runs.metrics else "no truth is known",
         "swept": method_label(page.swept),
@@ -82,7 +82,7 @@ def _of_ends(page: Settings, runs: Ends) -> dict[str, Any]:
     refined = refined[~refined["variant"].astype(str).str.contains("fuse=")]
     verdict = verdicts(page, runs)
     return {
-        "dataset": page.run.dataset,
+        "dataset": dataset_label(page.run.dataset),
         "n": len(runs.images),
         "basis": runs.source,
         "models": len(page.run.model),
@@ -121,7 +121,9 @@ def _stacked(page: Settings, runs: Runs, table_of: Callable[[Settings, Ends], pd
     sides = _sides(page, runs)
     if len(sides) == 1:
         return table_of(*sides[0])
-    return pd.concat({f"{own.run.dataset}, n = {len(of.images)}": table_of(own, of) for own, of in sides})
+    return pd.concat(
+        {f"{dataset_label(own.run.dataset)}, n = {len(of.images)}": table_of(own, of) for own, of in sides}
+    )
 
 
 def _drawn(page: Settings, runs: Runs, beside: bool, figure_of: Callable[[Settings, Ends], Figure]) -> Figure | None:

@@ -11,6 +11,7 @@ from segattr_lib.inference.comparison import compare
 from segattr_lib.inference.intervals import means
 from segattr_lib.inference.paired import paired
 from segattr_lib.report import charts, tables
+from segattr_lib.report.labels import dataset_label
 from segattr_lib.sections.refinecam.runs import Runs, at_layer
 from segattr_lib.sections.refinecam.settings import OF_SEGMENTATION, Settings
 
@@ -19,7 +20,7 @@ def facts(page: Settings, runs: Runs) -> dict[str, Any]:
     """What the page quotes of RefineCAM of a segmentation."""
     values: dict[str, Any] = {
         "seg_n": len(paired(runs.segmentation, "tdd").dropna()),
-        "seg_dataset": page.seg_dataset,
+        "seg_dataset": dataset_label(page.seg_dataset),
         "seg_model": page.seg_model,
         "shallow": runs.shallow,
         "seg_layer": runs.deep,

@@ -103,8 +103,8 @@ def _of_answer(answer: Answer | None) -> dict[str, Any]:
 
 
 def _beside_controls(runs: Runs, name: str) -> dict[str, Any]:
-    """Which methods earn more than every control, which do not, and what the best control earns."""
-    names = ("known", "unknown", "control", "fewest")
+    """Which methods earn more than every control, which do not, what the best control earns, and what maps cost."""
+    names = ("known", "unknown", "control", "fewest", "passes")
     verdicts, control = runs.chances.get(name), runs.controls.get(name)
     if verdicts is None or verdicts.empty or control is None:
         return dict.fromkeys(names, ABSENT)
@@ -115,6 +115,7 @@ def _beside_controls(runs: Runs, name: str) -> dict[str, Any]:
         "unknown": listed(verdicts.index[verdicts != ABOVE]),
         "control": f"{key_label(control['method'])}, {interval(*control[['mean', 'low', 'high']])}",
         "fewest": f"{listed(least['method'])}, {least['passes'].min():.0f}" if len(least) else ABSENT,
+        "passes": ", ".join(f"{listed(same['method'])} {count:.0f}" for count, same in passes.groupby("passes")),
     }
 
 

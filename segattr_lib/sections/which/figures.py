@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segattr_lib.attribution import method_key
-from segattr_lib.report.charts import MARKS
+from segattr_lib.report.charts import MARKS, legend_below
 from segattr_lib.report.labels import key_label
 from segattr_lib.report.style import STYLE, method_colours
 from segattr_lib.sections.which.runs import Runs
@@ -24,7 +24,8 @@ ALIKE = 1.25  # passes up to which two points stand so near that they are moved 
 LEVEL = 0.08  # of the axis: points nearer in height have no room for two names one above the other
 APART = 1.09  # by which factor each of the two is moved
 WIDER = 2.6  # by which factor the axis goes on beyond the points, for their names
-NAMED: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8.5}
+CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # behind a name: no line runs through it
+NAMED: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8.5, "bbox": CLEAR}
 
 
 def frontier_plot(runs: Runs) -> Figure:
@@ -47,20 +48,18 @@ def frontier_plot(runs: Runs) -> Figure:
             crowded = len(passes) > MOST_NAMED
             _stairs(axes, passes)
             _points(axes, passes, colours, marks, crowded)
-            if crowded:
-                axes.legend(fontsize=8, loc="lower right")
-            else:
+            if not crowded:
                 _name_points(axes, passes)
-            _control(axes, runs.controls.get(name))
+            band = _control(axes, runs.controls.get(name))
             axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
             axes.set_xscale("log")
             axes.set_xlim(passes["passes"].min() / WIDER, passes["passes"].max() * WIDER)
             ticks = _ticks(passes["passes"])
             axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
             axes.minorticks_off()
-            axes.set(xlabel="passes a map takes", title=f"{title_of(name)}, n = {passes['n'].min()}")
+            axes.set(xlabel=f"passes a map takes{band}", title=f"{title_of(name)}, n = {passes['n'].min()}")
             axes.set_ylabel("excess TDD ↑")
-        figure.tight_layout()
+        _legend(figure, list(grid.flat), runs, names)
         plt.close(figure)  # shown once, by whoever asked for it
         return figure
 
@@ -122,15 +121,25 @@ def _name_points(axes: Axes, passes: pd.DataFrame) -> None:
         axes.annotate(key_label(key), point, (-8 if left else 8, 0), ha="right" if left else "left", **NAMED)
 
 
-def _control(axes: Axes, control: pd.Series | None) -> None:
-    """What the best control earns, as a band of its interval."""
+def _legend(figure: Figure, grid: Sequence[Axes], runs: Runs, names: Sequence[str]) -> None:
+    """Of a panel with many points what its lines are: where no panel is, else below all of them."""
+    crowded = [axes for axes, name in zip(grid, names, strict=False) if len(runs.frontiers[name]) > MOST_NAMED]
+    spare = grid[len(names) :]
+    if crowded and len(spare):
+        spare[0].legend(*crowded[0].get_legend_handles_labels(), loc="center left")
+    if crowded and not len(spare):
+        legend_below(figure, crowded[0])
+    else:
+        figure.tight_layout()
+
+
+def _control(axes: Axes, control: pd.Series | None) -> str:
+    """What the best control earns, as a band of its interval; what to write below the axis of it."""
     if control is None:
-        return
+        return ""
     axes.axhspan(control["low"], control["high"], color="0.9", zorder=0)
     axes.axhline(control["mean"], color="0.45", linewidth=1, linestyle="--", zorder=0)
-    text = f"best control: {key_label(control['method'])}"
-    place = (0.01, control["high"])
-    axes.annotate(text, place, (0, 2), xycoords=axes.get_yaxis_transform(), **{**NAMED, "va": "bottom", "fontsize": 8})
+    return f"\nband: the best control, {key_label(control['method'])}"
 
 
 def _ticks(passes: pd.Series) -> list[float]:

@@ -9,27 +9,28 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from segattr_lib.benchmark.runner import group_of
+from segattr_lib.evidence.records import read_record
 from segattr_lib.inference.correlation import Correlation
 from segattr_lib.inference.paired import paired
 from segattr_lib.prompting.segmenters import load_segmenter
 from segattr_lib.report import tables
 from segattr_lib.report.charts import heat_table, interval_lines
-from segattr_lib.report.labels import metric_label
+from segattr_lib.report.labels import dataset_label, metric_label
 from segattr_lib.report.pictures import at_quantiles
 from segattr_lib.sections.wsss_sam2.charts import heat_panels, interval_rows, interval_scatter
 from segattr_lib.sections.wsss_sam2.page import RELIABILITY, Runs, Side
 from segattr_lib.sections.wsss_sam2.pictures import cue_panel, cued_maps
-from segattr_lib.sections.wsss_sam2.rows.cueing import FUSIONS
+from segattr_lib.sections.wsss_sam2.rows.cueing import ALONE, CEILING, FUSIONS, THRESHOLD
 from segattr_lib.sections.wsss_sam2.settings import SWEPT, Settings
 from segattr_lib.sections.wsss_sam2.tables import agreement, along, gap, rank_correlation, summary
-from segattr_lib.sections.wsss_sam2.ways import iou_of, labels
+from segattr_lib.sections.wsss_sam2.ways import iou_of, labels, masks, settled
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def title_of(of: Side) -> str:
     """What a table calls a run."""
-    return f"{of.run.dataset}, n = {len(of.assisted)}"
+    return f"{dataset_label(of.run.dataset)}, n = {len(of.assisted)}"
 
 
 def _stacked(runs: Runs, table_of: Callable[[Side], pd.DataFrame]) -> pd.DataFrame:
@@ -122,6 +123,20 @@ def _reliability(of: Side) -> pd.DataFrame:
 def _utility(of: Side) -> pd.DataFrame:
     order = list(of.utility[of.utility["panel"] == of.main]["label"])
     return tables.intervals(of.utility, "label", "panel", digits=2).reindex(order).fillna("–")
+
+
+def on_foreign(settings: Settings) -> pd.DataFrame:
+    """IoU with the truth on every image of the record `foreign`, by segmenter and way to a mask, and their mean: of
+    images too few for an interval."""
+    record = read_record(settings.foreign)
+    rows, shown = settled(record.rows), {}
+    for segmenter in (THRESHOLD, *record.question["segmenters"]):
+        table = masks(rows, segmenter)
+        ways = labels([way for way in (*FUSIONS, "random_smooth", *ALONE, *CEILING) if way in table])
+        named = table[list(ways)].rename(columns=ways)
+        images = [f"image {number}" for number in range(1, len(named) + 1)]
+        shown[segmenter] = named.set_axis(images).T.assign(mean=named.mean())
+    return pd.concat(shown).map(tables.number, digits=2)
 
 
 def utility_rows(of: Side | None) -> Figure | None:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segattr_lib.evidence.records import read_record
 from segattr_lib.inference.comparison import HOLDS
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.max_t import all_pairs, cross_fitted
 from segattr_lib.inference.paired import paired
+from segattr_lib.report.labels import dataset_label
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, number, off_zero, side
 from segattr_lib.sections.wsss_sam2 import opening
@@ -53,6 +55,19 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         **{f"scene_{name}": scenes[name] for name in (*OF_SCENES, *OF_BOTH)},
         "left_out": ", ".join(settings.many_left_out) or "none",
         "contrary": contrary(runs),
+        **_of_foreign(settings.foreign),
+    }
+
+
+def _of_foreign(name: str) -> dict[str, Any]:
+    """Of the record of images for whose class the classifier has no name."""
+    record = read_record(name)
+    scores = record.rows[record.rows["metric"] == "score"].drop_duplicates("sample_id")["value"]
+    return {
+        "foreign": name,
+        "foreign_dataset": dataset_label(record.settings.dataset),
+        "foreign_n": len(scores),
+        "foreign_score": number(scores.mean(), 2),
     }
 
 
@@ -71,7 +86,7 @@ def _of_settings(settings: Settings, of: Side) -> dict[str, Any]:
     cueing, rows = settings.cueing, of.raw
     asked = rows[rows["metric"] == iou_of(of.main)]
     return {
-        "dataset": of.run.dataset,
+        "dataset": dataset_label(of.run.dataset),
         "model": of.run.model[0],
         "layer": of.run.layer,
         "segmenter": of.main,

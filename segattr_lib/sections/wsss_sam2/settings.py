@@ -28,7 +28,8 @@ class Settings(PhotoPage):
     along. pictured: the explainers that the panel shows, where they were run, on so many pictures. level: of the
     intervals. photo_methods: explainers, and controls, of the photographs that the page opens with. checked: samples
     that are computed again where a record stands. many_*: data set, classes, number of samples and classifier of the
-    photographs that are counted over, and the explainers that are left out there.
+    photographs that are counted over, and the explainers that are left out there. foreign: a record of images for whose
+    class the classifier has no name.
     """
 
     cueing: CueSettings
@@ -48,6 +49,7 @@ class Settings(PhotoPage):
     many_samples: Annotated[int, Field(ge=1)] | None = 100
     many_model: str = "imagenet_mobilenet_v2"
     many_left_out: tuple[str, ...] = ("scorecam",)
+    foreign: str = "prompting_kvasir"
 
     @field_validator("thresholds")
     @classmethod

@@ -194,9 +194,9 @@ def test_photographs_stand_first_and_who_fools_a_metric_there_alone_is_named(
     both = replace(scenes, many=many)
     facts = page.facts(settings, both)
     assert (facts["half_road"], facts["other_half_road"]) == ("fools ROAD", "does not fool ROAD")
-    assert (facts["dataset"], facts["other_dataset"]) == ("photographs", "single_shapes")
+    assert (facts["dataset"], facts["other_dataset"]) == ("photographs", "single shapes")
     assert facts["apart"] == "half (ROAD)" and page.facts(settings, scenes)["apart"] == "none"
-    assert list(page.leads(settings, both).index.unique(0)) == ["photographs, n = 15", "single_shapes, n = 15"]
+    assert list(page.leads(settings, both).index.unique(0)) == ["photographs, n = 15", "single shapes, n = 15"]
     few = replace(scenes, many=replace(many, images=11))
     assert few.first is scenes.scenes and few.second is not None and few.second.images == 11
     assert page.dots(settings, scenes.second, ["road"]) is page.reproduced(scenes.second) is None

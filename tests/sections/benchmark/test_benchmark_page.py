@@ -133,12 +133,12 @@ def test_photographs_are_explained_as_the_model_sees_them_and_credited(tmp_path:
     assert "NASA" in credited and "Westling" in credited
     first = runs.cases.group.samples[0].sample_id
     assert ("NASA" in page.credit(runs.cases, 1).data) == (first == "astronaut")
-    assert (facts["scenes_images"], facts["scenes_dataset"], facts["order_n"]) == (1, "shapes", 4)
+    assert (facts["scenes_images"], facts["scenes_dataset"], facts["order_n"]) == (1, "generated scenes", 4)
     scenes = runs.scenes.per_run[runs.scenes.per_run["metric"] == "tdd"].set_index("method")["mean"]
     assert set(runs.scenes.rows["dataset"]) == {"shapes"} and set(runs.rows["dataset"]) == {"photographs"}
     shown = page.beside_scenes(settings, runs)
-    assert list(shown.columns) == ["photographs, n = 2", "shapes (generated), n = 1"]
-    assert shown.loc[("TDD ↑", "RIA"), "shapes (generated), n = 1"] == f"{scenes['ria']:.3f}"
+    assert list(shown.columns) == ["photographs, n = 2", "generated scenes, n = 1"]
+    assert shown.loc[("TDD ↑", "RIA"), "generated scenes, n = 1"] == f"{scenes['ria']:.3f}"
     verdicts = page.chance_beside_scenes(settings, runs)
     assert list(verdicts.index.get_level_values(0).unique()) == list(shown.columns)
     assert set(verdicts["verdict"]) == {"undecided"}

@@ -106,7 +106,7 @@ def test_the_table_of_differences_has_a_row_a_metric_and_pair(made):
     row = table.loc[("excess TDD ↑", "DEA − EGA")]
     assert row["difference"] == "-0.031 [-0.031, -0.031]"
     assert (row["rank biserial"], row["wins"]) == ("-1.00", "0%")
-    assert row["d_z"] == "–"  # the differences have no spread
+    assert row["Cohen's d"] == "–"  # the differences have no spread
     assert float(row["p sign flip"]) == pytest.approx(4 * 2 / 1000, abs=0.005)  # Holm over four pairs
     assert float(row["p Wilcoxon"]) < 0.01
     assert table.loc[("TDD ↑", "DEA − GPA"), "difference"] == "0.125 [0.125, 0.125]"
@@ -124,9 +124,9 @@ def test_coverage_and_rejections_are_shown_as_shares(made):
     table = page.coverage_table(made)
     assert table.loc["studentised bootstrap"].tolist() == [14, "95%", "94.5% [92.0%, 96.0%]"]
     table = page.rejection_table(made)
-    assert list(table.index) == ["effect 0", "effect 0.5"] and list(table["test"]) == ["wilcoxon", "sign flip"]
-    assert table["share"].tolist() == [0.04, 0.612]
-    assert table["nominal"].tolist() == [0.05, "–"]  # power promises nothing
+    assert list(table.index) == ["true mean 0", "true mean 0.5"] and list(table["test"]) == ["Wilcoxon", "sign flip"]
+    assert table["rejects"].tolist() == ["4.0% [3.0%, 5.0%]", "61.2% [50.0%, 70.0%]"]
+    assert table["should"].tolist() == ["5%", "–"]  # power promises nothing
 
 
 def test_what_is_simulated_has_the_shapes_of_the_runs_own_differences(chosen, made):
@@ -341,7 +341,8 @@ def test_stability_on_a_coarser_grid_stands_beside_the_passes_it_saves(chosen, m
 
 def test_precisions_are_shown_to_four_digits(made):
     table = page.precision_table(made)
-    assert table.loc[("bfloat16", "channels last"), ["seconds", "tdd"]].tolist() == [0.1235, 0.6]
+    shown = table.loc[("bfloat16", "channels last"), ["seconds an image ↓", "mean TDD"]]
+    assert shown.tolist() == [0.1235, 0.6]
 
 
 # what the prose quotes
@@ -349,7 +350,7 @@ def test_precisions_are_shown_to_four_digits(made):
 
 def test_facts_are_what_the_runs_hold(facts):
     wanted = {
-        "dataset": "shapes",
+        "dataset": "generated scenes",
         "model": "shapes_fcn",
         "n": IMAGES,  # the image that was not recognised is none of them
         "lost": 1,

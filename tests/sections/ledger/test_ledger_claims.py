@@ -20,7 +20,7 @@ from segattr_lib.sections.ledger.claims import CLAIMS_FILE, Kind, groups
 from segattr_lib.sections.wsss_sam2.rows.cueing import ALONE, CEILING, FUSIONS, THRESHOLD
 
 ROOT = Path(__file__).parent.parent.parent.parent
-OF_PHOTOGRAPHS = ("voc", "sbd", "kvasir", "photographs")
+OF_PHOTOGRAPHS = ("voc", "sbd", "kvasir_seg", "photographs")
 TESTABLE = [claim for claim in claims() if claim.kind != "not_testable"]
 
 

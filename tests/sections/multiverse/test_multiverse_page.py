@@ -82,14 +82,14 @@ def test_a_strip_has_a_column_a_universe_sorted_by_its_difference(runs: multiver
     points = points[np.argsort(points[:, 0])]
     assert points[:, 0].tolist() == list(range(8)) and (np.diff(points[:, 1]) >= 0).all()
     labels = [text.get_text() for text in below.get_yticklabels()]
-    assert labels == ["k = 0.1", "k = 0.2", "fill: mean", "fill: blur", "64 px", "96 px"]
+    assert labels == ["k = 0.1", "k = 0.2", "fill: mean", "fill: blur", "image: 64 px", "image: 96 px"]
     marked = [len(np.asarray(marks.get_offsets())) for marks in below.collections]
     assert marked == [4] * 6  # every value in half of the universes
 
 
 def test_settings_are_named_as_a_reader_knows_them() -> None:
     labels = [mark_label(*pair) for pair in (("grid", 7.0), ("size", 321), ("region", "predicted"), ("k", 0.5))]
-    assert labels == ["7 × 7", "321 px", "target: predicted", "k = 0.5"]
+    assert labels == ["grid: 7 × 7", "image: 321 px", "target: predicted", "k = 0.5"]
 
 
 def test_what_cannot_be_had_is_a_clear_sentence(runs: multiverse.Runs, tmp_path: Path) -> None:

@@ -239,16 +239,16 @@ DRAWN: list[tuple[Callable[[page.Settings, page.Runs], Figure], list[tuple[str, 
     (
         page.lift_plot,
         [
-            ("RefineCAM (base=gradcam_plus_plus) − Grad-CAM++ (layer=shallowest)", 0.3),
-            ("RefineCAM (base=layercam) − LayerCAM (layer=shallowest)", 0.3),
-            ("RefineCAM (base=gradcam_plus_plus) − Grad-CAM++ (layer=deepest)", -0.1),
-            ("RefineCAM (base=layercam) − LayerCAM (layer=deepest)", -0.1),
+            ("RefineCAM of Grad-CAM++ − Grad-CAM++ (layer=shallowest)", 0.3),
+            ("RefineCAM of LayerCAM − LayerCAM (layer=shallowest)", 0.3),
+            ("RefineCAM of Grad-CAM++ − Grad-CAM++ (layer=deepest)", -0.1),
+            ("RefineCAM of LayerCAM − LayerCAM (layer=deepest)", -0.1),
         ],
     ),
     (
         page.fusion_plot,
         [
-            (f"{label} (fuse=product) − {label} (fuse={fuse})", FUSED["product"] - FUSED[fuse])
+            (f"{label} (fuse=product) − {label} (fuse={fuse.replace('_', ' ')})", FUSED["product"] - FUSED[fuse])
             for fuse in MEANS
             for label in ("Grad-CAM++", "LayerCAM")
         ],
@@ -279,7 +279,7 @@ def test_the_curves_run_over_the_starting_layers_a_panel_a_metric() -> None:
     assert [axes.get_title() for axes in figure.axes] == ["ARCC ↑", "ROAD ↑"]
     for axes in figure.axes:
         lines = {str(line.get_label()): line for line in axes.get_lines()}
-        for place, label in enumerate(("LayerCAM", "RefineCAM (base=layercam)")):
+        for place, label in enumerate(("LayerCAM", "RefineCAM of LayerCAM")):
             assert np.asarray(lines[label].get_xdata()).tolist() == list(STARTS)
             wanted = [means[place] + 0.05 for means in STARTS.values()]  # over both models
             np.testing.assert_allclose(np.asarray(lines[label].get_ydata(), float), wanted, atol=1e-9)
@@ -317,7 +317,7 @@ def test_photographs_stand_first_and_what_they_decide_to_the_contrary_is_named()
     assert (facts["lifts"], facts["other_lifts"]) == ("did not hold", "held")
     assert "RefineCAM lifts its base's ARCC on most models" in facts["apart"]
     assert (facts["dataset"], facts["models"], facts["other_models"], facts["averaged"]) == ("photographs", 1, 2, 1)
-    titles = [f"photographs, n = {IMAGES}", f"single_shapes, n = {IMAGES}"]
+    titles = [f"photographs, n = {IMAGES}", f"single shapes, n = {IMAGES}"]
     for table in (page.arcc_table, page.leaders_table, page.parts_table, page.lift_table, page.fusion_table):
         assert list(table(settings(), both).index.unique(0)) == titles
     drawn = [page.lift_plot(settings(), both, beside=beside) for beside in (False, True)]
@@ -325,7 +325,7 @@ def test_photographs_stand_first_and_what_they_decide_to_the_contrary_is_named()
     assert page.lift_plot(settings(), runs(), beside=True) is None
     few = both.many.ends[both.many.ends["sample_id"].isin([f"s{image:02}" for image in range(11)])]
     facts = page.facts(settings(), replace(both, many=replace(both.many, ends=few)))
-    assert (facts["dataset"], facts["other_dataset"], facts["other_n"]) == ("single_shapes", "photographs", 11)
+    assert (facts["dataset"], facts["other_dataset"], facts["other_n"]) == ("single shapes", "photographs", 11)
 
 
 def test_where_no_cam_stands_at_the_deepest_stage_nothing_is_held_against_it() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from drawn import collisions
 from made_records import CONTROLS, PASSES, VALUES, made_rows, make_record
 
 from segattr_lib.registry import UserError
@@ -172,6 +173,7 @@ def test_photographs_and_scenes_are_never_pooled_and_their_disagreement_is_told(
 
 def test_the_figure_names_every_method_in_its_own_colour_and_draws_the_stairs(both: page.Runs) -> None:
     figure = page.frontier_plot(both)
+    assert collisions(figure) == []
     first, second = figure.axes
     assert [axes.get_title() for axes in (first, second)] == ["photographs, n = 24", "generated scenes, n = 24"]
     for axes in (first, second):

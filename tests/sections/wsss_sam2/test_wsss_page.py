@@ -18,7 +18,7 @@ from small_photographs import IDS
 from segattr_lib.attribution import methods_of
 from segattr_lib.data.photographs import credits_of
 from segattr_lib.evidence.plans import read_plan
-from segattr_lib.evidence.records import Record
+from segattr_lib.evidence.records import Record, read_record
 from segattr_lib.profiles import defaults
 from segattr_lib.prompting.segmenters import random_walker
 from segattr_lib.registry import UserError
@@ -351,7 +351,7 @@ def test_photographs_stand_first_and_what_they_decide_to_the_contrary_is_named(s
     five = replace(runs_of(settings, few).scenes, page=own)
     facts = page.facts(settings, Runs(five, scenes, cued_by_hand()))
     assert (facts["n"], facts["other_n"], facts["scene_n"]) == (15, 5, 15)
-    assert list(page.utility(both).index.unique(0)) == ["photographs, n = 15", "single_shapes, n = 15"]
+    assert list(page.utility(both).index.unique(0)) == ["photographs, n = 15", "single shapes, n = 15"]
 
 
 def test_the_pages_runs_as_the_notebook_has_them_are_those_that_are_planned() -> None:
@@ -403,3 +403,13 @@ def test_a_small_run_has_all_its_facts_and_its_panel(tmp_path: Path) -> None:
     titles = [axes.get_title() for axes in figure.axes[:4]]
     assert titles == ["image and truth", "Grad-CAM", "LIME", "fused,\nweighted"]
     assert figure.axes[0].get_ylabel().split("\n")[0] in runs.scenes.assisted.index
+
+
+def test_of_few_images_without_a_class_every_one_is_shown(settings: page.Settings) -> None:
+    record = read_record("prompting_kvasir")
+    table = page.on_foreign(settings)
+    assert len(table.columns) == len(record.sample_ids) + 1
+    rows = record.rows[(record.rows["metric"] == "iou(segmenter=random_walker)") & (record.rows["method"] == "truth")]
+    values = rows.set_index(rows["sample_id"].astype(str))["value"][sorted(record.sample_ids)]
+    shown = [f"{value:.2f}" for value in (*values, values.mean())]
+    assert table.loc[("random_walker", "points of the truth")].tolist() == shown
