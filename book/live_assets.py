@@ -31,14 +31,16 @@ RUNTIME_FILES = {  # name of the script: the file of the package, and what it is
 }
 RUNTIME_NOTICE = f"{RUNTIME}, copyright (c) Microsoft Corporation, under the MIT License"
 OURS = "trained by this project"
+CORAL = "weights from google-coral/test_data, under the Apache License 2.0"
 MODELS = {  # name of the library: title, data set of its pictures, px of the long side, whose it is
     "voc_deeplabv3_mobilenetv2_half": (
         "DeepLabV3 on a MobileNetV2 of half width: photographs, 20 classes",
         "photographs",
         225,  # a multiple of 16, plus 1, is what it was trained on
-        "weights from google-coral/test_data, under the Apache License 2.0",
+        CORAL,
     ),
     "shapes_lraspp": ("LRASPP on a small MobileNetV3: generated scenes, 6 shapes", "shapes", 224, OURS),
+    "imagenet_mobilenet_v2": ("MobileNetV2, a classifier: photographs, 1000 classes", "photographs", 224, CORAL),
 }
 SCENES = 6  # of the generated ones
 MADE_OF = [  # what the scripts depend on, besides the package
@@ -99,6 +101,7 @@ def made(name: str, runtime: list[dict[str, object]]) -> dict[str, object]:
     return {
         "id": name,
         "title": title,
+        "kind": "classifier" if model.classifies else "segmenter",
         "megabytes": round(sum(int(str(file["bytes"])) for file in loaded) / 1e6, 1),
         "size": size,
         "classes": list(model.class_names),

@@ -87,9 +87,9 @@ def test_more_points_are_another_mask_and_none_are_shown_unless_asked(app: w.VBo
     control(app, "Cues").value = "random_walker"
     assert not control(app, "Points").disabled
     few = panel(app)
-    assert re.search(r"[2-5] points inside, [2-5] outside", few)  # as many as fit
+    assert re.search(r"[2-5] white points inside, [2-5] red outside", few)  # as many as fit
     control(app, "Points").value = 1
-    assert "1 point inside, 1 outside" in panel(app)
+    assert "1 white point inside, 1 red outside" in panel(app)
     assert re.findall(r'makes of the cues.*?src="([^"]+)"', few) != re.findall(
         r'makes of the cues.*?src="([^"]+)"', panel(app)
     )

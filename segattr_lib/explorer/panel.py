@@ -58,9 +58,9 @@ def panel_of(group: Group, looks: Sequence[Look], label: str, k: float) -> str:
             figure(colours, f"Its {method} map", f"{method}: dark 0, light 1", 224),
             figure(deleted, f"Without the top {share} of the {region}{by}", f"The {region}'s top {share} deleted", 224),
             _curve(seen, method, k),
-            *(figure(picture, alt, caption, 224) for picture, alt, caption in cue_pictures(group, seen)),
         ]
-        lines.append(f'<div style="{BESIDE}">{"".join(pictures)}</div>')
+        cues = [figure(picture, alt, caption, 224) for picture, alt, caption in cue_pictures(group, seen)]
+        lines += [f'<div style="{BESIDE}">{"".join(line)}</div>' for line in (pictures, cues) if line]
     rows = [("s(x)", [f"{score:.3f}"] * len(looks), "score of the target on the whole image")]
     for name in looks[0].measures:
         metric = load_metric(name)
@@ -84,13 +84,13 @@ def cue_pictures(group: Group, seen: Look) -> list[tuple[np.ndarray, str, str]]:
     sample, method = group.samples[0], seen.key.entry.label
     inside = int((of_map.cues.labels == FOREGROUND).sum())
     noun = "point" if inside == 1 else "points"
-    counted = f"{inside} {noun} inside, {len(of_map.cues.labels) - inside} outside"
+    outside = len(of_map.cues.labels) - inside
     on_map = overlay(sample.image, seen.map, sample.mask.numpy())
     return [
         (
             with_cues(on_map, of_map.cues),
-            f"Its {method} map with cues: {counted}",
-            f"{counted}: white and red crosses",
+            f"Its {method} map with cues, {inside} inside and {outside} outside",
+            f"{inside} white {noun} inside, {outside} red outside",
         ),
         (
             with_cues(cut_out(sample.image, of_map.mask), of_map.cues),
@@ -100,14 +100,13 @@ def cue_pictures(group: Group, seen: Look) -> list[tuple[np.ndarray, str, str]]:
         (
             cut_out(sample.image, of_map.support),
             f"Where its {method} map is {THRESHOLD} or more",
-            f"The map from {THRESHOLD} up: {_worth(of_map.support, of_map.support_iou)}",
+            f"From {THRESHOLD} up: {_worth(of_map.support, of_map.support_iou)}",
         ),
     ]
 
 
 def _worth(mask: Mask, iou: float | None) -> str:
-    share = f"{float(mask.float().mean()):.0%} of the picture"
-    return share if iou is None else f"{share}, IoU {iou:.2f}"
+    return f"{float(mask.float().mean()):.0%} of the picture" if iou is None else f"IoU {iou:.2f}"
 
 
 def _iou_rows(looks: Sequence[Look]) -> list[tuple[str, list[str], str]]:

@@ -5,8 +5,8 @@ const { test } = require("node:test");
 const path = require("node:path");
 
 const folder = path.join(__dirname, "..", "..", "book", "_static", "live");
-for (const name of ["resize", "regions", "fills", "selection", "cells", "adaptive", "chance", "explainer", "session",
-  "worker", "engine"]) {
+for (const name of ["resize", "regions", "fills", "selection", "cells", "adaptive", "chance", "answers",
+  "explainer", "session", "worker", "engine"]) {
   require(path.join(folder, `${name}.js`));
 }
 require(path.join(__dirname, "fake_engine.js"));
@@ -222,4 +222,21 @@ test("what cannot be done is one sentence", async (t) => {
   assert.match(await message(engine.look(picture())), /^The live model failed \(out of memory\); /);
   engine.close();
   assert.equal(await message(engine.look(picture())), "The live model was closed; start it again.");
+});
+
+test("a classifier's target is the whole picture, its score the probability of the class", async (t) => {
+  const engine = await live.open("fake_classifier");
+  t.after(() => engine.close());
+  const seen = await engine.look(picture());
+  const mean = (128 * 0.8 + 896 * 0.2) / 1024;
+  assert.deepEqual(seen.classes.map(({ name }) => name), ["dark", "bright"]);  // the most probable first
+  near(seen.classes[1].probability, mean);
+  assert.ok(seen.classes.every(({ share, mask }) => share === 1 && mask.every((value) => value === 1)));
+  assert.deepEqual([seen.regions.length, seen.nearest, [...await engine.logits()].length], [2, null, 2]);
+  near((await engine.target(seen.classes[1])).score, mean);
+  const top = Uint8Array.from(seen.labels, (_, pixel) => Number(pixel < 512));  // half of all, with the bright block
+  near((await engine.without(top, "zeros")).score, 0.1);
+  const { map } = await engine.explain({ method: "ria", grid: 4, fill: "zeros" });
+  map.forEach((value, pixel) => near(value, pixel >= 8 * 32 && pixel < 16 * 32 && pixel % 32 >= 16 ? 1 : 0));
+  near(await engine.tdd({ map, k: 0.125, fill: "zeros" }), (128 * 0.8) / 1024 / mean);
 });

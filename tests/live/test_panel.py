@@ -355,6 +355,33 @@ def test_another_model_begins_with_nothing_of_the_last_one(started: Page) -> Non
     expect(started.get_by_label("RIA (run it first)", exact=True)).to_be_disabled()
 
 
+def test_a_classifier_says_what_the_whole_picture_is_of_and_its_class_is_chosen(read: Page, address: str) -> None:
+    read.goto(address)
+    read.get_by_label("Brightness of all").check()
+    expect(read.get_by_text("It says which of 2 things a picture is of, and not where.")).to_be_visible()
+    read.get_by_role("button", name="Start", exact=True).click()
+    expect(read.get_by_text("The target is the whole picture, as")).to_be_visible()
+    read.get_by_role("button", name="bright", exact=True).click()
+    expect(read.get_by_text("Its score, the probability of that class, is 0.50.")).to_be_visible()
+    expect(read.get_by_role("button", name="bright", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(read.get_by_role("button", name="dark", exact=True)).to_have_attribute("aria-pressed", "false")
+    expect(read.get_by_text("The whole picture is the target; choose above")).to_be_visible()
+    stage(read, 0.9, 0.5)  # of which no object is another target
+    expect(read.get_by_role("button", name="bright", exact=True)).to_have_attribute("aria-pressed", "true")
+    read.get_by_label("take cells away").check()
+    read.get_by_label("What is taken away becomes").select_option("zeros")
+    read.get_by_label("Cells", exact=True).select_option("7")
+    for row in range(3):
+        stage(read, 0.02, (row + 0.5) / 7)  # 4 x 10 px of 32 x 24, .8 bright
+    left = 0.5 - 40 / 768 * 0.8
+    says(read, f"Without 5% of the picture the score is {left:.2f} instead of 0.50: 8% of it is lost.")
+    read.get_by_role("button", name="Run RIA").click()
+    expect(read.get_by_text("RIA is made")).to_be_visible()
+    read.get_by_role("button", name="Judge them").click()
+    # a fifth of the picture, the bright half first, falls from .8 to 0
+    expect(read.get_by_text("Deleting the top fifth of the picture by RIA costs 32% of its score")).to_be_visible()
+
+
 def test_what_is_no_picture_is_said_in_a_sentence(started: Page) -> None:
     started.locator("input[type=file]").set_input_files(
         {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}

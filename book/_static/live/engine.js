@@ -9,9 +9,10 @@ Pictures are {width, height, data}: 8-bit RGBA, row-major, as a canvas' ImageDat
 of H*W, not 0 where selected, row-major; a map is a Float32Array of H*W. H and W are those of the picture as the model
 sees it, which `look` gives. fill is "mean", "blur" or "zeros".
 
-segattr.live.models              [{id, title, megabytes, size, classes, credit}]: megabytes are all that `open` and `pictures`
-                                 load, size the px of the long side of what the model sees, classes the names of its
-                                 classes by id, 0 the background. [] where the live model is not part of this build:
+segattr.live.models              [{id, title, kind, megabytes, size, classes, credit}]: kind "segmenter" or
+                                 "classifier"; megabytes are all that `open` and `pictures` load, size the px of the long side of
+                                 what the model sees, classes the names of its classes by id, 0 of a segmenter the
+                                 background. [] where the live model is not part of this build:
 segattr.live.absent              says so in one sentence; "" where it is part
 segattr.live.pictures(model_id)  Promise<[{id, title, credit, shows, source, truth}]>: pictures to begin with. source:
                                  a data: URI of what the model sees of it, for <img> and `pixels`; shows: its text for
@@ -33,7 +34,8 @@ engine.look(picture)             Promise<{height, width, rgb, labels, classes, r
                                  regions: their connected parts of at least a thousandth of the picture, likewise;
                                  both [{class_id, name, share, probability, mask}], share of the picture and mean
                                  probability in [0,1]; nearest: {class_id, name, probability} where nothing is seen,
-                                 the class that came nearest, else null
+                                 the class that came nearest, else null. Of a classifier the whole picture is the
+                                 region of every class: labels are 0, and classes and regions its best few
 engine.target({class_id, mask})  Promise<{score}>: what is explained from here on; score: s(x), the mean probability of
                                  the class over the mask. Asked for after every `look`
 engine.without(selection, fill)  Promise<{score, rgb}> of the picture with the selected pixels filled
@@ -53,7 +55,8 @@ engine.null({map, draws, k, fill, progress(done, total)})
                                  fit at the map's own grain; excess: own.value - expected; p: the share of draws (and
                                  the map) whose excess is at least as high. The draws of a target, fill and k are
                                  scored when they are first asked for and then serve every map
-engine.logits()                  Promise<Float32Array C*H*W>: what the model answered to the picture, class after class
+engine.logits()                  Promise<Float32Array C*H*W, of a classifier C>: what the model answered to the picture,
+                                 class after class
 engine.cancel()                  drops what is going on
 engine.close()                   ends the model and gives its memory back
 
@@ -65,8 +68,8 @@ is one sentence for the reader. */
   "use strict";
   const live = ((globalThis.segattr ??= {}).live ??= {});
   const folder = globalThis.document?.currentScript ? new URL(".", document.currentScript.src).href : "";
-  const MODULES = ["resize", "regions", "fills", "selection", "cells", "adaptive", "chance", "explainer", "session",
-    "worker"];  // files of this folder; each leaves its function in live.sources, of which the Worker is made
+  const MODULES = ["resize", "regions", "fills", "selection", "cells", "adaptive", "chance", "answers", "explainer",
+    "session", "worker"];  // files of this folder; each leaves its function in live.sources, of which the Worker is made
   const STARTED = 0.8;  // of the progress, when everything is loaded
 
   live.models ??= [];
@@ -113,6 +116,7 @@ is one sentence for the reader. */
         glue: files["ort-glue"],
         size: about.size,
         classes: about.classes,
+        kind: about.kind,
       });
     } catch (error) {
       engine.close();

@@ -8,9 +8,7 @@
   (live.sources ??= {}).explainer = explainer;
 
   const BATCH = 8;  // pictures; a newer request waits for as many
-  const SPECK = 1 / 1000;  // of the picture: a smaller part is no region to choose
   const EPS = 1e-8;
-  const HIGHEST = 80;  // keeps exp finite
   const LEVELS = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
 
   /* An error whose message is for the reader. */
@@ -40,52 +38,14 @@
     check(map.every(Number.isFinite), "The map has values that are no numbers; a map must be complete.");
   }
 
-  /* The probability of a class at a pixel, of logits (C, pixels). */
-  function probability(logits, start, pixels, classes, classId, pixel) {
-    const wanted = logits[start + classId * pixels + pixel];
-    let sum = 0;
-    for (let other = 0; other < classes; other += 1) {
-      sum += Math.exp(Math.min(HIGHEST, logits[start + other * pixels + pixel] - wanted));
-    }
-    return 1 / sum;
-  }
-
-  /* forward(images, count, height, width): logits, Float32Array of count*C*H*W, of images, Float32Array of
-   * count*3*H*W, RGB in [0,1]; it may be a promise. size: px of the long side of what it sees; classes: their names.
+  /* forward(images, count, height, width): logits, Float32Array of count*C*H*W, of a classifier count*C, of images,
+   * Float32Array of count*3*H*W, RGB in [0,1]; it may be a promise. size: px of the long side of what it sees; classes:
+   * their names; kind: "segmenter" or "classifier".
    *
    * Each function takes `on`: proceed() is awaited before each batch and throws where the request was superseded,
    * report(...) tells what `progress` is called with. */
-  live.explainerOf = function explainerOf(forward, { size, classes }) {
-    function classAt(logits, pixels, pixel) {
-      let best = 0;
-      for (let classId = 1; classId < classes.length; classId += 1) {
-        if (logits[classId * pixels + pixel] > logits[best * pixels + pixel]) best = classId;
-      }
-      return best;
-    }
-
-    function described(classId, mask, logits) {
-      const inside = live.pixelsOf(mask);
-      const sum = inside.reduce((total, pixel) =>
-        total + probability(logits, 0, mask.length, classes.length, classId, pixel), 0);
-      return {
-        class_id: classId, name: classes[classId], share: inside.length / mask.length,
-        probability: sum / inside.length, mask,
-      };
-    }
-
-    function nearestOf(logits, pixels) {
-      let nearest = null;
-      for (let classId = 1; classId < classes.length; classId += 1) {
-        for (let pixel = 0; pixel < pixels; pixel += 1) {
-          const value = probability(logits, 0, pixels, classes.length, classId, pixel);
-          if (!nearest || value > nearest.probability) {
-            nearest = { class_id: classId, name: classes[classId], probability: value };
-          }
-        }
-      }
-      return nearest;
-    }
+  live.explainerOf = function explainerOf(forward, { size, classes, kind = "segmenter" }) {
+    const answers = live.answersOf(kind, classes);
 
     /* What the model sees: what is for the reader, and pixels, logits and fills for what else is asked. */
     async function look(picture, on) {
@@ -97,28 +57,8 @@
       const pixels = live.planes(rgb);
       await on.proceed();
       const logits = await forward(pixels, 1, height, width);
-      const count = height * width;
-      const labels = Uint8Array.from({ length: count }, (_, pixel) => classAt(logits, count, pixel));
-      const { numbers: partOf, parts } = live.partsOf(labels, height, width);
-      const maskOf = (values, value) => Uint8Array.from(values, (own) => Number(own === value));
-      const present = [...new Set(labels)].filter((label) => label !== 0).sort((left, right) => left - right);
-      const bySize = (left, right) => right.share - left.share;
-      return {
-        height,
-        width,
-        rgb,
-        pixels,
-        logits,
-        labels,
-        fills: new Map(),
-        classes: present.map((label) => described(label, maskOf(labels, label), logits)).sort(bySize),
-        regions: parts
-          .map((part, number) => ({ ...part, number }))
-          .filter((part) => part.label !== 0 && part.size >= SPECK * count)
-          .map((part) => described(part.label, maskOf(partOf, part.number), logits))
-          .sort(bySize),
-        nearest: present.length ? null : nearestOf(logits, count),
-      };
+      const seen = answers.seen(logits, height, width);
+      return { height, width, rgb, pixels, logits, fills: new Map(), ...seen };
     }
 
     function referenceOf(seen, fill) {
@@ -139,15 +79,6 @@
       }
     }
 
-    /* The mean probability of the target in one of a batch of logits. */
-    function scoreIn(logits, number, { seen, class_id: classId, inside }) {
-      const pixels = seen.height * seen.width;
-      const start = number * classes.length * pixels;
-      let sum = 0;
-      for (const pixel of inside) sum += probability(logits, start, pixels, classes.length, classId, pixel);
-      return sum / (inside.length + EPS);
-    }
-
     /* The scores of the picture with each of `count` selections filled; selectionOf(number) gives them when they are
      * needed. each(score, number) is called of every score, batch(done) after every batch. */
     async function scoresWithout(aimed, count, selectionOf, fill, on, each, batch = () => {}) {
@@ -162,7 +93,7 @@
           fillInto(images, number * length, seen, selectionOf(done + number), reference);
         }
         const logits = await forward(images, some, seen.height, seen.width);
-        for (let number = 0; number < some; number += 1) each(scoreIn(logits, number, aimed), done + number);
+        for (let number = 0; number < some; number += 1) each(answers.score(logits, number, aimed), done + number);
         done += some;
         batch(done);
       }

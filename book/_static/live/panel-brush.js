@@ -55,7 +55,9 @@
     return Math.floor(y) * seen.width + Math.floor(x);
   }
 
+  /** The target that a point chooses; none of a classifier's, which all of the picture is. */
   function objectAt(state, point) {
+    if (panel.isWhole(state)) return null;
     const place = placeOf(state, point);
     const objects = state.offered.filter((target) => target.mask[place]);
     return objects[objects.length - 1] ?? null; // the part before the whole class
@@ -64,8 +66,8 @@
   function sayCell({ state, parts }, cell, centre) {
     const object = objectAt(state, centre);
     const gone = state.taken[placeOf(state, centre)] ? ", taken away" : "";
-    const under = object ? object.label : "background";
-    parts.cellText.textContent = `Row ${cell.row + 1}, column ${cell.column + 1}: ${under}${gone}`;
+    const under = panel.isWhole(state) ? "" : `: ${object ? object.label : "background"}`;
+    parts.cellText.textContent = `Row ${cell.row + 1}, column ${cell.column + 1}${under}${gone}`;
   }
 
   /** Take away the cells between two points, or put them back. */

@@ -110,12 +110,14 @@
       const seen = await state.engine.look(picture);
       if (!ticket.alive) return;
       const pixels = seen.height * seen.width;
-      Object.assign(state, { seen, truth, about, offered: panel.targetsOf(seen) });
+      Object.assign(state, { seen, truth, about, offered: panel.offeredOf(state, seen) });
       state.taken = new Uint8Array(pixels);
       state.strokes = new Float32Array(pixels);
       state.maps.set("random", { map: live.noise(pixels, 1) });
       parts.credit.textContent = about.credit ? `Picture: ${about.credit}.` : "";
-      parts.seenText.textContent = panel.seenSentence(seen.classes, seen.nearest);
+      parts.seenText.textContent = panel.isWhole(state)
+        ? panel.takenForSentence(seen.classes)
+        : panel.seenSentence(seen.classes, seen.nearest);
       panel.showStage(page);
       if (state.offered.length) await panel.aim(page, ticket, state.offered[0]);
     });

@@ -8,6 +8,7 @@
     target:
       "Click an object to make it the target. " +
       "With the keyboard: arrow keys move a cell, Enter chooses what is under it.",
+    whole: "The whole picture is the target; choose above which class of it.",
     take:
       "Click cells or brush over them to take them away; begin on a cell that is gone to put it back. " +
       "With the keyboard: arrow keys move a cell, Space takes it away or puts it back.",
@@ -49,7 +50,7 @@
   function showStage(page) {
     const { live, state, parts } = page;
     const { stage } = parts;
-    parts.hint.textContent = HINTS[state.mode];
+    parts.hint.textContent = HINTS[state.mode === "target" && panel.isWhole(state) ? "whole" : state.mode];
     stage.style.touchAction = state.mode === "target" ? "manipulation" : "none";
     if (!state.seen) return;
     const { height, width, rgb } = state.seen;
@@ -59,8 +60,15 @@
     const cursor = document.activeElement === stage ? panel.cursorOf(stage, state.grid) : null;
     paint(stage, { height, width, rgba, outline: state.outline, cursor });
     const laid = map && !state.unfinished ? `, ${panel.MAPS[state.over].label} over it: dark is 0, light is 1` : "";
-    const outlined = state.target ? `; the ${state.target.label} is outlined` : "";
-    stage.setAttribute("aria-label", `${panel.capital(state.about.shows || state.about.title)}${outlined}${laid}`);
+    const shows = panel.capital(state.about.shows || state.about.title);
+    stage.setAttribute("aria-label", `${shows}${targeted(state)}${laid}`);
+  }
+
+  /** The target in the text of the picture. */
+  function targeted(state) {
+    if (!state.target) return "";
+    const { label } = state.target;
+    return panel.isWhole(state) ? `; the target is the whole of it, as ${label}` : `; the ${label} is outlined`;
   }
 
   /** Show the picture without what is chosen, and its score; asked again meanwhile, it goes on to the newest. */

@@ -23,10 +23,14 @@
   }
 
   function sayModel({ state, parts }) {
-    const known = state.model.classes.slice(1);
+    const { classes, kind, megabytes } = state.model;
+    const knows =
+      kind === "classifier"
+        ? `It says which of ${classes.length} things a picture is of, and not where.`
+        : `It knows ${panel.listed(classes.slice(1))}.`;
     parts.size.textContent =
-      `Start loads ${panel.megabytes(state.model.megabytes)} from this book, once; the model then runs in this page, ` +
-      `without a server. It knows ${panel.listed(known)}.`;
+      `Start loads ${panel.megabytes(megabytes)} from this book, once; the model then runs in this page, ` +
+      `without a server. ${knows}`;
   }
 
   async function start(page) {

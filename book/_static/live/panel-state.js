@@ -35,6 +35,11 @@
     };
   }
 
+  /** Whether the whole picture is the target, as it is a classifier's, of whichever class. */
+  function isWhole({ engine }) {
+    return engine?.about.kind === "classifier";
+  }
+
   /** The part of the state that is of one picture. */
   function nothingSeen(version) {
     return {
@@ -57,6 +62,6 @@
     };
   }
 
-  const state = { TOP, LEVELS, AT_TOP, FILLS, MAPS, fillName, newState, nothingSeen };
+  const state = { TOP, LEVELS, AT_TOP, FILLS, MAPS, fillName, newState, isWhole, nothingSeen };
   globalThis.segattr.panel = Object.assign(globalThis.segattr.panel, state);
 }

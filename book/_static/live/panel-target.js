@@ -37,6 +37,12 @@
     );
   }
 
+  /** What a reader may choose from, each with a label: objects and their parts, or the classes of the whole picture. */
+  function offeredOf(state, seen) {
+    if (!panel.isWhole(state)) return panel.targetsOf(seen);
+    return seen.classes.map((each) => ({ ...each, label: each.name, name: "picture" }));
+  }
+
   /** Make this the target, and drop what was of another one. */
   async function aim(page, ticket, target) {
     const { state, parts } = page;
@@ -45,14 +51,15 @@
     const { height, width } = state.seen;
     state.version += 1;
     state.target = { ...target, score };
-    state.outline = panel.outlineOf(target.mask, height, width);
+    state.outline = panel.isWhole(state) ? [] : panel.outlineOf(target.mask, height, width);
     for (const key of ["ria", "adaptive_ria"]) state.maps.delete(key);
     state.judged.clear();
     state.over = state.mode === "draw" ? "drawn" : "";
     for (const place of [parts.explainText, parts.fillText]) place.textContent = "";
     parts.fillCurves.replaceChildren();
-    parts.targetText.textContent =
-      panel.targetSentence(target.label, target.name, score) + panel.truthSentence(target, state.truth);
+    parts.targetText.textContent = panel.isWhole(state)
+      ? panel.wholeSentence(target.label, score)
+      : panel.targetSentence(target.label, target.name, score) + panel.truthSentence(target, state.truth);
     showTargets(page);
     panel.showStage(page);
     panel.showJudged(page);
@@ -75,5 +82,5 @@
     );
   }
 
-  globalThis.segattr.panel = Object.assign(panel, { lookingOf, aim, choose });
+  globalThis.segattr.panel = Object.assign(panel, { lookingOf, offeredOf, aim, choose });
 }

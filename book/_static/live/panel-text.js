@@ -64,6 +64,18 @@
     return `The model sees ${listed(parts)}.`;
   }
 
+  /** What a classifier takes a picture for: its best few classes, the most probable first. */
+  function takenForSentence(classes) {
+    const parts = classes.map(({ name, probability }) => `${name} (probability ${decimal(probability)})`);
+    return `The most probable of the classes that the model knows: ${listed(parts)}.`;
+  }
+
+  /** The target of a classifier, which has no region. */
+  function wholeSentence(label, score) {
+    const meaning = "the probability of that class";
+    return `The target is the whole picture, as ${label}. Its score, ${meaning}, is ${decimal(score)}.`;
+  }
+
   function targetSentence(label, name, score) {
     const meaning = `the mean probability of "${name}" over it`;
     return `The target is outlined: ${label}. Its score, ${meaning}, is ${decimal(score)}.`;
@@ -171,6 +183,8 @@
     drop,
     costs,
     seenSentence,
+    takenForSentence,
+    wholeSentence,
     targetSentence,
     truthSentence,
     withoutSentence,

@@ -7,7 +7,7 @@
 
   /* An explainer on a model. model, wasm and glue: bytes of the ONNX file, of ONNX Runtime's WebAssembly, and of the
    * JavaScript around it. A file page is never isolated from other origins, so there is one thread. */
-  live.opened = async function opened({ model, wasm, glue, size, classes }) {
+  live.opened = async function opened({ model, wasm, glue, size, classes, kind }) {
     const { ort } = globalThis;
     ort.env.wasm.numThreads = 1;
     ort.env.wasm.wasmBinary = wasm.buffer;
@@ -22,6 +22,6 @@
       return values;
     }
 
-    return live.explainerOf(forward, { size, classes });
+    return live.explainerOf(forward, { size, classes, kind });
   };
 })();
