@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from segattr_lib.report.tables import power_of_ten
 from segattr_lib.sections.costs.figures import growth_plot, ratios_plot
 from segattr_lib.sections.costs.records import Runs, Settings, efficiency, grown, named, read, run
 from segattr_lib.sections.costs.tables import (
@@ -72,7 +73,7 @@ def facts(runs: Runs) -> dict[str, Any]:
         **{f"ratio_{name}": f"{worst(beside, name, 'ratio'):.2f}" for name in ("ria", "road", "arcc", "scorecam")},
         "ria_to_bound": f"{worst(rows, 'ria', 'to_bound'):.2f}",
         "refinecam": f"{rows.loc[rows['name'] == 'refinecam', 'to_itself'].max():.2f}",
-        "difference": f"{rows['difference'].max():.0e}",
+        "difference": power_of_ten(rows["difference"].max(), 1),
         "compared": int(rows["difference"].notna().sum()),
         "memory": f"{grown(runs.growth, 'images', 'megabytes'):.2f}",
         "more_images": f"{grown(runs.growth, 'images', 'value'):,.0f}",

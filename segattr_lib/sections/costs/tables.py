@@ -6,7 +6,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from segattr_lib.report.labels import model_label
-from segattr_lib.report.tables import wrapped
+from segattr_lib.report.tables import power_of_ten, wrapped
 from segattr_lib.sections.costs.records import Runs, named
 
 DEVICES = {"cpu": "the processor"}
@@ -117,4 +117,4 @@ def share(ratio: float | None) -> str:
 
 def power(difference: float | None) -> str:
     """A difference as a power of ten; a dash where nothing is compared."""
-    return "–" if difference is None or pd.isna(difference) else f"{difference:.0e}"
+    return "–" if difference is None or pd.isna(difference) else power_of_ten(difference, 1)
