@@ -92,9 +92,6 @@ def test_a_reader_chooses_in_a_browser_and_nothing_leaves_the_machine(address: s
     page.get_by_label("Beside").select_option("GPA")
     expect(page.get_by_alt_text("Its GPA map")).to_be_visible(timeout=3 * PATIENCE)
     expect(page.get_by_alt_text("Its random pixels map")).to_be_visible()
-    page.get_by_label("Cues").select_option("random_walker")
-    masks = page.get_by_alt_text(re.compile("^The mask that random_walker makes of the cues of"))
-    expect(masks).to_have_count(2, timeout=3 * PATIENCE)
     for words, ending, begins in [("settings", "yaml", "# What the explorer showed"), ("figure", "svg", "<svg ")]:
         with page.expect_download() as download:
             page.get_by_role("link", name=re.compile(f"Save the {words}")).click()

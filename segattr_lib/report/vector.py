@@ -230,7 +230,10 @@ def _lighten(drawn: ElementTree.Element) -> None:
         if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
             continue
         file = io.BytesIO()
-        picture.convert("RGB").save(file, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
+        try:
+            picture.convert("RGB").save(file, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
+        except OSError:  # noise that takes more than a byte a pixel, for which Pillow's buffer has no room
+            continue
         if len(file.getvalue()) < len(content):
             element.set("xlink:href", f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}")
 
