@@ -156,6 +156,22 @@ def test_a_photograph_is_a_jpeg_that_looks_like_it_and_what_is_partly_clear_is_n
     assert embedded.attrib["href"].startswith("data:image/png")
 
 
+def test_noise_that_pillow_cannot_write_as_a_small_jpeg_stays_as_it_is(monkeypatch):
+    """Pillow's buffer may have no room for a JPEG that is optimised and larger than its picture."""
+    real = Image.Image.save
+
+    def save(self, file, kind=None, **options):
+        if kind == "JPEG":
+            raise OSError("encoder error -2 when writing image file")
+        return real(self, file, kind, **options)
+
+    noise = np.random.default_rng(0).random((64, 64, 3))
+    shown = pictured(noise)
+    monkeypatch.setattr(Image.Image, "save", save)
+    (embedded,) = elements(in_page(shown), "image")
+    assert embedded.attrib["href"].startswith("data:image/png")
+
+
 def test_a_file_of_its_own_needs_no_page(chart):
     text = plain(in_page(chart))
     assert not re.search(r"var\(|color-mix|<style", text)
