@@ -160,10 +160,10 @@ def test_noise_that_pillow_cannot_write_as_a_small_jpeg_stays_as_it_is(monkeypat
     """Pillow's buffer may have no room for a JPEG that is optimised and larger than its picture."""
     real = Image.Image.save
 
-    def save(self, file, kind=None, **options):
-        if kind == "JPEG":
+    def save(self, file, format=None, **options):
+        if format == "JPEG":
             raise OSError("encoder error -2 when writing image file")
-        return real(self, file, kind, **options)
+        return real(self, file, format, **options)
 
     noise = np.random.default_rng(0).random((64, 64, 3))
     shown = pictured(noise)
