@@ -41,12 +41,13 @@
 # {glue:text}`segmenter` to an mIoU of {glue:text}`fused_iou`. That is {glue:text}`beside_uniform`
 # what uniform points lead it to, which know no map (a difference of {glue:text}`over_uniform`), and
 # {glue:text}`beside_mean` what the plain mean of the maps leads it to ({glue:text}`over_mean`). Of
-# {glue:text}`checks` checks of the poster's recommendations {glue:text}`holding` hold, {glue:text}`violated` are violated and {glue:text}`untold` cannot be
-# told from so many images. On {glue:text}`scene_n` images of {glue:text}`scene_dataset`, where
-# {glue:text}`scene_segmenter` is at home, its mask gains {glue:text}`scene_weighted_gain` over the
-# map's own support where the random walker gains {glue:text}`scene_weighted_control` from the same
-# points: the share that is the segmenter's own prior is {glue:text}`scene_weighted_share`; checks
-# that the two kinds of images decide to the contrary: {glue:text}`contrary`.
+# {glue:text}`checks` checks of the poster's recommendations {glue:text}`holding` hold,
+# {glue:text}`violated` are violated and {glue:text}`untold` cannot be told from so many images. On
+# {glue:text}`scene_n` images of {glue:text}`scene_dataset`, where {glue:text}`scene_segmenter` is
+# at home, its mask gains {glue:text}`scene_weighted_gain` over the map's own support where the
+# random walker gains {glue:text}`scene_weighted_control` from the same points: the share that is
+# the segmenter's own prior is {glue:text}`scene_weighted_share`; checks that the two kinds of
+# images decide to the contrary: {glue:text}`contrary`.
 # :::
 
 # %% mystnb={"code_prompt_show": "Show the parameters"} tags=["parameters", "hide-input"]
