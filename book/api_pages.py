@@ -55,6 +55,7 @@ OTHERS_TYPES = (
     "RemovableHandle",
     "Sam2Model",
     "Tensor",
+    "Thread",
 )
 
 
