@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from segattr_lib.evidence.plans import read_plan
-from segattr_lib.evidence.records import Record
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.models import IN_DOMAIN
 from segattr_lib.sections.in_domain import claims, kinds
@@ -188,9 +185,7 @@ def test_claims_are_decided_as_the_ledger_decides_them():
         assert (differences[name].method, differences[name].over) == (method, over)
     rows = made(spread=2.0).judged
     table = claims.verdicts(rows, "tdd", 0.2, "mean")
-    record = Record("judged_photographs", Path(), read_plan("judged_photographs").settings, [], {})
-    vars(record)["rows"] = rows
-    decided = pd.DataFrame(ledger._of_record(list(differences.values()), record.name, record))
+    decided = pd.DataFrame(ledger._of_record(list(differences.values()), "judged_photographs", rows))
     decided = decided.set_index("id").loc[table.index]
     assert list(table["verdict"]) == list(decided["verdict"])
     assert len(set(table["verdict"])) > 1
