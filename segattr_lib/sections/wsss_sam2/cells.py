@@ -9,7 +9,6 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from segattr_lib.benchmark.runner import group_of
-from segattr_lib.evidence.records import read_record
 from segattr_lib.inference.correlation import Correlation
 from segattr_lib.inference.paired import paired
 from segattr_lib.prompting.segmenters import load_segmenter
@@ -18,7 +17,7 @@ from segattr_lib.report.charts import heat_table, interval_lines
 from segattr_lib.report.labels import dataset_label, metric_label
 from segattr_lib.report.pictures import at_quantiles
 from segattr_lib.sections.wsss_sam2.charts import heat_panels, interval_rows, interval_scatter
-from segattr_lib.sections.wsss_sam2.page import RELIABILITY, Runs, Side
+from segattr_lib.sections.wsss_sam2.page import RELIABILITY, Runs, Side, foreign_record
 from segattr_lib.sections.wsss_sam2.pictures import cue_panel, cued_maps
 from segattr_lib.sections.wsss_sam2.rows.cueing import ALONE, CEILING, FUSIONS, THRESHOLD
 from segattr_lib.sections.wsss_sam2.settings import SWEPT, Settings
@@ -125,10 +124,12 @@ def _utility(of: Side) -> pd.DataFrame:
     return tables.intervals(of.utility, "label", "panel", digits=2).reindex(order).fillna("–")
 
 
-def on_foreign(settings: Settings) -> pd.DataFrame:
+def on_foreign(settings: Settings) -> pd.DataFrame | None:
     """IoU with the truth on every image of the record `foreign`, by segmenter and way to a mask, and their mean: of
-    images too few for an interval."""
-    record = read_record(settings.foreign)
+    images too few for an interval. Nothing where it is not recorded here."""
+    record = foreign_record(settings)
+    if record is None:
+        return None
     rows, shown = settled(record.rows), {}
     for segmenter in (THRESHOLD, *record.question["segmenters"]):
         table = masks(rows, segmenter)

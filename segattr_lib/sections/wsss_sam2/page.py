@@ -10,6 +10,7 @@ import pandas as pd
 from segattr_lib.benchmark.runner import open_run
 from segattr_lib.benchmark.settings import Settings as RunSettings
 from segattr_lib.evidence.basis import Basis, basis_of, recorded_basis
+from segattr_lib.evidence.records import Record, read_record, recorded
 from segattr_lib.inference.comparison import HOLDS, compare
 from segattr_lib.inference.coverage import simulated_coverage, standardised
 from segattr_lib.inference.intervals import FEWEST
@@ -123,6 +124,11 @@ def on_photographs(settings: Settings) -> Side | None:
         return None
     in_domain = [name for name in own.cueing.segmenters if name != OF_SCENES]
     return side_of(own, basis, in_domain or own.cueing.segmenters)
+
+
+def foreign_record(settings: Settings) -> Record | None:
+    """The record of images for whose class the classifier has no name; None where it is not recorded here."""
+    return read_record(settings.foreign) if settings.foreign in recorded() else None
 
 
 def _at(settings: Settings, layer: str) -> Settings:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segattr_lib.evidence.records import read_record
 from segattr_lib.inference.comparison import HOLDS
 from segattr_lib.inference.intervals import FEWEST
 from segattr_lib.inference.max_t import all_pairs, cross_fitted
@@ -16,7 +15,7 @@ from segattr_lib.report.labels import dataset_label
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, number, off_zero, side
 from segattr_lib.sections.wsss_sam2 import opening
-from segattr_lib.sections.wsss_sam2.page import BARE, Runs, Side, against, contrary
+from segattr_lib.sections.wsss_sam2.page import BARE, Runs, Side, against, contrary, foreign_record
 from segattr_lib.sections.wsss_sam2.poster import inferred_columns, leads, rank_of_fusion
 from segattr_lib.sections.wsss_sam2.recommendations import UNTOLD, VIOLATED
 from segattr_lib.sections.wsss_sam2.settings import Settings
@@ -55,16 +54,18 @@ def facts(settings: Settings, runs: Runs) -> dict[str, Any]:
         **{f"scene_{name}": scenes[name] for name in (*OF_SCENES, *OF_BOTH)},
         "left_out": ", ".join(settings.many_left_out) or "none",
         "contrary": contrary(runs),
-        **_of_foreign(settings.foreign),
+        **_of_foreign(settings),
     }
 
 
-def _of_foreign(name: str) -> dict[str, Any]:
-    """Of the record of images for whose class the classifier has no name."""
-    record = read_record(name)
+def _of_foreign(settings: Settings) -> dict[str, Any]:
+    """Of the record of images for whose class the classifier has no name; dashes where it is not recorded here."""
+    record = foreign_record(settings)
+    if record is None:
+        return {"foreign": settings.foreign, **dict.fromkeys(("foreign_dataset", "foreign_n", "foreign_score"), "–")}
     scores = record.rows[record.rows["metric"] == "score"].drop_duplicates("sample_id")["value"]
     return {
-        "foreign": name,
+        "foreign": settings.foreign,
         "foreign_dataset": dataset_label(record.settings.dataset),
         "foreign_n": len(scores),
         "foreign_score": number(scores.mean(), 2),

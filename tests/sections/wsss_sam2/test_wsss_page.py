@@ -413,3 +413,10 @@ def test_of_few_images_without_a_class_every_one_is_shown(settings: page.Setting
     values = rows.set_index(rows["sample_id"].astype(str))["value"][sorted(record.sample_ids)]
     shown = [f"{value:.2f}" for value in (*values, values.mean())]
     assert table.loc[("random_walker", "points of the truth")].tolist() == shown
+
+
+def test_where_nothing_is_recorded_there_is_nothing_of_foreign_images(settings: page.Settings, runs: page.Runs) -> None:
+    absent = settings.model_copy(update={"foreign": "never_recorded"})
+    assert page.on_foreign(absent) is None
+    quoted = page.facts(absent, runs)
+    assert [quoted[f"foreign_{name}"] for name in ("dataset", "n", "score")] == ["–"] * 3
