@@ -27,8 +27,8 @@
 # above every control that knows nothing of the model, which nothing decides below
 # {glue:text}`fewest` images. On {glue:text}`scenes_images` generated scenes first by mean TDD is
 # {glue:text}`scenes_first_tdd`, and Kendall's τ of the two orders is {glue:text}`order_tau`. Of the
-# claims that these runs can speak to {glue:text}`claims_held` hold over plain means, and of those
-# of a lead the images bear out {glue:text}`leads_held`.
+# claims that these runs can speak to {glue:text}`claims_held` hold over plain means, and the images
+# bear out {glue:text}`borne_out`.
 # :::
 #
 # The score is eq. 1 of the paper, the mean probability of the class over its mask,
@@ -281,11 +281,12 @@ page.chance_beside_scenes(settings, runs)
 # Every claim of the paper's section 5.1 that these runs can speak to, with our numbers, once over
 # the paper's plain means and once over the samples the model scores at least {glue:text}`well`.
 # Some at the end are ours. A claim is about the methods as the run has them, and where their maps
-# were made with several fills, about those of one. Where a claim is of a lead, the last column says
-# what the images decide: the leader has to lie above each of the others, tested over all pairs at
-# once.
+# were made with several fills, about those of one. The last column says what the images decide, as
+# the ledger does, of what rows of images tell. A leader has to lie above each of the others, tested
+# over all pairs at once; what is said of every run has to be decided in each, over as many tests;
+# what is said to lie between two, on both sides.
 
-# %% mystnb={"figure": {"name": "tab-benchmark-claims", "caption": "The claims that these runs can speak to: what they say, our numbers, whether each holds over plain means and over well-scored samples, and what the images decide of a lead."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "tab-benchmark-claims", "caption": "The claims that these runs can speak to: what they say, our numbers, whether each holds over plain means and over well-scored samples, and what the images decide."}} tags=["hide-input"]
 page.claims_table(runs)
 
 # %% [markdown]
@@ -298,8 +299,8 @@ page.claims_table(runs)
 # excess TDD in {glue:text}`wins_excess`. The maps of interventions are those made with the fill
 # {glue:text}`made`. In all, {glue:text}`claims_held` claims of the table hold over plain means,
 # {glue:text}`claims_held_robust` over well-scored samples. These are counts of runs and of means,
-# as the paper has them; what the images decide, paired and with intervals, is on [another
-# page](beyond_dea.ipynb).
+# as the paper has them; the images, paired and tested, bear out {glue:text}`borne_out`, and their
+# intervals are on [another page](beyond_dea.ipynb).
 #
 # What differs from the paper: the data and the models of this profile (see the [status
 # page](status.ipynb)), and where the paper's text leaves a choice open, ours: the formula of

@@ -249,7 +249,9 @@ page.layer_curves(runs.second)
 # are the rule that chooses the cases, the shares of mass, the traits and their correlations, and
 # excess TDD. The claim on $\alpha$ is about run-level means in the paper and about paired images
 # here. A claim *holds* where every interval lies on the side of 0 that it says, and is
-# *contradicted* where one lies wholly on the other.
+# *contradicted* where one lies wholly on the other. These intervals are of all images and not
+# adjusted for their number; [the ledger](ledger.ipynb) decides of the images that the model scores
+# well, and adjusts.
 
 # %% mystnb={"figure": {"name": "tab-mechanism-claims", "caption": "Claims on why DEA works and when it does not, a row each: the section, the values that it is about with {glue:text}`level` intervals, and what they decide, for each kind of images."}} tags=["hide-input"]
 page.claims_table(settings, runs)

@@ -52,6 +52,9 @@ page.whole_summary(runs)
 # many images would have decided, with a power of {glue:text}`power`. Fewer than
 # {glue:text}`fewest` images decide nothing.
 #
+# *A lead falls with a trait.* Spearman's correlation $\rho$ of the same differences with the trait of
+# the images, of the same family of tests and by the same rule.
+#
 # *A lies beyond a number.* The same of A's values, where a paper names a number, or says that two
 # are comparable: then the number is a margin, and the claim names it.
 #

@@ -1,4 +1,5 @@
-"""What a run decides of a claim: differences of two methods, the best of several, and what holds in every run (ours).
+"""What a run decides of a claim: differences of two methods and what goes with them, the best of several, and what
+holds in every run (ours).
 
 The unit is the image. Only images count that the model, and the judge where another one judges, scores at least
 ROBUST_FLOOR and of which every method that is compared has a value of status ok.
@@ -17,6 +18,7 @@ from scipy import stats
 
 from segattr_lib.benchmark.statistics import OF_EXPLAINED, ROBUST_FLOOR, plain
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
+from segattr_lib.inference.correlation import correlation
 from segattr_lib.inference.holm import SIGNIFICANT, holm
 from segattr_lib.inference.intervals import (
     FEWEST,
@@ -39,11 +41,11 @@ SIDES = {"above": 1, "below": -1}
 
 @dataclass(frozen=True)
 class Difference:
-    """One method less another, image by image.
+    """How far something lies off 0: one method less another, image by image, or a correlation over images.
 
-    n: images. value: mean of the differences, or their median for a metric that is ranked by its median; low, high: its
-    interval, unadjusted. p: two-sided, of the same resamples, or of the sign test for a median. spread: the standard
-    error of the value.
+    n: images. value: mean of the differences, or their median for a metric that is ranked by its median, or the
+    correlation; low, high: its interval, unadjusted. p: two-sided, of the same resamples, of the sign test for a
+    median, or of Spearman's test. spread: the standard error of the value, of a correlation where there is none.
     """
 
     n: int
@@ -127,6 +129,17 @@ def difference(values: Float[np.ndarray, " n"], by_median: bool = False, seed: i
     spread = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
     interval = studentised_interval(values, LEVEL, seed)
     return Difference(n, float(values.mean()), *interval, studentised_p(values, seed), spread)
+
+
+def correlated(trait: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"], seed: int = 0) -> Difference:
+    """Spearman's correlation of a trait of the images with their values. p: of Student's t, which it follows closely
+    where nothing goes with anything. spread: sqrt(1.06 / (n - 3)) (Fieller, Hartley and Pearson 1957). Fewer than
+    FEWEST images have no interval and no p, nor has a constant."""
+    of = correlation(trait, values, "spearman", LEVEL, seed)
+    if of.n < FEWEST or np.isnan(of.value):
+        return Difference(of.n, of.value, np.nan, np.nan, np.nan, np.nan)
+    p = float(stats.spearmanr(trait, values).pvalue)
+    return Difference(of.n, of.value, of.low, of.high, p, float(np.sqrt(1.06 / (of.n - 3))))
 
 
 def decided(differences: Sequence[Difference], sides: Sequence[str]) -> list[tuple[float, str]]:

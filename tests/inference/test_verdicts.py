@@ -16,7 +16,16 @@ from segattr_lib.inference import verdicts
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.intervals import median_interval, studentised_interval, studentised_p
 from segattr_lib.inference.paired import paired
-from segattr_lib.inference.verdicts import Difference, best_of, decided, difference, every_run, sound, values_of
+from segattr_lib.inference.verdicts import (
+    Difference,
+    best_of,
+    correlated,
+    decided,
+    difference,
+    every_run,
+    sound,
+    values_of,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")  # none leaks, however odd the data
 
@@ -238,6 +247,30 @@ def test_verdicts_are_adjusted_over_the_family_and_what_has_no_p_is_no_test():
     assert alone == [HOLDS, HOLDS]
     assert [verdict for _, verdict in outcomes] == [UNDECIDED, UNDECIDED, UNDECIDED, HOLDS, HOLDS, CONTRADICTED]
     assert decided([], []) == []
+
+
+def test_a_correlation_is_decided_by_its_side_as_spearmans_test_has_it():
+    rng = np.random.default_rng(3)
+    trait, noise = rng.normal(size=40), rng.normal(size=40)
+    of = correlated(trait, np.exp(trait + noise))
+    assert (of.value, of.p) == pytest.approx(tuple(stats.spearmanr(trait, trait + noise)))  # of ranks alone
+    assert 0 < of.low < of.value < of.high < 1 and of.n == 40
+    assert decided([of], ["above"])[0][1] == HOLDS and decided([of], ["below"])[0][1] == CONTRADICTED
+    assert decided([correlated(trait, noise)], ["above"])[0][1] == UNDECIDED
+    for few in (correlated(trait[:11], trait[:11]), correlated(np.ones(40), noise), correlated(trait[:0], noise[:0])):
+        assert np.isnan([few.p, few.low, few.high]).all() and decided([few], ["above"])[0][1] == UNDECIDED
+    assert few.n == 0
+
+
+@pytest.mark.parametrize("tests", [1, 5])
+def test_the_smallest_correlation_is_decided_in_four_of_five_runs_or_a_few_more(tests):
+    rng, n, repeats = np.random.default_rng(7), 60, 1000
+    smallest = Difference(n, 0.0, 0.0, 0.0, 1.0, float(np.sqrt(1.06 / (n - 3)))).smallest(tests)
+    pearson = 2 * np.sin(np.pi * smallest / 6)  # of normal values with that Spearman correlation
+    x, other = rng.normal(size=(2, repeats, n))
+    y = pearson * x + np.sqrt(1 - pearson**2) * other
+    p = np.array([stats.spearmanr(*pair).pvalue for pair in zip(x, y, strict=True)])
+    assert 0.78 < (p * tests < 0.05).mean() < 0.93  # the spread is that of no correlation: of a large one it is less
 
 
 @pytest.mark.slow

@@ -143,8 +143,8 @@ class Runs:
 
     rows: a row a sample, method and metric. per_run: run-level, of the first k and the judge's fill, seconds among
     them. along_k: run-level of the curves. made: the fill that the maps were made with where there are several.
-    above_chance, verdicts: see chance.above_chance and claims.leads. cases: the gallery's. scenes: the run on generated
-    scenes.
+    above_chance, verdicts: see chance.above_chance and claims.decided. cases: the gallery's. scenes: the run on
+    generated scenes.
     """
 
     rows: pd.DataFrame
@@ -185,7 +185,7 @@ def run(settings: Settings) -> Runs:
         along_k=along_k[along_k["fill"] == fill],
         made=made,
         above_chance=above_chance(rows, k, fill),
-        verdicts=claims.leads(rows, k, fill),
+        verdicts=claims.decided(rows, k, fill),
         cases=_cases(settings, basis, fill, made),
         scenes=on_scenes(settings),
         basis=basis,
@@ -318,7 +318,7 @@ def _of_claims(runs: Runs) -> dict[str, Any]:
         **ours,
         "claims_held": claims.count_held(runs.per_run),
         "claims_held_robust": claims.count_held(runs.per_run, "mean_robust"),
-        "leads_held": f"{sum(verdict == HOLDS for verdict in runs.verdicts.values())} of {len(runs.verdicts)}",
+        "borne_out": f"{sum(verdict == HOLDS for verdict in runs.verdicts.values())} of {len(runs.verdicts)}",
     }
 
 

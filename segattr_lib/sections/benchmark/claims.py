@@ -7,30 +7,36 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from segattr_lib.benchmark.statistics import ROBUST_FLOOR, at, plain
+from segattr_lib.benchmark.statistics import ROBUST_FLOOR, plain
+from segattr_lib.inference import verdicts
+from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.max_t import all_pairs
-from segattr_lib.inference.paired import paired
 from segattr_lib.metrics import metric_key
 from segattr_lib.report.labels import key_label
 from segattr_lib.sections.benchmark.per_run import by_run, centre, fills_of, under_fill, wins
 
 PAPER = ("gpa", "ega", "ria", "dea")
 Answer = tuple[str, bool | None]
+Check = Callable[[pd.DataFrame, str], Answer | None]
+Decide = Callable[[pd.DataFrame, float, str], str | None]
 
 
 @dataclass(frozen=True)
 class Claim:
     """text: the claim as we read it; where: the paper's section. check: the runs to what they show and whether the
-    claim holds, None where they have no values that could say so; nothing where what it speaks of was not run. A claim
-    is about methods as the run has them: no variant stands for the plain one."""
+    claim holds, None where they have no values that could say so; nothing where what it speaks of was not run. decide:
+    the samples' rows, k and fill to what the images decide: "holds", "contradicted" or "undecided"; None where what it
+    speaks of was not run. A claim is about methods as the run has them: no variant stands for the plain one."""
 
     text: str
     where: str
-    check: Callable[[pd.DataFrame, str], Answer | None]
+    check: Check
+    decide: Decide
 
 
-def best(method: str, metric: str) -> Callable[[pd.DataFrame, str], Answer | None]:
-    """Is this method's mean over runs better than that of each other of the paper's four that was run?"""
+def best(method: str, metric: str) -> tuple[Check, Decide]:
+    """Is this method better than each other of the paper's four? By means, of those that were run; by images where all
+    four were, above each other one by max-T over all pairs (see max_t.all_pairs)."""
 
     def check(runs: pd.DataFrame, column: str) -> Answer | None:
         means = _means(runs, metric, column)
@@ -40,11 +46,15 @@ def best(method: str, metric: str) -> Callable[[pd.DataFrame, str], Answer | Non
         leads = (means[method] - means[ran].drop(method)) * metric_key(metric).entry.direction
         return _shown(means[ran]), None if leads.isna().any() else bool((leads > 0).all())
 
-    return check
+    def decide(samples: pd.DataFrame, k: float, fill: str) -> str | None:
+        table = verdicts.values_of(samples, metric, PAPER, k, fill)
+        return all_pairs(table, metric_key(metric).entry.direction).verdict(method) if len(table) else None
+
+    return check, decide
 
 
-def every_run(method: str, over: str, metric: str) -> Callable[[pd.DataFrame, str], Answer | None]:
-    """Is this method better than the other in every run?"""
+def every_run(method: str, over: str, metric: str) -> tuple[Check, Decide]:
+    """Is this method better than the other in every run? By means; by images in each (see verdicts.every_run)."""
 
     def check(runs: pd.DataFrame, column: str) -> Answer | None:
         if not {method, over} <= set(by_run(runs, metric, column)):
@@ -52,11 +62,17 @@ def every_run(method: str, over: str, metric: str) -> Callable[[pd.DataFrame, st
         won, of = wins(runs, method, over, metric, column)
         return f"{won} of {of} runs", won == of if of else None
 
-    return check
+    def decide(samples: pd.DataFrame, k: float, fill: str) -> str | None:
+        side = "above" if metric_key(metric).entry.direction > 0 else "below"
+        _, runs, verdict = verdicts.every_run(samples, metric, method, over, side, k, fill)
+        return verdict if runs else None
+
+    return check, decide
 
 
-def between(method: str, low: str, high: str, metric: str) -> Callable[[pd.DataFrame, str], Answer | None]:
-    """Does this method's mean over runs lie between two others'?"""
+def between(method: str, low: str, high: str, metric: str) -> tuple[Check, Decide]:
+    """Does this method lie between two others? By means; by images above the one and below the other, both tested
+    (see verdicts.decided): contradicted where it is on either side."""
 
     def check(runs: pd.DataFrame, column: str) -> Answer | None:
         means = _means(runs, metric, column)
@@ -65,7 +81,17 @@ def between(method: str, low: str, high: str, metric: str) -> Callable[[pd.DataF
         three = means[[low, method, high]]
         return _shown(three), None if three.isna().any() else bool(means[low] < means[method] < means[high])
 
-    return check
+    def decide(samples: pd.DataFrame, k: float, fill: str) -> str | None:
+        table = verdicts.values_of(samples, metric, [low, method, high], k, fill)
+        if table.empty:
+            return None
+        by_median = metric_key(metric).entry.ranked_by == "median"
+        beside = [(table[method] - table[other]).to_numpy(float) for other in (low, high)]
+        differences = [verdicts.difference(values, by_median) for values in beside]
+        sides = {verdict for _, verdict in verdicts.decided(differences, ["above", "below"])}
+        return CONTRADICTED if CONTRADICTED in sides else HOLDS if sides == {HOLDS} else UNDECIDED
+
+    return check, decide
 
 
 BEST = {  # a claim that one of the paper's four leads, to the method and the metric
@@ -77,20 +103,20 @@ BEST = {  # a claim that one of the paper's four leads, to the method and the me
 }
 OURS = "-"  # in place of the paper's section
 CLAIM_OF = {
-    **{name: Claim(text, "5.1", best(method, metric)) for name, (text, method, metric) in BEST.items()},
-    "dea_tdd_above_ega": Claim("DEA's TDD is above EGA's in every run", "5.1", every_run("dea", "ega", "tdd")),
-    "dea_tdd_above_gpa": Claim("DEA's TDD is above GPA's in every run", "5.1", every_run("dea", "gpa", "tdd")),
-    "dea_odd_below_ega": Claim("DEA's |ODD| is below EGA's in every run", "5.1", every_run("dea", "ega", "odd_abs")),
-    "dea_tdd_between": Claim("DEA's TDD lies between EGA's and RIA's", "5.1", between("dea", "ega", "ria", "tdd")),
+    **{name: Claim(text, "5.1", *best(method, metric)) for name, (text, method, metric) in BEST.items()},
+    "dea_tdd_above_ega": Claim("DEA's TDD is above EGA's in every run", "5.1", *every_run("dea", "ega", "tdd")),
+    "dea_tdd_above_gpa": Claim("DEA's TDD is above GPA's in every run", "5.1", *every_run("dea", "gpa", "tdd")),
+    "dea_odd_below_ega": Claim("DEA's |ODD| is below EGA's in every run", "5.1", *every_run("dea", "ega", "odd_abs")),
+    "dea_tdd_between": Claim("DEA's TDD lies between EGA's and RIA's", "5.1", *between("dea", "ega", "ria", "tdd")),
     "dea_stability_between": Claim(
-        "DEA's stability lies between RIA's and EGA's", "5.1", between("dea", "ria", "ega", "stability")
+        "DEA's stability lies between RIA's and EGA's", "5.1", *between("dea", "ria", "ega", "stability")
     ),
     "dea_tdd_above_random": Claim(
-        "DEA's TDD is above that of random pixels in every run (ours)", OURS, every_run("dea", "random", "tdd")
+        "DEA's TDD is above that of random pixels in every run (ours)", OURS, *every_run("dea", "random", "tdd")
     ),
-    "dea_excess_above_random": Claim("... its excess TDD, too (ours)", OURS, every_run("dea", "random", "excess_tdd")),
+    "dea_excess_above_random": Claim("... its excess TDD, too (ours)", OURS, *every_run("dea", "random", "excess_tdd")),
     "dea_excess_above_ega": Claim(
-        "DEA's excess TDD is above EGA's in every run (ours)", OURS, every_run("dea", "ega", "excess_tdd")
+        "DEA's excess TDD is above EGA's in every run (ours)", OURS, *every_run("dea", "ega", "excess_tdd")
     ),
 }
 CLAIMS = tuple(CLAIM_OF)
@@ -115,34 +141,27 @@ def held(runs: pd.DataFrame, column: str = "mean") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "claim", "section", *(["fill"] if fills else []), "ours", "holds"])
 
 
-def leads(samples: pd.DataFrame, k: float, fill: str, level: float = 0.95, seed: int = 0) -> dict[str, str]:
-    """Whether the images bear out each claim of a lead: "holds", "contradicted" or "undecided", by the claim's id.
+def decided(samples: pd.DataFrame, k: float, fill: str) -> dict[str, str]:
+    """What the images decide of each claim, by its id: "holds", "contradicted" or "undecided".
 
-    samples: rows of store.read_samples; the images that the model scores at least .3. The method leads if it lies above
-    each of the paper's other three by max-T over all pairs (see max_t.all_pairs). Claims of which these rows hold
-    no value of all four, such as those of time, are left out.
+    samples: rows of store.read_samples; images count as verdicts.values_of has it. Claims whose methods these rows do
+    not hold, and those of what no row tells, such as time, are left out.
     """
-    verdicts = {}
-    for name, (_, method, metric) in BEST.items():
-        rows = at(plain(samples), k, fill)
-        if set(PAPER) <= set(rows[(rows["metric"] == metric) & (rows["variant"].fillna("") == "")]["method"]):
-            table = paired(samples, metric, k, fill, ROBUST_FLOOR)[list(PAPER)]
-            if len(table.dropna()):
-                verdicts[name] = all_pairs(table, metric_key(metric).entry.direction, seed).verdict(method, level=level)
-    return verdicts
+    outcomes = {name: claim.decide(samples, k, fill) for name, claim in CLAIM_OF.items()}
+    return {name: verdict for name, verdict in outcomes.items() if verdict}
 
 
-def claims_table(runs: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFrame:
+def claims_table(runs: pd.DataFrame, outcomes: Mapping[str, str]) -> pd.DataFrame:
     """What was reproduced and what was not: each claim over plain means and over well-scored samples.
 
-    runs: run-level rows of one k and fill. verdicts: of `leads`, for the column that says what the images decide.
+    runs: run-level rows of one k and fill. outcomes: of `decided`, for the column that says what the images decide.
     """
     plainly, robustly = held(runs), held(runs, "mean_robust")
     shown = plainly.drop(columns="id").assign(
         holds=plainly["holds"].map(ANSWERS.get),
         **{f"holds, s(x) ≥ {ROBUST_FLOOR}": robustly["holds"].map(ANSWERS.get)},
     )
-    return shown.assign(**{"images decide": [verdicts.get(name, "") for name in plainly["id"]]})
+    return shown.assign(**{"images decide": [outcomes.get(name, "") for name in plainly["id"]]})
 
 
 def count_held(runs: pd.DataFrame, column: str = "mean") -> str:

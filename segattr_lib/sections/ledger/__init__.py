@@ -25,7 +25,7 @@ from segattr_lib.report.labels import key_label
 from segattr_lib.report.pages import link_to
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, number, wrapped
-from segattr_lib.sections.ledger.claims import DECIDED, NOT_RECORDED, NOT_TESTABLE, groups, ledger
+from segattr_lib.sections.ledger.claims import COMPARED, DECIDED, NOT_RECORDED, NOT_TESTABLE, groups, ledger
 from segattr_lib.sections.ledger.repeated import CONTRARY, REPEATED, halves
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def facts(runs: Runs) -> dict[str, Any]:
         for side, rows in sides.items()
         for verdict in DECIDED
     }
-    differences = decided[decided["kind"] == "difference"]
+    compared = decided[decided["kind"].isin(COMPARED)]
     return {
         "claims": len(CLAIMS),
         "untestable": int((runs.ledger["verdict"] == NOT_TESTABLE).sum()),
@@ -111,7 +111,7 @@ def facts(runs: Runs) -> dict[str, Any]:
         "significant": SIGNIFICANT,
         "power": POWER,
         "fewest": FEWEST,
-        "largest_family": int(differences["tests"].max()) if len(differences) else 0,
+        "largest_family": int(compared["tests"].max()) if len(compared) else 0,
         "apart": _apart(decided),
         **{f"photo_{name}": text for name, text in _decisions(decided[~_generated(decided)]).items()},
         **{f"scene_{name}": text for name, text in _decisions(decided[_generated(decided)]).items()},
@@ -124,13 +124,13 @@ def facts(runs: Runs) -> dict[str, Any]:
 
 
 def _decisions(rows: pd.DataFrame) -> dict[str, str]:
-    """What a claim of a difference stands on and what is decided of it, by its id, as text; of a claim that several
+    """What a claim of a COMPARED kind stands on and what is decided of it, by its id, as text; of a claim that several
     records decide the first."""
-    differences = rows[rows["kind"] == "difference"].drop_duplicates("id")
+    compared = rows[rows["kind"].isin(COMPARED)].drop_duplicates("id")
     return {
         row["id"]: f"{interval(row['value'], row['low'], row['high'])}, n = {row['n']:.0f}, {_p(row['p'])}: "
         f"{row['verdict']}"
-        for row in differences.to_dict("records")
+        for row in compared.to_dict("records")
     }
 
 
@@ -273,9 +273,9 @@ def _cell(rows: pd.DataFrame) -> str:
     cells = []
     for row in rows.to_dict("records"):
         text = f"<b>{row['verdict']}</b>"
-        if row["kind"] == "difference" and row["verdict"] in DECIDED:
+        if row["kind"] in COMPARED and row["verdict"] in DECIDED:
             numbers = interval(row["value"], row["low"], row["high"])
-            kind = "median " if row["by_median"] else ""
+            kind = "ρ = " if row["kind"] == "correlation" else "median " if row["by_median"] else ""
             text += f"<br>{kind}{numbers}, n = {row['n']:.0f}, {html.escape(_p(row['p']))}"
             if row["verdict"] == UNDECIDED and not pd.isna(row["smallest"]):
                 text += f"; decides from {number(row['smallest'])}"

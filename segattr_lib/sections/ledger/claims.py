@@ -24,6 +24,7 @@ from segattr_lib.inference.verdicts import (
     SHARE_SAME,
     Difference,
     best_of,
+    correlated,
     decided,
     difference,
     every_run,
@@ -36,7 +37,8 @@ from segattr_lib.registry import UserError
 CLAIMS_FILE = Path(__file__).with_name("claims.yaml")
 DECIDED = (HOLDS, CONTRADICTED, UNDECIDED)
 NOT_TESTABLE, NOT_RECORDED, NOT_RUN = "not testable here", "not recorded", "not run"
-Kind = Literal["difference", "best_of", "every_run", "same", "agreement", "not_testable"]
+COMPARED = ("difference", "correlation")  # the kinds that one family of tests decides
+Kind = Literal["difference", "correlation", "best_of", "every_run", "same", "agreement", "not_testable"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ class Claim:
     paper: its group there. says: the claim in our words; where: of the paper. side: "above" or "below", where the
     method is said to lie beside `over`, in the metric's own unit. minus: another metric of the same method, whose
     values are taken off instead of another method's. than: the difference that it is said to lie beyond; without
-    `over` and `minus` the value itself. among: the methods of a best-of claim. end: of an agreement with
-    the truth. takes: what it would take to test it. records: what decides it, a verdict each. page: of the book.
+    `over` and `minus` the value itself. trait: of the images, a metric of no method, with which the difference is
+    said to grow ("above" 0) or to fall. among: the methods of a best-of claim. end: of an agreement with the truth.
+    takes: what it would take to test it. records: what decides it, a verdict each. page: of the book.
     """
 
     id: str
@@ -61,6 +64,7 @@ class Claim:
     over: str = ""
     minus: str = ""
     than: float = 0.0
+    trait: str = ""
     side: str = "above"
     among: Sequence[str] = ()
     end: str = ""
@@ -106,11 +110,11 @@ def ledger(rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """A row a claim and record: what the rows of the record, by its name, decide of it.
 
     Columns: those of Claim that tell it (id, paper, says, where, kind, metric, page, by_median), record, verdict, n
-    (images; runs of an every-run claim), value with low and high, p (adjusted by Holm over the difference claims of the
-    same paper and record), share (of draws in which a best-of claim's method is first; of runs won), smallest (the
-    difference that n decides with power .8), images (about how many would decide a difference as large), tests (of that
-    family), note. A claim that cannot be tested has one row without a record; one whose record is absent, or lacks its
-    methods, says so in `verdict`.
+    (images; runs of an every-run claim), value with low and high, p (adjusted by Holm over the claims of COMPARED kinds
+    of the same paper and record), share (of draws in which a best-of claim's method is first; of runs won), smallest
+    (the difference that n decides with power .8), images (about how many would decide a difference as large), tests
+    (of that family), note. A claim that cannot be tested has one row without a record; one whose record is absent, or
+    lacks its methods, says so in `verdict`.
     """
     verdicts: list[dict[str, Any]] = []
     for group in groups():
@@ -131,10 +135,10 @@ def _of_record(claims: Sequence[Claim], name: str, rows: pd.DataFrame | None) ->
     verdicts = []
     compared: list[tuple[Claim, Difference]] = []
     for claim in claims:
-        if claim.kind == "difference":
-            values = _differences(claim, rows)
-            if len(values):
-                compared.append((claim, difference(values - claim.than, claim.by_median)))
+        if claim.kind in COMPARED:
+            beyond = _beyond(claim, rows)
+            if beyond.n:
+                compared.append((claim, beyond))
             else:
                 verdicts.append(_without_images(claim, name, rows))
         else:
@@ -148,7 +152,17 @@ def _of_record(claims: Sequence[Claim], name: str, rows: pd.DataFrame | None) ->
     return verdicts
 
 
-def _differences(claim: Claim, rows: pd.DataFrame) -> np.ndarray:
+def _beyond(claim: Claim, rows: pd.DataFrame) -> Difference:
+    """What a claim of a COMPARED kind is decided by: of 0 images where the record lacks what it speaks of."""
+    values = _differences(claim, rows)
+    if claim.kind == "difference":
+        return difference(values.to_numpy(float) - claim.than, claim.by_median)
+    trait = plain(rows[rows["metric"] == claim.trait]).groupby(values.index.names)["value"].mean()
+    both = pd.DataFrame({"value": values, "trait": trait}).dropna()
+    return correlated(both["trait"].to_numpy(float), both["value"].to_numpy(float))
+
+
+def _differences(claim: Claim, rows: pd.DataFrame) -> pd.Series:
     """The method's values less what it is held against, image by image; none where the record lacks either."""
     table = values_of(rows, claim.metric, _methods(claim), claim.k, claim.fill)
     values = table[claim.method]
@@ -157,7 +171,7 @@ def _differences(claim: Claim, rows: pd.DataFrame) -> np.ndarray:
     if claim.minus:
         other = values_of(rows, claim.minus, [claim.method], claim.k, claim.fill)[claim.method]
         values = values.sub(other).dropna()
-    return values.to_numpy(float)
+    return values
 
 
 def _other(claim: Claim, name: str, rows: pd.DataFrame) -> dict[str, Any]:
@@ -192,6 +206,7 @@ def _without_images(claim: Claim, name: str, rows: pd.DataFrame) -> dict[str, An
     for metric in filter(None, (claim.metric, claim.minus)):
         run = set(keyed(rows[rows["metric"] == metric])["key"])
         missing += [method for method in _methods(claim) if method not in run]
+    missing += [claim.trait] if claim.trait and claim.trait not in rows["metric"].unique() else []
     return _row(claim, name, NOT_RUN) if missing else _row(claim, name, UNDECIDED, n=0, note="no image counts")
 
 

@@ -9,7 +9,7 @@ from run_rows import FILLS, filled, run_rows, runs
 
 from segattr_lib.benchmark.statistics import at
 from segattr_lib.registry import UserError
-from segattr_lib.sections.benchmark.claims import CLAIM_OF, CLAIMS, claims_table, count_held, held, leads
+from segattr_lib.sections.benchmark.claims import CLAIM_OF, CLAIMS, claims_table, count_held, decided, held
 from segattr_lib.sections.benchmark.per_run import fills_of, under_fill, wins
 
 
@@ -58,22 +58,56 @@ def test_a_pinned_fill_is_a_variant_and_not_the_method():
     assert wins(pinned, "ria", "ega", "tdd") == (0, 1)
 
 
+def of_images(means, images=20, runs=1, metric="tdd"):
+    """Rows of so many images a run: a method's values lie about its mean, or about its mean of each run."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for run in range(runs):
+        about = {"run_id": f"run {run}", "dataset": "d", "model": "m", "seed": run, "variant": ""}
+        for number in range(images):
+            of_image = {**about, "sample_id": f"image {number}", "k": 0.2, "fill": "mean", "status": "ok"}
+            rows.append({**of_image, "metric": "score", "value": 0.9, "k": np.nan, "fill": None})
+            for method, mean in means.items():
+                value = np.atleast_1d(mean)[min(run, np.size(mean) - 1)] + 0.05 * rng.standard_normal()
+                rows.append({**of_image, "method": method, "metric": metric, "value": value})
+    return pd.DataFrame(rows)
+
+
 @pytest.mark.parametrize(
     ("images", "lead", "verdict"),
     [(20, 0.2, "holds"), (20, -0.2, "contradicted"), (20, 0.0, "undecided"), (11, 0.2, "undecided")],
 )
 def test_a_lead_is_decided_by_the_images_over_all_pairs(images, lead, verdict):
-    rng = np.random.default_rng(1)
-    about = {"run_id": "r", "dataset": "d", "model": "m", "seed": 0, "variant": "", "k": 0.2, "fill": "mean"}
-    means = {"gpa": 0.3, "ega": 0.3, "ria": 0.3 + lead, "dea": 0.3}
-    rows = [
-        {**about, "sample_id": f"image {number}", "method": method, "metric": "tdd", "status": "ok"}
-        | {"value": mean + 0.05 * rng.standard_normal()}
-        for number in range(images)
-        for method, mean in means.items()
-    ]
-    whole = [{**about, "sample_id": f"image {number}", "metric": "score", "value": 0.9} for number in range(images)]
-    assert leads(pd.DataFrame([*rows, *whole]), 0.2, "mean") == {"ria_highest_tdd": verdict}
+    rows = of_images({"gpa": 0.3, "ega": 0.3, "ria": 0.3 + lead, "dea": 0.3}, images)
+    assert decided(rows, 0.2, "mean")["ria_highest_tdd"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("dea", "verdict"),
+    [((0.5, 0.5), "holds"), ((0.5, 0.1), "contradicted"), ((0.5, 0.3), "undecided")],
+)
+def test_what_is_said_of_every_run_has_to_be_decided_in_each(dea, verdict):
+    """Where the means of a run differ by chance alone, it decides nothing, whatever their order."""
+    outcomes = decided(of_images({"ega": 0.3, "dea": dea}, runs=2), 0.2, "mean")
+    assert outcomes == {"dea_tdd_above_ega": verdict}
+
+
+def test_of_a_metric_that_is_to_be_low_the_lower_one_is_better():
+    rows = of_images({"ega": 0.3, "dea": 0.1}, metric="odd_abs")
+    assert decided(rows, 0.2, "mean") == {"dea_odd_below_ega": "holds"}
+
+
+@pytest.mark.parametrize(
+    ("dea", "verdict"),
+    [(0.4, "holds"), (0.1, "contradicted"), (0.8, "contradicted"), (0.3, "undecided")],
+)
+def test_what_lies_between_two_is_decided_on_both_sides(dea, verdict):
+    outcomes = decided(of_images({"ega": 0.3, "dea": dea, "ria": 0.6}), 0.2, "mean")
+    assert outcomes["dea_tdd_between"] == verdict
+
+
+def test_what_was_not_run_is_not_decided():
+    assert decided(of_images({"ega": 0.3, "ria": 0.6}), 0.2, "mean") == {}
 
 
 def test_a_claim_stands_under_an_id_of_its_own():

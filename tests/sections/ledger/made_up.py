@@ -16,6 +16,7 @@ from segattr_lib.metrics import metric_key
 from segattr_lib.sections.ledger.claims import Claim, groups
 
 IMAGES = 15
+GOES = {"thinness": -1, "clutter": 1}  # with the lead that a claim says it goes with
 Places = dict[tuple[str, str, str], float]  # by record, metric and method
 
 
@@ -63,11 +64,13 @@ def write(folder: Path, placed: Places, agreeing: int, without: Mapping[str, str
             for image in range(IMAGES):
                 mine = {**about, "sample_id": f"image {image}", "status": "ok"}
                 rows.append({**mine, "metric": "score", "value": 0.9})
+                drawn: dict[tuple[str, str], float] = {}
                 for metric, key, k, fill in sorted(wanted().get(name, ())):
                     if without and without[name] == key:
                         continue
                     takes = metric_key(metric).entry.options
                     method, _, variant = key.rstrip(")").partition("(")
+                    drawn[metric, key] = placed[name, metric, key] + 0.02 * rng.normal()
                     rows.append(
                         {
                             **mine,
@@ -76,9 +79,14 @@ def write(folder: Path, placed: Places, agreeing: int, without: Mapping[str, str
                             "metric": metric,
                             "k": k if "k" in takes else None,
                             "fill": fill if "fill" in takes else None,
-                            "value": placed[name, metric, key] + 0.02 * rng.normal(),
+                            "value": drawn[metric, key],
                         }
                     )
+                for claim in claims():
+                    if claim.kind == "correlation" and name in claim.records:
+                        lead = drawn[claim.metric, claim.method] - drawn[claim.metric, claim.over]
+                        value = GOES[claim.trait] * lead + 0.002 * rng.normal()
+                        rows.append({**mine, "metric": claim.trait, "value": value})
                 if name == "single_shapes":
                     rows += _of_the_truth(mine, rng, agreeing)
         table = pd.DataFrame(rows, columns=SAMPLES.names).drop_duplicates(

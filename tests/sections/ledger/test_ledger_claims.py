@@ -12,7 +12,7 @@ from made_up import claims
 from segattr_lib.evidence.plans import images_of, plan_names, read_plan
 from segattr_lib.inference.agreement import CLAIMED
 from segattr_lib.inference.verdicts import SIDES
-from segattr_lib.metrics import BY_PAGES, MEASURED, METRICS, metric_key
+from segattr_lib.metrics import BY_PAGES, MEASURED, METRICS, OF_SAMPLES, metric_key
 from segattr_lib.registry import UserError, make_key
 from segattr_lib.sections import arcc_blind, wsss_sam2
 from segattr_lib.sections.ledger import claims as module
@@ -56,15 +56,20 @@ def test_a_claim_names_records_methods_and_metrics_that_are_planned(claim):
                 assert claim.k in plan.settings.k
             if "fill" in key.entry.options:
                 assert claim.fill in plan.settings.evaluation_fills(None)
+        if claim.trait:
+            assert claim.trait in OF_SAMPLES and claim.trait in asked
         named = [*claim.among, *filter(None, (claim.method, claim.over))]
         assert set(named) <= methods, name
 
 
 @pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim.id)
 def test_a_claim_says_what_its_kind_needs_and_no_more(claim):
-    has = {name for name in ("method", "over", "minus", "among", "end", "takes", "than") if getattr(claim, name)}
+    has = {
+        name for name in ("method", "over", "minus", "among", "end", "takes", "than", "trait") if getattr(claim, name)
+    }
     allowed = {
         "difference": [{"method", "over"}, {"method", "minus"}, {"method", "than"}, {"method", "over", "than"}],
+        "correlation": [{"method", "over", "trait"}],
         "best_of": [{"method", "among"}],
         "every_run": [{"method", "over"}],
         "same": [{"method", "over"}],

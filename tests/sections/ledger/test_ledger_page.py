@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_up import IMAGES, claims, places, write
+from made_up import GOES, IMAGES, claims, places, write
 
 from segattr_lib.evidence.records import RECORDS, recorded
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
@@ -17,7 +17,7 @@ from segattr_lib.inference.verdicts import SIDES
 from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError
 from segattr_lib.sections import ledger as page
-from segattr_lib.sections.ledger.claims import DECIDED, NOT_RECORDED, NOT_RUN, NOT_TESTABLE, Claim, groups
+from segattr_lib.sections.ledger.claims import COMPARED, DECIDED, NOT_RECORDED, NOT_RUN, NOT_TESTABLE, Claim, groups
 from segattr_lib.sections.ledger.repeated import halves
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -65,6 +65,8 @@ def truth_of(claim: Claim, record: str, placed: dict, agreeing: int) -> str:
         return HOLDS if agreeing == 1 or claim.end == "lowest" else CONTRADICTED
     if claim.kind == "same":
         return CONTRADICTED
+    if claim.kind == "correlation":
+        return HOLDS if GOES[claim.trait] == SIDES[claim.side] else CONTRADICTED
     if claim.kind == "best_of":
         direction = metric_key(claim.metric).entry.direction
         first = max(claim.among, key=lambda name: direction * at(claim.metric, name))
@@ -96,12 +98,12 @@ def test_every_claim_is_decided_as_its_record_was_made(made_up):
                 row["record"],
             )
             assert row["n"] == (2 if claim.kind == "every_run" else IMAGES)  # of two models, each image once
-            if claim.kind == "difference":
+            if claim.kind in COMPARED:
                 assert row["low"] <= row["value"] <= row["high"]
                 beyond = (row["value"] - claim.than) * SIDES[claim.side]
                 assert row["verdict"] == UNDECIDED or (beyond > 0) == (row["verdict"] == HOLDS)
     assert {HOLDS, CONTRADICTED} <= set(table["verdict"])
-    for (_, record), family in table[table["kind"] == "difference"].groupby(["paper", "record"]):
+    for (_, record), family in table[table["kind"].isin(COMPARED)].groupby(["paper", "record"]):
         assert (family["tests"] == len(family)).all(), record
 
 
