@@ -137,7 +137,21 @@ page.records_table(runs)
 page.halves_table(runs)
 
 # %% [markdown]
-# Do the intervals cover? Differences of the first record were centred, so that their mean is known,
+# ## Would one model decide the same?
+#
+# Where several models made a record, each decides every claim alone. Of the verdicts of all models
+# together, counted once a model, one alone decides the same in {glue:text}`alone_same` of
+# {glue:text}`alone` cases, nothing in {glue:text}`alone_undecided` and the contrary in
+# {glue:text}`alone_contrary` ({glue:text}`alone_against`). Claims of which two models decide the
+# contrary of each other, whatever all decide: {glue:text}`models_apart`.
+
+# %% mystnb={"figure": {"name": "tab-ledger-models", "caption": "Of the claims that all models of a record decide together, on how many each model alone decides the same, nothing, or the contrary, by record and model."}} tags=["hide-input"]
+page.models_table(runs)
+
+# %% [markdown]
+# ## Do the intervals cover?
+#
+# Differences of the first record were centred, so that their mean is known,
 # and drawn again a thousand times: how often each kind of interval held it. The tables above use
 # the last one.
 

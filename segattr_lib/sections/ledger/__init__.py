@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import pandas as pd
 from segattr_lib.benchmark.statistics import ROBUST_FLOOR
 from segattr_lib.evidence.plans import images_of
 from segattr_lib.evidence.records import Record, read_record, recorded, records_folder
-from segattr_lib.inference.comparison import UNDECIDED
+from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.inference.coverage import simulated_coverage, standardised
 from segattr_lib.inference.holm import SIGNIFICANT
 from segattr_lib.inference.intervals import FEWEST, means
@@ -26,7 +26,7 @@ from segattr_lib.report.pages import link_to
 from segattr_lib.report.reference import reference
 from segattr_lib.report.tables import interval, number, wrapped
 from segattr_lib.sections.ledger.claims import COMPARED, DECIDED, NOT_RECORDED, NOT_TESTABLE, groups, ledger
-from segattr_lib.sections.ledger.repeated import CONTRARY, REPEATED, halves
+from segattr_lib.sections.ledger.repeated import ALONE, CONTRARY, REPEATED, by_model, halves
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -44,6 +44,7 @@ __all__ = [
     "halves_table",
     "in_readme",
     "ledger_table",
+    "models_table",
     "read",
     "readme_table",
     "records_table",
@@ -64,12 +65,13 @@ class Settings:
 @dataclass(frozen=True)
 class Runs:
     """records: by name. ledger: of claims.ledger. coverage: of simulated_coverage on the headline's differences.
-    halves: of repeated.halves."""
+    halves, models: of repeated.halves and repeated.by_model."""
 
     records: dict[str, Record]
     ledger: pd.DataFrame
     coverage: pd.DataFrame
     halves: pd.DataFrame
+    models: pd.DataFrame
 
 
 def read(parameters: Mapping[str, Any]) -> Settings:
@@ -87,7 +89,7 @@ def run(settings: Settings) -> Runs:
     shapes = [] if headline is None else standardised([values_of(headline.rows, "tdd", TABLE1, 0.2, "mean")])
     rows = {name: record.rows for name, record in records.items()}
     decided = ledger(rows)
-    return Runs(records, decided, simulated_coverage(shapes), halves(rows, decided))
+    return Runs(records, decided, simulated_coverage(shapes), halves(rows, decided), by_model(rows, decided))
 
 
 def facts(runs: Runs) -> dict[str, Any]:
@@ -117,7 +119,11 @@ def facts(runs: Runs) -> dict[str, Any]:
         **{f"scene_{name}": text for name, text in _decisions(decided[_generated(decided)]).items()},
         "settled": len(runs.halves),
         **{f"halves_{name}": int((runs.halves["repeated"] == name).sum()) for name in REPEATED},
-        "halves_against": _against(runs),
+        "halves_against": _against(runs, runs.halves),
+        "alone": int(runs.models["repeated"].notna().sum()),
+        **{f"alone_{name}": int((runs.models["repeated"] == name).sum()) for name in ALONE},
+        "alone_against": _against(runs, runs.models),
+        "models_apart": _models_apart(runs),
         **verdicts,
         **{f"{side}_claims": len(rows) for side, rows in sides.items()},
     }
@@ -185,7 +191,9 @@ def readme_table(runs: Runs) -> str:
         "",
         f"Parted by chance, either half of the images decides the same of {quoted['halves_both']} of the "
         f"{quoted['settled']} that hold or are contradicted, one half of {quoted['halves_one']}, neither of "
-        f"{quoted['halves_neither']}; {quoted['halves_contrary']} are decided to the contrary by a half.",
+        f"{quoted['halves_neither']}; {quoted['halves_contrary']} are decided to the contrary by a half. Where a "
+        f"record is of several models, one alone decides the same in {quoted['alone_same']} of {quoted['alone']} "
+        f"cases, nothing in {quoted['alone_undecided']}, the contrary in {quoted['alone_contrary']}.",
     ]
     return "\n".join(lines)
 
@@ -252,6 +260,13 @@ def halves_table(runs: Runs) -> HTML:
     return wrapped(counts.reindex(columns=REPEATED, fill_value=0).rename_axis(columns=None).reset_index(), index=False)
 
 
+def models_table(runs: Runs) -> HTML:
+    """Of what all models of a record decide together, how much each decides alone, by record and model."""
+    settled = runs.models.dropna(subset="repeated")
+    counts = pd.crosstab([settled["record"], settled["model"]], settled["repeated"])
+    return wrapped(counts.reindex(columns=ALONE, fill_value=0).rename_axis(columns=None).reset_index(), index=False)
+
+
 def coverage_table(runs: Runs) -> pd.DataFrame:
     """How often each kind of interval covers, on differences shaped as the headline's own."""
     return tables.coverage(runs.coverage)
@@ -291,10 +306,21 @@ def _p(value: float) -> str:
     return "no p" if pd.isna(value) else "p < .001" if value < 0.001 else f"p = {value:.3f}"
 
 
-def _against(runs: Runs) -> str:
-    """The claims that a half of the images decides to the contrary."""
-    ids = runs.halves.loc[runs.halves["repeated"] == CONTRARY, "id"]
-    return "; ".join(runs.ledger.drop_duplicates("id").set_index("id")["says"][ids]) or "none"
+def _against(runs: Runs, parts: pd.DataFrame) -> str:
+    """The claims that a part of a record decides to the contrary of the whole."""
+    return _named(runs, parts.loc[parts["repeated"] == CONTRARY, "id"].unique())
+
+
+def _models_apart(runs: Runs) -> str:
+    """The claims of which two models of a record decide the contrary."""
+    said = runs.models.groupby(["id", "record"], sort=False)["alone"].agg(set)
+    apart = said[said.map({HOLDS, CONTRADICTED}.issubset)]
+    return _named(runs, apart.index.unique("id"))
+
+
+def _named(runs: Runs, ids: Iterable[str]) -> str:
+    """What some claims say, as text."""
+    return "; ".join(runs.ledger.drop_duplicates("id").set_index("id")["says"][list(ids)]) or "none"
 
 
 def _apart(decided: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Would other images have decided the same? What either half of every record's images decides, parted by chance."""
+"""Would other images, or one model alone, have decided the same? What the parts of every record decide."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from segattr_lib.inference.comparison import CONTRADICTED, HOLDS
-from segattr_lib.sections.ledger.claims import ledger
+from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
+from segattr_lib.sections.ledger.claims import DECIDED, ledger
 from segattr_lib.seeds import generator
 
 REPEATED = BOTH, EITHER, NEITHER, CONTRARY = ("both", "one", "neither", "contrary")
+ALONE = SAME, OPEN, CONTRARY = ("same", "undecided", "contrary")
 
 
 def halves(rows: Mapping[str, pd.DataFrame], decided: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -31,6 +32,32 @@ def halves(rows: Mapping[str, pd.DataFrame], decided: pd.DataFrame, seed: int = 
     of_halves = [each[pd.MultiIndex.from_frame(settled[["id", "record"]])].to_numpy() for each in verdicts]
     table = settled.assign(first=of_halves[0], second=of_halves[1]).reset_index(drop=True)
     return table.assign(repeated=[_repeated(*row) for row in table[["verdict", "first", "second"]].to_numpy()])
+
+
+def by_model(rows: Mapping[str, pd.DataFrame], decided: pd.DataFrame) -> pd.DataFrame:
+    """What each model alone decides, where a record is of several models.
+
+    rows: of every record, by its name. decided: `ledger(rows)`. Columns: id, record, model, verdict (of all models
+    together), alone (of this one), repeated: SAME, OPEN where it decides nothing, or CONTRARY; None where all together
+    decide nothing. Claims that a record cannot decide are left out.
+    """
+    tables = [pd.DataFrame(columns=["id", "record", "model", "verdict", "alone", "repeated"])]
+    together = decided[decided["verdict"].isin(DECIDED)]
+    for name, table in rows.items():
+        claims = together.loc[together["record"] == name, ["id", "record", "verdict"]].reset_index(drop=True)
+        names = table["model"].astype(str).unique()
+        for model in names if len(names) > 1 and len(claims) else ():
+            own = ledger({name: table[table["model"] == model].reset_index(drop=True)})
+            verdicts = own[own["record"] == name].set_index("id")["verdict"]
+            alone = claims.assign(model=model, alone=claims["id"].map(verdicts))
+            tables.append(alone.assign(repeated=[_alone(*row) for row in alone[["verdict", "alone"]].to_numpy()]))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _alone(verdict: str, alone: str) -> str | None:
+    if verdict == UNDECIDED:
+        return None
+    return SAME if alone == verdict else CONTRARY if alone in (HOLDS, CONTRADICTED) else OPEN
 
 
 def _repeated(verdict: str, first: str, second: str) -> str:

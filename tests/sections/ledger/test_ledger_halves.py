@@ -1,4 +1,4 @@
-"""Halves of the images: that they are halves, and what each decides."""
+"""Halves of the images and single models: that each is a part of its own, and what it decides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from segattr_lib.inference.comparison import CONTRADICTED, HOLDS, UNDECIDED
 from segattr_lib.sections.ledger import repeated as module
-from segattr_lib.sections.ledger.repeated import BOTH, CONTRARY, EITHER, NEITHER, halves
+from segattr_lib.sections.ledger.repeated import BOTH, CONTRARY, EITHER, NEITHER, OPEN, SAME, by_model, halves
 
 IMAGES = [f"image {number}" for number in range(41)]
 
@@ -72,3 +72,24 @@ def test_a_lead_on_every_image_is_decided_by_both_halves_and_none_at_all_by_neit
         rows = {"photographs": rows_of(leads)}
         decided = pd.DataFrame({"id": ["dea_tdd_above_ega"], "record": ["photographs"], "verdict": [HOLDS]})
         assert halves(rows, decided)["repeated"].tolist() == [repeated]
+
+
+@pytest.mark.parametrize(
+    ("leads", "together", "alone", "repeated"),
+    [
+        ((2, 1), HOLDS, [HOLDS, HOLDS], [SAME, SAME]),
+        ((2, 0), HOLDS, [HOLDS, UNDECIDED], [SAME, OPEN]),
+        ((2, -1), HOLDS, [HOLDS, CONTRADICTED], [SAME, CONTRARY]),
+        ((1, -1), UNDECIDED, [HOLDS, CONTRADICTED], [None, None]),
+    ],
+)
+def test_each_model_decides_alone_what_all_decide_together(leads, together, alone, repeated):
+    noise = np.random.default_rng(0).normal(0, 0.1, size=len(IMAGES))
+    centred = noise - noise.mean()
+    models = [rows_of(lead + centred).assign(model=f"m{place}", run_id=f"m{place}") for place, lead in enumerate(leads)]
+    decided = pd.DataFrame({"id": ["dea_tdd_above_ega"], "record": ["photographs"], "verdict": [together]})
+    rows = {"photographs": pd.concat(models, ignore_index=True), "scenes": models[0]}
+    table = by_model(rows, decided)
+    assert table["model"].tolist() == ["m0", "m1"] and set(table["record"]) == {"photographs"}  # scenes are of one
+    assert table["alone"].tolist() == alone
+    assert [None if pd.isna(each) else each for each in table["repeated"]] == repeated

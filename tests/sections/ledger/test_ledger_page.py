@@ -18,7 +18,7 @@ from segattr_lib.metrics import metric_key
 from segattr_lib.registry import UserError
 from segattr_lib.sections import ledger as page
 from segattr_lib.sections.ledger.claims import COMPARED, DECIDED, NOT_RECORDED, NOT_RUN, NOT_TESTABLE, Claim, groups
-from segattr_lib.sections.ledger.repeated import halves
+from segattr_lib.sections.ledger.repeated import by_model, halves
 
 ROOT = Path(__file__).parent.parent.parent.parent
 NOTEBOOK = (ROOT / "notebooks" / "ledger.py").read_text(encoding="utf-8")
@@ -44,6 +44,7 @@ def few():
             patch.setattr(f"segattr_lib.{module}.RESAMPLES", 1199)
         patch.setattr("segattr_lib.sections.ledger.simulated_coverage", lambda shapes: pd.DataFrame())
         patch.setattr("segattr_lib.sections.ledger.halves", lambda rows, decided: halves({}, decided.iloc[:0]))
+        patch.setattr("segattr_lib.sections.ledger.by_model", lambda rows, decided: by_model({}, decided))
         yield
 
 
