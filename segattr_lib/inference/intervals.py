@@ -51,7 +51,18 @@ def studentised(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval ends of mean(values) / mean(per), each (*repeats); see `studentised_interval`, of any n above 1."""
-    ratio, error, drawn = _resampled_t(values, per, level, resamples, rng)
+    return _ends(values, per, level, *_resampled_t(values, per, level, resamples, rng))
+
+
+def _ends(
+    values: Float[np.ndarray, "*repeats n"],
+    per: Float[np.ndarray, "*repeats n"],
+    level: float,
+    ratio: Any,
+    error: Any,
+    drawn: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same of what `_resampled_t` drew."""
     with np.errstate(invalid="ignore"):  # between two that are infinite
         least, most = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=-1, method="weibull")
     reach = stats.t.ppf((1 + level) / 2, values.shape[-1] - 1)
@@ -68,22 +79,28 @@ def studentised(
     return low, high
 
 
-def studentised_p(values: Float[np.ndarray, " n"], seed: int = 0) -> float:
-    """Two-sided p of a mean of 0, of the bootstrap behind `studentised_interval`: the level at which an end of it
-    reaches 0, so that it is at most .05 where the interval of 95 % leaves 0 out, but where that does so only because
-    it is cut at the least or greatest value: there p says how far the resamples go. No smaller than Student's t has
-    it, as the interval is no shorter. NaN where there is no such interval."""
+def studentised_test(values: Float[np.ndarray, " n"], level: float = 0.95, seed: int = 0) -> tuple[float, float, float]:
+    """`studentised_interval` of a mean, and the two-sided p of a mean of 0, of the same resamples: low, high, p.
+
+    p is the level at which an end of the interval reaches 0, so that it is at most .05 where the interval of 95 %
+    leaves 0 out, but where that does so only because it is cut at the least or greatest value: there p says how far the
+    resamples go. No smaller than Student's t has it, as the interval is no shorter. NaN where there is no such
+    interval.
+    """
     if len(values) < FEWEST:
-        return np.nan
+        return np.nan, np.nan, np.nan
+    ones = np.ones_like(values)
+    mean, error, drawn = _resampled_t(values, ones, level, RESAMPLES, generator(seed, "", "bootstrap"))
+    low, high = (float(end) for end in _ends(values, ones, level, mean, error, drawn))
     if not np.ptp(values):
-        return 1.0 if values[0] == 0 else 0.0
-    mean, error, drawn = _resampled_t(values, np.ones_like(values), 0.95, RESAMPLES, generator(seed, "", "bootstrap"))
+        return low, high, 1.0 if values[0] == 0 else 0.0
     if max((drawn == np.inf).sum(), (drawn == -np.inf).sum()) >= (RESAMPLES + 1) // 40:  # 2.5 % on a side
-        return np.nan
+        return low, high, np.nan
     t = mean / error
     near = abs(t) * (1 - 1e-9)  # resamples that lie as far, but for rounding, count as beyond
     beyond = (drawn >= near).sum() if t > 0 else (drawn <= -near).sum()
-    return float(max(min(1.0, 2 * (beyond + 1) / (RESAMPLES + 1)), 2 * stats.t.sf(abs(t), len(values) - 1)))
+    p = max(min(1.0, 2 * (beyond + 1) / (RESAMPLES + 1)), 2 * stats.t.sf(abs(t), len(values) - 1))
+    return low, high, float(p)
 
 
 def median_interval(values: Float[np.ndarray, " n"], level: float = 0.95) -> tuple[float, float]:

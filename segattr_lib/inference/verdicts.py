@@ -25,8 +25,7 @@ from segattr_lib.inference.intervals import (
     RESAMPLES,
     median_interval,
     median_p,
-    studentised_interval,
-    studentised_p,
+    studentised_test,
 )
 from segattr_lib.inference.paired import paired, settled
 from segattr_lib.metrics import metric_key
@@ -127,8 +126,8 @@ def difference(values: Float[np.ndarray, " n"], by_median: bool = False, seed: i
         spread = (high - low) / (2 * stats.norm.ppf((1 + LEVEL) / 2))
         return Difference(n, float(np.median(values)), low, high, median_p(values), float(spread))
     spread = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
-    interval = studentised_interval(values, LEVEL, seed)
-    return Difference(n, float(values.mean()), *interval, studentised_p(values, seed), spread)
+    low, high, p = studentised_test(values, LEVEL, seed)
+    return Difference(n, float(values.mean()), low, high, p, spread)
 
 
 def correlated(trait: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"], seed: int = 0) -> Difference:

@@ -73,12 +73,33 @@ RECIPE = {  # in the order of training; a window around the object costs a tenth
 }
 FRESH = {"shapes_swin": 6}  # from this stage on another pool of scenes: it had learnt the first by heart
 TUNING = {  # behind RECIPE: on dense clutter, photographs and the generated grounds
+    "shapes_resnet18": [
+        cycle(24_000, 1.5e-3, side=64),
+        cycle(32_000, 1.5e-3, side=128),
+        cycle(8_000, 5e-4, side=224),
+        cycle(96_000, 2e-3, side=128),
+        cycle(8_000, 4e-4, side=224),
+    ],
     "shapes_vgg11": [
         cycle(24_000, 1e-3, side=64),
         cycle(12_000, 1e-3, side=128),
         cycle(2_500, 4e-4, side=224),
         cycle(32_000, 1.5e-3, side=128),
         cycle(2_500, 4e-4, side=224),
+    ],
+    "shapes_convnext": [
+        cycle(24_000, 1e-3, side=64),
+        cycle(32_000, 1e-3, side=128),
+        cycle(8_000, 5e-4, side=224),
+        cycle(64_000, 1e-3, side=128),
+        cycle(8_000, 4e-4, side=224),
+    ],
+    "shapes_swin": [
+        cycle(24_000, 1e-3, side=56),
+        cycle(32_000, 1e-3, side=112),
+        cycle(12_000, 6e-4, side=224),
+        cycle(40_000, 1e-3, side=112),
+        cycle(6_000, 5e-4, side=224),
     ],
 }
 CLUTTERED = 4_000  # scenes of the pool that tuning draws from

@@ -16,11 +16,15 @@ from segattr_lib.inference.intervals import (
     median_p,
     studentised,
     studentised_interval,
-    studentised_p,
+    studentised_test,
 )
 from segattr_lib.seeds import generator
 
 pytestmark = pytest.mark.filterwarnings("error")  # none leaks, however odd the data
+
+
+def p_of(values: np.ndarray) -> float:
+    return studentised_test(values)[-1]
 
 
 def test_the_interval_is_the_quantiles_of_every_resamples_t_no_nearer_than_students():
@@ -155,7 +159,8 @@ def test_the_p_of_a_mean_is_below_05_exactly_where_the_interval_leaves_0_out():
         draw = list(DIFFERENCES.values())[repeat % len(DIFFERENCES)]
         n = int(rng.integers(12, 40))
         values = draw(rng, n) + rng.choice([0.0, 0.2, 0.5, -0.4])
-        (low, high), p = studentised_interval(values), studentised_p(values)
+        low, high, p = studentised_test(values)
+        np.testing.assert_array_equal((low, high), studentised_interval(values))
         assert np.isnan(p) == np.isnan(low)
         if np.isnan(p):
             without += 1
@@ -172,11 +177,11 @@ def test_the_p_of_a_mean_is_never_below_students_and_has_the_symmetries_of_the_m
     rng = np.random.default_rng(1)
     for draw in DIFFERENCES.values():
         values = draw(rng, 20) + 0.3
-        p = studentised_p(values)
+        p = p_of(values)
         assert p >= stats.ttest_1samp(values, 0).pvalue * (1 - 1e-9)
-        assert [studentised_p(-values), studentised_p(7 * values)] == pytest.approx([p, p], rel=1e-9)
+        assert [p_of(-values), p_of(7 * values)] == pytest.approx([p, p], rel=1e-9)
     normal = rng.normal(size=60) + 0.3
-    assert studentised_p(normal) == pytest.approx(stats.ttest_1samp(normal, 0).pvalue, rel=0.25)
+    assert p_of(normal) == pytest.approx(stats.ttest_1samp(normal, 0).pvalue, rel=0.25)
 
 
 def test_the_p_of_a_mean_is_the_share_of_resamples_beyond_twice():
@@ -186,18 +191,18 @@ def test_the_p_of_a_mean_is_the_share_of_resamples_beyond_twice():
     t = (drawn.mean(1) - mean) / (drawn.std(1, ddof=1) / 12**0.5)
     beyond = (t >= mean / error).sum()
     by_hand = 2 * (beyond + 1) / 10000
-    assert studentised_p(values) == pytest.approx(max(by_hand, stats.ttest_1samp(values, 0).pvalue))
+    assert p_of(values) == pytest.approx(max(by_hand, stats.ttest_1samp(values, 0).pvalue))
     shifted = values - 2 * mean  # now below 0, where the long tail of t lies
     beyond = (t <= -mean / error).sum()
     by_hand = 2 * (beyond + 1) / 10000
-    assert studentised_p(shifted) == pytest.approx(max(by_hand, stats.ttest_1samp(shifted, 0).pvalue))
+    assert p_of(shifted) == pytest.approx(max(by_hand, stats.ttest_1samp(shifted, 0).pvalue))
 
 
 def test_a_mean_has_no_p_where_it_has_no_interval_and_equal_values_decide_it():
-    assert np.isnan(studentised_p(np.arange(11.0)))
-    assert studentised_p(np.zeros(12)) == 1
-    assert studentised_p(np.full(12, 0.1)) == studentised_p(np.full(12, -0.1)) == 0
-    assert np.isnan(studentised_p(np.array([5.0] * 9 + [6.0, 7.0, 8.0])))  # 3 % of resamples have no spread
+    assert np.isnan(p_of(np.arange(11.0)))
+    assert p_of(np.zeros(12)) == 1
+    assert p_of(np.full(12, 0.1)) == p_of(np.full(12, -0.1)) == 0
+    assert np.isnan(p_of(np.array([5.0] * 9 + [6.0, 7.0, 8.0])))  # 3 % of resamples have no spread
 
 
 @pytest.mark.slow
@@ -206,7 +211,7 @@ def test_the_p_of_a_mean_of_0_is_uniform_or_larger(draw, monkeypatch):
     monkeypatch.setattr("segattr_lib.inference.intervals.RESAMPLES", 499)
     rng, repeats = np.random.default_rng(4), 600
     drawing = {"heavy tails": lambda: rng.laplace(size=25)}.get(draw, lambda: DIFFERENCES[draw](rng, 25))
-    p = np.array([studentised_p(drawing()) for _ in range(repeats)])
+    p = np.array([p_of(drawing()) for _ in range(repeats)])
     for level in (0.05, 0.1, 0.2, 0.5):
         # 99.9 % of binomial counts above; below, room for Student's t, which is never undercut
         least, most = stats.binom.ppf([0.0005, 0.9995], repeats, level)

@@ -132,9 +132,11 @@ def _of_record(claims: Sequence[Claim], name: str, rows: pd.DataFrame | None) ->
     """What one record decides of some claims of one paper."""
     if rows is None:
         return [_row(claim, name, NOT_RECORDED) for claim in claims]
-    verdicts = []
+    verdicts = _agreements([claim for claim in claims if claim.kind == "agreement"], name, rows)
     compared: list[tuple[Claim, Difference]] = []
     for claim in claims:
+        if claim.kind == "agreement":
+            continue
         if claim.kind in COMPARED:
             beyond = _beyond(claim, rows)
             if beyond.n:
@@ -175,14 +177,12 @@ def _differences(claim: Claim, rows: pd.DataFrame) -> pd.Series:
 
 
 def _other(claim: Claim, name: str, rows: pd.DataFrame) -> dict[str, Any]:
-    """A claim that is no difference."""
+    """A claim of another kind, on one metric."""
     if claim.kind == "every_run":
         won, runs, verdict = every_run(rows, claim.metric, claim.method, claim.over, claim.side, claim.k, claim.fill)
         if not runs:
             return _without_images(claim, name, rows)
         return _row(claim, name, verdict, n=runs, share=won / runs, note=f"{won} of {runs} runs")
-    if claim.kind == "agreement":
-        return _agreement(claim, name, rows)
     table = values_of(rows, claim.metric, _methods(claim), claim.k, claim.fill)
     if table.empty:
         return _without_images(claim, name, rows)
@@ -210,21 +210,27 @@ def _without_images(claim: Claim, name: str, rows: pd.DataFrame) -> dict[str, An
     return _row(claim, name, NOT_RUN) if missing else _row(claim, name, UNDECIDED, n=0, note="no image counts")
 
 
-def _agreement(claim: Claim, name: str, rows: pd.DataFrame) -> dict[str, Any]:
+def _agreements(claims: Sequence[Claim], name: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Has a metric the highest, or lowest, correlation with the truth over all maps of the images that count?"""
+    if not claims:
+        return []
     known = plain(sound(rows))
     well = known.loc[(known["metric"] == "score") & (known["value"] >= ROBUST_FLOOR), ["run_id", "sample_id"]]
     try:
         maps = maps_table(known.merge(well), [*PAPER, TRUTH])
     except UserError:  # a metric without rows
-        return _row(claim, name, NOT_RUN)
+        return [_row(claim, name, NOT_RUN) for claim in claims]
     explained = maps[~maps.index.get_level_values("method").isin(_controls(maps))]
     if explained.dropna().empty:
-        return _row(claim, name, UNDECIDED, n=0, note="no image counts")
+        return [_row(claim, name, UNDECIDED, n=0, note="no image counts") for claim in claims]
     table = ends(agreement(directed(explained), explained[TRUTH]))
-    (row,) = table[(table["way"] == "pooled") & (table["end"] == claim.end)].to_dict("records")
-    note = f"{claim.end}: {metric_key(row['metric']).entry.label}, {row['value']:.2f}"
-    return _row(claim, name, row["claim"], n=row["n"], value=row["value"], note=note)
+    pooled = table[table["way"] == "pooled"].set_index("end")
+    verdicts = []
+    for claim in claims:
+        row = pooled.loc[claim.end]
+        note = f"{claim.end}: {metric_key(row['metric']).entry.label}, {row['value']:.2f}"
+        verdicts.append(_row(claim, name, row["claim"], n=row["n"], value=row["value"], note=note))
+    return verdicts
 
 
 def _controls(maps: pd.DataFrame) -> list[str]:
