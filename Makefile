@@ -76,8 +76,8 @@ bench: setup ## Time all beside the same work by other packages (minutes, quiet 
 record: setup ## Do the recorded run NAME of params/recorded.yaml into book/evidence; gone on with where it stopped, ROOT=where VOC lies
 	OMP_NUM_THREADS=1 $(BIN)/python -m segattr_lib record $(NAME) $(if $(ROOT),-p root=$(ROOT))
 
-verify: setup ## Compute SAMPLES samples of every record again and compare; ROOT=where VOC lies
-	OMP_NUM_THREADS=1 $(BIN)/python -m segattr_lib verify $(NAME) --samples $(SAMPLES) $(if $(ROOT),-p root=$(ROOT))
+verify: setup ## Compute SAMPLES samples of every record again and compare; K=of several k this one; ROOT=where VOC lies
+	OMP_NUM_THREADS=1 $(BIN)/python -m segattr_lib verify $(NAME) --samples $(SAMPLES) $(if $(K),--k $(K)) $(if $(ROOT),-p root=$(ROOT))
 
 ledger: setup ## Write the ledger's table into README.md and index.md anew, and the crates of book/evidence, from its records
 	$(BIN)/python book/ledger.py

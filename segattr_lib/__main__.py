@@ -244,7 +244,7 @@ def _verify(asked: argparse.Namespace) -> None:
                 raise
             print(f"{name}: not recomputed here. {error}")
             continue
-        check = verify(name, asked.samples, asked.seed, **changes)
+        check = verify(name, asked.samples, asked.seed, k=asked.k, **changes)
         print(check.text())
         if not check.holds:
             fallen.append(name)
@@ -367,6 +367,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("verify", help="compute some samples of the records again, and compare")
     command.add_argument("name", nargs="*", help="all records when left out")
     command.add_argument("--samples", type=int, default=3, help="of each record, drawn by --seed (default: 3)")
+    command.add_argument("--k", type=float, help="this one alone of records that have it and others (default: all)")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument(
         "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="root, device ..."

@@ -77,10 +77,17 @@ def _named(row: Mapping[str, Any]) -> str:
 
 
 def verify(
-    name: str, samples: int = 3, seed: int = 0, folder: Path = RECORDS, file: Path = RECORDED, **changes: Any
+    name: str,
+    samples: int = 3,
+    seed: int = 0,
+    folder: Path = RECORDS,
+    file: Path = RECORDED,
+    k: float | None = None,
+    **changes: Any,
 ) -> Check:
     """Compute some samples of a record again, drawn by the seed, in batches as large as the record's, and on as many
-    threads where that was made on a CPU. changes: see plans.placed.
+    threads where that was made on a CPU. k: this one alone of a record that has it and others. changes: see
+    plans.placed.
 
     Raises UserError as run_benchmark does, for an unknown record, and where the record was made of other settings than
     are planned under its name.
@@ -93,8 +100,11 @@ def verify(
             f"The record {name!r} is of other settings than {file} plans; record it anew, or mend the plan."
         )
     chosen = drawn(record, samples, seed)
+    settings = _as_recorded(plan, record)
+    if k in settings.k:
+        settings = settings.changed({"k": k})
     with TemporaryDirectory() as place, _threads_of(record):
-        run = run_benchmark(_as_recorded(plan, record), Path(place) / "run", question, only=chosen)
+        run = run_benchmark(settings, Path(place) / "run", question, only=chosen)
         again = read_samples(run)
     return compare(record, again, chosen)
 
@@ -151,16 +161,16 @@ def _of_samples(rows: pd.DataFrame, some: pd.DataFrame) -> np.ndarray:
 
 
 def _by_value(rows: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
-    """Value and status by all that tells one value from another, of those models, methods and metrics that were asked
-    again; s(x) and lost samples, which are of no method, stand beside them."""
+    """Value and status by all that tells one value from another, of those models, methods, metrics and k that were
+    asked again; s(x) and lost samples, which are of no method, stand beside them."""
     nothing = {"method": "", "variant": "", "metric": "", "fill": "", "k": 0.0}
-    rows, asked = plain(rows).fillna(nothing), plain(asked).fillna(nothing)
-    for name in ("model", "seed", "metric", "fill"):
-        rows = rows[rows[name].isin([*asked[name].unique(), ""])]
+    rows, asked = (plain(table).fillna(nothing).round({"k": 6}) for table in (rows, asked))
+    for name in ("model", "seed", "metric", "k", "fill"):
+        rows = rows[rows[name].isin([*asked[name].unique(), nothing.get(name, "")])]
     # a method that was asked without options is not asked with those of another
     methods = pd.MultiIndex.from_frame(asked[["method", "variant"]].drop_duplicates())
     rows = rows[pd.MultiIndex.from_frame(rows[["method", "variant"]]).isin(methods) | (rows["method"] == "")]
-    return rows.assign(k=rows["k"].round(6)).set_index(OF_A_VALUE)[["value", "status"]]
+    return rows.set_index(OF_A_VALUE)[["value", "status"]]
 
 
 def _orders_changed(both: pd.DataFrame) -> list[str]:

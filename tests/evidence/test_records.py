@@ -165,6 +165,24 @@ def test_a_record_computed_again_stands_to_the_last_bit(place):
     assert "stands" in check.text()
 
 
+def test_of_a_record_of_several_k_one_alone_is_computed_again_and_any_value_of_it_may_fall(tmp_path):
+    plans, evidence = tmp_path / "plans.yaml", tmp_path / "evidence"
+    plans.write_text(PLANS.replace("{samples: 2}", "{samples: 2, model: shapes_fcn, k: [0.1, 0.2]}"), encoding="utf-8")
+    record(read_plan("fewer", plans), evidence, tmp_path / "results")
+    counts = {}
+    for k in (None, 0.2, 0.3):
+        check = verify("fewer", 2, folder=evidence, file=plans, k=k)
+        assert check.holds and check.share == 1
+        counts[k] = check.compared
+    assert counts == {None: 2 * (3 * 2 * 2 + 1), 0.2: 2 * (3 * 2 + 1), 0.3: 2 * (3 * 2 * 2 + 1)}  # has no .3: all of it
+    (path,) = evidence.glob("fewer/*.rows.parquet")
+    rows = pd.read_parquet(path)
+    for k, stands in ((0.1, True), (0.2, False)):
+        changed = rows.assign(value=rows["value"] + (rows["k"].round(6) == k) * np.float32(0.5))
+        pq.write_table(pa.Table.from_pandas(changed, pq.read_schema(path), preserve_index=False), path)
+        assert verify("fewer", 2, folder=evidence, file=plans, k=0.2).holds == stands
+
+
 def test_what_was_asked_beside_a_run_is_computed_again_too_and_another_question_is_another_record(place, tmp_path):
     plans, evidence = place / "plans.yaml", tmp_path / "evidence"
     record(read_plan("games", plans), evidence, tmp_path / "results")
