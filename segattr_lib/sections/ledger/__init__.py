@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 CLAIMS = tuple(claim.id for group in groups() for claim in group.claims)
 TABLE1 = ("gpa", "ega", "ria", "dea")
+WITH_N = ("best_of", "same", "agreement")  # kinds whose note tells no number of images
 README_MARKS = ("<!-- ledger: begin -->", "<!-- ledger: end -->")
 
 __all__ = [
@@ -295,7 +296,7 @@ def _cell(rows: pd.DataFrame) -> str:
             if row["verdict"] == UNDECIDED and not pd.isna(row["smallest"]):
                 text += f"; decides from {number(row['smallest'])}"
         elif row["note"]:
-            text += f"<br>{row['note']}" + (f", n = {row['n']:.0f}" if row["kind"] in ("best_of", "same") else "")
+            text += f"<br>{row['note']}" + (f", n = {row['n']:.0f}" if row["kind"] in WITH_N else "")
         if len(rows) > 1:
             text = f"{row['record']}: {text}"
         cells.append(text)

@@ -228,7 +228,7 @@ def _agreements(claims: Sequence[Claim], name: str, rows: pd.DataFrame) -> list[
     verdicts = []
     for claim in claims:
         row = pooled.loc[claim.end]
-        note = f"{claim.end}: {metric_key(row['metric']).entry.label}, {row['value']:.2f}"
+        note = f"{claim.end}: {metric_key(row['metric']).entry.label}, {round(row['value'], 2) + 0.0:.2f}"  # no -0.00
         verdicts.append(_row(claim, name, row["claim"], n=row["n"], value=row["value"], note=note))
     return verdicts
 
