@@ -99,6 +99,7 @@ def test_a_model_that_begins_with_a_stem_says_so(name: str, few: None, tmp_path:
     vgg = in_half_precision(MODELS[STEM_OF[name]].build())
     save_file(vgg, tmp_path / f"{STEM_OF[name]}.safetensors")
     monkeypatch.setitem(RECIPE, name, [cycle(4, 0.0, batch=4, side=56)])
+    monkeypatch.delitem(TUNING, name, raising=False)
     facts = train_classifier(name, 1, tmp_path)
     assert facts["stem_of"] == STEM_OF[name]
     weights = load_file(tmp_path / f"{name}.safetensors")
