@@ -157,7 +157,7 @@ def _of_record(claims: Sequence[Claim], name: str, rows: pd.DataFrame | None) ->
 def _beyond(claim: Claim, rows: pd.DataFrame) -> Difference:
     """What a claim of a COMPARED kind is decided by: of 0 images where the record lacks what it speaks of."""
     values = _differences(claim, rows)
-    if claim.kind == "difference":
+    if claim.kind == "difference" or values.empty:
         return difference(values.to_numpy(float) - claim.than, claim.by_median)
     trait = plain(rows[rows["metric"] == claim.trait]).groupby(values.index.names)["value"].mean()
     both = pd.DataFrame({"value": values, "trait": trait}).dropna()

@@ -84,7 +84,7 @@ def write(folder: Path, placed: Places, agreeing: int, without: Mapping[str, str
                     )
                 for claim in claims():
                     if claim.kind == "correlation" and name in claim.records:
-                        lead = drawn[claim.metric, claim.method] - drawn[claim.metric, claim.over]
+                        lead = drawn.get((claim.metric, claim.method), 0.0) - drawn[claim.metric, claim.over]
                         value = GOES[claim.trait] * lead + 0.002 * rng.normal()
                         rows.append({**mine, "metric": claim.trait, "value": value})
                 if name == "single_shapes":

@@ -22,6 +22,7 @@ from segattr_lib.sections.ledger.repeated import by_model, halves
 
 ROOT = Path(__file__).parent.parent.parent.parent
 NOTEBOOK = (ROOT / "notebooks" / "ledger.py").read_text(encoding="utf-8")
+LACKING = {"photographs": "ria", "prompting": "weighted", "photographs_settings": "dea"}
 QUOTED = set(re.findall(r"\{glue:text\}`(\w+)`", NOTEBOOK))
 
 
@@ -119,10 +120,10 @@ def test_what_was_not_recorded_or_not_run_says_so(tmp_path):
     runs = run(tmp_path)
     assert set(runs.ledger["verdict"]) == {NOT_RECORDED, NOT_TESTABLE}
     assert runs.records == {}
-    write(tmp_path, places(0), 1, without={"photographs": "ria", "prompting": "weighted"})
+    write(tmp_path, places(0), 1, without=LACKING)
     table = run(tmp_path).ledger
     for claim in claims():
-        for record, method in (("photographs", "ria"), ("prompting", "weighted")):
+        for record, method in LACKING.items():
             if record in claim.records and claim.kind != "not_testable":
                 (verdict,) = table[(table["id"] == claim.id) & (table["record"] == record)]["verdict"]
                 absent = method in (claim.method, claim.over, *claim.among)
